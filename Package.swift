@@ -1,0 +1,48 @@
+// swift-tools-version: 6.2
+// The manifest is the architecture's diagram: a target imports only what it lists here.
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
+}
+
+let package = Package(
+  name: "apus",
+  products: [
+    .library(name: "Apus", targets: ["Apus"])
+  ],
+  traits: [
+    .trait(name: "PlantedBugs", description: "Compiles the simulator's one-line mutations into the engine."),
+    .trait(name: "InternalChecks", description: "Walks whole structures after each change."),
+  ],
+  targets: [
+    .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+    .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+
+    library("ApusBase", []),
+    library("ApusIO", ["ApusBase", "CLiburing"]),
+    library("ApusStorage", ["ApusBase", "ApusIO"]),
+    library("ApusSQL", ["ApusBase"]),
+    library("ApusVM", ["ApusBase", "ApusIO", "ApusStorage"]),
+    library("ApusCompiler", ["ApusBase", "ApusSQL", "ApusVM", "ApusStorage"]),
+    library("ApusFunctions", ["ApusBase", "ApusVM"]),
+    library("Apus", ["ApusBase", "ApusIO", "ApusStorage", "ApusSQL", "ApusVM", "ApusCompiler", "ApusFunctions"]),
+
+    tests("ApusBaseTests", ["ApusBase"]),
+  ]
+)

@@ -1,0 +1,1 @@
+// ApusCompiler: see docs/.

@@ -1,0 +1,1 @@
+// ApusIO: see docs/.

@@ -1,0 +1,1 @@
+// ApusSQL: see docs/.

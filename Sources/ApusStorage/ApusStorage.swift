@@ -1,0 +1,1 @@
+// ApusStorage: see docs/.

@@ -1,0 +1,1 @@
+// ApusVM: see docs/.

@@ -1,0 +1,2 @@
+// liburing's helpers are static inline functions, which Swift imports as they are.
+#include <liburing.h>
