@@ -36,20 +36,18 @@ public struct ByteView: @unchecked Sendable {
   @inlinable @inline(__always)
   public var unsafeBuffer: UnsafeRawBufferPointer { unsafe UnsafeRawBufferPointer(start: base, count: count) }
 
-  public static let empty = unsafe ByteView(unchecked: ByteView.emptyBase, count: 0)
+  @inlinable @inline(__always)
+  public static var empty: ByteView { unsafe ByteView(unchecked: ByteView.emptyBase, count: 0) }
 
   // Never read: a view of no bytes needs some address that is not null.
-  @usableFromInline static let emptyBase = unsafe UnsafeRawPointer(bitPattern: 16)!
+  @unsafe
+  @inlinable @inline(__always)
+  static var emptyBase: UnsafeRawPointer { unsafe UnsafeRawPointer(bitPattern: 16).unsafelyUnwrapped }
 
   @inlinable @inline(__always)
   public subscript(offset: Int) -> UInt8 {
     precondition(UInt(bitPattern: offset) < UInt(bitPattern: count))
     return unsafe base.load(fromByteOffset: offset, as: UInt8.self)
-  }
-
-  @inlinable @inline(__always)
-  func checkRange(_ offset: Int, _ length: Int) {
-    precondition(offset >= 0 && offset <= count &- length)
   }
 
   @inlinable @inline(__always)
