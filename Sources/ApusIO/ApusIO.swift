@@ -1,1 +1,0 @@
-// ApusIO: see docs/.
