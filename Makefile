@@ -1,0 +1,60 @@
+# Two commands are enough: `make run` opens the shell on a real database, `make test` runs every test.
+
+# The database that the shell opens and that many tests read: Debian's proj-data.
+DATABASE ?= /usr/share/proj/proj.db
+# A directory of sqllogictest files.
+DATA ?= ../shared/sqllogictest
+# What `make bench` compares with; the system's library where it is empty.
+SQLITE ?=
+SEEDS ?= 200
+SEED ?= 1
+TARGET ?= database
+SECONDS ?= 60
+
+RELEASE = -c release --static-swift-stdlib
+
+.PHONY: run test check format bench sim capi conformance fuzz compare setup clean shell
+
+run: shell
+	@.ci/tour $(DATABASE)
+
+shell: setup
+	swift build $(RELEASE) --product apus
+
+test: setup
+	swift build --build-tests
+	swift test --skip-build
+
+check: setup
+	@.ci/check
+
+format:
+	swift-format format --in-place --parallel --configuration .swift-format $$(git ls-files '*.swift')
+
+bench: setup
+	swift build $(RELEASE) --product apus-bench
+	.build/release/apus-bench $(if $(SQLITE),--sqlite $(SQLITE)) $(BENCH)
+
+sim: setup
+	swift build $(RELEASE) --scratch-path .build-sim --traits PlantedBugs --product apus-sim
+	.build-sim/release/apus-sim run --seeds $(SEEDS) --seed $(SEED)
+
+capi: setup
+	@.ci/capi
+
+conformance: setup
+	swift build -c release --product apus-conformance
+	.build/release/apus-conformance $(CONFORMANCE) $(DATA)
+
+# The query corpus on SQLite 3.54.1 (Python's apsw, in an environment of its own) beside the shell.
+compare: shell
+	@.ci/compare $(DATABASE)
+
+fuzz: setup
+	$(MAKE) -C Fuzz run TARGET=$(TARGET) SECONDS=$(SECONDS)
+
+setup:
+	@.ci/setup
+
+clean:
+	rm -rf .build .build-* build
