@@ -1,1 +1,0 @@
-// ApusSQL: see docs/.
