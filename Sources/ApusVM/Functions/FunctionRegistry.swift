@@ -1,0 +1,90 @@
+// The functions of one connection: the built-in ones, shared, and in front of them those of the application.
+
+import ApusBase
+
+/// An immutable set of functions by name, made once and shared by connections.
+public struct FunctionLibrary: Sendable {
+  fileprivate var byName: [String: [FunctionDefinition]] = [:]
+
+  public init(_ definitions: [FunctionDefinition] = []) {
+    for definition in definitions { byName[definition.name, default: []].append(definition) }
+  }
+
+  /// Both sets together.
+  public mutating func add(_ definitions: [FunctionDefinition]) {
+    for definition in definitions { byName[definition.name, default: []].append(definition) }
+  }
+
+  /// All definitions, in order of name and argument count.
+  public var definitions: [FunctionDefinition] {
+    byName.values.flatMap(\.self).sorted { ($0.name, $0.arity.listed) < ($1.name, $1.arity.listed) }
+  }
+}
+
+public enum FunctionLookup: Sendable {
+  case found(FunctionDefinition)
+  /// The name is known, but not with so many arguments: "wrong number of arguments to function NAME()".
+  case wrongArgumentCount
+  /// "no such function: NAME".
+  case unknown
+}
+
+/// Used by one connection, hence by one thread at a time.
+public final class FunctionRegistry {
+  private let builtIn: FunctionLibrary
+  private var own: [String: [FunctionDefinition]] = [:]
+  /// Counts changes: a compiled statement that was made under another number is compiled again.
+  public private(set) var version = 0
+
+  public init(builtIn: FunctionLibrary) { self.builtIn = builtIn }
+
+  /// Adds `definition`, instead of one of the same name and arity. It hides built-in functions of that name that it
+  /// accepts the arguments of.
+  public func register(_ definition: FunctionDefinition) {
+    unregister(definition.name, definition.arity)
+    own[definition.name, default: []].append(definition)
+    version += 1
+  }
+
+  /// Removes an application's function; built-in ones stay.
+  public func unregister(_ name: String, _ arity: FunctionArity) {
+    let key = FunctionRegistry.folded(name)
+    guard var list = own[key], let index = list.firstIndex(where: { $0.arity == arity }) else { return }
+    list.remove(at: index)
+    own[key] = list.isEmpty ? nil : list
+    version += 1
+  }
+
+  /// The function that a call of `name` with `count` arguments means. An exact count beats an open one; any function of
+  /// the application that fits beats the built-in ones.
+  public func lookUp(_ name: String, argumentCount count: Int) -> FunctionLookup {
+    let key = FunctionRegistry.folded(name)
+    let ownList = own[key] ?? []
+    let builtInList = builtIn.byName[key] ?? []
+    if let found = best(ownList, count) ?? best(builtInList, count) { return .found(found) }
+    return ownList.isEmpty && builtInList.isEmpty ? .unknown : .wrongArgumentCount
+  }
+
+  private func best(_ list: [FunctionDefinition], _ count: Int) -> FunctionDefinition? {
+    list.first { $0.arity == .exactly(count) } ?? list.first { $0.arity.accepts(count) }
+  }
+
+  /// True where some function has this name, with whatever number of arguments.
+  public func isKnown(_ name: String) -> Bool {
+    let key = FunctionRegistry.folded(name)
+    return own[key] != nil || builtIn.byName[key] != nil
+  }
+
+  /// The application's functions.
+  public var ownDefinitions: [FunctionDefinition] {
+    own.values.flatMap(\.self).sorted { ($0.name, $0.arity.listed) < ($1.name, $1.arity.listed) }
+  }
+
+  public var builtInDefinitions: [FunctionDefinition] { builtIn.definitions }
+
+  /// ASCII capitals to small letters; other bytes as they are.
+  static func folded(_ name: String) -> String {
+    if !name.utf8.contains(where: { $0 >= 0x41 && $0 <= 0x5a }) { return name }
+    return String(decoding: name.utf8.map { $0 >= 0x41 && $0 <= 0x5a ? $0 | 0x20 : $0 }, as: UTF8.self)
+  }
+}
