@@ -44,5 +44,6 @@ let package = Package(
     library("Apus", ["ApusBase", "ApusIO", "ApusStorage", "ApusSQL", "ApusVM", "ApusCompiler", "ApusFunctions"]),
 
     tests("ApusBaseTests", ["ApusBase"]),
+    tests("TidyTests", []),
   ]
 )

@@ -72,7 +72,7 @@ public enum Fault: Error, Sendable {
   @inline(never)
   public static func corrupt(_ page: PageNumber, _ cause: StaticString, cell: Int? = nil) -> Fault {
     let place = cell.map { "page \(page.rawValue) cell \($0)" } ?? "page \(page.rawValue)"
-    return .failure(
-      EngineError(.corrupt, object: place, cause: "\(cause)", hint: "run PRAGMA integrity_check; restore from a backup"))
+    let hint = "run PRAGMA integrity_check; restore from a backup"
+    return .failure(EngineError(.corrupt, object: place, cause: "\(cause)", hint: hint))
   }
 }
