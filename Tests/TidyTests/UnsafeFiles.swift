@@ -8,4 +8,7 @@ let unsafeFiles: [String: Set<String>] = [
     "ByteView.swift",
     "Value.swift",
   ],
+  "ApusStorage": [
+    "KeyDescription.swift",
+  ],
 ]

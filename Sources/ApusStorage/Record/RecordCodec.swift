@@ -1,0 +1,117 @@
+// Records: a header of serial types, then the values' bytes.
+//
+//   varint  header size in bytes, itself included
+//   varint  serial type of each column
+//   bytes   each column's value
+//
+// Source: https://sqlite.org/fileformat2.html#record_format
+
+import ApusBase
+
+public enum RecordCodec {
+  /// The longest record: SQLite's default limit on a row.
+  public static let byteCountMax = 1_000_000_000
+
+  /// Replaces the buffer's bytes by the record of `values`. Integers take their smallest form.
+  /// - Throws: `string or blob too big` where the record exceeds a row's limit.
+  public static func encode(_ values: ValueRange, into buffer: inout ByteBuffer) throws(Fault) {
+    var headerBytes = 0
+    var bodyBytes = 0
+    for index in 0..<values.count {
+      let type = SerialType.of(values[index])
+      headerBytes &+= type < 0x80 ? 1 : Varint.byteCount(type)
+      bodyBytes &+= SerialType.byteCount(type)
+    }
+    // The size counts its own bytes.
+    var sizeBytes = 1
+    while Varint.byteCount(UInt64(headerBytes &+ sizeBytes)) > sizeBytes { sizeBytes &+= 1 }
+    headerBytes &+= sizeBytes
+    guard headerBytes &+ bodyBytes <= byteCountMax else { throw Fault.error(.tooBig) }
+    buffer.resize(to: headerBytes &+ bodyBytes)
+    let target = buffer.mutableBytes
+    var header = target.setVarint(UInt64(headerBytes), at: 0)
+    var body = headerBytes
+    for index in 0..<values.count {
+      let value = values[index]
+      let type = SerialType.of(value)
+      header = target.setVarint(type, at: header)
+      body = store(value, type, target, at: body)
+    }
+  }
+
+  @inline(__always)
+  private static func store(_ value: Value, _ type: UInt64, _ target: MutableByteView, at offset: Int) -> Int {
+    switch value.kind {
+    case .null: return offset
+    case .integer:
+      let bits = UInt64(bitPattern: value.integerValue)
+      switch type {
+      case 1: target[offset] = UInt8(truncatingIfNeeded: bits)
+      case 2: target.setBigEndianUInt16(Int(truncatingIfNeeded: bits), at: offset)
+      case 3:
+        target[offset] = UInt8(truncatingIfNeeded: bits >> 16)
+        target.setBigEndianUInt16(Int(truncatingIfNeeded: bits), at: offset &+ 1)
+      case 4: target.setBigEndianUInt32(UInt32(truncatingIfNeeded: bits), at: offset)
+      case 5:
+        target.setBigEndianUInt16(Int(truncatingIfNeeded: bits >> 32), at: offset)
+        target.setBigEndianUInt32(UInt32(truncatingIfNeeded: bits), at: offset &+ 2)
+      case 6: target.setBigEndianUInt64(bits, at: offset)
+      default: break
+      }
+      return offset &+ SerialType.byteCount(type)
+    case .real:
+      target.setBigEndianUInt64(value.realValue.bitPattern, at: offset)
+      return offset &+ 8
+    case .text, .blob:
+      target.copy(value.bytes, to: offset)
+      return offset &+ value.bytes.count
+    }
+  }
+}
+
+/// Reads a record that lies in one piece, column by column from the front. The record may be damaged.
+public struct RecordReader {
+  private let bytes: ByteView
+  private let headerEnd: Int
+  private var header: Int
+  private var body: Int
+  /// True where the record contradicts itself; what was read before still holds.
+  public private(set) var isDamaged = false
+
+  public init(_ bytes: ByteView) {
+    self.bytes = bytes
+    if let (size, end) = bytes.varint(at: 0), size <= UInt64(bytes.count), size >= UInt64(end) {
+      headerEnd = Int(size)
+      header = end
+      body = Int(size)
+    } else {
+      headerEnd = 0
+      header = 0
+      body = 0
+      isDamaged = true
+    }
+  }
+
+  /// The next column's value; nil behind the last one, and where the record is damaged.
+  public mutating func next() -> Value? {
+    guard header < headerEnd, !isDamaged else { return nil }
+    guard let (type, end) = bytes.varint(at: header), end <= headerEnd,
+      SerialType.byteCount(type) <= bytes.count &- body, type < 1 << 33
+    else {
+      isDamaged = true
+      return nil
+    }
+    let value = SerialType.value(type, bytes, at: body)
+    header = end
+    body &+= SerialType.byteCount(type)
+    return value
+  }
+
+  /// All columns; for tests and the edges of the engine.
+  public static func values(_ bytes: ByteView) -> [Value] {
+    var reader = RecordReader(bytes)
+    var values: [Value] = []
+    while let value = reader.next() { values.append(value) }
+    return values
+  }
+}
