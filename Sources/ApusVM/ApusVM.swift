@@ -1,1 +1,0 @@
-// ApusVM: see docs/.

@@ -1,0 +1,212 @@
+// What the compiler writes programs with: it hands out registers, cursors and labels, and shares equal constants.
+
+import ApusBase
+import ApusStorage
+
+/// An address that may not be known yet. `operand` stands for it until the program is finished.
+public struct Label: Hashable, Sendable {
+  public let operand: Int32
+}
+
+/// A constant of the pool.
+public enum ConstantValue: Hashable, Sendable {
+  case null
+  case integer(Int64)
+  /// The bits of the double, so that 0.0 and -0.0 differ.
+  case real(UInt64)
+  case text([UInt8])
+  case blob([UInt8])
+
+  public static func real(_ value: Double) -> ConstantValue { .real(value.bitPattern) }
+  public static func text(_ value: String) -> ConstantValue { .text([UInt8](value.utf8)) }
+
+  var byteCount: Int {
+    switch self {
+    case .null, .integer, .real: 0
+    case .text(let bytes), .blob(let bytes): bytes.count
+    }
+  }
+}
+
+/// A pool that keeps equal items once.
+struct SharedPool<Item: Hashable> {
+  private(set) var items: [Item] = []
+  private var indexes: [Item: Int32] = [:]
+
+  mutating func index(of item: Item) -> Int32 {
+    if let index = indexes[item] { return index }
+    let index = Int32(items.count)
+    items.append(item)
+    indexes[item] = index
+    return index
+  }
+}
+
+public final class ProgramBuilder {
+  public let sql: String
+  public var resultColumns: [ResultColumn] = []
+  public var parameterNames: [String?] = []
+  public var isReadOnly = true
+  public var databasesUsed: UInt64 = 0
+  public var databasesWritten: UInt64 = 0
+  public var explainMode = 0
+
+  private(set) var instructions: [Instruction] = []
+  private(set) var comments: [Int: String] = [:]
+  private var labelAddresses: [Int32?] = []
+  private(set) var registerCount: Int32 = 0
+  private(set) var cursorCount: Int32 = 0
+  private var freeTemporaries: [Int32] = []
+
+  var constants = SharedPool<ConstantValue>()
+  var messages = SharedPool<String>()
+  var integerLists = SharedPool<[Int32]>()
+  var affinityStrings = SharedPool<[Affinity]>()
+  private(set) var keyDescriptions: [KeyDescription] = []
+  private(set) var functions: [FunctionCall] = []
+  private(set) var collations: [Collation] = []
+  private(set) var tables: [TableDescription] = []
+  private(set) var planRows: [PlanRow] = []
+
+  public init(sql: String) { self.sql = sql }
+
+  // MARK: Code
+
+  /// The address that the next instruction will have.
+  public var nextAddress: Int32 { Int32(instructions.count) }
+
+  /// Appends an instruction and returns its address. Addresses among the operands are `Label.operand`s or numbers.
+  @discardableResult
+  public func emit(
+    _ opcode: Opcode, _ p1: Int32 = 0, _ p2: Int32 = 0, _ p3: Int32 = 0, p4: Int32 = -1, p5: UInt16 = 0
+  ) -> Int32 {
+    instructions.append(Instruction(opcode, p1, p2, p3, p4: p4, p5: p5))
+    return nextAddress - 1
+  }
+
+  /// Appends an instruction that jumps to `target`.
+  @discardableResult
+  public func emit(
+    _ opcode: Opcode, _ p1: Int32 = 0, to target: Label, _ p3: Int32 = 0, p4: Int32 = -1, p5: UInt16 = 0
+  ) -> Int32 {
+    precondition(opcode.jumps.p2, "only a jump has a target")
+    return emit(opcode, p1, target.operand, p3, p4: p4, p5: p5)
+  }
+
+  public func instruction(_ address: Int32) -> Instruction { instructions[Int(address)] }
+
+  /// Changes an instruction that was emitted before.
+  public func patch(_ address: Int32, _ change: (inout Instruction) -> Void) { change(&instructions[Int(address)]) }
+
+  /// A note on the last instruction, for EXPLAIN.
+  public func comment(_ text: @autoclosure () -> String) { comments[instructions.count - 1] = text() }
+
+  public func makeLabel() -> Label {
+    labelAddresses.append(nil)
+    return Label(operand: -Int32(labelAddresses.count))
+  }
+
+  /// The label means the next instruction.
+  public func place(_ label: Label) {
+    precondition(labelAddresses[Int(-label.operand) - 1] == nil, "a label has one place")
+    labelAddresses[Int(-label.operand) - 1] = nextAddress
+  }
+
+  /// A label for the next instruction.
+  public func labelHere() -> Label {
+    let label = makeLabel()
+    place(label)
+    return label
+  }
+
+  // MARK: Registers and cursors
+
+  public func allocateRegister() -> Int32 { allocateRegisters(1) }
+
+  /// A run of `count` registers; returns the first. They are NULL when the program starts.
+  public func allocateRegisters(_ count: Int) -> Int32 {
+    let first = registerCount + 1
+    registerCount += Int32(count)
+    return first
+  }
+
+  public func allocateCursor() -> Int32 {
+    cursorCount += 1
+    return cursorCount - 1
+  }
+
+  /// A register whose content is of any kind until it is written; give it back with `releaseTemporary`.
+  public func allocateTemporary() -> Int32 { freeTemporaries.popLast() ?? allocateRegister() }
+
+  public func releaseTemporary(_ register: Int32) {
+    assert(!freeTemporaries.contains(register), "a register is released once")
+    freeTemporaries.append(register)
+  }
+
+  // MARK: Pools
+
+  public func constantIndex(_ value: ConstantValue) -> Int32 { constants.index(of: value) }
+  public func messageIndex(_ text: String) -> Int32 { messages.index(of: text) }
+  public func integersIndex(_ list: [Int32]) -> Int32 { integerLists.index(of: list) }
+  public func affinityIndex(_ affinities: [Affinity]) -> Int32 { affinityStrings.index(of: affinities) }
+
+  /// -1 for BINARY, which is what -1 means.
+  public func collationIndex(_ collation: Collation) -> Int32 {
+    if case .binary = collation { return -1 }
+    if let index = collations.firstIndex(where: { $0.name == collation.name }) { return Int32(index) }
+    collations.append(collation)
+    return Int32(collations.count - 1)
+  }
+
+  public func keyIndex(_ key: KeyDescription) -> Int32 {
+    if let index = keyDescriptions.firstIndex(where: { $0 === key }) { return Int32(index) }
+    keyDescriptions.append(key)
+    return Int32(keyDescriptions.count - 1)
+  }
+
+  /// One index per call site: functions may keep something there.
+  public func functionIndex(_ call: FunctionCall) -> Int32 {
+    functions.append(call)
+    return Int32(functions.count - 1)
+  }
+
+  public func tableIndex(_ table: TableDescription) -> Int32 {
+    tables.append(table)
+    return Int32(tables.count - 1)
+  }
+
+  /// Adds a line of EXPLAIN QUERY PLAN and the `explain` instruction for it; returns its id, for its children.
+  @discardableResult
+  public func explain(_ detail: String, parent: Int32 = 0) -> Int32 {
+    let id = nextAddress
+    emit(.explain, id, parent, p4: messageIndex(detail))
+    planRows.append(PlanRow(id: id, parent: parent, detail: detail))
+    return id
+  }
+
+  // MARK: The end
+
+  /// Resolves the labels. The last instruction must not fall through.
+  /// - Precondition: every label in use is placed; every register and cursor was allocated here.
+  public func finish() -> Program {
+    var code = instructions
+    for index in code.indices {
+      let jumps = code[index].opcode.jumps
+      if jumps.p1 { code[index].p1 = resolve(code[index].p1) }
+      if jumps.p2 { code[index].p2 = resolve(code[index].p2) }
+      if jumps.p3 { code[index].p3 = resolve(code[index].p3) }
+    }
+    // The loop fetches without a bounds check, so the end must be reached by a halt.
+    code.append(Instruction(.halt, 0, 0))
+    return Program(self, code: code)
+  }
+
+  private func resolve(_ operand: Int32) -> Int32 {
+    if operand >= 0 {
+      precondition(operand <= instructions.count, "a jump stays inside the program")
+      return operand
+    }
+    guard let address = labelAddresses[Int(-operand) - 1] else { preconditionFailure("a label was never placed") }
+    return address
+  }
+}
