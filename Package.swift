@@ -43,7 +43,10 @@ let package = Package(
     library("ApusFunctions", ["ApusBase", "ApusVM"]),
     library("Apus", ["ApusBase", "ApusIO", "ApusStorage", "ApusSQL", "ApusVM", "ApusCompiler", "ApusFunctions"]),
 
+    library("ApusSimulation", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM", "Apus"]),
+
     tests("ApusBaseTests", ["ApusBase"]),
+    tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
     tests("TidyTests", []),
   ]
 )

@@ -1,0 +1,149 @@
+// One statement of a random transaction: its SQL, its bindings, and what it does to the model.
+
+import ApusBase
+
+enum Operation: Sendable {
+  enum Conflict: String, Sendable { case abort = "", replace = " OR REPLACE", ignore = " OR IGNORE" }
+
+  case insert(table: Int, id: Int64, row: ModelRow, conflict: Conflict)
+  case updateOne(table: Int, id: Int64, row: ModelRow)
+  /// Adds one to `k` of a range of keys.
+  case bumpRange(table: Int, ids: ClosedRange<Int64>)
+  /// Adds `by` to `u` of a range of keys, which may collide half way: then the whole statement is undone.
+  case shiftUnique(table: Int, ids: ClosedRange<Int64>, by: Int64)
+  case deleteOne(table: Int, id: Int64)
+  case deleteRange(table: Int, ids: ClosedRange<Int64>)
+  case readOne(table: Int, id: Int64)
+  case readByIndex(table: Int, k: Int64)
+  case readAll(table: Int)
+
+  /// A parameter of the statement.
+  enum Binding { case integer(Int64), text([UInt8]), blob([UInt8]), null }
+
+  var table: Int {
+    switch self {
+    case .insert(let table, _, _, _), .updateOne(let table, _, _), .bumpRange(let table, _),
+      .shiftUnique(let table, _, _), .deleteOne(let table, _), .deleteRange(let table, _), .readOne(let table, _),
+      .readByIndex(let table, _), .readAll(let table):
+      table
+    }
+  }
+
+  var isRead: Bool {
+    switch self {
+    case .readOne, .readByIndex, .readAll: true
+    case .insert, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: false
+    }
+  }
+
+  func sql(_ model: DatabaseModel) -> String {
+    let name = model.shapes[table].name
+    switch self {
+    case .insert(_, _, _, let conflict): return "INSERT\(conflict.rawValue) INTO \(name)(id,k,u,v) VALUES(?1,?2,?3,?4)"
+    case .updateOne: return "UPDATE \(name) SET k=?2, u=?3, v=?4 WHERE id=?1"
+    case .bumpRange: return "UPDATE \(name) SET k=k+1 WHERE id BETWEEN ?1 AND ?2"
+    case .shiftUnique: return "UPDATE \(name) SET u=u+?3 WHERE id BETWEEN ?1 AND ?2"
+    case .deleteOne: return "DELETE FROM \(name) WHERE id=?1"
+    case .deleteRange: return "DELETE FROM \(name) WHERE id BETWEEN ?1 AND ?2"
+    case .readOne: return "SELECT id,k,u,v FROM \(name) WHERE id=?1"
+    case .readByIndex: return "SELECT id,k,u,v FROM \(name) WHERE k=?1 ORDER BY id"
+    case .readAll: return "SELECT id,k,u,v FROM \(name) ORDER BY id"
+    }
+  }
+
+  func bindings(_ model: DatabaseModel) -> [Binding] {
+    func key(_ id: Int64) -> Binding {
+      model.shapes[table].isWithoutRowid ? .text(Array(DatabaseModel.textKey(id).utf8)) : .integer(id)
+    }
+    func fields(_ row: ModelRow) -> [Binding] {
+      [.integer(row.k), row.u.map(Binding.integer) ?? .null, row.isText ? .text(row.payload) : .blob(row.payload)]
+    }
+    switch self {
+    case .insert(_, let id, let row, _), .updateOne(_, let id, let row): return [key(id)] + fields(row)
+    case .bumpRange(_, let ids), .deleteRange(_, let ids): return [key(ids.lowerBound), key(ids.upperBound)]
+    case .shiftUnique(_, let ids, let by): return [key(ids.lowerBound), key(ids.upperBound), .integer(by)]
+    case .deleteOne(_, let id), .readOne(_, let id): return [key(id)]
+    case .readByIndex(_, let k): return [.integer(k)]
+    case .readAll: return []
+    }
+  }
+
+  /// Applies the statement to the model.
+  /// - Returns: false where it must fail with a constraint violation, the model unchanged.
+  func apply(to model: inout DatabaseModel) -> Bool {
+    var rows = model.tables[table]
+    switch self {
+    case .insert(_, let id, let row, let conflict):
+      let holder = row.u.flatMap { u in rows.first { $0.value.u == u }?.key }
+      if rows[id] != nil || holder != nil {
+        switch conflict {
+        case .abort: return false
+        case .ignore: return true
+        case .replace: if let holder { rows[holder] = nil }
+        }
+      }
+      rows[id] = row
+    case .updateOne(_, let id, let row):
+      guard rows[id] != nil else { return true }
+      if let u = row.u, rows.contains(where: { $0.key != id && $0.value.u == u }) { return false }
+      rows[id] = row
+    case .bumpRange(_, let ids):
+      for id in rows.keys where ids.contains(id) { rows[id]?.k += 1 }
+    case .shiftUnique(_, let ids, let by):
+      for id in rows.keys.sorted() where ids.contains(id) {
+        guard let u = rows[id]?.u else { continue }
+        if rows.contains(where: { $0.key != id && $0.value.u == u + by }) { return false }
+        rows[id]?.u = u + by
+      }
+    case .deleteOne(_, let id): rows[id] = nil
+    case .deleteRange(_, let ids): for id in rows.keys where ids.contains(id) { rows[id] = nil }
+    case .readOne, .readByIndex, .readAll: break
+    }
+    model.tables[table] = rows
+    return true
+  }
+
+  /// The rows that a read must return, in order.
+  func expectedRows(_ model: DatabaseModel) -> [(Int64, ModelRow)] {
+    let rows = model.tables[table]
+    switch self {
+    case .readOne(_, let id): return rows[id].map { [(id, $0)] } ?? []
+    case .readByIndex(_, let k): return rows.filter { $0.value.k == k }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    case .readAll: return rows.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    case .insert, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: return []
+    }
+  }
+}
+
+/// Draws operations, with sizes and ranges that suit the seed's profile.
+struct OperationGenerator: Sendable {
+  var tableCount: Int
+  var keyCount: Int
+  var payloadMax: Int
+
+  func row(_ random: inout SeededRandom) -> ModelRow {
+    let isBig = random.oneIn(6)
+    return ModelRow(
+      k: Int64(random.below(12)), u: random.oneIn(3) ? nil : Int64(random.below(keyCount * 4)),
+      tag: random.next() >> 1, length: random.below(isBig ? payloadMax : min(payloadMax, 120)))
+  }
+
+  func next(_ random: inout SeededRandom) -> Operation {
+    let table = random.below(tableCount)
+    let id = Int64(random.below(keyCount))
+    let span = id...id + Int64(random.below(random.oneIn(8) ? keyCount : 6))
+    switch random.below(100) {
+    case 0..<30:
+      let conflict: Operation.Conflict = [.abort, .replace, .ignore][random.below(3)]
+      return .insert(table: table, id: id, row: row(&random), conflict: conflict)
+    case 30..<45: return .updateOne(table: table, id: id, row: row(&random))
+    case 45..<52: return .bumpRange(table: table, ids: span)
+    case 52..<58: return .shiftUnique(table: table, ids: span, by: Int64(1 + random.below(3)))
+    case 58..<68: return .deleteOne(table: table, id: id)
+    case 68..<76: return .deleteRange(table: table, ids: span)
+    case 76..<86: return .readOne(table: table, id: id)
+    case 86..<94: return .readByIndex(table: table, k: Int64(random.below(14)))
+    default: return .readAll(table: table)
+    }
+  }
+}

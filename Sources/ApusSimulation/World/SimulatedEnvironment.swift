@@ -1,0 +1,136 @@
+// One process's view of the virtual world: names, clock and chance, all from the seed.
+// Several environments over one disk are several processes: they share files and wal-index, nothing else.
+
+import ApusBase
+import ApusIO
+
+/// The clock of the virtual world; it moves only when the scheduler moves it.
+public final class VirtualClock: @unchecked Sendable {
+  public var monotonicNanoseconds: UInt64 = 1_000_000_000
+  /// 2026-01-01 00:00 UTC.
+  public static let epochMilliseconds: Int64 = 1_767_225_600_000
+
+  public init() {}
+}
+
+public final class SimulatedEnvironment: Environment, @unchecked Sendable {
+  public let disk: SimulatedDisk
+  public let clock: VirtualClock
+  private var random: SeededRandom
+
+  public init(disk: SimulatedDisk, clock: VirtualClock, seed: UInt64) {
+    self.disk = disk
+    self.clock = clock
+    random = SeededRandom(seed: seed ^ 0xe11)
+  }
+
+  public var backendName: String { "simulation" }
+  public var backendReason: String? { nil }
+
+  public func open(_ path: String, _ mode: OpenMode) throws(EngineError) -> any File {
+    if let existing = disk.file(named: path) {
+      if mode.isExclusive { throw EngineError(.cannotOpen, object: path, cause: "open: File exists (17)") }
+      return SimulatedFile(path: path, content: existing, isWritable: mode.isWritable, disk: disk)
+    }
+    guard mode.mayCreate else {
+      throw EngineError(.cannotOpen, object: path, cause: "open: No such file or directory (2)")
+    }
+    return SimulatedFile(path: path, content: disk.create(path), isWritable: true, disk: disk)
+  }
+
+  public func openTemporary() throws(EngineError) -> any File {
+    SimulatedFile(path: "(temporary)", content: disk.makeUnnamedFile(), isWritable: true, disk: disk)
+  }
+
+  public func exists(_ path: String) throws(EngineError) -> Bool { disk.file(named: path) != nil }
+
+  public func size(of path: String) throws(EngineError) -> Int64? {
+    disk.file(named: path).map { Int64($0.current.count) }
+  }
+
+  public func delete(_ path: String) throws(EngineError) {
+    if disk.file(named: path) != nil { disk.setName(path, to: nil) }
+  }
+
+  public func fullPath(_ path: String) throws(EngineError) -> String { path.hasPrefix("/") ? path : "/" + path }
+
+  public func makeQueue() -> any IOQueue { SimulatedQueue(disk: disk) }
+
+  public func monotonicNanoseconds() -> UInt64 { clock.monotonicNanoseconds }
+
+  public func wallClockMilliseconds() -> Int64 {
+    VirtualClock.epochMilliseconds + Int64(clock.monotonicNanoseconds / 1_000_000)
+  }
+
+  public func localTimeOffsetSeconds(atMilliseconds moment: Int64) -> Int { 0 }
+
+  public func randomUInt64() -> UInt64 { random.next() }
+
+  public func sleep(untilMonotonic moment: UInt64) {
+    clock.monotonicNanoseconds = max(clock.monotonicNanoseconds, moment)
+  }
+}
+
+/// One connection's requests. They stay in flight until the scheduler, or a wait, completes them in seeded order.
+final class SimulatedQueue: IOQueue {
+  private let disk: SimulatedDisk
+  private let identity: UInt64
+  private let generation: UInt64
+
+  init(disk: SimulatedDisk) {
+    self.disk = disk
+    identity = disk.makeOwner()
+    generation = disk.generation
+  }
+
+  deinit {
+    // The owner frees its buffers next.
+    if generation == disk.generation { while disk.completeOne(queue: identity) {} }
+  }
+
+  private func content(of file: any File) -> DiskFile? {
+    guard generation == disk.generation, let file = file as? SimulatedFile, file.isAlive else { return nil }
+    return file.content
+  }
+
+  private func submit(_ file: any File, _ kind: (DiskFile) -> DiskRequest.Kind) -> Ticket {
+    guard let content = content(of: file) else { return Ticket(rawValue: 0) }
+    return disk.submit(kind(content), from: identity)
+  }
+
+  func read(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket {
+    submit(file) { .read($0, offset: Int(offset), buffer: buffer) }
+  }
+
+  func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket {
+    submit(file) { .write($0, offset: Int(offset), views: views) }
+  }
+
+  func sync(_ file: any File, _ kind: SyncKind) -> Ticket {
+    let upTo = disk.takeSequence()
+    return submit(file) { .sync($0, upTo: upTo) }
+  }
+
+  func syncDirectory(of path: String) -> Ticket {
+    if generation != disk.generation { return Ticket(rawValue: 0) }
+    return disk.submit(
+      .syncDirectory(directory: SimulatedDisk.directory(of: path), upTo: disk.takeSequence()), from: identity)
+  }
+
+  func take(_ ticket: Ticket) -> IOResult? {
+    if generation != disk.generation || ticket.rawValue == 0 {
+      return .failed(EngineError(.ioError, cause: "the power is off"))
+    }
+    return disk.takeResult(ticket)
+  }
+
+  var isBusy: Bool { generation == disk.generation && disk.hasInFlight(queue: identity) }
+
+  func submit() {}
+
+  func waitForCompletion() {
+    if generation == disk.generation { disk.completeOne(queue: identity) }
+  }
+
+  var completionDescriptor: Int32? { nil }
+}

@@ -1,0 +1,39 @@
+// The fingerprint of an execution: 64 bits of FNV-1a over every event, in order. Same seed, same hash.
+
+public struct TraceHash: Sendable {
+  public private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
+  public private(set) var eventCount = 0
+
+  public init() {}
+
+  private mutating func mix(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
+
+  private mutating func mix(_ number: UInt64) {
+    // Eight bytes at a time: the events are short and the disk's writes are long.
+    value = (value ^ number) &* 0x9e37_79b9_7f4a_7c15
+    value ^= value >> 29
+  }
+
+  public mutating func add(_ event: StaticString, _ a: UInt64, _ b: Int, _ c: Int) {
+    eventCount += 1
+    for byte in "\(event)".utf8 { mix(byte) }
+    mix(a)
+    mix(UInt64(bitPattern: Int64(b)))
+    mix(UInt64(bitPattern: Int64(c)))
+  }
+
+  public mutating func add(_ event: StaticString, _ text: String) {
+    eventCount += 1
+    for byte in "\(event)".utf8 { mix(byte) }
+    for byte in text.utf8 { mix(byte) }
+  }
+
+  public mutating func add(_ bytes: [UInt8]) {
+    for byte in bytes { mix(UInt64(byte)) }
+  }
+
+  public var text: String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}
