@@ -1,0 +1,135 @@
+// The freelist: pages of the file that hold nothing. Source: https://sqlite.org/fileformat2.html#the_freelist
+//
+// Trunk page:
+//   offset  size  meaning (big-endian)
+//        0     4  next trunk page, 0 at the end
+//        4     4  leaves in this trunk
+//        8   4*n  leaf page numbers
+//
+// `beginWriteOperation` loads the trunks that the operation can need, so that allocating and freeing do not fault. A
+// freed page's content stays as it is until the page is used again.
+
+import ApusBase
+
+extension Pager {
+  /// Leaves that are put into one trunk: SQLite leaves the last six places free (an old release read them wrongly).
+  var freelistLeafCountMax: Int { usableSize / 4 - 8 }
+
+  /// The lock bytes' page, which holds nothing; 0 where the file cannot reach so far.
+  var lockBytePage: UInt32 { UInt32(0x4000_0000 / pageSize) + 1 }
+
+  /// Loads page 1 and the trunks that `pages` allocations can use up.
+  func loadFreelist(pages: Int) throws(Fault) {
+    let one = try loadedPage(.one).bytes
+    var wanted = pages
+    var trunk = one.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
+    var left = one.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
+    while trunk != 0 && wanted > 0 && left > 0 {
+      let bytes = try trunkPage(trunk).bytes
+      let leaves = Int(bytes.bigEndianUInt32(at: 4))
+      wanted -= leaves + 1
+      left = left > UInt32(leaves) + 1 ? left - UInt32(leaves) - 1 : 0
+      trunk = bytes.bigEndianUInt32(at: 0)
+    }
+  }
+
+  private func trunkPage(_ number: UInt32) throws(Fault) -> Page {
+    guard number > 1 && number <= currentPageCount else {
+      throw .corrupt(PageNumber(number), "freelist trunk outside the database")
+    }
+    let page = try loadedPage(PageNumber(number))
+    guard Int(page.bytes.bigEndianUInt32(at: 4)) <= usableSize / 4 - 2 else {
+      throw .corrupt(page.number, "freelist trunk with too many leaves")
+    }
+    return page
+  }
+
+  /// A private, zeroed page: a free one (near `target` if the first trunk has one), else a new one at the file's end.
+  public func allocate(near target: PageNumber = .none) throws(Fault) -> Page {
+    precondition(state == .write)
+    let one = try loadedPage(.one)
+    let free = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
+    guard free < max(currentPageCount, 1) else { throw .corrupt(.one, "freelist longer than the database") }
+    if free == 0 { return try appendPage() }
+    let trunk = try trunkPage(one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset))
+    let leaves = Int(trunk.bytes.bigEndianUInt32(at: 4))
+    if leaves == 0 {
+      let next = trunk.bytes.bigEndianUInt32(at: 0)
+      setFreelist(one, trunk: next, count: free - 1)
+      return blankPage(trunk.numberValue)
+    }
+    let place = nearestLeaf(trunk.bytes, count: leaves, to: target)
+    let number = trunk.bytes.bigEndianUInt32(at: 8 + 4 * place)
+    guard number > 1 && number <= currentPageCount && number != trunk.numberValue && number != lockBytePage else {
+      throw .corrupt(trunk.number, "freelist leaf outside the database", cell: place)
+    }
+    let bytes = writable(trunk).mutableBytes
+    bytes.setBigEndianUInt32(bytes.readable.bigEndianUInt32(at: 4 + 4 * leaves), at: 8 + 4 * place)
+    bytes.setBigEndianUInt32(UInt32(leaves - 1), at: 4)
+    setFreelist(one, trunk: trunk.numberValue, count: free - 1)
+    if number <= committedPageCount && !freedPages.contains(number) { contentlessPages.insert(number) }
+    return blankPage(number)
+  }
+
+  /// Puts a page that the current operation has loaded onto the freelist.
+  public func free(_ number: PageNumber) throws(Fault) {
+    precondition(state == .write)
+    guard number.rawValue > 1 && number.rawValue <= currentPageCount else {
+      throw .corrupt(number, "a page outside the database cannot be freed")
+    }
+    let one = try loadedPage(.one)
+    let free = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
+    let trunkNumber = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
+    keepForUndo(number.rawValue)
+    freedPages.insert(number.rawValue)
+    contentlessPages.remove(number.rawValue)
+    if free > 0 {
+      let trunk = try trunkPage(trunkNumber)
+      let leaves = Int(trunk.bytes.bigEndianUInt32(at: 4))
+      if leaves < freelistLeafCountMax {
+        let bytes = writable(trunk).mutableBytes
+        bytes.setBigEndianUInt32(number.rawValue, at: 8 + 4 * leaves)
+        bytes.setBigEndianUInt32(UInt32(leaves + 1), at: 4)
+        setFreelist(one, trunk: trunkNumber, count: free + 1)
+        return
+      }
+    }
+    blankPage(number.rawValue).mutableBytes.setBigEndianUInt32(free > 0 ? trunkNumber : 0, at: 0)
+    setFreelist(one, trunk: number.rawValue, count: free + 1)
+  }
+
+  private func setFreelist(_ one: Page, trunk: UInt32, count: UInt32) {
+    let bytes = writable(one).mutableBytes
+    bytes.setBigEndianUInt32(trunk, at: DatabaseHeader.freelistTrunkOffset)
+    bytes.setBigEndianUInt32(count, at: DatabaseHeader.freelistCountOffset)
+  }
+
+  private func appendPage() throws(Fault) -> Page {
+    var number = currentPageCount &+ 1
+    if number == lockBytePage { number &+= 1 }
+    guard number < 0xffff_fffe else { throw .error(.full) }
+    currentPageCount = number
+    return blankPage(number)
+  }
+
+  /// The last leaf, which costs no move; with a target the one closest to it.
+  private func nearestLeaf(_ trunk: ByteView, count: Int, to target: PageNumber) -> Int {
+    if target.isNone { return count - 1 }
+    var best = count - 1
+    var bestDistance = Int64.max
+    for place in 0..<count {
+      let distance = abs(Int64(trunk.bigEndianUInt32(at: 8 + 4 * place)) - Int64(target.rawValue))
+      if distance < bestDistance {
+        bestDistance = distance
+        best = place
+      }
+    }
+    return best
+  }
+
+  /// Freeing changes no byte of the page, but the page may be used again: a savepoint needs its private image.
+  private func keepForUndo(_ number: UInt32) {
+    guard let slot = unsafe table.pointee.findLoaded(number), unsafe slot.pointee.flags.contains(.dirty) else { return }
+    _ = unsafe writable(Page(slot, byteCount: usableSize, isWritable: false))
+  }
+}

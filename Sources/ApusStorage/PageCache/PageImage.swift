@@ -1,0 +1,83 @@
+// One version of one page in memory: a header, then the page's bytes. An image that was committed never changes again.
+//
+//   offset  size  meaning
+//        0     8  reference count (atomic: connections on several threads share images)
+//        8     8  version: generation of the file's content << 32 | WAL frame, see FileCache
+//       16     4  page number
+//       20     4  byte count of the page
+//       24    24  the shared cache's list and mark, under the cache's lock
+//       48    16  free
+//       64     -  the page
+//
+// `unsafe` lives here: images are raw memory with counted references, so that nothing on the way of a row is a class.
+
+import ApusBase
+import Synchronization
+
+@unsafe
+struct PageImageHeader: ~Copyable {
+  let references = Atomic<Int>(1)
+  var version: UInt64 = 0
+  var number: UInt32
+  var byteCount: UInt32
+  var newer: UnsafeMutablePointer<PageImageHeader>?
+  var older: UnsafeMutablePointer<PageImageHeader>?
+  var wasVisited = false
+  var isCached = false
+
+  init(number: UInt32, byteCount: UInt32) {
+    unsafe self.number = number
+    unsafe self.byteCount = byteCount
+  }
+}
+
+/// A counted reference that is counted by hand: `retain` and `release` must balance.
+@safe
+struct PageImage: @unchecked Sendable, Equatable {
+  static let headerByteCount = 64
+
+  let header: UnsafeMutablePointer<PageImageHeader>
+
+  @inline(__always)
+  init(_ header: UnsafeMutablePointer<PageImageHeader>) { unsafe self.header = header }
+
+  /// A new image with one reference; its bytes are undefined.
+  static func allocate(_ number: UInt32, byteCount: Int) -> PageImage {
+    precondition(unsafe MemoryLayout<PageImageHeader>.size <= headerByteCount)
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: headerByteCount + byteCount, alignment: 16)
+    let header = unsafe raw.bindMemory(to: PageImageHeader.self, capacity: 1)
+    unsafe header.initialize(to: PageImageHeader(number: number, byteCount: UInt32(byteCount)))
+    return unsafe PageImage(header)
+  }
+
+  @inline(__always)
+  var base: UnsafeMutableRawPointer { unsafe UnsafeMutableRawPointer(header) + PageImage.headerByteCount }
+
+  @inline(__always)
+  var number: UInt32 { unsafe header.pointee.number }
+
+  @inline(__always)
+  var byteCount: Int { unsafe Int(header.pointee.byteCount) }
+
+  /// The whole page, reserved bytes included.
+  var bytes: ByteView { unsafe ByteView(unchecked: UnsafeRawPointer(base), count: byteCount) }
+
+  /// The whole page, to be filled before anybody else sees the image.
+  var mutableBytes: MutableByteView { unsafe MutableByteView(unchecked: base, count: byteCount) }
+
+  func retain() { _ = unsafe header.pointee.references.wrappingAdd(1, ordering: .relaxed) }
+
+  func release() {
+    let left = unsafe header.pointee.references.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
+    precondition(left >= 0)
+    if left == 0 {
+      unsafe header.deinitialize(count: 1)
+      unsafe UnsafeMutableRawPointer(header).deallocate()
+    }
+  }
+
+  /// True where nobody else holds the image.
+  var isUnique: Bool { unsafe header.pointee.references.load(ordering: .acquiring) == 1 }
+
+  static func == (left: PageImage, right: PageImage) -> Bool { unsafe left.header == right.header }
+}

@@ -1,0 +1,157 @@
+// Pages: looked up, loaded, copied before they change, pinned. `unsafe` lives here.
+
+import ApusBase
+import ApusIO
+
+extension Pager {
+  /// The page as this connection sees it now. Valid until `beginOperation`, longer where pinned.
+  /// - Throws: `.wait` while it is read; SQLITE_CORRUPT where the database has no such page.
+  @inline(__always)
+  public func page(_ number: PageNumber) throws(Fault) -> Page {
+    if let slot = unsafe table.pointee.find(number.rawValue) {
+      if unsafe !slot.pointee.wasVisited { unsafe slot.pointee.wasVisited = true }
+      return unsafe Page(slot, byteCount: table.pointee.usableSize, isWritable: false)
+    }
+    return try missingPage(number)
+  }
+
+  @inline(never)
+  private func missingPage(_ number: PageNumber) throws(Fault) -> Page {
+    precondition(state != .none)
+    if faultInjection != nil { try injectFault() }
+    return try loadedPage(number)
+  }
+
+  /// The same without fault injection: for what `beginWriteOperation` has loaded.
+  func loadedPage(_ number: PageNumber) throws(Fault) -> Page {
+    if let slot = unsafe table.pointee.findLoaded(number.rawValue) {
+      unsafe slot.pointee.wasVisited = true
+      return unsafe Page(slot, byteCount: usableSize, isWritable: false)
+    }
+    if number.isNone || number.rawValue > currentPageCount {
+      if number == .one && currentPageCount == 0 { return pageOneOfEmptyDatabase() }
+      throw .corrupt(number, "the database has no such page")
+    }
+    return try loadPage(number)
+  }
+
+  /// Reads the page from the shared cache, the log or the file.
+  private func loadPage(_ number: PageNumber) throws(Fault) -> Page {
+    let image = PageImage.allocate(number.rawValue, byteCount: pageSize)
+    image.mutableBytes.fill(0, pageSize)
+    return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
+  }
+
+  /// A file of no bytes reads as a database with an empty schema; the first write makes it so.
+  private func pageOneOfEmptyDatabase() -> Page {
+    let image = PageImage.allocate(1, byteCount: pageSize)
+    DatabaseHeader.initialize(
+      image.mutableBytes, pageSize: pageSize, reserved: pageSize - usableSize,
+      isWAL: configuration.journalMode == .wal)
+    return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
+  }
+
+  /// A hint: these pages will be asked for soon. Their reads are submitted together.
+  public func pages(prefetch numbers: [PageNumber]) {}
+
+  // MARK: Operations
+
+  /// Starts an operation: images that only the previous one held may go.
+  @inline(__always)
+  public func beginOperation() {
+    if unsafe table.pointee.needsTrim { unsafe table.pointee.trim() }
+  }
+
+  /// Starts an operation that will make up to `pages` pages private, `allocate` and `free` included.
+  public func beginWriteOperation(pages: Int) throws(Fault) {
+    precondition(state == .write)
+    beginOperation()
+    try loadFreelist(pages: pages)
+  }
+
+  // MARK: Change
+
+  /// The page's private image. A committed image is copied first; a private one is copied again where a cursor has it
+  /// pinned or an open savepoint still needs it.
+  public func writable(_ page: Page) -> Page {
+    precondition(state == .write)
+    var slot = unsafe page.slot
+    if unsafe slot.pointee.flags.contains(.detached) {
+      guard let current = unsafe table.pointee.findLoaded(page.numberValue) else {
+        preconditionFailure("the page was evicted within its operation")
+      }
+      unsafe slot = unsafe current
+    }
+    return unsafe Page(privateSlot(slot), byteCount: usableSize, isWritable: true)
+  }
+
+  private func privateSlot(_ slot: SlotPointer) -> SlotPointer {
+    let isPrivate = unsafe slot.pointee.flags.contains(.dirty)
+    let isSaved = unsafe slot.pointee.stamp >= savepointSerialInForce
+    if unsafe isPrivate && isSaved && slot.pointee.pins == 0 && !slot.pointee.flags.contains(.spilled) {
+      return unsafe slot
+    }
+    let number = unsafe slot.pointee.number
+    let image = unsafe table.pointee.makeImage(number)
+    unsafe image.base.copyMemory(from: slot.pointee.image.base, byteCount: pageSize)
+    var original: PageImage?
+    if isPrivate {
+      original = unsafe slot.pointee.original
+      unsafe slot.pointee.original = nil
+      if !isSaved { unsafe remember(number, privateImage: slot.pointee.image) }
+    } else {
+      if keepsOriginals {
+        original = unsafe slot.pointee.image
+        original?.retain()
+      }
+      if !savepoints.isEmpty { remember(number, privateImage: nil) }
+    }
+    unsafe table.pointee.detach(slot)
+    return unsafe table.pointee.insertDirty(image, original: original, stamp: savepointSerialInForce)
+  }
+
+  /// True where the committed image below a private one must stay at hand.
+  private var keepsOriginals: Bool { true }
+
+  /// A private, zeroed image of a page whose content does not matter: a free page, or one behind the file's end.
+  func blankPage(_ number: UInt32) -> Page {
+    let slot: SlotPointer
+    if let old = unsafe table.pointee.findLoaded(number) {
+      unsafe slot = privateSlot(old)
+    } else {
+      let image = unsafe table.pointee.makeImage(number)
+      if !savepoints.isEmpty { remember(number, privateImage: nil) }
+      unsafe slot = table.pointee.insertDirty(image, original: nil, stamp: savepointSerialInForce)
+    }
+    unsafe slot.pointee.image.mutableBytes.fill(0, pageSize)
+    return unsafe Page(slot, byteCount: usableSize, isWritable: true)
+  }
+
+  // MARK: Pins
+
+  @inline(__always)
+  public func pin(_ page: Page) { unsafe page.slot.pointee.pins &+= 1 }
+
+  @inline(__always)
+  public func unpin(_ page: Page) {
+    precondition(unsafe page.slot.pointee.pins > 0)
+    unsafe page.slot.pointee.pins &-= 1
+  }
+
+  /// Slots that somebody pins; zero when no cursor is open.
+  public var pinnedPageCount: Int { unsafe table.pointee.pinnedCount }
+
+  // MARK: Header fields
+
+  /// The header's 32-bit value number `index`: 0 the freelist's length, 1 the schema cookie, 15 the last (offset 96).
+  public func meta(_ index: Int) throws(Fault) -> UInt32 {
+    precondition(index >= 0 && index <= 15)
+    return try page(.one).bytes.bigEndianUInt32(at: 36 + 4 * index)
+  }
+
+  public func setMeta(_ index: Int, _ value: UInt32) throws(Fault) {
+    precondition(index >= 1 && index <= 15)
+    let one = try page(.one)
+    writable(one).mutableBytes.setBigEndianUInt32(value, at: 36 + 4 * index)
+  }
+}

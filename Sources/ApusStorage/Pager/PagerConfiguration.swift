@@ -1,0 +1,44 @@
+// What a pager is opened with, and the names of the journal modes and the durability levels.
+
+import ApusBase
+
+/// How a write transaction survives a crash. Source: https://sqlite.org/pragma.html#pragma_journal_mode
+public enum JournalMode: String, Sendable {
+  case delete, truncate, persist, memory, off, wal
+}
+
+/// When files are synced. Source: https://sqlite.org/pragma.html#pragma_synchronous
+public enum Synchronous: Int, Sendable, Comparable {
+  case off = 0, normal, full, extra
+
+  public static func < (left: Synchronous, right: Synchronous) -> Bool { left.rawValue < right.rawValue }
+}
+
+public enum CheckpointMode: Sendable { case passive, full, restart, truncate }
+
+extension Pager {
+  public struct Configuration: Sendable {
+    /// For new files; an existing file says its own.
+    public var pageSize = 4096
+    /// Bytes at each page's end that the b-tree leaves alone; for new files.
+    public var reservedBytes = 0
+    /// Clean pages that the connection holds: SQLite's default of `cache_size`.
+    public var cacheBytes = 2_000 * 1024
+    /// Private pages of a write transaction before they spill.
+    public var dirtyBytes = 4 << 20
+    /// Images that the connections of one process share, per file.
+    public var sharedCacheBytes = 8 << 20
+    /// For new files; an existing file keeps the mode it is in (WAL) or takes this one.
+    public var journalMode = JournalMode.delete
+    public var synchronous = Synchronous.full
+    public var isReadOnly = false
+    /// False: a missing file is an error.
+    public var mayCreate = true
+    /// Frames in the log after which a commit checkpoints; 0 switches it off.
+    public var autocheckpointFrames = 1000
+
+    public init() {}
+  }
+
+  public enum State: Sendable { case none, read, write }
+}
