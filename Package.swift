@@ -46,6 +46,7 @@ let package = Package(
     library("ApusSimulation", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM", "Apus"]),
 
     tests("ApusBaseTests", ["ApusBase"]),
+    tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
     tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
     tests("TidyTests", []),
   ]

@@ -8,6 +8,10 @@ let unsafeFiles: [String: Set<String>] = [
     "ByteView.swift",
     "Value.swift",
   ],
+  "ApusIO": [
+    "MemorySharedMemory.swift",
+    "SystemCalls.swift",
+  ],
   "ApusStorage": [
     "KeyDescription.swift",
   ],

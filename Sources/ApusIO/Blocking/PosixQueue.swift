@@ -1,0 +1,88 @@
+// The POSIX backend's queue: each request is a system call that has returned before the request's ticket is out.
+
+import ApusBase
+import Glibc
+
+final class PosixQueue: IOQueue {
+  private var table = RequestTable<Never>()
+
+  func read(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket {
+    perform(file, .ioErrorRead, "pread") { SystemCalls.read($0, at: offset, into: buffer) }
+  }
+
+  func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket {
+    perform(file, .ioErrorWrite, views.count == 1 ? "pwrite" : "pwritev") {
+      SystemCalls.write($0, at: offset, views)
+    }
+  }
+
+  func sync(_ file: any File, _ kind: SyncKind) -> Ticket {
+    perform(file, .ioErrorFsync, kind == .data ? "fdatasync" : "fsync") { SystemCalls.sync($0, kind) }
+  }
+
+  func syncDirectory(of path: String) -> Ticket {
+    switch DirectorySync.open(of: path) {
+    case .failure(let error): return table.insert(completed: .failed(error))
+    case .success(let directory):
+      return table.insert(completed: DirectorySync.result(SystemCalls.sync(directory.number, .full), directory))
+    }
+  }
+
+  func take(_ ticket: Ticket) -> IOResult? { table.take(ticket) }
+
+  var isBusy: Bool { false }
+  func submit() {}
+  func waitForCompletion() {}
+  var completionDescriptor: Int32? { nil }
+
+  private func perform(
+    _ file: any File, _ code: ResultCode, _ call: StaticString, _ body: (Int32) -> CallResult
+  ) -> Ticket {
+    let descriptor: Descriptor
+    do {
+      descriptor = try PosixQueue.descriptor(of: file)
+    } catch {
+      return table.insert(completed: .failed(error))
+    }
+    let count = body(descriptor.number)
+    return table.insert(completed: PosixQueue.result(count, code, call, descriptor))
+  }
+
+  static func descriptor(of file: any File) throws(EngineError) -> Descriptor {
+    guard let file = file as? PosixFile else { preconditionFailure("a file of another environment") }
+    return try file.descriptor
+  }
+
+  static func result(
+    _ count: CallResult, _ code: ResultCode, _ call: StaticString, _ descriptor: Descriptor
+  ) -> IOResult {
+    count >= 0
+      ? .done(count)
+      : .failed(SystemError.make(code, call: call, errno: Int32(-count), path: descriptor.path))
+  }
+}
+
+/// How a directory's entries are made durable.
+enum DirectorySync {
+  /// The directory that holds `path`.
+  static func parent(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  static func open(of path: String) -> Result<Descriptor, EngineError> {
+    let directory = parent(of: path)
+    let fd = SystemCalls.open(directory, O_RDONLY | O_DIRECTORY)
+    if fd < 0 {
+      return .failure(
+        SystemError.make(.ioErrorDirectoryFsync, call: "open", errno: Int32(-fd), path: directory))
+    }
+    return .success(Descriptor(Int32(fd), path: directory))
+  }
+
+  static func result(_ code: CallResult, _ directory: Descriptor) -> IOResult {
+    // Some file systems have nothing to sync in a directory and say so.
+    if code == -Int(EINVAL) || code == -Int(EOPNOTSUPP) { return .done(0) }
+    return PosixQueue.result(code, .ioErrorDirectoryFsync, "fsync", directory)
+  }
+}
