@@ -24,7 +24,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 let package = Package(
   name: "apus",
   products: [
-    .library(name: "Apus", targets: ["Apus"])
+    .library(name: "Apus", targets: ["Apus"]),
+    .executable(name: "apus-conformance", targets: ["ApusConformance"]),
   ],
   traits: [
     .trait(name: "PlantedBugs", description: "Compiles the simulator's one-line mutations into the engine."),
@@ -44,6 +45,9 @@ let package = Package(
     library("Apus", ["ApusBase", "ApusIO", "ApusStorage", "ApusSQL", "ApusVM", "ApusCompiler", "ApusFunctions"]),
 
     library("ApusSimulation", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM", "Apus"]),
+    // Tools: the shell, and what proves and measures the engine beside real SQLite.
+    library("ApusHarness", ["Apus", "ApusBase"]),
+    executable("ApusConformance", ["ApusHarness"]),
 
     tests("ApusBaseTests", ["ApusBase"]),
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
