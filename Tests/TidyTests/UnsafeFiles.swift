@@ -13,6 +13,9 @@ let unsafeFiles: [String: Set<String>] = [
     "SystemCalls.swift",
   ],
   "ApusStorage": [
+    "BTreeCursor.swift",
+    "ColumnSlots.swift",
+    "CursorRegistry.swift",
     "KeyDescription.swift",
   ],
   "ApusHarness": [

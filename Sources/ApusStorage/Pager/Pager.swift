@@ -13,6 +13,8 @@ import ApusIO
 public final class Pager {
   let table: UnsafeMutablePointer<PageTable>
   let environment: any Environment
+  /// The b-tree cursors that are open on this pager.
+  let cursors = CursorRegistry()
   public internal(set) var configuration: Configuration
 
   public internal(set) var state = State.none
@@ -44,6 +46,7 @@ public final class Pager {
 
   deinit {
     releaseUndo(from: 0)
+    cursors.destroy()
     unsafe table.pointee.destroy()
     unsafe table.deinitialize(count: 1)
     unsafe table.deallocate()

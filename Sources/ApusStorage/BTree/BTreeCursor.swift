@@ -1,0 +1,120 @@
+// A cursor on one b-tree: what the virtual machine holds.
+//
+// A cursor owns its state in memory of its own, so that its address is fixed and a call costs no reference counting.
+// Every operation may throw a wait and is then called again with the same arguments; until it succeeds, nothing of it can
+// be seen. Values that `column` gives out stay valid until the cursor moves, writes or is closed.
+// `unsafe` lives here: the owned memory and the caller's registers.
+
+import ApusBase
+
+@safe
+public struct BTreeCursor: ~Copyable {
+  private let state: UnsafeMutablePointer<CursorState>
+
+  /// - Parameters:
+  ///   - root: the b-tree's root page.
+  ///   - key: the order of an index or a table without row ids; nil for a table with row ids.
+  public init(pager: Pager, root: PageNumber, key: KeyDescription?, isWritable: Bool) {
+    unsafe state = UnsafeMutablePointer<CursorState>.allocate(capacity: 1)
+    unsafe state.initialize(to: CursorState(pager: pager, root: root, description: key, isWritable: isWritable))
+    unsafe pager.cursors.insert(state)
+  }
+
+  deinit {
+    unsafe state.pointee.pager.cursors.remove(state)
+    unsafe state.deinitialize(count: 1)
+    unsafe state.deallocate()
+  }
+
+  public var root: PageNumber { unsafe state.pointee.root }
+  public var isWritable: Bool { unsafe state.pointee.isWritable }
+  /// True for a table with row ids.
+  public var isTable: Bool { unsafe state.pointee.isTable }
+
+  // MARK: Movement
+
+  /// - Returns: false where the tree is empty.
+  public mutating func moveToFirst() throws(Fault) -> Bool { try unsafe state.pointee.moveToFirst() }
+
+  /// - Returns: false where the tree is empty.
+  public mutating func moveToLast() throws(Fault) -> Bool { try unsafe state.pointee.moveToLast() }
+
+  /// - Returns: false where there was no further row; the cursor is then nowhere.
+  public mutating func next() throws(Fault) -> Bool { try unsafe state.pointee.next() }
+
+  /// - Returns: false where there was no earlier row; the cursor is then nowhere.
+  public mutating func previous() throws(Fault) -> Bool { try unsafe state.pointee.previous() }
+
+  /// Moves to the row with the id, or the nearest on the side that `operation` names.
+  /// - Returns: false where there is no such row.
+  public mutating func seek(rowid: Int64, _ operation: SeekOperation) throws(Fault) -> Bool {
+    precondition(isTable)
+    return try unsafe state.pointee.seek(rowid: rowid, operation)
+  }
+
+  /// Moves to an entry by the order of its first `key.count` columns relative to `key`: the first one for `equal`,
+  /// `greaterOrEqual` and `greater`, the last one for `lessOrEqual` and `less`.
+  /// - Returns: false where there is no such entry.
+  public mutating func seek(key: ValueRange, _ operation: SeekOperation) throws(Fault) -> Bool {
+    precondition(!isTable)
+    return try unsafe state.pointee.seek(key: key, operation)
+  }
+
+  /// The order of the current entry's first `key.count` columns relative to `key`: negative, zero or positive.
+  public mutating func compareKey(_ key: ValueRange) throws(Fault) -> Int { try unsafe state.pointee.compareKey(key) }
+
+  // MARK: The current row
+
+  /// True on a row. A cursor whose tree another cursor changed may find its row gone when it goes back to it.
+  public var isValid: Bool {
+    unsafe state.pointee.position == .atRow || state.pointee.position == .displaced || state.pointee.position == .nullRow
+  }
+
+  /// The row of NULLs that an outer join supplies: every column is NULL. Any movement but `next` and `previous` ends it.
+  public var isNullRow: Bool {
+    get { unsafe state.pointee.position == .nullRow }
+    set {
+      if newValue {
+        unsafe state.pointee.setPosition(.nullRow)
+      } else if unsafe state.pointee.position == .nullRow {
+        unsafe state.pointee.setPosition(.unpositioned)
+      }
+    }
+  }
+
+  /// Goes back to the saved row where another cursor changed the tree.
+  /// - Returns: false where the row is gone.
+  public mutating func goBack() throws(Fault) -> Bool {
+    try unsafe state.pointee.restore()
+    return unsafe state.pointee.position == .atRow || state.pointee.position == .nullRow
+  }
+
+  /// True where the tree was changed under the cursor, so that `goBack` has something to do.
+  @inline(__always)
+  public var isDisplaced: Bool { unsafe state.pointee.position == .displaced }
+
+  /// The current row's id.
+  public var rowid: Int64 {
+    mutating get throws(Fault) { try unsafe state.pointee.currentRowid() }
+  }
+
+  /// The row id in an index entry: its last column.
+  public mutating func indexRowid() throws(Fault) -> Int64 { try unsafe state.pointee.indexRowid() }
+
+  /// Stores column `index` of the current record. Text and blobs lie in the pinned page, or in memory of the cursor's.
+  /// - Returns: false, and nothing stored, where the record has fewer columns.
+  public mutating func column(_ index: Int, into target: UnsafeMutablePointer<Value>) throws(Fault) -> Bool {
+    guard let value = try unsafe state.pointee.column(index) else { return false }
+    unsafe target.pointee = value
+    return true
+  }
+
+  /// Column `index` of the current record; nil where the record has fewer columns.
+  public mutating func column(_ index: Int) throws(Fault) -> Value? { try unsafe state.pointee.column(index) }
+
+  /// The whole record.
+  public mutating func payload() throws(Fault) -> ByteView { try unsafe state.pointee.wholePayload() }
+
+  /// The whole record's size, without reading what overflows.
+  public mutating func payloadByteCount() throws(Fault) -> Int { try unsafe state.pointee.payloadByteCount() }
+}

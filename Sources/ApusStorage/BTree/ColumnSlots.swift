@@ -1,0 +1,43 @@
+// Where the columns of a cursor's current record lie, as far as its header was parsed.
+// `unsafe` lives here: one array that its cursor owns, grown by doubling, every access bounds-checked.
+
+@safe
+struct ColumnSlots: ~Copyable {
+  struct Slot {
+    var offset: UInt32
+    var type: UInt32
+  }
+
+  private var base: UnsafeMutablePointer<Slot>
+  private var room: Int
+
+  init() {
+    room = 16
+    unsafe base = UnsafeMutablePointer<Slot>.allocate(capacity: room)
+  }
+
+  deinit { unsafe base.deallocate() }
+
+  /// - Precondition: the slot was set since the record was loaded.
+  @inline(__always)
+  subscript(index: Int) -> Slot {
+    precondition(UInt(bitPattern: index) < UInt(bitPattern: room))
+    return unsafe base[index]
+  }
+
+  @inline(__always)
+  mutating func set(_ index: Int, offset: Int, type: UInt64) {
+    if index >= room { grow() }
+    precondition(UInt(bitPattern: index) < UInt(bitPattern: room))
+    unsafe (base + index).initialize(
+      to: Slot(offset: UInt32(truncatingIfNeeded: offset), type: UInt32(truncatingIfNeeded: type)))
+  }
+
+  private mutating func grow() {
+    let grown = UnsafeMutablePointer<Slot>.allocate(capacity: room * 2)
+    unsafe grown.update(from: base, count: room)
+    unsafe base.deallocate()
+    unsafe base = grown
+    room *= 2
+  }
+}

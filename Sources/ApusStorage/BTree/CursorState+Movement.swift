@@ -1,0 +1,168 @@
+// First, last, next, previous.
+
+import ApusBase
+
+extension CursorState {
+  mutating func moveToFirst() throws(Fault) -> Bool {
+    beginOperation()
+    let page = try load(root, atDepth: 0)
+    stage(page, 0)
+    return try finishForward(at: 0)
+  }
+
+  mutating func moveToLast() throws(Fault) -> Bool {
+    // An append-only workload asks for the last row before each insert.
+    if position == .atRow, isFresh, isAtLastLeaf, generation == pager.cursors.generation,
+      current.index == current.page.cellCount &- 1
+    {
+      return true
+    }
+    beginOperation()
+    let page = try load(root, atDepth: 0)
+    stage(page, page.isLeaf ? page.cellCount : page.cellCount)
+    return try finishBackward(at: 0, isLast: true)
+  }
+
+  @inline(__always)
+  mutating func next() throws(Fault) -> Bool {
+    if position == .atRow, current.page.isLeaf {
+      let index = current.index &+ 1
+      if index < current.page.cellCount {
+        current.index = index
+        parsedColumns = -1
+        return true
+      }
+    }
+    return try nextElsewhere()
+  }
+
+  @inline(never)
+  mutating func nextElsewhere() throws(Fault) -> Bool {
+    switch position {
+    case .unpositioned, .nullRow: return false
+    case .displaced:
+      try restore()
+      // Restored in a gap: the entry behind it is the next one. Restored on the row: one further.
+      return position == .unpositioned ? false : try nextElsewhere()
+    case .atRow, .inGap: break
+    }
+    beginOperation()
+    let isGap = position == .inGap
+    if current.page.isLeaf {
+      stage(current.page, isGap ? current.index : current.index &+ 1)
+      return try finishForward(at: depth)
+    }
+    stage(current.page, current.index &+ 1)
+    return try finishForward(at: depth)
+  }
+
+  mutating func previous() throws(Fault) -> Bool {
+    if position == .atRow, current.page.isLeaf, current.index > 0 {
+      current.index &-= 1
+      parsedColumns = -1
+      return true
+    }
+    switch position {
+    case .unpositioned, .nullRow: return false
+    case .displaced:
+      try restore()
+      return position == .unpositioned ? false : try previous()
+    case .atRow, .inGap: break
+    }
+    beginOperation()
+    stage(current.page, current.index)
+    return try finishBackward(at: depth)
+  }
+
+  /// The staged levels start at depth `base` and end with a page and the index of the entry or child to go to. Descends
+  /// to the first entry from there on, climbing as needed, and takes the path.
+  /// - Returns: false where no entry follows; the cursor is then nowhere.
+  mutating func finishForward(at base: Int) throws(Fault) -> Bool {
+    var base = base
+    while true {
+      let level = staged[stagedCount &- 1]
+      if level.page.isLeaf {
+        if level.index < level.page.cellCount { break }
+        // Climb to the nearest ancestor that has an entry or a child to the right.
+        var found = false
+        while !found {
+          if stagedCount > 1 {
+            stagedCount &-= 1
+          } else if base > 0 {
+            base &-= 1
+            staged[0] = ancestors[base]
+          } else {
+            setPosition(.unpositioned)
+            return false
+          }
+          found = staged[stagedCount &- 1].index < staged[stagedCount &- 1].page.cellCount
+        }
+        if !isTable { break }
+        staged[stagedCount &- 1].index &+= 1
+      } else {
+        let child = try loadChildAhead(level.page, level.index, atDepth: base &+ stagedCount)
+        stage(child, 0)
+      }
+    }
+    takeStaged(at: base)
+    setPosition(.atRow)
+    return true
+  }
+
+  /// As `finishForward`, to the last entry before the staged place.
+  mutating func finishBackward(at base: Int, isLast: Bool = false) throws(Fault) -> Bool {
+    var base = base
+    var isLast = isLast
+    while true {
+      let level = staged[stagedCount &- 1]
+      if level.page.isLeaf {
+        if level.index > 0 {
+          staged[stagedCount &- 1].index &-= 1
+          break
+        }
+        isLast = false
+        var found = false
+        while !found {
+          if stagedCount > 1 {
+            stagedCount &-= 1
+          } else if base > 0 {
+            base &-= 1
+            staged[0] = ancestors[base]
+          } else {
+            setPosition(.unpositioned)
+            return false
+          }
+          found = staged[stagedCount &- 1].index > 0
+        }
+        staged[stagedCount &- 1].index &-= 1
+        if !isTable { break }
+      } else {
+        let child = try loadChild(level.page, level.index, atDepth: base &+ stagedCount)
+        stage(child, child.cellCount)
+      }
+    }
+    takeStaged(at: base)
+    isAtLastLeaf = isLast && current.page.isLeaf
+    setPosition(.atRow)
+    return true
+  }
+
+  /// A child that a scan moves on to. Where it is not in memory, its right siblings are asked for with it.
+  private mutating func loadChildAhead(_ page: BTreePage, _ index: Int, atDepth newDepth: Int) throws(Fault) -> BTreePage {
+    do {
+      return try loadChild(page, index, atDepth: newDepth)
+    } catch {
+      if case .wait(.completion) = error { prefetch(page, from: index &+ 1) }
+      throw error
+    }
+  }
+
+  private func prefetch(_ page: BTreePage, from index: Int) {
+    var numbers: [PageNumber] = []
+    for sibling in index..<max(index, min(index + 8, page.cellCount + 1)) {
+      guard let number = try? page.child(sibling), number.rawValue > 1, number.rawValue <= pager.pageCount else { return }
+      numbers.append(number)
+    }
+    pager.pages(prefetch: numbers)
+  }
+}

@@ -1,0 +1,224 @@
+// Searches by row id and by key.
+
+import ApusBase
+
+/// Where a seek goes relative to the key.
+public enum SeekOperation: Sendable {
+  case equal, greaterOrEqual, greater, lessOrEqual, less
+}
+
+extension CursorState {
+  // MARK: Row ids
+
+  /// Stages the path to the leaf place of `target`: the first row whose id is not smaller, or the leaf's end.
+  /// - Returns: true where that row has the id itself.
+  mutating func locate(rowid target: Int64) throws(Fault) -> Bool {
+    var page = try load(root, atDepth: 0)
+    while !page.isLeaf {
+      let index = try lowerBound(page, target)
+      stage(page, index)
+      page = try loadChild(page, index, atDepth: stagedCount)
+    }
+    let index = try lowerBound(page, target)
+    stage(page, index)
+    guard index < page.cellCount else { return false }
+    return try page.rowid(index) == target
+  }
+
+  /// The first cell of `page` whose row id is not below `target`.
+  @inline(__always)
+  private func lowerBound(_ page: BTreePage, _ target: Int64) throws(Fault) -> Int {
+    var low = 0
+    var high = page.cellCount
+    while low < high {
+      let middle = (low &+ high) >> 1
+      if try page.rowid(middle) < target { low = middle &+ 1 } else { high = middle }
+    }
+    return low
+  }
+
+  mutating func seek(rowid target: Int64, _ operation: SeekOperation) throws(Fault) -> Bool {
+    if operation == .equal, try seekNearby(target) { return true }
+    beginOperation()
+    let isExact = try locate(rowid: target)
+    switch operation {
+    case .equal:
+      takeStaged(at: 0)
+      setPosition(isExact ? .atRow : .inGap)
+      return isExact
+    case .greaterOrEqual: return try finishForward(at: 0)
+    case .greater:
+      if isExact { staged[stagedCount &- 1].index &+= 1 }
+      return try finishForward(at: 0)
+    case .lessOrEqual:
+      if isExact { staged[stagedCount &- 1].index &+= 1 }
+      return try finishBackward(at: 0)
+    case .less: return try finishBackward(at: 0)
+    }
+  }
+
+  /// The row itself, or the one behind it on the same page: what lookups in order ask for.
+  @inline(__always)
+  private mutating func seekNearby(_ target: Int64) throws(Fault) -> Bool {
+    guard position == .atRow, isFresh, generation == pager.cursors.generation, current.page.isLeaf, isTable else {
+      return false
+    }
+    var index = current.index
+    var rowid = try current.page.rowid(index)
+    if rowid == target { return true }
+    guard rowid < target, index &+ 1 < current.page.cellCount else { return false }
+    index &+= 1
+    rowid = try current.page.rowid(index)
+    guard rowid == target else { return false }
+    current.index = index
+    parsedColumns = -1
+    return true
+  }
+
+  // MARK: Keys
+
+  /// Stages the path to the place of `key` in a leaf: before the first entry that is not smaller, or, where `isAfter`,
+  /// before the first that is greater.
+  /// - Returns: bit d set where the entry at depth d that the path stops before equals the key.
+  mutating func locate(key: ValueRange, isAfter: Bool) throws(Fault) -> UInt32 {
+    var equal: UInt32 = 0
+    var page = try load(root, atDepth: 0)
+    while true {
+      var low = 0
+      var high = page.cellCount
+      let depthHere = stagedCount
+      while low < high {
+        let middle = (low &+ high) >> 1
+        let order = try compare(page, middle, key)
+        if order < 0 || (isAfter && order == 0) {
+          low = middle &+ 1
+        } else {
+          if order == 0 { equal |= 1 << UInt32(depthHere) } else { equal &= ~(1 << UInt32(depthHere)) }
+          high = middle
+        }
+      }
+      stage(page, low)
+      if page.isLeaf { return equal }
+      page = try loadChild(page, low, atDepth: stagedCount)
+    }
+  }
+
+  mutating func seek(key: ValueRange, _ operation: SeekOperation) throws(Fault) -> Bool {
+    beginOperation()
+    switch operation {
+    case .equal:
+      let equal = try locate(key: key, isAfter: false)
+      // The place of the first match is in the leaf, or at the nearest ancestor that has an entry there.
+      var level = stagedCount &- 1
+      while level >= 0, staged[level].index >= staged[level].page.cellCount { level &-= 1 }
+      if level >= 0, equal & (1 << UInt32(level)) != 0 { return try finishForward(at: 0) }
+      takeStaged(at: 0)
+      setPosition(.inGap)
+      return false
+    case .greaterOrEqual:
+      _ = try locate(key: key, isAfter: false)
+      return try finishForward(at: 0)
+    case .greater:
+      _ = try locate(key: key, isAfter: true)
+      return try finishForward(at: 0)
+    case .lessOrEqual:
+      _ = try locate(key: key, isAfter: true)
+      return try finishBackward(at: 0)
+    case .less:
+      _ = try locate(key: key, isAfter: false)
+      return try finishBackward(at: 0)
+    }
+  }
+
+  /// The order of entry `index` relative to `key`.
+  @inline(__always)
+  mutating func compare(_ page: BTreePage, _ index: Int, _ key: ValueRange) throws(Fault) -> Int {
+    let entry = try page.cell(index, geometry)
+    let order = RecordOrder.compare(
+      page.bytes.slice(entry.payloadOffset, entry.localBytes), byteCount: entry.payloadBytes, key, self.order)
+    if order > RecordOrder.isDamaged { return order }
+    return try compareAssembled(page, index, entry, order, key)
+  }
+
+  /// The comparison went past what lies on the page, or the record is damaged.
+  @inline(never)
+  private mutating func compareAssembled(
+    _ page: BTreePage, _ index: Int, _ entry: TreeCell, _ order: Int, _ key: ValueRange
+  ) throws(Fault) -> Int {
+    guard order == RecordOrder.isIncomplete, entry.overflows else {
+      throw Fault.corrupt(page.number, "malformed record", cell: index)
+    }
+    try readChainIntoProbe(page, entry)
+    let result = RecordOrder.compare(probe.bytes, byteCount: probe.count, key, self.order)
+    guard result > RecordOrder.isDamaged else { throw Fault.corrupt(page.number, "malformed record", cell: index) }
+    return result
+  }
+
+  mutating func compareKey(_ key: ValueRange) throws(Fault) -> Int {
+    if position == .displaced { try restore() }
+    guard position == .atRow else { return -1 }
+    if current.page.kind.isTable { return 0 }
+    let entry = try current.page.cell(current.index, geometry)
+    let result = RecordOrder.compare(
+      current.page.bytes.slice(entry.payloadOffset, entry.localBytes), byteCount: entry.payloadBytes, key, order)
+    if result > RecordOrder.isDamaged { return result }
+    guard result == RecordOrder.isIncomplete, entry.overflows else {
+      throw Fault.corrupt(current.page.number, "malformed record", cell: current.index)
+    }
+    let whole = try wholePayload()
+    let again = RecordOrder.compare(whole, byteCount: whole.count, key, order)
+    guard again > RecordOrder.isDamaged else {
+      throw Fault.corrupt(current.page.number, "malformed record", cell: current.index)
+    }
+    return again
+  }
+
+  // MARK: Going back after another cursor wrote
+
+  /// Saves the key of the current place, so that the tree may change. The path stays pinned until the cursor moves.
+  mutating func save() throws(Fault) {
+    switch position {
+    case .unpositioned, .nullRow, .displaced: break
+    case .atRow:
+      if isTable {
+        savedRowid = try current.page.rowid(current.index)
+      } else {
+        let record = try wholePayload()
+        savedKey.removeAll()
+        savedKey.append(record)
+      }
+      position = .displaced
+      parsedColumns = -1
+    case .inGap:
+      // The key of a gap was saved when it came to be.
+      position = .displaced
+    }
+    isFresh = false
+    isAtLastLeaf = false
+  }
+
+  /// Goes back to the saved key: `atRow` where it is still there, else `inGap` where it would be.
+  mutating func restore() throws(Fault) {
+    guard position == .displaced else { return }
+    if isTable {
+      beginOperation()
+      let isExact = try locate(rowid: savedRowid)
+      takeStaged(at: 0)
+      setPosition(isExact ? .atRow : .inGap)
+      return
+    }
+    guard savedValues.load(savedKey.bytes, most: description?.columns.count ?? 0) else {
+      throw Fault.corrupt(root, "malformed record")
+    }
+    if try !seek(key: savedValues.range, .equal) { position = .inGap }
+  }
+
+  /// The same where nothing may be thrown: pages are rolled back. A key that lies partly on overflow pages is lost, and
+  /// the cursor with it; its statement is being undone anyway.
+  mutating func saveAtRollback() {
+    do { try save() } catch {
+      setPosition(.unpositioned)
+      isFresh = false
+    }
+  }
+}

@@ -1,0 +1,192 @@
+// A cursor's state: the path of pinned pages from the root to the current entry, and the current record as far as it
+// was parsed. It lives at a fixed address that its `BTreeCursor` owns.
+//
+// Position
+//   unpositioned  nowhere: new, or moved past either end
+//   atRow         on entry `current.index` of the page `current`
+//   inGap         in a leaf, before entry `current.index` (which may be the count): the row sought, or just deleted,
+//                 would be here
+//   displaced     another cursor, or this one's own write, changed the tree; the saved key tells where to go back to
+//   nullRow       on the row of NULLs that an outer join supplies
+//
+// Invariants
+//   1. Pages at depths 0...depth are pinned, and so is no other page. A pinned image never changes: what `column` gave
+//      out stays valid until the cursor moves or writes itself.
+//   2. `ancestors[d].index` is the child (0...cellCount) that the path takes.
+//   3. The path is as the tree is (`isFresh`), unless the position is `displaced`.
+//   4. A movement loads into `staged` first, which nobody sees, and then replaces the path without a fault.
+
+import ApusBase
+
+struct Level {
+  var page: BTreePage
+  var index: Int
+}
+
+@safe
+struct CursorState: ~Copyable {
+  enum Position: UInt8 { case unpositioned, atRow, inGap, displaced, nullRow }
+
+  /// Where a write that goes in several steps has come to. A fault between two steps resumes there.
+  enum WriteStep: UInt8 { case begin, freeingChain }
+
+  let pager: Pager
+  let root: PageNumber
+  let description: KeyDescription?
+  let order: KeyOrder
+  let isTable: Bool
+  let isWritable: Bool
+  let geometry: TreeGeometry
+
+  // Position.
+  var position = Position.unpositioned
+  var current: Level
+  /// Depth of `current`; -1 where no path is held.
+  var depth = -1
+  var isFresh = false
+  /// The registry's generation when the path was loaded: an older one is not reused.
+  var generation: UInt64 = 0
+  var ancestors: InlineArray<20, Level>
+  var staged: InlineArray<20, Level>
+  var stagedCount = 0
+
+  // The current record. `parsedColumns` is -1 while the cell was not parsed.
+  var parsedColumns = -1
+  var payload = ByteView.empty
+  var cell = TreeCell(rowid: 0, payloadBytes: 0, payloadOffset: 0, localBytes: 0, cellBytes: 0)
+  var header = ByteView.empty
+  var headerEnd = 0
+  var headerNext = 0
+  var bodyNext = 0
+  var slots = ColumnSlots()
+
+  // A payload that goes on over overflow pages, assembled as far as it was asked for.
+  var assembled = ByteBuffer()
+  var assembledBytes = 0
+  var assembledNext = PageNumber.none
+
+  // The key to go back to while displaced.
+  var savedRowid: Int64 = 0
+  var savedKey = ByteBuffer()
+  var savedValues = KeyValues()
+
+  // Writing.
+  var writeStep = WriteStep.begin
+  var probe = ByteBuffer()
+  var countProgress: Int? = nil
+  /// True while `current` is known to be the last leaf of the tree.
+  var isAtLastLeaf = false
+
+  // Intrusive list of the pager's cursors.
+  var link = CursorLink()
+
+  init(pager: Pager, root: PageNumber, description: KeyDescription?, isWritable: Bool) {
+    self.pager = pager
+    self.root = root
+    self.description = description
+    order = description?.order ?? .none
+    isTable = description == nil
+    self.isWritable = isWritable
+    geometry = TreeGeometry(usableBytes: pager.usableSize)
+    let nowhere = Level(page: .none, index: 0)
+    current = nowhere
+    ancestors = InlineArray(repeating: nowhere)
+    staged = InlineArray(repeating: nowhere)
+  }
+
+  deinit {
+    var level = 0
+    while level < depth {
+      pager.unpin(ancestors[level].page.page)
+      level += 1
+    }
+    if depth >= 0 { pager.unpin(current.page.page) }
+  }
+
+  // MARK: Pages
+
+  /// The page at `number` for a path at `newDepth`, from the path itself where it is already there.
+  mutating func load(_ number: PageNumber, atDepth newDepth: Int) throws(Fault) -> BTreePage {
+    if isFresh, newDepth <= depth {
+      if newDepth == depth {
+        if current.page.number == number { return current.page }
+      } else if ancestors[newDepth].page.number == number {
+        return ancestors[newDepth].page
+      }
+    }
+    guard newDepth < TreeGeometry.depthMax else { throw Fault.corrupt(number, "b-tree too deep") }
+    let page = try BTreePage(pager.page(number))
+    guard page.kind.isTable == isTable else { throw Fault.corrupt(number, "page of another kind of b-tree") }
+    return page
+  }
+
+  /// Child `index` of an interior page at `depth`.
+  mutating func loadChild(_ page: BTreePage, _ index: Int, atDepth newDepth: Int) throws(Fault) -> BTreePage {
+    let number = try page.child(index)
+    guard number.rawValue > 1, number.rawValue <= pager.pageCount else {
+      throw Fault.corrupt(page.number, "child page out of range", cell: index)
+    }
+    return try load(number, atDepth: newDepth)
+  }
+
+  @inline(__always)
+  mutating func stage(_ page: BTreePage, _ index: Int) {
+    staged[stagedCount] = Level(page: page, index: index)
+    stagedCount &+= 1
+  }
+
+  /// Replaces the path from depth `base` down by the staged levels. Cannot fail.
+  mutating func takeStaged(at base: Int) {
+    if depth >= 0 { ancestors[depth] = current }
+    let newDepth = base &+ stagedCount &- 1
+    var level = base
+    while level <= newDepth {
+      let new = staged[level &- base]
+      if level > depth {
+        pager.pin(new.page.page)
+      } else if !new.page.isSameImage(as: ancestors[level].page) {
+        pager.pin(new.page.page)
+        pager.unpin(ancestors[level].page.page)
+      }
+      ancestors[level] = new
+      level &+= 1
+    }
+    while level <= depth {
+      pager.unpin(ancestors[level].page.page)
+      level &+= 1
+    }
+    depth = newDepth
+    current = ancestors[newDepth]
+    isFresh = true
+    generation = pager.cursors.generation
+    isAtLastLeaf = false
+  }
+
+  /// Begins an operation that may load pages: images that nobody pinned may go.
+  @inline(__always)
+  mutating func beginOperation() {
+    stagedCount = 0
+    pager.beginOperation()
+    if generation != pager.cursors.generation { isFresh = false }
+  }
+
+  /// Gives the path up.
+  mutating func releasePath() {
+    var level = 0
+    while level < depth {
+      pager.unpin(ancestors[level].page.page)
+      level += 1
+    }
+    if depth >= 0 { pager.unpin(current.page.page) }
+    depth = -1
+    isFresh = false
+    isAtLastLeaf = false
+    parsedColumns = -1
+  }
+
+  @inline(__always)
+  mutating func setPosition(_ new: Position) {
+    position = new
+    parsedColumns = -1
+  }
+}
