@@ -13,7 +13,7 @@ final class TestDirectory: Sendable {
     var random = SystemEnvironment(backend: .posix).randomUInt64()
     random &= 0xffff_ffff_ffff
     path = "/tmp/apus-io-\(String(random, radix: 36))"
-    mkdir(path, 0o700)
+    unsafe mkdir(path, 0o700)
   }
 
   func file(_ name: String) -> String { "\(path)/\(name)" }
@@ -24,10 +24,10 @@ final class TestDirectory: Sendable {
       let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) { place in
         unsafe place.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
       }
-      if name != ".", name != ".." { unlink(file(name)) }
+      if name != ".", name != ".." { unsafe unlink(file(name)) }
     }
     unsafe closedir(directory)
-    rmdir(path)
+    unsafe rmdir(path)
   }
 }
 

@@ -10,6 +10,7 @@ let unsafeFiles: [String: Set<String>] = [
   ],
   "ApusIO": [
     "MemorySharedMemory.swift",
+    "Ring.swift",
     "SystemCalls.swift",
   ],
   "ApusStorage": [

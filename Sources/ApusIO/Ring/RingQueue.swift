@@ -1,0 +1,272 @@
+// The io_uring backend's queue.
+//
+// What the kernel has in its cache is read at once (`RWF_NOWAIT`, about a microsecond); only a true miss becomes a request
+// in flight. A request that is alone when its owner comes to wait for it is done by that thread itself: the ring costs
+// more than it gives where nothing else is in flight. So the ring is made when there are several, or when a driver asks
+// for submission because it has other things to do. Small writes go into the kernel's cache at once; syncs and misses are
+// what takes time. Without a ring (refused) everything is done as the POSIX backend does it.
+
+import ApusBase
+import Glibc
+
+final class RingQueue: IOQueue {
+  private enum Operation {
+    case read(MutableByteView)
+    case write([ByteView], total: Int)
+    case sync(SyncKind)
+    case syncDirectory
+  }
+
+  private struct Request {
+    var operation: Operation
+    var descriptor: Descriptor
+    var offset: Int64
+    /// Bytes transferred so far.
+    var done = 0
+    var vectors: VectorList?
+  }
+
+  /// Writes up to this size are copied into the kernel's cache by the caller; larger ones may meet its dirty limit.
+  private static let directWriteBytesMax = 1 << 20
+
+  private let environment: SystemEnvironment
+  private let options: RingOptions
+  private var table = RequestTable<Request>()
+  private var unsent: [Ticket] = []
+  private var ring: Ring?
+  private var isRefused = false
+
+  init(environment: SystemEnvironment, options: RingOptions) {
+    self.environment = environment
+    self.options = options
+  }
+
+  // The kernel still writes into the buffers of what is in flight.
+  deinit { while isBusy { waitForCompletion() } }
+
+  // MARK: requests
+
+  func read(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket {
+    guard let file = file as? PosixFile else { preconditionFailure("a file of another environment") }
+    let descriptor: Descriptor
+    do { descriptor = try file.descriptor } catch { return table.insert(completed: .failed(error)) }
+    var request = Request(operation: .read(buffer), descriptor: descriptor, offset: offset)
+    if file.knowsNowait.load(ordering: .relaxed), !options.sendsEverything {
+      switch SystemCalls.readCached(descriptor.number, at: offset, into: buffer) {
+      case .done(let count): return table.insert(completed: .done(count))
+      case .missed(let count): request.done = count
+      case .unsupported: file.knowsNowait.store(false, ordering: .relaxed)
+      case .failed(let number): return table.insert(completed: failure(request, Int(number)))
+      }
+    }
+    return enqueue(request)
+  }
+
+  func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket {
+    let total = views.reduce(0) { $0 + $1.count }
+    return start(file, .write(views, total: total), offset: offset)
+  }
+
+  func sync(_ file: any File, _ kind: SyncKind) -> Ticket { start(file, .sync(kind), offset: 0) }
+
+  func syncDirectory(of path: String) -> Ticket {
+    switch DirectorySync.open(of: path) {
+    case .failure(let error): return table.insert(completed: .failed(error))
+    case .success(let directory):
+      return enqueue(Request(operation: .syncDirectory, descriptor: directory, offset: 0))
+    }
+  }
+
+  private func start(_ file: any File, _ operation: Operation, offset: Int64) -> Ticket {
+    let descriptor: Descriptor
+    do { descriptor = try PosixQueue.descriptor(of: file) } catch { return table.insert(completed: .failed(error)) }
+    let request = Request(operation: operation, descriptor: descriptor, offset: offset)
+    if case .write(_, let total) = operation, total <= Self.directWriteBytesMax, !options.sendsEverything || total == 0 {
+      return table.insert(completed: perform(request))
+    }
+    return enqueue(request)
+  }
+
+  private func enqueue(_ request: Request) -> Ticket {
+    if isRefused { return table.insert(completed: perform(request)) }
+    let ticket = table.insert(pending: request)
+    unsent.append(ticket)
+    return ticket
+  }
+
+  // MARK: the caller's side
+
+  func take(_ ticket: Ticket) -> IOResult? {
+    if let result = table.take(ticket) { return result }
+    reap()
+    return table.take(ticket)
+  }
+
+  var isBusy: Bool { table.pendingCount > 0 }
+  var completionDescriptor: Int32? { ring?.descriptor }
+
+  func submit() {
+    if unsent.isEmpty { return }
+    guard let ring = makeRing() else {
+      for ticket in unsent { performPending(ticket) }
+      unsent.removeAll()
+      return
+    }
+    var index = 0
+    while index < unsent.count {
+      if send(unsent[index], ring) {
+        index += 1
+      } else {
+        // The submission queue is full.
+        handOver(ring.submit())
+        reap(ring)
+      }
+    }
+    unsent.removeAll(keepingCapacity: true)
+    handOver(ring.submit())
+  }
+
+  func waitForCompletion() {
+    if !isBusy { return }
+    if unsent.count == 1, table.pendingCount == 1, !options.sendsEverything {
+      performPending(unsent.removeLast())
+      return
+    }
+    let before = table.pendingCount
+    submit()
+    guard let ring else { return }
+    while true {
+      reap(ring)
+      if table.pendingCount < before { return }
+      handOver(ring.submitAndWait())
+    }
+  }
+
+  // MARK: the ring's side
+
+  private func makeRing() -> Ring? {
+    if let ring { return ring }
+    if isRefused { return nil }
+    switch Ring.make(options) {
+    case .success(let made):
+      ring = made
+      return made
+    case .failure(let refusal):
+      isRefused = true
+      if refusal.isPermanent { environment.refuse(refusal.reason) }
+      return nil
+    }
+  }
+
+  /// False where the submission queue is full.
+  private func send(_ ticket: Ticket, _ ring: Ring) -> Bool {
+    guard var request = table.pending(ticket) else { return true }
+    let fd = request.descriptor.number, offset = request.offset + Int64(request.done)
+    switch request.operation {
+    case .read(let buffer):
+      let rest = buffer.slice(request.done, buffer.count - request.done)
+      return ring.read(fd, at: offset, into: rest, token: ticket.rawValue)
+    case .write(let views, _):
+      let vectors = VectorList(views, skipping: request.done)
+      request.vectors = vectors
+      table.update(ticket, request)
+      return ring.write(fd, at: offset, vectors, token: ticket.rawValue)
+    case .sync(let kind): return ring.sync(fd, kind, token: ticket.rawValue)
+    case .syncDirectory: return ring.sync(fd, .full, token: ticket.rawValue)
+    }
+  }
+
+  /// What was not taken stays in the submission queue and goes with the next call.
+  private func handOver(_ code: CallResult) {
+    switch -code {
+    case Int(EINTR), Int(EAGAIN), Int(EBUSY): break
+    default: precondition(code >= 0, "io_uring_enter: \(SystemError.text(Int32(-code)))")
+    }
+  }
+
+  private func reap() {
+    if let ring, table.pendingCount > unsent.count { reap(ring) }
+  }
+
+  private func reap(_ ring: Ring) {
+    var continued: [Ticket] = []
+    ring.reap { token, code in
+      let ticket = Ticket(rawValue: token)
+      if settle(ticket, code) == .transferGoesOn { continued.append(ticket) }
+    }
+    if continued.isEmpty { return }
+    for ticket in continued where !send(ticket, ring) { performPending(ticket) }
+    handOver(ring.submit())
+  }
+
+  private enum Settlement { case settled, transferGoesOn }
+
+  private func settle(_ ticket: Ticket, _ code: Int32) -> Settlement {
+    guard var request = table.pending(ticket) else { return .settled }
+    request.vectors = nil
+    switch -code {
+    // Not carried out, or not known to this kernel: done here instead.
+    case EINTR, EAGAIN, ECANCELED, EINVAL, EOPNOTSUPP:
+      table.complete(ticket, perform(request))
+      return .settled
+    default: break
+    }
+    if code < 0 {
+      table.complete(ticket, failure(request, -Int(code)))
+      return .settled
+    }
+    request.done += Int(code)
+    switch request.operation {
+    case .sync, .syncDirectory: request.done = 0
+    case .read(let buffer):
+      if code != 0, request.done < buffer.count {
+        table.update(ticket, request)
+        return .transferGoesOn
+      }
+    case .write(_, let total):
+      if request.done < total {
+        if code == 0 {
+          table.complete(ticket, failure(request, Int(EIO)))
+          return .settled
+        }
+        table.update(ticket, request)
+        return .transferGoesOn
+      }
+    }
+    table.complete(ticket, .done(request.done))
+    return .settled
+  }
+
+  // MARK: without the ring
+
+  private func performPending(_ ticket: Ticket) {
+    if let request = table.pending(ticket) { table.complete(ticket, perform(request)) }
+  }
+
+  /// Does what remains of a request by system calls that wait.
+  private func perform(_ request: Request) -> IOResult {
+    let fd = request.descriptor.number
+    let count: CallResult
+    switch request.operation {
+    case .read(let buffer):
+      let rest = buffer.slice(request.done, buffer.count - request.done)
+      let more = SystemCalls.read(fd, at: request.offset + Int64(request.done), into: rest)
+      count = more < 0 ? more : request.done + more
+    case .write(let views, _): count = SystemCalls.write(fd, at: request.offset, views, skipping: request.done)
+    case .sync(let kind): count = SystemCalls.sync(fd, kind)
+    case .syncDirectory: return DirectorySync.result(SystemCalls.sync(fd, .full), request.descriptor)
+    }
+    return count < 0 ? failure(request, -count) : .done(count)
+  }
+
+  private func failure(_ request: Request, _ number: Int) -> IOResult {
+    let code: CallResult = -number
+    switch request.operation {
+    case .read: return PosixQueue.result(code, .ioErrorRead, "read", request.descriptor)
+    case .write: return PosixQueue.result(code, .ioErrorWrite, "write", request.descriptor)
+    case .sync(.data): return PosixQueue.result(code, .ioErrorFsync, "fdatasync", request.descriptor)
+    case .sync(.full): return PosixQueue.result(code, .ioErrorFsync, "fsync", request.descriptor)
+    case .syncDirectory: return PosixQueue.result(code, .ioErrorDirectoryFsync, "fsync", request.descriptor)
+    }
+  }
+}
