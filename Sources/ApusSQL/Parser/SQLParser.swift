@@ -4,17 +4,45 @@ import ApusBase
 
 public enum SQLParser {
   /// Parses the first statement of `text` at or after `offset`, skipping empty ones.
+  ///
+  /// The text may hold further statements: `ParsedStatement.end` is where they begin.
   /// - Returns: nil when nothing but blanks, comments and `;` is left.
+  /// - Throws: `SQLError` with SQLite's message and the offset of the token concerned.
   public static func parseNext(
     _ text: ByteView, from offset: Int = 0, limits: SQLLimits = .default
   ) throws(SQLError) -> ParsedStatement? {
-    throw SQLError("the parser is not built yet", at: offset)
+    try check(text, limits)
+    var parser = try Parser(text, from: offset, limits: limits)
+    return try parser.parseNext()
   }
 
   /// Parses one expression that takes the whole text.
   public static func parseExpression(
     _ text: ByteView, limits: SQLLimits = .default
   ) throws(SQLError) -> Expression {
-    throw SQLError("the parser is not built yet", at: 0)
+    try check(text, limits)
+    var parser = try Parser(text, from: 0, limits: limits)
+    let expression = try parser.parseExpression()
+    guard parser.token.kind == .endOfText else { throw parser.syntaxError() }
+    return expression
+  }
+
+  /// Parses the only statement of `text`, as `sqlite_schema` stores one for each table, index, view and trigger.
+  /// - Throws: also where there is none, or more than one.
+  public static func parseSingle(
+    _ text: ByteView, limits: SQLLimits = .default
+  ) throws(SQLError) -> ParsedStatement {
+    guard let statement = try parseNext(text, limits: limits) else { throw SQLError("incomplete input", at: -1) }
+    let rest = Lexer(text).token(at: statement.end)
+    guard rest.kind == .endOfText else {
+      throw SQLError("near \"\(text.slice(Int(rest.start), rest.length).string)\": syntax error", at: Int(rest.start))
+    }
+    return statement
+  }
+
+  private static func check(_ text: ByteView, _ limits: SQLLimits) throws(SQLError) {
+    if text.count > min(limits.sqlByteCountMax, Int(Int32.max) - 16) {
+      throw SQLError("statement too long", at: -1)
+    }
   }
 }
