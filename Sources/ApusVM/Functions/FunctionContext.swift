@@ -145,8 +145,26 @@ public struct FunctionContext: ~Copyable {
     place = newPlace
   }
 
+  // MARK: Arguments
+
+  /// Which of the three scratch buffers holds a number that is used as text.
+  public enum Scratch: Sendable { case first, second, third }
+
+  /// The bytes of text or blob as they are, of a number as SQLite prints it, of NULL none. Valid until the same
+  /// scratch buffer is used again.
+  public mutating func text(_ value: Value, _ scratch: Scratch = .first) -> ByteView {
+    if value.hasBytes { return value.bytes }
+    switch scratch {
+    case .first: return value.textBytes(in: &scratch0)
+    case .second: return value.textBytes(in: &scratch1)
+    case .third: return value.textBytes(in: &scratch2)
+    }
+  }
+
   /// Lets a function use a scratch buffer for its own needs.
-  public mutating func withScratch<R>(_ body: (inout ByteBuffer, inout ByteBuffer) throws(Fault) -> R) throws(Fault) -> R {
+  public mutating func withScratch<R>(
+    _ body: (inout ByteBuffer, inout ByteBuffer) throws(Fault) -> R
+  ) throws(Fault) -> R {
     try body(&output, &scratch2)
   }
 

@@ -64,7 +64,8 @@ public struct FunctionTraits: OptionSet, Hashable, Sendable {
   public static let isMaximum = FunctionTraits(rawValue: 1 << 12)
   /// `count`: the machine may count entries of a tree instead.
   public static let isCount = FunctionTraits(rawValue: 1 << 13)
-  /// The compiler generates code instead of a call (`coalesce`, `iif`, `likely`, ...); the definition answers all the same.
+  /// The compiler generates code instead of a call (`coalesce`, `iif`, `likely`, ...); the definition answers all the
+  /// same.
   public static let isInline = FunctionTraits(rawValue: 1 << 14)
   /// Came with the engine; set by the registry.
   public static let builtIn = FunctionTraits(rawValue: 1 << 15)
