@@ -1,0 +1,219 @@
+// Name resolution: from the syntax tree and the catalog to bound expressions. One binder serves one statement.
+
+import ApusBase
+import ApusSQL
+import ApusVM
+
+/// The names that an expression may use: the FROM items of one query, its result's aliases, and the enclosing scopes.
+public final class Scope {
+  public var sources: [Source]
+  public let parent: Scope?
+  /// The select whose scope it is; marked as correlated when a name reaches beyond it.
+  var select: BoundSelect?
+  var query: BoundQuery?
+  var aliases: [BoundResultColumn] = []
+  var allowsAggregates = false
+  /// Why names are refused altogether ("non-deterministic functions" and the like are checked elsewhere).
+  var isPartialIndexOrCheck = false
+  var isGroupBy = false
+  /// Sources that answer to qualified names only: `excluded`, `new`, `old`.
+  public var qualifiedSources: [Source] = []
+
+  public init(sources: [Source] = [], parent: Scope? = nil) {
+    self.sources = sources
+    self.parent = parent
+  }
+}
+
+/// A common table in sight.
+final class CommonTableFrame {
+  let tables: [CommonTable]
+  let parent: CommonTableFrame?
+  let scope: Scope?
+  init(_ tables: [CommonTable], parent: CommonTableFrame?, scope: Scope?) {
+    self.tables = tables
+    self.parent = parent
+    self.scope = scope
+  }
+}
+
+public final class Binder {
+  public let context: CompilerContext
+  /// The next cursor number of the program.
+  public var cursorCount = 0
+  /// The text that the syntax tree's spans point into.
+  var text: [UInt8]
+  var commonTables: CommonTableFrame?
+  var openViews: [CatalogTable] = []
+  /// The common table whose recursive part is being bound.
+  var recursion: (name: Name, frame: CommonTableFrame, columns: [SourceColumn], used: [Source])?
+  var openCommonTables: [(key: String, frame: CommonTableFrame)] = []
+  /// Databases that the statement reads.
+  public internal(set) var databasesRead: Set<Int> = []
+  /// Set when a subquery is bound; programs without one need no second thought.
+  var hasSubqueries = false
+
+  public init(_ context: CompilerContext, text: [UInt8]) {
+    self.context = context
+    self.text = text
+  }
+
+  public func newCursor() -> Int {
+    defer { cursorCount += 1 }
+    return cursorCount
+  }
+
+  func error(_ message: String, _ offset: SourceOffset = .none) -> EngineError {
+    EngineError(.error, message, sqlOffset: offset.rawValue >= 0 ? offset.value : nil)
+  }
+
+  func unsupported(_ what: String, _ offset: SourceOffset = .none) -> EngineError {
+    error("not supported: \(what)", offset)
+  }
+
+  /// The text of a span; empty where it was not parsed from this text.
+  func source(_ span: SourceSpan) -> String {
+    let start = Int(span.start), end = Int(span.end)
+    guard start >= 0, start < end, end <= text.count else { return "" }
+    return String(decoding: text[start..<end], as: UTF8.self)
+  }
+
+  // MARK: Tables
+
+  /// A FROM item, or the target of a change, for a table of the catalog.
+  public func source(for table: CatalogTable, alias: Name? = nil) -> Source {
+    let source = Source(cursor: newCursor(), table: table, alias: alias ?? table.name, name: table.name.text)
+    source.rowEstimate = table.rowEstimate
+    databasesRead.insert(table.database)
+    return source
+  }
+
+  /// The table of this name, or SQLite's error.
+  public func table(_ reference: TableReference) throws(EngineError) -> CatalogTable {
+    if let table = context.schemas.table(reference.name, schema: reference.schema) { return table }
+    if let schema = reference.schema {
+      throw error("no such table: \(schema.text).\(reference.name.text)", reference.offset)
+    }
+    throw error("no such table: \(reference.name.text)", reference.offset)
+  }
+
+  // MARK: Columns
+
+  static func isRowidName(_ key: String) -> Bool { key == "rowid" || key == "oid" || key == "_rowid_" }
+
+  func column(_ source: Source, _ number: Int, _ offset: SourceOffset) -> BoundExpression {
+    var column = number
+    if let table = source.table, table.rowidAlias == number { column = -1 }
+    source.markUsed(column)
+    return BoundExpression(.column(source, column), offset)
+  }
+
+  /// Finds the column that a name means, innermost scope first.
+  func bind(_ reference: ColumnReference, _ scope: Scope?) throws(EngineError) -> BoundExpression {
+    let key = reference.column.key
+    var level = scope
+    while let current = level {
+      var found: BoundExpression?
+      var count = 0
+      var rowidSources: [Source] = []
+      for source in current.sources {
+        if let table = reference.table {
+          if source.isNested {
+            for (number, column) in source.columns.enumerated()
+            where column.name.key == key && column.nestedTable == table && reference.schema == nil {
+              count += 1
+              if found == nil { found = self.column(source, number, reference.offset) }
+            }
+            continue
+          }
+          guard answers(source, to: table, schema: reference.schema) else { continue }
+        }
+        if let number = source.column(named: key) {
+          if source.isNested {
+            for (place, column) in source.columns.enumerated() where column.name.key == key && !column.isHiddenByUsing {
+              if count > 0, source.usingColumns.contains(reference.column) { continue }
+              count += 1
+              if found == nil { found = self.column(source, place, reference.offset) }
+            }
+          } else {
+            // The right side of USING and NATURAL is the left side's column.
+            if count > 0, reference.table == nil, source.usingColumns.contains(reference.column) { continue }
+            count += 1
+            if found == nil { found = self.column(source, number, reference.offset) }
+          }
+        } else if source.hasRowid {
+          rowidSources.append(source)
+        }
+      }
+      if count == 0, let table = reference.table, reference.schema == nil {
+        for source in current.qualifiedSources where source.alias == table {
+          if let number = source.column(named: key) {
+            count += 1
+            found = self.column(source, number, reference.offset)
+          } else if source.hasRowid, Binder.isRowidName(key) {
+            count += 1
+            found = self.column(source, -1, reference.offset)
+          }
+        }
+      }
+      if count == 0, Binder.isRowidName(key), !rowidSources.isEmpty {
+        count = rowidSources.count
+        found = column(rowidSources[0], -1, reference.offset)
+      }
+      if count == 0, reference.table == nil {
+        for column in current.aliases where column.alias == reference.column {
+          if !current.allowsAggregates, let call = column.expression.firstAggregate {
+            throw error("misuse of aggregate: \(call.name)()", reference.offset)
+          }
+          guard column.expression.width == 1 else { throw error("row value misused", reference.offset) }
+          markCorrelated(from: scope, to: current)
+          return column.expression
+        }
+      }
+      if count > 1 { throw error("ambiguous column name: \(spelled(reference))", reference.offset) }
+      if let found {
+        markCorrelated(from: scope, to: current)
+        return found
+      }
+      level = current.parent
+    }
+    if reference.table == nil, reference.column.isDoubleQuoted, context.settings.doubleQuotedStrings {
+      return BoundExpression(.text(reference.column.text), reference.offset)
+    }
+    throw error("no such column: \(spelled(reference))", reference.offset)
+  }
+
+  private func answers(_ source: Source, to table: Name, schema: Name?) -> Bool {
+    guard source.alias == table else { return false }
+    guard let schema else { return true }
+    guard let database = source.database else { return false }
+    return context.schemas.database(named: schema) == database
+  }
+
+  private func markCorrelated(from scope: Scope?, to home: Scope) {
+    var level = scope
+    while let current = level, current !== home {
+      current.select?.isCorrelated = true
+      level = current.parent
+    }
+  }
+
+  private func spelled(_ reference: ColumnReference) -> String {
+    var text = ""
+    if let schema = reference.schema { text += schema.text + "." }
+    if let table = reference.table { text += table.text + "." }
+    return text + reference.column.text
+  }
+}
+
+extension BoundExpression {
+  /// The first aggregate call in it that does not belong to a subquery.
+  var firstAggregate: AggregateCall? {
+    var found: AggregateCall?
+    walk(intoSelects: false) { node in
+      if found == nil, case .aggregate(let call) = node.kind { found = call }
+      return found == nil
+    }
+    return found
+  }
+}

@@ -1,0 +1,175 @@
+// SELECT after name resolution: arms joined by compound operators, each with its FROM items.
+
+import ApusBase
+import ApusSQL
+import ApusVM
+
+/// A whole select: one arm, or a compound.
+public final class BoundSelect {
+  public var arms: [BoundQuery]
+  /// operators[i] stands between arms[i] and arms[i + 1].
+  public var operators: [CompoundOperator]
+  /// Of a compound: terms name result columns. A single arm's terms are any expressions.
+  public var orderBy: [BoundOrder] = []
+  public var limit: BoundExpression?
+  public var offset: BoundExpression?
+  /// Some name in it belongs to an enclosing query.
+  public var isCorrelated = false
+  /// A recursive common table's body: arms before this index are the initial ones.
+  public var recursiveArmStart: Int?
+  public var recursiveSources: [Source] = []
+  /// Set once code was generated for it as a subquery: where the result lies, and the subroutine to call again.
+  var codedRegister = 0
+  /// Estimated rows, known when code for it was generated.
+  var rowEstimate: LogEstimate = 0
+
+  public init(arms: [BoundQuery], operators: [CompoundOperator] = []) {
+    self.arms = arms
+    self.operators = operators
+  }
+
+  public var isCompound: Bool { arms.count > 1 }
+  public var columns: [BoundResultColumn] { arms[0].columns }
+  public var columnCount: Int { arms[0].columns.count }
+}
+
+public struct BoundResultColumn {
+  public var expression: BoundExpression
+  /// What the statement calls the column.
+  public var name: String
+  public var alias: Name?
+  /// FROM item's alias, for parenthesised joins.
+  public var nestedTable: Name?
+  /// Belongs to the right side of a USING; only visible with its table's name.
+  public var isHiddenByUsing = false
+
+  public init(_ expression: BoundExpression, name: String, alias: Name? = nil) {
+    self.expression = expression
+    self.name = name
+    self.alias = alias
+  }
+}
+
+/// One SELECT or VALUES.
+public final class BoundQuery {
+  public var columns: [BoundResultColumn] = []
+  public var sources: [Source] = []
+  public var filter: BoundExpression?
+  public var groupBy: [BoundExpression] = []
+  public var having: BoundExpression?
+  public var isDistinct = false
+  /// Rows of VALUES beyond the first, which `columns` holds.
+  public var moreRows: [[BoundExpression]] = []
+  /// Set for an aggregate query.
+  public var aggregates: AggregateInfo?
+
+  public init() {}
+  public var isValues: Bool { !moreRows.isEmpty }
+}
+
+/// A column of a FROM item that is a subquery.
+public struct SourceColumn {
+  public var name: Name
+  public var affinity: Affinity
+  public var collation: Name?
+  public var declaredType: String?
+  public var nestedTable: Name?
+  public var isHiddenByUsing = false
+}
+
+/// A FROM item, or the table that a statement changes.
+public final class Source {
+  /// The machine's cursor on its rows, unique within the program; bit number of planner masks comes from the plan.
+  public let cursor: Int
+  public let table: CatalogTable?
+  /// The body of a subquery, view or common table.
+  public internal(set) var select: BoundSelect?
+  /// Columns of `select`.
+  public internal(set) var columns: [SourceColumn] = []
+  /// What qualified names call it.
+  public var alias: Name?
+  /// The name that messages and EXPLAIN QUERY PLAN use.
+  public var name: String
+  public var joinKind: JoinOperator.Kind?
+  /// ON, and what USING and NATURAL mean.
+  public var on: BoundExpression?
+  public var usingColumns: [Name] = []
+  public var hint: IndexHint = .none
+  /// The database of the table or view.
+  public var database: Int?
+  /// A common table expression's name counts for no database.
+  public var isCommonTable = false
+  public var materialization: Materialization?
+  /// The parenthesised join it stands for.
+  public var isNested = false
+  /// A recursive reference to the common table being computed.
+  public var isRecursive = false
+  /// Bit c: column c is used; bit 63: some column from 63 on.
+  public var usedColumns: UInt64 = 0
+
+  // Set by code generation.
+  /// The row's columns lie in registers from here on (a coroutine's row, a row about to be written).
+  public var registerBase: Int?
+  /// With `registerBase`: the register that holds the rowid.
+  public var rowidRegister: Int?
+  /// Covering index cursor: columns are read there, table column -> index column.
+  var coveringCursor = -1
+  var coveringIndex: CatalogIndex?
+  /// The coroutine's state register.
+  var coroutineRegister = 0
+  var coroutineAddress = 0
+  /// Rows were put into an ephemeral table, which `cursor` is open on.
+  var isMaterialized = false
+  /// May stand on the null row.
+  var isNullable = false
+  /// An automatic index's columns: table column -> entry column.
+  var automaticColumns: [Int]?
+  var rowEstimate: LogEstimate = 200
+
+  public init(cursor: Int, table: CatalogTable?, alias: Name?, name: String) {
+    self.cursor = cursor
+    self.table = table
+    self.alias = alias
+    self.name = name
+    database = table?.database
+  }
+
+  public var columnCount: Int { table?.columns.count ?? columns.count }
+  public var hasRowid: Bool { table?.hasRowid ?? false }
+
+  public func column(named key: String) -> Int? {
+    if let table { return table.column(named: key) }
+    return columns.firstIndex { $0.name.key == key }
+  }
+
+  public func columnName(_ number: Int) -> Name {
+    if let table {
+      if number >= 0 { return table.columns[number].name }
+      if let alias = table.rowidAlias { return table.columns[alias].name }
+      return "rowid"
+    }
+    return number < 0 ? "rowid" : columns[number].name
+  }
+
+  public func affinity(_ number: Int) -> Affinity {
+    if number < 0 { return .integer }
+    return table?.columns[number].affinity ?? columns[number].affinity
+  }
+
+  public func collation(_ number: Int) -> Name? {
+    if number < 0 { return nil }
+    return table != nil ? table?.columns[number].collation : columns[number].collation
+  }
+
+  public func declaredType(_ number: Int) -> String? {
+    if let table {
+      if number < 0 { return table.rowidAlias.flatMap { table.columns[$0].declaredType } ?? "INTEGER" }
+      return table.columns[number].declaredType
+    }
+    return number < 0 ? nil : columns[number].declaredType
+  }
+
+  func markUsed(_ number: Int) {
+    if number >= 0 { usedColumns |= 1 << UInt64(min(number, 63)) }
+  }
+}
