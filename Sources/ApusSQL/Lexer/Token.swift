@@ -20,6 +20,8 @@ enum TokenKind: UInt8, Sendable {
     `in`, index, insert, intersect, into, `is`, isnull, join, limit, not, nothing, notnull, null, on, or, order,
     primary, references, returning, select, set, table, then, to, transaction, union, unique, update, using, values,
     when, `where`
+  // Keywords only where the words around them say so; otherwise the parser makes them identifiers.
+  case filter, over, window
 
   // From here on, every token can be a name.
   case string
@@ -32,10 +34,10 @@ enum TokenKind: UInt8, Sendable {
   case identifier
   case abort, action, after, always, analyze, asc, attach, before, begin, by, cascade, cast, column, conflict,
     current, currentDate, currentTime, currentTimestamp, database, deferred, desc, detach, `do`, each, end, exclude,
-    exclusive, explain, fail, filter, first, following, `for`, generated, glob, groups, `if`, ignore, immediate,
-    initially, instead, key, last, like, match, materialized, no, nulls, of, offset, others, over, partition, plan,
+    exclusive, explain, fail, first, following, `for`, generated, glob, groups, `if`, ignore, immediate,
+    initially, instead, key, last, like, match, materialized, no, nulls, of, offset, others, partition, plan,
     pragma, preceding, query, raise, range, recursive, regexp, reindex, release, rename, replace, restrict, rollback,
-    row, rows, savepoint, temp, ties, trigger, unbounded, vacuum, view, virtual, window, with, without
+    row, rows, savepoint, temp, ties, trigger, unbounded, vacuum, view, virtual, with, without
 
   /// `nm` of SQLite's grammar: identifiers, strings, and keywords that are no reserved words.
   @inline(__always) var isName: Bool { rawValue >= TokenKind.string.rawValue }

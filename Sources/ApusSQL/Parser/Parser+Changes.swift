@@ -71,7 +71,7 @@ extension Parser {
       try expect(.conflict)
       var upsert = Upsert(action: .nothing)
       if try accept(.leftParen) {
-        upsert.targets = try parseOrderingTerms()
+        upsert.targets = try parseIndexedColumns()
         try expect(.rightParen)
         if try accept(.where) { upsert.targetFilter = try parseExpression() }
       }
@@ -106,6 +106,7 @@ extension Parser {
       try checkAssignment(columns, isRow, value)
       assignments.append(Assignment(columns: columns, isRow: isRow, value: value, offset: place))
     } while try accept(.comma)
+    try checkCount(assignments.count, "columns in set list")
     return assignments
   }
 
@@ -119,6 +120,11 @@ extension Parser {
     default: count = 1
     }
     if count != columns.count {
+      if token.kind.rawValue <= TokenKind.variable.rawValue, token.kind != .comma, token.kind != .semicolon,
+        token.kind != .endOfText
+      {
+        throw syntaxError()
+      }
       throw SQLError("\(columns.count) columns assigned \(count) values", at: -1)
     }
   }

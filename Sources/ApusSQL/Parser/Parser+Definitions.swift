@@ -67,17 +67,20 @@ extension Parser {
     guard token.kind != .semicolon, token.kind != .endOfText else {
       return .columns(columns, constraints: constraints, options: options)
     }
+    // The list of options may begin with a comma.
+    _ = try accept(.comma)
     repeat {
-      if try accept(.without) {
-        guard token.kind.isName else { throw syntaxError() }
-        guard isWord("rowid") else { throw SQLError("unknown table option: \(text(token))", at: -1) }
+      let isWithout = try accept(.without)
+      let word = token
+      _ = try parseName()
+      guard token.kind == .comma || token.kind == .semicolon || token.kind == .endOfText else { throw syntaxError() }
+      if isWithout, isWord(word, "rowid") {
         options.insert(.withoutRowID)
-      } else {
-        guard token.kind.isName else { throw syntaxError() }
-        guard isWord("strict") else { throw SQLError("unknown table option: \(text(token))", at: -1) }
+      } else if !isWithout, isWord(word, "strict") {
         options.insert(.strict)
+      } else {
+        throw SQLError("unknown table option: \(text(word))", at: -1)
       }
-      try advance()
     } while try accept(.comma)
     return .columns(columns, constraints: constraints, options: options)
   }
@@ -100,23 +103,31 @@ extension Parser {
   mutating func parseTypeName() throws(SQLError) -> TypeName? {
     guard token.kind.isAlias, !isGenerated() else { return nil }
     let start = Int(token.start)
-    repeat { try advance() } while token.kind.isAlias && !isGenerated()
-    var end = Int(previous.end)
+    var end = start
+    while token.kind.isAlias, !isGenerated() {
+      let isSuffix = token.kind == .generated && peek() == .always
+      if isSuffix { try advance() } else { end = Int(token.end) }
+      try advance()
+    }
     if try accept(.leftParen) {
       try skipSignedNumber()
       if try accept(.comma) { try skipSignedNumber() }
       end = Int(token.end)
       try expect(.rightParen)
     }
-    return TypeName(text(start, end))
+    return end > start ? TypeName(text(start, end)) : nil
   }
 
-  /// GENERATED ALWAYS, which SQLite cuts off the end of a type.
-  private func isGenerated() -> Bool { token.kind == .generated && peek() == .always }
+  /// At GENERATED ALWAYS AS. Without AS the two words belong to the type, off which SQLite cuts them.
+  private func isGenerated() -> Bool {
+    guard token.kind == .generated else { return false }
+    let always = lexer.token(at: Int(token.end))
+    return always.kind == .always && lexer.token(at: Int(always.end)).kind == .as
+  }
 
   private mutating func skipSignedNumber() throws(SQLError) {
     if token.kind == .plus || token.kind == .minus { try advance() }
-    guard token.kind == .integer || token.kind == .float || token.kind == .separatedNumber else { throw syntaxError() }
+    guard token.kind == .integer || token.kind == .float else { throw syntaxError() }
     try advance()
   }
 
@@ -265,10 +276,13 @@ extension Parser {
       return .generated(expression, isStored: false)
     }
     let isStored = isWord("stored")
-    guard isStored || token.kind == .virtual || isWord("virtual") else {
+    let isKnown = isStored || isWord("virtual")
+    try advance()
+    guard isKnown else {
+      // A word where no column ends and no constraint begins is reported first.
+      if token.kind.isAlias { throw syntaxError() }
       throw SQLError("error in generated column \"\(column.text)\"", at: -1)
     }
-    try advance()
     return .generated(expression, isStored: isStored)
   }
 
@@ -366,7 +380,7 @@ extension Parser {
       try advance()
       try expect(.key)
       try expect(.leftParen)
-      let columns = try parseOrderingTerms()
+      let columns = try parseIndexedColumns()
       let isAutoincrement = try accept(.autoincrement)
       try expect(.rightParen)
       let kind = TableConstraint.Kind.primaryKey(
@@ -375,7 +389,7 @@ extension Parser {
     case .unique:
       try advance()
       try expect(.leftParen)
-      let columns = try parseOrderingTerms()
+      let columns = try parseIndexedColumns()
       try expect(.rightParen)
       return TableConstraint(name: name, .unique(columns, conflict: try parseOnConflict()), offset: place)
     case .check:
@@ -407,7 +421,7 @@ extension Parser {
     let tablePlace = token.offset
     let table = try parseName()
     try expect(.leftParen)
-    let columns = try parseOrderingTerms()
+    let columns = try parseIndexedColumns()
     try expect(.rightParen)
     let filter = try accept(.where) ? try parseExpression() : nil
     return CreateIndex(
@@ -436,7 +450,6 @@ extension Parser {
     let ifNotExists = try parseIfNotExists()
     let place = token.offset
     let (schema, name, nameToken) = try parseQualifiedName()
-    if isTemporary, schema != nil { throw SQLError("temporary trigger may not have qualified name", at: -1) }
     var timing = CreateTrigger.Timing.before
     if try accept(.after) {
       timing = .after
@@ -472,6 +485,7 @@ extension Parser {
     }
     if try accept(.when) { trigger.filter = try parseExpression() }
     try expect(.begin)
+    if isTemporary, schema != nil { throw SQLError("temporary trigger may not have qualified name", at: -1) }
     repeat {
       trigger.steps.append(try parseTriggerStep())
       try expect(.semicolon)

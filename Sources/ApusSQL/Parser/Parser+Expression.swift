@@ -573,7 +573,7 @@ extension Parser {
     let top = pending.removeLast()
     let (arguments, height) = popOperands(from: top.operandBase)
     if arguments.count > limits.functionArgumentCountMax {
-      throw SQLError("too many arguments on function \(text(top.token))", at: -1)
+      throw SQLError("too many arguments on function \(text(top.token))", at: Int(top.token.start))
     }
     var orderBy: [OrderingTerm] = []
     if token.kind == .order {

@@ -73,6 +73,7 @@ extension Parser {
     if try accept(.group) {
       try expect(.by)
       query.groupBy = try parseExpressionList()
+      try checkCount(query.groupBy.count, "terms in GROUP BY clause")
     }
     if try accept(.having) { query.having = try parseExpression() }
     if try accept(.window) {
@@ -121,6 +122,7 @@ extension Parser {
       let span = SourceSpan(Int(start.start), Int(previous.end))
       columns.append(.expression(expression, alias: try parseAlias(), span: span))
     } while try accept(.comma)
+    try checkCount(columns.count, "columns in result set")
     return columns
   }
 
@@ -144,7 +146,7 @@ extension Parser {
       } else if try accept(.using) {
         constraint = .using(try parseNameList())
       }
-      if join == nil, constraint != .none, token.kind != .do {
+      if join == nil, constraint != .none, token.kind != .do, token.kind != .endOfText || nesting < 2 {
         var word = "ON"
         if case .using = constraint { word = "USING" }
         throw SQLError("a JOIN clause is required before \(word)", at: -1)
@@ -166,6 +168,7 @@ extension Parser {
       try advance()
     }
     try expect(.join)
+    guard token.kind.isName || token.kind == .leftParen else { throw syntaxError() }
     return try joinOperator(words)
   }
 
@@ -240,7 +243,16 @@ extension Parser {
   mutating func parseOrderBy() throws(SQLError) -> [OrderingTerm] {
     try expect(.order)
     try expect(.by)
-    return try parseOrderingTerms()
+    let terms = try parseOrderingTerms()
+    try checkCount(terms.count, "terms in ORDER BY clause")
+    return terms
+  }
+
+  /// The columns of an index or a key, or the targets of a conflict clause, in parentheses that are open.
+  mutating func parseIndexedColumns() throws(SQLError) -> [OrderingTerm] {
+    let terms = try parseOrderingTerms()
+    try checkCount(terms.count, "columns in index")
+    return terms
   }
 
   mutating func parseOrderingTerms() throws(SQLError) -> [OrderingTerm] {

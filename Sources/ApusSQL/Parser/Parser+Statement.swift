@@ -157,12 +157,10 @@ extension Parser {
 
   private mutating func parsePragmaArgument() throws(SQLError) -> Pragma.Argument {
     switch token.kind {
-    case .integer, .float, .separatedNumber, .plus, .minus:
+    case .integer, .float, .plus, .minus:
       let sign = token.kind == .minus ? "-" : ""
       if token.kind == .plus || token.kind == .minus { try advance() }
-      guard token.kind == .integer || token.kind == .float || token.kind == .separatedNumber else {
-        throw syntaxError()
-      }
+      guard token.kind == .integer || token.kind == .float else { throw syntaxError() }
       let number = sign + text(token)
       try advance()
       return .number(number)

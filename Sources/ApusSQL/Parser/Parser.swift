@@ -68,7 +68,9 @@ struct Parser {
     }
   }
 
-  private func isWindowName(_ kind: TokenKind) -> Bool { kind.isName && kind != .indexed && kind != .filter }
+  private func isWindowName(_ kind: TokenKind) -> Bool {
+    kind.isName && kind != .indexed || kind == .over || kind == .window
+  }
 
   /// Consumes the current token if it is of `kind`.
   @inline(__always)
@@ -107,8 +109,8 @@ struct Parser {
     SQLError("unrecognized token: \"\(text(token))\"", at: Int(token.start))
   }
 
-  func checkColumnCount(_ count: Int, _ what: String) throws(SQLError) {
-    if count > limits.columnCountMax { throw SQLError("too many columns in \(what)", at: -1) }
+  func checkCount(_ count: Int, _ what: StaticString) throws(SQLError) {
+    if count > limits.columnCountMax { throw SQLError("too many \(what)", at: -1) }
   }
 
   // MARK: Names
