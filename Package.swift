@@ -51,6 +51,7 @@ let package = Package(
 
     tests("ApusBaseTests", ["ApusBase"]),
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
+    tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"]),
     tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
     tests("TidyTests", []),
   ]

@@ -102,6 +102,19 @@ public struct AggregateState {
     self.byteCount = byteCount
   }
 
+  /// The block's front as plain data, of which all zero bytes must be a valid value.
+  @inlinable @inline(__always)
+  public func load<T: BitwiseCopyable>(as type: T.Type) -> T {
+    precondition(MemoryLayout<T>.size <= byteCount && MemoryLayout<T>.alignment <= 16)
+    return unsafe base.load(as: T.self)
+  }
+
+  @inlinable @inline(__always)
+  public func store<T: BitwiseCopyable>(_ value: T) {
+    precondition(MemoryLayout<T>.size <= byteCount && MemoryLayout<T>.alignment <= 16)
+    unsafe base.storeBytes(of: value, as: T.self)
+  }
+
   /// The block as a `T`, whose all-zero bytes must be a valid value.
   @unsafe
   @inlinable @inline(__always)
@@ -122,8 +135,9 @@ public struct AggregateFunction: Sendable {
   public let stateByteCount: Int
   public let step: Step
   public let finalize: Result
-  /// The result so far; nil where the aggregate cannot be used over a sliding window.
+  /// The result so far; nil where the aggregate cannot be used over a window.
   public let value: Result?
+  /// Takes back the oldest step; nil where that cannot be done (`min`, `max`).
   public let inverse: Step?
   /// Frees what the block owns; nil where it owns nothing.
   public let destroy: Destroy?
@@ -163,10 +177,14 @@ public final class FunctionDefinition: Sendable {
   }
 
   public static func scalar(
-    _ name: String, _ arity: FunctionArity, _ traits: FunctionTraits = [.deterministic, .innocuous],
-    _ body: @escaping Scalar
+    _ name: String, _ arity: FunctionArity, _ traits: FunctionTraits, _ body: @escaping Scalar
   ) -> FunctionDefinition {
     FunctionDefinition(name, arity, traits, .scalar(body))
+  }
+
+  /// A function without effects whose result depends on its arguments alone.
+  public static func scalar(_ name: String, _ arity: FunctionArity, _ body: @escaping Scalar) -> FunctionDefinition {
+    FunctionDefinition(name, arity, [.deterministic, .innocuous], .scalar(body))
   }
 
   public static func aggregate(
@@ -179,8 +197,9 @@ public final class FunctionDefinition: Sendable {
     if case .aggregate = body { true } else { false }
   }
 
+  /// Works over a window. Without an `inverse`, the machine steps through each frame anew.
   public var isWindowCapable: Bool {
-    if case .aggregate(let function) = body { function.value != nil && function.inverse != nil } else { false }
+    if case .aggregate(let function) = body { function.value != nil } else { false }
   }
 
   /// The `type` of `pragma_function_list`: s, a or w.

@@ -1,1 +1,0 @@
-// ApusFunctions: see docs/.

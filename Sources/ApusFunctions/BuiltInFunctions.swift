@@ -1,0 +1,11 @@
+// All functions that come with the engine.
+
+import ApusVM
+
+public enum BuiltInFunctions {
+  /// The library that every connection starts with.
+  public static let library = FunctionLibrary(
+    TextFunctions.definitions + LiteralFunctions.definitions + ValueFunctions.definitions
+      + ConnectionFunctions.definitions + PatternFunctions.definitions + MathFunctions.definitions
+      + SumFunctions.definitions + ExtremeFunctions.definitions + GroupConcatFunctions.definitions)
+}

@@ -1,0 +1,43 @@
+import Testing
+
+@Suite("Scalar functions")
+struct ScalarFunctionTests {
+  /// Lines of name|argument|...=result, as SQLite 3.54.1 answered them.
+  static func check(_ table: String) {
+    var driver = FunctionDriver()
+    for line in table.split(separator: "\n") {
+      let halves = line.split(separator: "=", maxSplits: 1)
+      let fields = halves[0].split(separator: "|", omittingEmptySubsequences: false)
+      #expect(driver.call(String(fields[0]), Array(fields.dropFirst())) == halves[1], "\(halves[0])")
+    }
+  }
+
+  @Test("text, blob and value functions agree with SQLite 3.54.1")
+  func core() { Self.check(recordedCoreFunctions) }
+
+  @Test("like and glob agree with SQLite 3.54.1")
+  func patterns() { Self.check(recordedPatterns) }
+
+  @Test("mathematical functions agree with SQLite 3.54.1")
+  func mathematics() { Self.check(recordedMathematics) }
+
+  @Test("chance comes from the environment alone")
+  func chance() {
+    var driver = FunctionDriver()
+    #expect(driver.call("random", []) == "i81985529216486895")
+    #expect(driver.call("randomblob", ["i3"]) == "b%ef%cd%ab")
+    #expect(driver.call("randomblob", ["i-1"]).count == 4)
+  }
+
+  @Test("a connection's figures are reported")
+  func figures() {
+    var driver = FunctionDriver()
+    driver.context.figures.changes = 3
+    driver.context.figures.totalChanges = 8
+    driver.context.figures.lastInsertRowid = -5
+    #expect(driver.call("changes", []) == "i3")
+    #expect(driver.call("total_changes", []) == "i8")
+    #expect(driver.call("last_insert_rowid", []) == "i-5")
+    #expect(driver.call("sqlite_version", []) == "t3.54.1")
+  }
+}
