@@ -17,8 +17,8 @@ func executable(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .executableTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-  .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
+func tests(_ name: String, _ dependencies: [Target.Dependency], data: [String] = []) -> Target {
+  .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: data, swiftSettings: settings)
 }
 
 let package = Package(
@@ -49,9 +49,9 @@ let package = Package(
     library("ApusHarness", ["Apus", "ApusBase"]),
     executable("ApusConformance", ["ApusHarness"]),
 
-    tests("ApusBaseTests", ["ApusBase"]),
+    tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
-    tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"]),
+    tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
     tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
     tests("TidyTests", []),
   ]

@@ -46,9 +46,9 @@ func recorded(_ value: Value) -> String {
 @Suite("Numbers and text")
 struct NumberTextTests {
   @Test("reals print as SQLite 3.54.1 prints them, and are read back exactly")
-  func realsPrint() {
+  func realsPrint() throws {
     var buffer = ByteBuffer()
-    for line in recordedReals.split(separator: "\n") {
+    for line in try RecordedNumbers.lines("reals") {
       let fields = line.split(separator: " ")
       let value = Double(bitPattern: UInt64(fields[0], radix: 16)!)
       buffer.removeAll()
@@ -61,9 +61,9 @@ struct NumberTextTests {
   }
 
   @Test("every conversion of text agrees with SQLite 3.54.1")
-  func conversions() {
+  func conversions() throws {
     var scratch = ByteBuffer()
-    for line in recordedConversions.split(separator: "\n") {
+    for line in try RecordedNumbers.lines("conversions") {
       let fields = line.split(separator: "|", omittingEmptySubsequences: false)
       withRecorded("t" + fields[0]) { text in
         #expect(recorded(text.cast(to: .integer, scratch: &scratch)) == fields[1], "CAST AS INTEGER: \(line)")
@@ -78,8 +78,8 @@ struct NumberTextTests {
   }
 
   @Test("the operators agree with SQLite 3.54.1")
-  func operators() {
-    for line in recordedArithmetic.split(separator: "\n") {
+  func operators() throws {
+    for line in try RecordedNumbers.lines("arithmetic") {
       let fields = line.split(separator: "|", omittingEmptySubsequences: false)
       withRecorded(fields[0]) { left in
         withRecorded(fields[1]) { right in

@@ -3,10 +3,10 @@ import Testing
 @Suite("Aggregates")
 struct AggregateTests {
   @Test("aggregates over whole groups and sliding frames agree with SQLite 3.54.1")
-  func recorded() {
+  func recorded() throws {
     var driver = FunctionDriver()
     // name|arity|frame or -|row~row~...=result~...; a row is argument,argument.
-    for line in recordedAggregates.split(separator: "\n") {
+    for line in try RecordedCalls.lines("aggregates") {
       let halves = line.split(separator: "=", maxSplits: 1)
       let fields = halves[0].split(separator: "|", omittingEmptySubsequences: false)
       let rows = fields[3].split(separator: "~").map { $0.split(separator: "^") }

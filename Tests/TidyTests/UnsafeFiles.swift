@@ -19,6 +19,13 @@ let unsafeFiles: [String: Set<String>] = [
     "CursorRegistry.swift",
     "KeyDescription.swift",
   ],
+  "ApusVM": [
+    "FunctionDefinition.swift"
+  ],
+  "ApusFunctions": [
+    "ExtremeFunctions.swift",
+    "GroupConcatFunctions.swift",
+  ],
   "ApusHarness": [
     "ChildProcess.swift",
     "Console.swift",

@@ -1,7 +1,8 @@
 // An SQL function: its name, how many arguments it takes, what the compiler may assume of it, and its code. Built-in
 // functions and those of applications are the same thing.
 //
-// The closures of the engine's own functions capture nothing, so a call counts no references.
+// The closures of the engine's own functions capture nothing, so a call counts no references. `unsafe` lives here, for the
+// state blocks of aggregates.
 
 import ApusBase
 
