@@ -46,8 +46,8 @@ conformance: setup
 	swift build -c release --product apus-conformance
 	.build/release/apus-conformance $(CONFORMANCE) $(DATA)
 
-# The query corpus on SQLite 3.54.1 (Python's apsw, in an environment of its own) beside the shell.
-compare: shell
+# The query corpus through the C door, and on the newest SQLite (apsw, in an environment of its own).
+compare: capi
 	@.ci/compare $(DATABASE)
 
 fuzz: setup
