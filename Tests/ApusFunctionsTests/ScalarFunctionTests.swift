@@ -21,6 +21,9 @@ struct ScalarFunctionTests {
   @Test("mathematical functions agree with SQLite 3.54.1")
   func mathematics() throws { try Self.check("mathematics") }
 
+  @Test("format agrees with SQLite 3.54.1")
+  func formats() throws { try Self.check("formats") }
+
   @Test("chance comes from the environment alone")
   func chance() {
     var driver = FunctionDriver()
