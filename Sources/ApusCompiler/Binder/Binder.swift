@@ -39,8 +39,8 @@ final class CommonTableFrame {
 
 public final class Binder {
   public let context: CompilerContext
-  /// The next cursor number of the program.
-  public var cursorCount = 0
+  /// Hands out cursor numbers.
+  public let builder: ProgramBuilder
   /// The text that the syntax tree's spans point into.
   var text: [UInt8]
   var commonTables: CommonTableFrame?
@@ -53,15 +53,13 @@ public final class Binder {
   /// Set when a subquery is bound; programs without one need no second thought.
   var hasSubqueries = false
 
-  public init(_ context: CompilerContext, text: [UInt8]) {
+  public init(_ context: CompilerContext, text: [UInt8], builder: ProgramBuilder) {
     self.context = context
     self.text = text
+    self.builder = builder
   }
 
-  public func newCursor() -> Int {
-    defer { cursorCount += 1 }
-    return cursorCount
-  }
+  public func newCursor() -> Int { Int(builder.allocateCursor()) }
 
   func error(_ message: String, _ offset: SourceOffset = .none) -> EngineError {
     EngineError(.error, message, sqlOffset: offset.rawValue >= 0 ? offset.value : nil)

@@ -107,6 +107,10 @@ public final class Source {
   /// Bit c: column c is used; bit 63: some column from 63 on.
   public var usedColumns: UInt64 = 0
 
+  /// Its place in the FROM that is being planned, and which planning that is.
+  var place = 0
+  var planNumber = -1
+
   // Set by code generation.
   /// The row's columns lie in registers from here on (a coroutine's row, a row about to be written).
   public var registerBase: Int?
