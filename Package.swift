@@ -52,6 +52,7 @@ let package = Package(
     tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
+    tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),
     tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
     tests("TidyTests", []),
   ]

@@ -177,7 +177,7 @@ extension Parser {
     case .check:
       try advance()
       let (expression, span) = try parseParenthesised()
-      try rejectParameters("parameters prohibited in CHECK constraints")
+      try rejectParameters("parameters prohibited in CHECK constraints", at: lastParameterStart)
       return .check(expression, span)
     case .references:
       return .references(try parseReference(withDeferral: false))
@@ -264,8 +264,8 @@ extension Parser {
   }
 
   /// A table's definition is stored, so nothing in it can be bound.
-  private func rejectParameters(_ message: @autoclosure () -> String) throws(SQLError) {
-    if parameterCount > 0 { throw SQLError(message(), at: -1) }
+  private func rejectParameters(_ message: @autoclosure () -> String, at offset: Int = -1) throws(SQLError) {
+    if parameterCount > 0 { throw SQLError(message(), at: offset) }
   }
 
   private mutating func parseGenerated(_ column: Name) throws(SQLError) -> ColumnConstraint.Kind {
@@ -395,7 +395,7 @@ extension Parser {
     case .check:
       try advance()
       let (expression, span) = try parseParenthesised()
-      try rejectParameters("parameters prohibited in CHECK constraints")
+      try rejectParameters("parameters prohibited in CHECK constraints", at: lastParameterStart)
       return TableConstraint(name: name, .check(expression, conflict: try parseOnConflict(), span), offset: place)
     case .foreign:
       try advance()
@@ -598,8 +598,11 @@ extension Parser {
       try advance()
       let start = Int(token.start)
       if token.kind == .constraint || token.kind == .check {
-        let constraint = try parseTableConstraint()
-        guard case .check = constraint.kind else { throw syntaxError() }
+        var name: Name?
+        if try accept(.constraint) { name = try parseName() }
+        guard token.kind == .check else { throw syntaxError() }
+        var constraint = try parseTableConstraint()
+        constraint.name = name
         return .addConstraint(constraint, SourceSpan(start, Int(previous.end)))
       }
       _ = try accept(.column)

@@ -27,6 +27,7 @@ struct Parser {
 
   var parameterCount = 0
   var parameterNames: [String?] = []
+  var lastParameterStart = -1
   /// Filled once there are many named parameters.
   var parameterIndex: [String: Int] = [:]
 
@@ -291,6 +292,7 @@ struct Parser {
   mutating func parameter(_ token: Token) throws(SQLError) -> Parameter {
     let index: Int
     var name: String?
+    lastParameterStart = Int(token.start)
     if token.length == 1 {
       parameterCount += 1
       index = parameterCount
