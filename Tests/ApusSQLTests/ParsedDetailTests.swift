@@ -73,17 +73,21 @@ struct ParsedDetailTests {
     #expect(value == .literal(.malformedText([0xff, 0x41]), .none))
   }
 
-  @Test("sqlite_schema's text has a normalised heading and the writer's words", arguments: [
-    ("create table  main . t1 ( a , b )  ; ", "CREATE TABLE t1 ( a , b )"),
-    ("CREATE TEMP TABLE IF NOT EXISTS \"t 1\"(a) -- x", "CREATE TABLE \"t 1\"(a)"),
-    ("create table t(a) without  rowid", "CREATE TABLE t(a) without  rowid"),
-    ("create unique index if not exists main.i on t(a) where b", "CREATE UNIQUE INDEX i on t(a) where b"),
-    ("create  index i on t(a);", "CREATE INDEX i on t(a)"),
-    ("create temp view v(x) as select 1 ;", "CREATE VIEW v(x) as select 1"),
-    ("create trigger main.r after insert on t begin select 1; end ;",
-      "CREATE TRIGGER r after insert on t begin select 1; end"),
-    ("create virtual table v using m(a, b) ", "CREATE VIRTUAL TABLE v using m(a, b)"),
-  ])
+  @Test(
+    "sqlite_schema's text has a normalised heading and the writer's words",
+    arguments: [
+      ("create table  main . t1 ( a , b )  ; ", "CREATE TABLE t1 ( a , b )"),
+      ("CREATE TEMP TABLE IF NOT EXISTS \"t 1\"(a) -- x", "CREATE TABLE \"t 1\"(a)"),
+      ("create table t(a) without  rowid", "CREATE TABLE t(a) without  rowid"),
+      ("create unique index if not exists main.i on t(a) where b", "CREATE UNIQUE INDEX i on t(a) where b"),
+      ("create  index i on t(a);", "CREATE INDEX i on t(a)"),
+      ("create temp view v(x) as select 1 ;", "CREATE VIEW v(x) as select 1"),
+      (
+        "create trigger main.r after insert on t begin select 1; end ;",
+        "CREATE TRIGGER r after insert on t begin select 1; end"
+      ),
+      ("create virtual table v using m(a, b) ", "CREATE VIRTUAL TABLE v using m(a, b)"),
+    ])
   func schemaText(text: String, expected: String) throws {
     let statement = try parse(text).statement
     let stored = withView(text) { view -> String in
@@ -114,16 +118,18 @@ struct ParsedDetailTests {
     #expect(Name("É") != Name("é"))
   }
 
-  @Test("a text is complete behind the semicolon that ends a statement", arguments: [
-    ("", false), ("select 1", false), ("select 1;", true), ("select 1; ", true), ("select 1; -- x", true),
-    ("select 1; /* x */", true), ("select 1; /* x", false), ("select ';'", false), ("select ';';", true),
-    ("select '", false), ("select [;", false), ("select [;];", true), (";", true), ("select 1; select 2", false),
-    ("create trigger a begin select 1;", false), ("create trigger a begin select 1; end;", true),
-    ("create temp trigger a begin select 1; end", false), ("CREATE TEMPORARY TRIGGER a BEGIN x; END ;", true),
-    ("explain create trigger a begin select 1;", false), ("create table trigger;", true),
-    ("create trigger a begin select 1; end; select 1", false), ("create trigger a begin x; endx;", false),
-    ("-- only a comment", false), ("/**/;", true), ("/*/;", false), ("explain select 1;", true),
-  ])
+  @Test(
+    "a text is complete behind the semicolon that ends a statement",
+    arguments: [
+      ("", false), ("select 1", false), ("select 1;", true), ("select 1; ", true), ("select 1; -- x", true),
+      ("select 1; /* x */", true), ("select 1; /* x", false), ("select ';'", false), ("select ';';", true),
+      ("select '", false), ("select [;", false), ("select [;];", true), (";", true), ("select 1; select 2", false),
+      ("create trigger a begin select 1;", false), ("create trigger a begin select 1; end;", true),
+      ("create temp trigger a begin select 1; end", false), ("CREATE TEMPORARY TRIGGER a BEGIN x; END ;", true),
+      ("explain create trigger a begin select 1;", false), ("create table trigger;", true),
+      ("create trigger a begin select 1; end; select 1", false), ("create trigger a begin x; endx;", false),
+      ("-- only a comment", false), ("/**/;", true), ("/*/;", false), ("explain select 1;", true),
+    ])
   func completeness(text: String, expected: Bool) {
     #expect(withView(text) { SQLParser.isComplete($0) } == expected)
   }

@@ -149,7 +149,8 @@ extension RandomTree {
       let table = CreateTable(
         isTemporary: false, ifNotExists: chance(2), schema: maybe(3) { $0.name() }, name: name(),
         body: .columns(
-          several(4) { $0.column() }, constraints: constraints, options: TableOptions(rawValue: UInt8(random.below(4)))))
+          several(4) { $0.column() }, constraints: constraints, options: TableOptions(rawValue: UInt8(random.below(4))))
+      )
       if parameters == 0 { return table }
     }
   }
@@ -157,7 +158,8 @@ extension RandomTree {
   private mutating func trigger() -> CreateTrigger {
     CreateTrigger(
       ifNotExists: chance(2), schema: maybe(3) { $0.name() }, name: name(),
-      timing: pick(CreateTrigger.Timing.allCases), event: pick([.delete, .insert, .update(of: []), .update(of: [name()])]),
+      timing: pick(CreateTrigger.Timing.allCases),
+      event: pick([.delete, .insert, .update(of: []), .update(of: [name()])]),
       table: TableReference(name: name()), filter: maybe(2) { $0.expression() },
       steps: several(3) { tree in
         switch tree.random.below(4) {
@@ -214,7 +216,8 @@ extension RandomTree {
           case 3: .dropColumn(tree.name())
           case 4:
             .addConstraint(
-              TableConstraint(name: tree.maybe(2) { $0.name() }, .check(tree.expression(), conflict: nil, .none)), .none)
+              TableConstraint(name: tree.maybe(2) { $0.name() }, .check(tree.expression(), conflict: nil, .none)), .none
+            )
           case 5: .setNotNull(tree.name(), conflict: tree.conflict())
           default: .dropNotNull(tree.name())
           }

@@ -20,7 +20,9 @@ struct RandomTree {
   }
 
   mutating func name() -> Name {
-    let texts = ["a", "b", "tbl", "Column1", "x y", "select", "key", "left", "é", "a\"b", "`", "]", "'", "true", "_1", "x$"]
+    let texts = [
+      "a", "b", "tbl", "Column1", "x y", "select", "key", "left", "é", "a\"b", "`", "]", "'", "true", "_1", "x$",
+    ]
     return Name(pick(texts), quote: pick([.none, .none, .double, .backtick]))
   }
 
@@ -99,7 +101,9 @@ struct RandomTree {
   private mutating func membershipSet() -> MembershipSet {
     switch random.below(4) {
     case 0: .select(select())
-    case 1: .table(schema: maybe(3) { $0.name() }, name: name(), arguments: maybe(2) { $0.several(2) { $0.expression() } }, .none)
+    case 1:
+      .table(
+        schema: maybe(3) { $0.name() }, name: name(), arguments: maybe(2) { $0.several(2) { $0.expression() } }, .none)
     default: .list(chance(5) ? [] : several(4) { $0.expression() })
     }
   }
@@ -109,7 +113,8 @@ struct RandomTree {
     return FunctionCall(
       name: name(), arguments: isStar ? nil : chance(5) ? [] : several(3) { $0.expression() },
       isDistinct: !isStar && chance(5), orderBy: !isStar && chance(6) ? several(2) { $0.term() } : [],
-      filter: maybe(6) { $0.expression() }, over: maybe(6) { $0.chance(2) ? .named($0.name(), .none) : .window($0.window()) })
+      filter: maybe(6) { $0.expression() },
+      over: maybe(6) { $0.chance(2) ? .named($0.name(), .none) : .window($0.window()) })
   }
 
   private mutating func window() -> WindowDefinition {
@@ -210,7 +215,10 @@ struct RandomTree {
 
   private mutating func source() -> TableSource {
     switch budget < 0 ? 9 : random.below(10) {
-    case 0: .function(schema: maybe(3) { $0.name() }, name: name(), arguments: several(2) { $0.expression() }, alias: maybe(2) { $0.name() }, .none)
+    case 0:
+      .function(
+        schema: maybe(3) { $0.name() }, name: name(), arguments: several(2) { $0.expression() },
+        alias: maybe(2) { $0.name() }, .none)
     case 1, 2: .subquery(select(), alias: maybe(2) { $0.name() }, .none)
     case 3: .nested(from(), alias: maybe(2) { $0.name() }, .none)
     default: .table(table(withAlias: true))

@@ -90,7 +90,9 @@ extension Parser {
       try advance()
     case .string:
       try advance()
-      if token.kind == .dot { try parseColumn(first, mayBeStar) } else {
+      if token.kind == .dot {
+        try parseColumn(first, mayBeStar)
+      } else {
         push(.literal(stringLiteral(first), first.offset), first)
       }
     case .variable:

@@ -263,7 +263,8 @@ struct Parser {
   }
 
   private func hexLiteral(_ token: Token, _ digits: String) throws(SQLError) -> Literal {
-    if let bits = UInt64(digits.utf8.dropFirst(2).reduce(into: "") { $0.unicodeScalars.append(Unicode.Scalar($1)) },
+    if let bits = UInt64(
+      digits.utf8.dropFirst(2).reduce(into: "") { $0.unicodeScalars.append(Unicode.Scalar($1)) },
       radix: 16)
     {
       return .integer(Int64(bitPattern: bits))

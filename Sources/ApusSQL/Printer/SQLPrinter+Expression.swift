@@ -1,15 +1,15 @@
 // Expressions to text. Each is printed under the least precedence its place allows, and gets parentheses below that.
 
 extension SQLPrinter {
-  mutating func print(_ expression: Expression) { print(expression, Precedence.or) }
+  mutating func write(_ expression: Expression) { write(expression, Precedence.or) }
 
-  mutating func print(_ expression: Expression, _ least: UInt8) {
+  mutating func write(_ expression: Expression, _ least: UInt8) {
     if SQLPrinter.precedence(expression) < least {
       put("(")
-      printBare(expression)
+      writeBare(expression)
       put(")")
     } else {
-      printBare(expression)
+      writeBare(expression)
     }
   }
 
@@ -24,61 +24,61 @@ extension SQLPrinter {
     }
   }
 
-  private mutating func printBare(_ expression: Expression) {
+  private mutating func writeBare(_ expression: Expression) {
     switch expression {
-    case .literal(let literal, _): print(literal)
+    case .literal(let literal, _): write(literal)
     case .parameter(let parameter): put(parameter.name ?? "?")
     case .column(let column):
       if let table = column.table {
-        print(schema: column.schema, table)
+        write(schema: column.schema, table)
         put(".")
       }
-      print(column.column)
+      write(column.column)
     case .unary(let operation, let operand, _):
       put(operation.symbol)
       let start = text.utf8.count
-      print(operand, operation == .not ? Precedence.not : Precedence.sign)
+      write(operand, operation == .not ? Precedence.not : Precedence.sign)
       separateSigns(start)
     case .binary(let operation, let left, let right, _):
-      print(left, operation.precedence)
+      write(left, operation.precedence)
       put(" \(operation.symbol) ")
-      print(right, operation.precedence + 1)
+      write(right, operation.precedence + 1)
     case .collate(let operand, let name, _):
-      print(operand, Precedence.collate)
+      write(operand, Precedence.collate)
       put(" COLLATE ")
-      print(name)
-    case .pattern(let match): print(match)
+      write(name)
+    case .pattern(let match): write(match)
     case .nullTest(let operand, let isNegated, _):
-      print(operand, Precedence.equality)
+      write(operand, Precedence.equality)
       put(isNegated ? " IS NOT NULL" : " IS NULL")
     case .between(let operand, let low, let high, let isNegated, _):
-      print(operand, Precedence.equality)
+      write(operand, Precedence.equality)
       put(isNegated ? " NOT BETWEEN " : " BETWEEN ")
-      print(low, Precedence.order)
+      write(low, Precedence.order)
       put(" AND ")
-      print(high, Precedence.order)
+      write(high, Precedence.order)
     case .membership(let operand, let set, let isNegated, _):
-      print(operand, Precedence.equality)
+      write(operand, Precedence.equality)
       put(isNegated ? " NOT IN " : " IN ")
-      print(set)
+      write(set)
     case .exists(let select, _):
       put("EXISTS ")
-      printInParentheses(select)
-    case .subquery(let select, _): printInParentheses(select)
-    case .row(let parts, _): printInParentheses(parts)
-    case .conditional(let conditional): print(conditional)
+      writeInParentheses(select)
+    case .subquery(let select, _): writeInParentheses(select)
+    case .row(let parts, _): writeInParentheses(parts)
+    case .conditional(let conditional): write(conditional)
     case .cast(let operand, let type, _):
       put("CAST(")
-      print(operand)
+      write(operand)
       put(type.text.isEmpty ? " AS)" : " AS \(type.text))")
     case .raise(let action, let message, _):
       put("RAISE(\(action.keyword)")
       if let message {
         put(", ")
-        print(message)
+        write(message)
       }
       put(")")
-    case .function(let call): print(call)
+    case .function(let call): write(call)
     }
   }
 
@@ -88,109 +88,109 @@ extension SQLPrinter {
     text.insert(" ", at: text.utf8.index(text.startIndex, offsetBy: start))
   }
 
-  mutating func printInParentheses(_ select: Select) {
+  mutating func writeInParentheses(_ select: Select) {
     put("(")
-    print(select)
+    write(select)
     put(")")
   }
 
-  mutating func printInParentheses(_ expressions: [Expression]) {
+  mutating func writeInParentheses(_ expressions: [Expression]) {
     put("(")
-    list(expressions) { $0.print($1) }
+    list(expressions) { $0.write($1) }
     put(")")
   }
 
-  private mutating func print(_ match: PatternMatch) {
-    print(match.operand, Precedence.equality)
+  private mutating func write(_ match: PatternMatch) {
+    write(match.operand, Precedence.equality)
     put(match.isNegated ? " NOT \(match.operator.keyword) " : " \(match.operator.keyword) ")
-    print(match.pattern, Precedence.order)
+    write(match.pattern, Precedence.order)
     if let escape = match.escape {
       put(" ESCAPE ")
-      print(escape, Precedence.order)
+      write(escape, Precedence.order)
     }
   }
 
-  private mutating func print(_ set: MembershipSet) {
+  private mutating func write(_ set: MembershipSet) {
     switch set {
-    case .list(let list): printInParentheses(list)
-    case .select(let select): printInParentheses(select)
+    case .list(let list): writeInParentheses(list)
+    case .select(let select): writeInParentheses(select)
     case .table(let schema, let name, let arguments, _):
-      print(schema: schema, name)
-      if let arguments { printInParentheses(arguments) }
+      write(schema: schema, name)
+      if let arguments { writeInParentheses(arguments) }
     }
   }
 
-  private mutating func print(_ conditional: Conditional) {
+  private mutating func write(_ conditional: Conditional) {
     put("CASE")
     if let operand = conditional.operand {
       put(" ")
-      print(operand)
+      write(operand)
     }
     for branch in conditional.branches {
       put(" WHEN ")
-      print(branch.condition)
+      write(branch.condition)
       put(" THEN ")
-      print(branch.result)
+      write(branch.result)
     }
     if let otherwise = conditional.otherwise {
       put(" ELSE ")
-      print(otherwise)
+      write(otherwise)
     }
     put(" END")
   }
 
-  private mutating func print(_ call: FunctionCall) {
-    print(call.name)
+  private mutating func write(_ call: FunctionCall) {
+    write(call.name)
     put("(")
     if call.isDistinct { put("DISTINCT ") }
     if let arguments = call.arguments {
-      list(arguments) { $0.print($1) }
+      list(arguments) { $0.write($1) }
     } else {
       put("*")
     }
     if !call.orderBy.isEmpty {
       put(" ")
-      printOrderBy(call.orderBy)
+      writeOrderBy(call.orderBy)
     }
     put(")")
     if let filter = call.filter {
       put(" FILTER (WHERE ")
-      print(filter)
+      write(filter)
       put(")")
     }
     switch call.over {
     case .named(let name, _)?:
       put(" OVER ")
-      print(name)
+      write(name)
     case .window(let window)?:
       put(" OVER (")
-      print(window)
+      write(window)
       put(")")
     case nil: break
     }
   }
 
-  mutating func print(_ window: WindowDefinition) {
+  mutating func write(_ window: WindowDefinition) {
     var separator = ""
     if let base = window.base {
-      print(base)
+      write(base)
       separator = " "
     }
     if !window.partitionBy.isEmpty {
       put("\(separator)PARTITION BY ")
-      list(window.partitionBy) { $0.print($1) }
+      list(window.partitionBy) { $0.write($1) }
       separator = " "
     }
     if !window.orderBy.isEmpty {
       put(separator)
-      printOrderBy(window.orderBy)
+      writeOrderBy(window.orderBy)
       separator = " "
     }
     if let frame = window.frame {
       put("\(separator)\(frame.unit.keyword) BETWEEN ")
-      print(frame.start)
+      write(frame.start)
       put(" AND ")
-      print(frame.end)
+      write(frame.end)
       switch frame.exclusion {
       case .noOthers: break
       case .currentRow: put(" EXCLUDE CURRENT ROW")
@@ -200,28 +200,28 @@ extension SQLPrinter {
     }
   }
 
-  private mutating func print(_ bound: WindowFrame.Bound) {
+  private mutating func write(_ bound: WindowFrame.Bound) {
     switch bound {
     case .unboundedPreceding: put("UNBOUNDED PRECEDING")
     case .unboundedFollowing: put("UNBOUNDED FOLLOWING")
     case .currentRow: put("CURRENT ROW")
     case .preceding(let distance):
-      print(distance)
+      write(distance)
       put(" PRECEDING")
     case .following(let distance):
-      print(distance)
+      write(distance)
       put(" FOLLOWING")
     }
   }
 
-  mutating func printOrderBy(_ terms: [OrderingTerm]) {
+  mutating func writeOrderBy(_ terms: [OrderingTerm]) {
     put("ORDER BY ")
-    printTerms(terms)
+    writeTerms(terms)
   }
 
-  mutating func printTerms(_ terms: [OrderingTerm]) {
+  mutating func writeTerms(_ terms: [OrderingTerm]) {
     list(terms) { printer, term in
-      printer.print(term.expression)
+      printer.write(term.expression)
       if term.order == .descending { printer.put(" DESC") }
       if let nulls = term.nulls { printer.put(nulls == .first ? " NULLS FIRST" : " NULLS LAST") }
     }

@@ -1,129 +1,129 @@
 // Selects to text.
 
 extension SQLPrinter {
-  mutating func print(_ select: Select) {
-    if let with = select.with { print(with) }
-    print(select.first)
+  mutating func write(_ select: Select) {
+    if let with = select.with { write(with) }
+    write(select.first)
     for compound in select.compounds {
       put(" \(compound.operator.keywords) ")
-      print(compound.core)
+      write(compound.core)
     }
-    printTail(select.orderBy, select.limit)
+    writeTail(select.orderBy, select.limit)
   }
 
-  mutating func printTail(_ orderBy: [OrderingTerm], _ limit: Limit?) {
+  mutating func writeTail(_ orderBy: [OrderingTerm], _ limit: Limit?) {
     if !orderBy.isEmpty {
       put(" ")
-      printOrderBy(orderBy)
+      writeOrderBy(orderBy)
     }
     guard let limit else { return }
     put(" LIMIT ")
-    print(limit.count)
+    write(limit.count)
     if let offset = limit.offset {
       put(" OFFSET ")
-      print(offset)
+      write(offset)
     }
   }
 
-  mutating func printWhere(_ filter: Expression?) {
+  mutating func writeWhere(_ filter: Expression?) {
     guard let filter else { return }
     put(" WHERE ")
-    print(filter)
+    write(filter)
   }
 
-  private mutating func print(_ core: SelectCore) {
+  private mutating func write(_ core: SelectCore) {
     switch core {
-    case .query(let query): print(query)
+    case .query(let query): write(query)
     case .values(let rows, _):
       put("VALUES ")
-      list(rows) { $0.printInParentheses($1) }
+      list(rows) { $0.writeInParentheses($1) }
     }
   }
 
-  private mutating func print(_ query: Query) {
+  private mutating func write(_ query: Query) {
     put(query.isDistinct ? "SELECT DISTINCT " : "SELECT ")
-    print(query.columns)
+    write(query.columns)
     if let from = query.from {
       put(" FROM ")
-      print(from)
+      write(from)
     }
-    printWhere(query.filter)
+    writeWhere(query.filter)
     if !query.groupBy.isEmpty {
       put(" GROUP BY ")
-      list(query.groupBy) { $0.print($1) }
+      list(query.groupBy) { $0.write($1) }
     }
     if let having = query.having {
       put(" HAVING ")
-      print(having)
+      write(having)
     }
     if !query.windows.isEmpty {
       put(" WINDOW ")
       list(query.windows) { printer, window in
-        printer.print(window.name)
+        printer.write(window.name)
         printer.put(" AS (")
-        printer.print(window.definition)
+        printer.write(window.definition)
         printer.put(")")
       }
     }
   }
 
-  mutating func print(_ columns: [ResultColumn]) {
+  mutating func write(_ columns: [ResultColumn]) {
     list(columns) { printer, column in
       switch column {
       case .star: printer.put("*")
       case .tableStar(let table, _):
-        printer.print(table)
+        printer.write(table)
         printer.put(".*")
       case .expression(let expression, let alias, _):
-        printer.print(expression)
-        printer.printAlias(alias)
+        printer.write(expression)
+        printer.writeAlias(alias)
       }
     }
   }
 
-  private mutating func printAlias(_ alias: Name?) {
+  private mutating func writeAlias(_ alias: Name?) {
     guard let alias else { return }
     put(" AS ")
-    print(alias)
+    write(alias)
   }
 
-  mutating func print(_ with: With) {
+  mutating func write(_ with: With) {
     put(with.isRecursive ? "WITH RECURSIVE " : "WITH ")
     list(with.tables) { printer, table in
-      printer.print(table.name)
+      printer.write(table.name)
       if !table.columns.isEmpty {
         printer.put(" ")
-        printer.printNames(table.columns)
+        printer.writeNames(table.columns)
       }
       switch table.materialization {
       case .materialized?: printer.put(" AS MATERIALIZED ")
       case .notMaterialized?: printer.put(" AS NOT MATERIALIZED ")
       case nil: printer.put(" AS ")
       }
-      printer.printInParentheses(table.select)
+      printer.writeInParentheses(table.select)
     }
     put(" ")
   }
 
   // MARK: FROM
 
-  mutating func print(_ from: FromClause) {
+  mutating func write(_ from: FromClause) {
     for term in from.terms {
-      if let join = term.join { print(join) }
-      print(term.source)
+      if let join = term.join { write(join) }
+      write(term.source)
       switch term.constraint {
       case .none: break
       case .on(let condition):
         put(" ON ")
-        print(condition)
+        write(condition)
       case .using(let columns):
         put(" USING ")
-        printNames(columns)
+        writeNames(columns)
       }
     }
   }
 
-  private mutating func print(_ join: JoinOperator) {
+  private mutating func write(_ join: JoinOperator) {
     if join.kind == .comma { return put(", ") }
     put(join.isNatural ? " NATURAL " : " ")
     switch join.kind {
@@ -136,32 +136,32 @@ extension SQLPrinter {
     put("JOIN ")
   }
 
-  private mutating func print(_ source: TableSource) {
+  private mutating func write(_ source: TableSource) {
     switch source {
-    case .table(let table): print(table)
+    case .table(let table): write(table)
     case .function(let schema, let name, let arguments, let alias, _):
-      print(schema: schema, name)
-      printInParentheses(arguments)
-      printAlias(alias)
+      write(schema: schema, name)
+      writeInParentheses(arguments)
+      writeAlias(alias)
     case .subquery(let select, let alias, _):
-      printInParentheses(select)
-      printAlias(alias)
+      writeInParentheses(select)
+      writeAlias(alias)
     case .nested(let from, let alias, _):
       put("(")
-      print(from)
+      write(from)
       put(")")
-      printAlias(alias)
+      writeAlias(alias)
     }
   }
 
-  mutating func print(_ table: TableReference) {
-    print(schema: table.schema, table.name)
-    printAlias(table.alias)
+  mutating func write(_ table: TableReference) {
+    write(schema: table.schema, table.name)
+    writeAlias(table.alias)
     switch table.hint {
     case .none: break
     case .indexedBy(let index):
       put(" INDEXED BY ")
-      print(index)
+      write(index)
     case .notIndexed: put(" NOT INDEXED")
     }
   }

@@ -1,67 +1,67 @@
 // Statements to text.
 
 extension SQLPrinter {
-  mutating func print(_ statement: Statement) {
+  mutating func write(_ statement: Statement) {
     switch statement {
-    case .select(let select): print(select)
-    case .insert(let insert): print(insert)
-    case .update(let update): print(update)
-    case .delete(let delete): print(delete)
-    case .createTable(let table): print(table)
-    case .createIndex(let index): print(index)
-    case .createView(let view): print(view)
-    case .createTrigger(let trigger): print(trigger)
-    case .createVirtualTable(let table): print(table)
-    case .alterTable(let alter): print(alter)
-    case .drop(let drop): print(drop)
-    case .pragma(let pragma): print(pragma)
+    case .select(let select): write(select)
+    case .insert(let insert): write(insert)
+    case .update(let update): write(update)
+    case .delete(let delete): write(delete)
+    case .createTable(let table): write(table)
+    case .createIndex(let index): write(index)
+    case .createView(let view): write(view)
+    case .createTrigger(let trigger): write(trigger)
+    case .createVirtualTable(let table): write(table)
+    case .alterTable(let alter): write(alter)
+    case .drop(let drop): write(drop)
+    case .pragma(let pragma): write(pragma)
     case .begin(let mode): put(mode == .deferred ? "BEGIN" : "BEGIN \(mode.keyword)")
     case .commit: put("COMMIT")
     case .rollback: put("ROLLBACK")
-    case .savepoint(let name): print("SAVEPOINT ", name)
-    case .release(let name): print("RELEASE ", name)
-    case .rollbackTo(let name): print("ROLLBACK TO ", name)
+    case .savepoint(let name): write("SAVEPOINT ", name)
+    case .release(let name): write("RELEASE ", name)
+    case .rollbackTo(let name): write("ROLLBACK TO ", name)
     case .attach(let database, let name, let key):
       put("ATTACH ")
-      print(database)
+      write(database)
       put(" AS ")
-      print(name)
+      write(name)
       if let key {
         put(" KEY ")
-        print(key)
+        write(key)
       }
     case .detach(let name):
       put("DETACH ")
-      print(name)
+      write(name)
     case .vacuum(let schema, let into):
       put("VACUUM")
-      if let schema { print(" ", schema) }
+      if let schema { write(" ", schema) }
       if let into {
         put(" INTO ")
-        print(into)
+        write(into)
       }
-    case .analyze(let schema, let name): print("ANALYZE", schema, name)
-    case .reindex(let schema, let name): print("REINDEX", schema, name)
+    case .analyze(let schema, let name): write("ANALYZE", schema, name)
+    case .reindex(let schema, let name): write("REINDEX", schema, name)
     }
   }
 
-  private mutating func print(_ words: String, _ name: Name) {
+  private mutating func write(_ words: String, _ name: Name) {
     put(words)
-    print(name)
+    write(name)
   }
 
-  private mutating func print(_ word: String, _ schema: Name?, _ name: Name?) {
+  private mutating func write(_ word: String, _ schema: Name?, _ name: Name?) {
     put(word)
     guard let name else { return }
     put(" ")
-    print(schema: schema, name)
+    write(schema: schema, name)
   }
 
-  private mutating func print(_ pragma: Pragma) {
+  private mutating func write(_ pragma: Pragma) {
     put("PRAGMA ")
-    print(schema: pragma.schema, pragma.name)
+    write(schema: pragma.schema, pragma.name)
     switch pragma.argument {
-    case .name(let name)?: print(" = ", name)
+    case .name(let name)?: write(" = ", name)
     case .number(let number)?: put(" = \(number)")
     case nil: break
     }
@@ -69,107 +69,108 @@ extension SQLPrinter {
 
   // MARK: Changes
 
-  private mutating func print(_ insert: Insert) {
-    if let with = insert.with { print(with) }
+  private mutating func write(_ insert: Insert) {
+    if let with = insert.with { write(with) }
     put("INSERT ")
     if let conflict = insert.conflict { put("OR \(conflict.keyword) ") }
     put("INTO ")
-    print(insert.table)
+    write(insert.table)
     if !insert.columns.isEmpty {
       put(" ")
-      printNames(insert.columns)
+      writeNames(insert.columns)
     }
     switch insert.source {
     case .defaultValues: put(" DEFAULT VALUES")
     case .select(let select):
       put(" ")
-      print(select)
+      write(select)
     }
-    for upsert in insert.upserts { print(upsert) }
-    printReturning(insert.returning)
+    for upsert in insert.upserts { write(upsert) }
+    writeReturning(insert.returning)
   }
 
-  private mutating func print(_ upsert: Upsert) {
+  private mutating func write(_ upsert: Upsert) {
     put(" ON CONFLICT")
     if !upsert.targets.isEmpty {
       put(" (")
-      printTerms(upsert.targets)
+      writeTerms(upsert.targets)
       put(")")
-      printWhere(upsert.targetFilter)
+      writeWhere(upsert.targetFilter)
     }
     switch upsert.action {
     case .nothing: put(" DO NOTHING")
     case .update(let assignments, let filter):
       put(" DO UPDATE SET ")
-      print(assignments)
-      printWhere(filter)
+      write(assignments)
+      writeWhere(filter)
     }
   }
 
-  private mutating func print(_ assignments: [Assignment]) {
+  private mutating func write(_ assignments: [Assignment]) {
     list(assignments) { printer, assignment in
       if assignment.isRow {
-        printer.printNames(assignment.columns)
+        printer.writeNames(assignment.columns)
       } else {
-        printer.list(assignment.columns) { $0.print($1) }
+        printer.list(assignment.columns) { $0.write($1) }
       }
       printer.put(" = ")
-      printer.print(assignment.value)
+      printer.write(assignment.value)
     }
   }
 
-  private mutating func printReturning(_ columns: [ResultColumn]) {
+  private mutating func writeReturning(_ columns: [ResultColumn]) {
     guard !columns.isEmpty else { return }
     put(" RETURNING ")
-    print(columns)
+    write(columns)
   }
 
-  private mutating func print(_ update: Update) {
-    if let with = update.with { print(with) }
+  private mutating func write(_ update: Update) {
+    if let with = update.with { write(with) }
     put("UPDATE ")
     if let conflict = update.conflict { put("OR \(conflict.keyword) ") }
-    print(update.table)
+    write(update.table)
     put(" SET ")
-    print(update.assignments)
+    write(update.assignments)
     if let from = update.from {
       put(" FROM ")
-      print(from)
+      write(from)
     }
-    printWhere(update.filter)
-    printReturning(update.returning)
-    printTail(update.orderBy, update.limit)
+    writeWhere(update.filter)
+    writeReturning(update.returning)
+    writeTail(update.orderBy, update.limit)
   }
 
-  private mutating func print(_ delete: Delete) {
-    if let with = delete.with { print(with) }
+  private mutating func write(_ delete: Delete) {
+    if let with = delete.with { write(with) }
     put("DELETE FROM ")
-    print(delete.table)
-    printWhere(delete.filter)
-    printReturning(delete.returning)
-    printTail(delete.orderBy, delete.limit)
+    write(delete.table)
+    writeWhere(delete.filter)
+    writeReturning(delete.returning)
+    writeTail(delete.orderBy, delete.limit)
   }
 
   // MARK: Definitions
 
-  private mutating func printCreate(_ kind: String, isTemporary: Bool, ifNotExists: Bool, _ schema: Name?, _ name: Name) {
+  private mutating func writeCreate(_ kind: String, isTemporary: Bool, ifNotExists: Bool, _ schema: Name?, _ name: Name)
+  {
     put(isTemporary ? "CREATE TEMP \(kind) " : "CREATE \(kind) ")
     if ifNotExists { put("IF NOT EXISTS ") }
-    print(schema: schema, name)
+    write(schema: schema, name)
   }
 
-  private mutating func print(_ table: CreateTable) {
-    printCreate(
+  private mutating func write(_ table: CreateTable) {
+    writeCreate(
       "TABLE", isTemporary: table.isTemporary, ifNotExists: table.ifNotExists, table.schema, table.name)
     switch table.body {
     case .select(let select):
       put(" AS ")
-      print(select)
+      write(select)
     case .columns(let columns, let constraints, let options):
       put(" (")
-      list(columns) { $0.print($1) }
+      list(columns) { $0.write($1) }
       for constraint in constraints {
         put(", ")
-        print(constraint)
+        write(constraint)
       }
       put(")")
       if options.contains(.strict) { put(" STRICT") }
@@ -177,125 +178,125 @@ extension SQLPrinter {
     }
   }
 
-  private mutating func print(_ column: ColumnDefinition) {
-    print(column.name)
+  private mutating func write(_ column: ColumnDefinition) {
+    write(column.name)
     if let type = column.type { put(" \(type.text)") }
     for constraint in column.constraints {
       put(" ")
-      printConstraintName(constraint.name, isAlone: constraint.kind == .nameOnly)
-      print(constraint.kind)
+      writeConstraintName(constraint.name, isAlone: constraint.kind == .nameOnly)
+      write(constraint.kind)
     }
   }
 
-  private mutating func printConstraintName(_ name: Name?, isAlone: Bool) {
+  private mutating func writeConstraintName(_ name: Name?, isAlone: Bool) {
     guard let name else { return }
-    print("CONSTRAINT ", name)
+    write("CONSTRAINT ", name)
     if !isAlone { put(" ") }
   }
 
-  private mutating func printConflict(_ conflict: ConflictAction?) {
+  private mutating func writeConflict(_ conflict: ConflictAction?) {
     if let conflict { put(" ON CONFLICT \(conflict.keyword)") }
   }
 
-  private mutating func print(_ kind: ColumnConstraint.Kind) {
+  private mutating func write(_ kind: ColumnConstraint.Kind) {
     switch kind {
     case .primaryKey(let order, let conflict, let isAutoincrement):
       put(order == .descending ? "PRIMARY KEY DESC" : "PRIMARY KEY")
-      printConflict(conflict)
+      writeConflict(conflict)
       if isAutoincrement { put(" AUTOINCREMENT") }
     case .notNull(let conflict):
       put("NOT NULL")
-      printConflict(conflict)
+      writeConflict(conflict)
     case .null(let conflict):
       put("NULL")
-      printConflict(conflict)
+      writeConflict(conflict)
     case .unique(let conflict):
       put("UNIQUE")
-      printConflict(conflict)
+      writeConflict(conflict)
     case .check(let condition, _):
       put("CHECK ")
-      printInParentheses([condition])
-    case .default(let value, _): printDefault(value)
-    case .collate(let name): print("COLLATE ", name)
-    case .references(let reference): print(reference)
+      writeInParentheses([condition])
+    case .default(let value, _): writeDefault(value)
+    case .collate(let name): write("COLLATE ", name)
+    case .references(let reference): write(reference)
     case .generated(let value, let isStored):
       put("AS ")
-      printInParentheses([value])
+      writeInParentheses([value])
       if isStored { put(" STORED") }
     case .nameOnly: break
     }
   }
 
-  private mutating func printDefault(_ value: Expression) {
+  private mutating func writeDefault(_ value: Expression) {
     put("DEFAULT ")
     switch value {
-    case .literal(.malformedText, _): printInParentheses([value])
-    case .literal, .unary(.negate, .literal, _), .unary(.plus, .literal, _): print(value)
-    default: printInParentheses([value])
+    case .literal(.malformedText, _): writeInParentheses([value])
+    case .literal, .unary(.negate, .literal, _), .unary(.plus, .literal, _): write(value)
+    default: writeInParentheses([value])
     }
   }
 
-  private mutating func print(_ reference: ForeignKeyReference) {
-    print("REFERENCES ", reference.table)
+  private mutating func write(_ reference: ForeignKeyReference) {
+    write("REFERENCES ", reference.table)
     if !reference.columns.isEmpty {
       put(" ")
-      printNames(reference.columns)
+      writeNames(reference.columns)
     }
     if reference.onDelete != .noAction { put(" ON DELETE \(reference.onDelete.keyword)") }
     if reference.onUpdate != .noAction { put(" ON UPDATE \(reference.onUpdate.keyword)") }
-    if let match = reference.match { print(" MATCH ", match) }
+    if let match = reference.match { write(" MATCH ", match) }
     if reference.isDeferred { put(" DEFERRABLE INITIALLY DEFERRED") }
   }
 
-  private mutating func print(_ constraint: TableConstraint) {
-    printConstraintName(constraint.name, isAlone: constraint.kind == .nameOnly)
+  private mutating func write(_ constraint: TableConstraint) {
+    writeConstraintName(constraint.name, isAlone: constraint.kind == .nameOnly)
     switch constraint.kind {
     case .primaryKey(let columns, let isAutoincrement, let conflict):
       put("PRIMARY KEY (")
-      printTerms(columns)
+      writeTerms(columns)
       put(isAutoincrement ? " AUTOINCREMENT)" : ")")
-      printConflict(conflict)
+      writeConflict(conflict)
     case .unique(let columns, let conflict):
       put("UNIQUE (")
-      printTerms(columns)
+      writeTerms(columns)
       put(")")
-      printConflict(conflict)
+      writeConflict(conflict)
     case .check(let condition, let conflict, _):
       put("CHECK ")
-      printInParentheses([condition])
-      printConflict(conflict)
+      writeInParentheses([condition])
+      writeConflict(conflict)
     case .foreignKey(let columns, let reference):
       put("FOREIGN KEY ")
-      printNames(columns)
+      writeNames(columns)
       put(" ")
-      print(reference)
+      write(reference)
     case .nameOnly: break
     }
   }
 
-  private mutating func print(_ index: CreateIndex) {
-    printCreate(
+  private mutating func write(_ index: CreateIndex) {
+    writeCreate(
       index.isUnique ? "UNIQUE INDEX" : "INDEX", isTemporary: false, ifNotExists: index.ifNotExists, index.schema,
       index.name)
-    print(" ON ", index.table)
+    write(" ON ", index.table)
     put(" (")
-    printTerms(index.columns)
+    writeTerms(index.columns)
     put(")")
-    printWhere(index.filter)
+    writeWhere(index.filter)
   }
 
-  private mutating func print(_ view: CreateView) {
-    printCreate("VIEW", isTemporary: view.isTemporary, ifNotExists: view.ifNotExists, view.schema, view.name)
+  private mutating func write(_ view: CreateView) {
+    writeCreate("VIEW", isTemporary: view.isTemporary, ifNotExists: view.ifNotExists, view.schema, view.name)
     if !view.columns.isEmpty {
       put(" ")
-      printNames(view.columns)
+      writeNames(view.columns)
     }
     put(" AS ")
-    print(view.select)
+    write(view.select)
   }
 
-  private mutating func print(_ trigger: CreateTrigger) {
-    printCreate(
+  private mutating func write(_ trigger: CreateTrigger) {
+    writeCreate(
       "TRIGGER", isTemporary: trigger.isTemporary, ifNotExists: trigger.ifNotExists, trigger.schema, trigger.name)
     switch trigger.timing {
     case .before: put(" BEFORE ")
@@ -309,32 +310,32 @@ extension SQLPrinter {
       put("UPDATE")
       if !columns.isEmpty {
         put(" OF ")
-        list(columns) { $0.print($1) }
+        list(columns) { $0.write($1) }
       }
     }
     put(" ON ")
-    print(trigger.table)
+    write(trigger.table)
     if let filter = trigger.filter {
       put(" WHEN ")
-      print(filter)
+      write(filter)
     }
     put(" BEGIN")
     for step in trigger.steps {
       put(" ")
       switch step {
-      case .insert(let insert): print(insert)
-      case .update(let update): print(update)
-      case .delete(let delete): print(delete)
-      case .select(let select): print(select)
+      case .insert(let insert): write(insert)
+      case .update(let update): write(update)
+      case .delete(let delete): write(delete)
+      case .select(let select): write(select)
       }
       put(";")
     }
     put(" END")
   }
 
-  private mutating func print(_ table: CreateVirtualTable) {
-    printCreate("VIRTUAL TABLE", isTemporary: false, ifNotExists: table.ifNotExists, table.schema, table.name)
-    print(" USING ", table.module)
+  private mutating func write(_ table: CreateVirtualTable) {
+    writeCreate("VIRTUAL TABLE", isTemporary: false, ifNotExists: table.ifNotExists, table.schema, table.name)
+    write(" USING ", table.module)
     if !table.arguments.isEmpty {
       put("(")
       list(table.arguments) { $0.put($1) }
@@ -342,36 +343,36 @@ extension SQLPrinter {
     }
   }
 
-  private mutating func print(_ alter: AlterTable) {
+  private mutating func write(_ alter: AlterTable) {
     put("ALTER TABLE ")
-    print(alter.table)
+    write(alter.table)
     switch alter.action {
-    case .rename(let name): print(" RENAME TO ", name)
+    case .rename(let name): write(" RENAME TO ", name)
     case .renameColumn(let column, let name):
-      print(" RENAME COLUMN ", column)
-      print(" TO ", name)
+      write(" RENAME COLUMN ", column)
+      write(" TO ", name)
     case .addColumn(let column, _):
       put(" ADD COLUMN ")
-      print(column)
-    case .dropColumn(let name): print(" DROP COLUMN ", name)
+      write(column)
+    case .dropColumn(let name): write(" DROP COLUMN ", name)
     case .addConstraint(let constraint, _):
       put(" ADD ")
-      print(constraint)
-    case .dropConstraint(let name): print(" DROP CONSTRAINT ", name)
+      write(constraint)
+    case .dropConstraint(let name): write(" DROP CONSTRAINT ", name)
     case .setNotNull(let name, let conflict):
-      print(" ALTER COLUMN ", name)
+      write(" ALTER COLUMN ", name)
       put(" SET NOT NULL")
-      printConflict(conflict)
+      writeConflict(conflict)
     case .dropNotNull(let name):
-      print(" ALTER COLUMN ", name)
+      write(" ALTER COLUMN ", name)
       put(" DROP NOT NULL")
     }
   }
 
-  private mutating func print(_ drop: Drop) {
+  private mutating func write(_ drop: Drop) {
     put("DROP \(drop.kind.keyword) ")
     if drop.ifExists { put("IF EXISTS ") }
-    print(schema: drop.schema, drop.name)
+    write(schema: drop.schema, drop.name)
   }
 }
 

@@ -6,7 +6,7 @@
 
 extension Statement {
   /// The statement's text, without a `;`.
-  public var sql: String { SQLPrinter.text { $0.print(self) } }
+  public var sql: String { SQLPrinter.text { $0.write(self) } }
 }
 
 extension ParsedStatement {
@@ -21,16 +21,16 @@ extension ParsedStatement {
 }
 
 extension Select {
-  public var sql: String { SQLPrinter.text { $0.print(self) } }
+  public var sql: String { SQLPrinter.text { $0.write(self) } }
 }
 
 extension Expression {
-  public var sql: String { SQLPrinter.text { $0.print(self) } }
+  public var sql: String { SQLPrinter.text { $0.write(self) } }
 }
 
 extension Name {
   /// The name as it can stand in a statement, quoted where it must be.
-  public var sql: String { SQLPrinter.text { $0.print(self) } }
+  public var sql: String { SQLPrinter.text { $0.write(self) } }
 }
 
 struct SQLPrinter {
@@ -52,23 +52,23 @@ struct SQLPrinter {
     }
   }
 
-  mutating func print(_ name: Name) {
+  mutating func write(_ name: Name) {
     if name.quote == .none, SQLPrinter.isPlain(name) { return put(name.text) }
     let quote: Character = name.quote == .double || name.quote == .single ? "\"" : "`"
     put(SQLPrinter.quoted(name.text, quote))
   }
 
-  mutating func print(schema: Name?, _ name: Name) {
+  mutating func write(schema: Name?, _ name: Name) {
     if let schema {
-      print(schema)
+      write(schema)
       put(".")
     }
-    print(name)
+    write(name)
   }
 
-  mutating func printNames(_ names: [Name]) {
+  mutating func writeNames(_ names: [Name]) {
     put("(")
-    list(names) { $0.print($1) }
+    list(names) { $0.write($1) }
     put(")")
   }
 
@@ -103,7 +103,7 @@ struct SQLPrinter {
     return result
   }
 
-  mutating func print(_ literal: Literal) {
+  mutating func write(_ literal: Literal) {
     switch literal {
     case .null: put("NULL")
     case .integer(let value) where value < 0 && value != .min:
