@@ -28,36 +28,8 @@ public enum Compiler {
       try generator.compile(select)
       return try generator.finish()
     default:
-      throw EngineError(.error, "not supported: \(kind(statement.statement))")
-    }
-  }
-
-  /// What a refusal calls a statement.
-  static func kind(_ statement: Statement) -> String {
-    switch statement {
-    case .select: "SELECT"
-    case .insert: "INSERT"
-    case .update: "UPDATE"
-    case .delete: "DELETE"
-    case .createTable: "CREATE TABLE"
-    case .createIndex: "CREATE INDEX"
-    case .createView: "CREATE VIEW"
-    case .createTrigger: "CREATE TRIGGER"
-    case .createVirtualTable: "CREATE VIRTUAL TABLE"
-    case .alterTable: "ALTER TABLE"
-    case .drop: "DROP"
-    case .pragma: "PRAGMA"
-    case .begin: "BEGIN"
-    case .commit: "COMMIT"
-    case .rollback: "ROLLBACK"
-    case .savepoint: "SAVEPOINT"
-    case .release: "RELEASE"
-    case .rollbackTo: "ROLLBACK TO"
-    case .attach: "ATTACH"
-    case .detach: "DETACH"
-    case .vacuum: "VACUUM"
-    case .analyze: "ANALYZE"
-    case .reindex: "REINDEX"
+      try generator.statement(statement, text: sql)
+      return try generator.finish()
     }
   }
 }

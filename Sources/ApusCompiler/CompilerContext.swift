@@ -16,6 +16,8 @@ public struct CompilerSettings: Sendable {
   public var ignoreCheckConstraints = false
   public var writableSchema = false
   public var queryOnly = false
+  /// Pragmas that are unknown, or whose value has no effect, fail instead of leaving a warning.
+  public var strictPragmas = false
   /// SQLITE_LIMIT_COLUMN.
   public var columnCountMax = 2000
   /// Most tables of one FROM.
@@ -32,6 +34,8 @@ public struct CompilerContext {
   public var settings: CompilerSettings
   /// No transaction is open.
   public var isAutocommit: Bool
+  /// The files of the databases, for `PRAGMA database_list`; absent for those without a file.
+  public var databasePaths: [Int: String] = [:]
 
   public init(
     schemas: SchemaSet, functions: FunctionRegistry, collations: [String: Collation] = [:],

@@ -141,6 +141,11 @@ extension Binder {
     return source
   }
 
+  /// The result columns of a view.
+  func viewColumns(_ view: CatalogTable) throws(EngineError) -> [SourceColumn] {
+    try bind(TableReference(schema: context.schemas.databases[view.database].name, name: view.name), Scope()).columns
+  }
+
   // MARK: Common tables
 
   private func bindCommonTable(_ reference: TableReference, _ scope: Scope) throws(EngineError) -> Source? {

@@ -50,6 +50,8 @@ public final class Binder {
   var openCommonTables: [(key: String, frame: CommonTableFrame)] = []
   /// Databases that the statement reads.
   public internal(set) var databasesRead: Set<Int> = []
+  /// The tables that FROM items and targets of changes name, in the order of their binding.
+  private(set) var boundTables: [CatalogTable] = []
   /// Set when a subquery is bound; programs without one need no second thought.
   var hasSubqueries = false
 
@@ -83,6 +85,7 @@ public final class Binder {
     let source = Source(cursor: newCursor(), table: table, alias: alias ?? table.name, name: table.name.text)
     source.rowEstimate = table.rowEstimate
     databasesRead.insert(table.database)
+    boundTables.append(table)
     return source
   }
 

@@ -83,6 +83,8 @@ public final class Program: @unchecked Sendable {
   let comments: [Int: String]
   /// 0 = the statement itself, 1 = EXPLAIN, 2 = EXPLAIN QUERY PLAN: the driver lists the program instead of running it.
   public let explainMode: Int
+  /// What the caller should know although the statement compiled: a pragma without effect.
+  public let warnings: [String]
 
   public let keyDescriptions: [KeyDescription]
   public let functions: [FunctionCall]
@@ -108,6 +110,7 @@ public final class Program: @unchecked Sendable {
     planRows = builder.planRows
     comments = builder.comments
     explainMode = builder.explainMode
+    warnings = builder.warnings
     keyDescriptions = builder.keyDescriptions
     functions = builder.functions
     collations = builder.collations

@@ -50,6 +50,8 @@ public final class ProgramBuilder {
   public var databasesUsed: UInt64 = 0
   public var databasesWritten: UInt64 = 0
   public var explainMode = 0
+  /// What the caller should know although the statement compiles.
+  public var warnings: [String] = []
 
   private(set) var instructions: [Instruction] = []
   private(set) var comments: [Int: String] = [:]

@@ -1,0 +1,95 @@
+// DELETE: the rows are found first and deleted then, so that the search does not run over a changing tree.
+
+import ApusBase
+import ApusSQL
+import ApusStorage
+import ApusVM
+
+extension Generator {
+  func delete(_ delete: Delete) throws(EngineError) {
+    let table = try binder.table(delete.table)
+    try checkWritable(table, .delete)
+    if delete.with != nil { throw unsupported("WITH before DELETE") }
+    if !delete.returning.isEmpty { throw unsupported("RETURNING") }
+    if !delete.orderBy.isEmpty || delete.limit != nil { throw unsupported("DELETE ... ORDER BY or LIMIT") }
+    let source = binder.source(for: table, alias: delete.table.alias)
+    source.hint = delete.table.hint
+    let target = ChangeTarget(table, source: source, generator: self)
+    guard let filter = delete.filter else {
+      try clear(table)
+      return
+    }
+    let bound = try binder.scalar(filter, Scope(sources: [source]))
+    try forEachFound(target, bound) { (_, _) throws(EngineError) in
+      try self.deleteRow(target, flags: [.countsChange])
+    }
+  }
+
+  /// Empties the trees as a whole: no row is read.
+  private func clear(_ table: CatalogTable) throws(EngineError) {
+    writes(table.database)
+    let counter = register()
+    integer(0, into: counter)
+    for index in table.indexes where index !== table.primaryKeyIndex {
+      builder.emit(.clear, Int32(bitPattern: index.root.rawValue), Int32(table.database), 0)
+    }
+    builder.emit(.clear, Int32(bitPattern: table.root.rawValue), Int32(table.database), counter)
+  }
+
+  /// Generates the search for the rows that `filter` finds, and then `body` for each, with the target's cursor on it and
+  /// its key in registers from `key` on. `skip` goes on with the next row.
+  func forEachFound(
+    _ target: ChangeTarget, _ filter: BoundExpression?,
+    _ body: (_ key: Int32, _ skip: Label) throws(EngineError) -> Void
+  ) throws(EngineError) {
+    let source = target.source
+    let keyCount = target.rowKeyCount
+    let found = builder.allocateCursor()
+    let key = registers(keyCount)
+    let open = builder.emit(.openEphemeral, found, Int32(keyCount))
+    null(key)
+    let loops = try beginLoops([source], filter, LoopWishes())
+    try codeRowKey(target, into: key)
+    if loops.isOneRow {
+      builder.patch(open) { $0 = Instruction(.noop) }
+    } else {
+      try withTemporary { (record) throws(EngineError) in
+        try self.withTemporary { (number) throws(EngineError) in
+          self.builder.emit(.makeRecord, key, Int32(keyCount), record)
+          self.builder.emit(.newRowid, found, number)
+          self.builder.emit(.insert, found, record, number, p5: ChangeFlags.append.rawValue)
+        }
+      }
+    }
+    try endLoops(loops)
+    // From here on columns come from the row tree itself.
+    source.coveringIndex = nil
+    source.automaticColumns = nil
+    try openForWriting(target)
+    let done = builder.makeLabel(), skip = builder.makeLabel(), loop = builder.makeLabel()
+    if loops.isOneRow {
+      // The key is its own set.
+      builder.emit(.isNull, key, to: done)
+      builder.place(loop)
+    } else {
+      builder.emit(.rewind, found, to: done)
+      builder.place(loop)
+      for place in 0..<keyCount { builder.emit(.column, found, Int32(place), key + Int32(place)) }
+    }
+    seek(target, key: key, orElse: skip)
+    let keepsBorrowing = borrowsColumns
+    borrowsColumns = false
+    try body(key, skip)
+    borrowsColumns = keepsBorrowing
+    builder.place(skip)
+    if !loops.isOneRow { builder.emit(.next, found, to: loop) }
+    builder.place(done)
+  }
+
+  private func codeRowKey(_ target: ChangeTarget, into first: Int32) throws(EngineError) {
+    guard let key = target.table.primaryKeyIndex else { return try codeColumn(target.source, -1, into: first) }
+    for (place, part) in key.columns.prefix(key.keyCount).enumerated() {
+      try codeColumn(target.source, part.number, into: first + Int32(place))
+    }
+  }
+}

@@ -1,0 +1,199 @@
+// PRAGMA: what reads and sets the connection and the file. The tables of pragmas that list the schema stand in
+// SchemaPragmas.swift.
+//
+// An unknown pragma, or a known one with a value that has no effect, is never dropped silently: the program carries a
+// warning, which `PRAGMA strict_pragmas = on` makes an error.
+
+import ApusBase
+import ApusSQL
+import ApusStorage
+import ApusVM
+
+extension Generator {
+  func pragma(_ pragma: Pragma) throws(EngineError) {
+    let database = try pragma.schema.map { name throws(EngineError) in try number(of: name, pragma.offset) } ?? 0
+    let key = pragma.name.key
+    if try schemaPragma(key, pragma, database) { return }
+    if let setting = Self.settings[key] {
+      try self.setting(setting, pragma, database)
+      return
+    }
+    switch key {
+    case "user_version": header(.userVersion, pragma, database)
+    case "application_id": header(.applicationID, pragma, database)
+    case "schema_version": header(.schemaCookie, pragma, database)
+    case "journal_mode": try journalMode(pragma, database)
+    case "wal_checkpoint": try checkpoint(pragma, database)
+    case "integrity_check": try integrityCheck(pragma, database, isQuick: false)
+    case "quick_check": try integrityCheck(pragma, database, isQuick: true)
+    default: try warn("unknown pragma: \(pragma.name.text)")
+    }
+  }
+
+  private func warn(_ text: String) throws(EngineError) {
+    if context.settings.strictPragmas { throw EngineError(.error, text) }
+    builder.warnings.append(text)
+  }
+
+  // MARK: settings
+
+  enum ArgumentKind {
+    case boolean, number
+    /// Words with their numbers.
+    case words([String: Int64])
+    /// Cannot be set.
+    case none
+  }
+
+  struct SettingPragma {
+    var setting: Setting
+    var argument: ArgumentKind
+    /// Setting it answers with the new value.
+    var answers = false
+    /// Reading or setting touches the file.
+    var usesFile = false
+  }
+
+  private static let settings: [String: SettingPragma] = [
+    "page_size": SettingPragma(setting: .pageSize, argument: .number, usesFile: true),
+    "page_count": SettingPragma(setting: .pageCount, argument: .none, usesFile: true),
+    "freelist_count": SettingPragma(setting: .freelistCount, argument: .none, usesFile: true),
+    "max_page_count": SettingPragma(setting: .maxPageCount, argument: .number, answers: true, usesFile: true),
+    "cache_size": SettingPragma(setting: .cacheSize, argument: .number),
+    "synchronous": SettingPragma(
+      setting: .synchronous,
+      argument: .words(["off": 0, "normal": 1, "full": 2, "extra": 3, "no": 0, "false": 0, "on": 1, "yes": 1, "true": 1])),
+    "busy_timeout": SettingPragma(setting: .busyTimeout, argument: .number, answers: true),
+    "wal_autocheckpoint": SettingPragma(setting: .walAutocheckpoint, argument: .number, answers: true),
+    "data_version": SettingPragma(setting: .dataVersion, argument: .none, usesFile: true),
+    "encoding": SettingPragma(setting: .encoding, argument: .words(["utf8": 1, "utf-8": 1])),
+    "auto_vacuum": SettingPragma(setting: .autoVacuum, argument: .words(["none": 0]), usesFile: true),
+    "locking_mode": SettingPragma(setting: .lockingMode, argument: .words(["normal": 0]), answers: true),
+    "io_backend": SettingPragma(setting: .ioBackend, argument: .none),
+    "foreign_keys": SettingPragma(setting: .foreignKeys, argument: .boolean),
+    "recursive_triggers": SettingPragma(setting: .recursiveTriggers, argument: .boolean),
+    "reverse_unordered_selects": SettingPragma(setting: .reverseUnordered, argument: .boolean),
+    "query_only": SettingPragma(setting: .queryOnly, argument: .boolean),
+    "ignore_check_constraints": SettingPragma(setting: .ignoreCheckConstraints, argument: .boolean),
+    "case_sensitive_like": SettingPragma(setting: .caseSensitiveLike, argument: .boolean),
+    "temp_store": SettingPragma(setting: .tempStore, argument: .words(["default": 0, "file": 1, "memory": 2])),
+    "journal_size_limit": SettingPragma(setting: .journalSizeLimit, argument: .number, answers: true),
+    "secure_delete": SettingPragma(setting: .secureDelete, argument: .words(["off": 0, "no": 0, "false": 0]), answers: true),
+    "mmap_size": SettingPragma(setting: .mmapSize, argument: .words(["0": 0]), answers: true),
+    "threads": SettingPragma(setting: .threads, argument: .words(["0": 0]), answers: true),
+    "writable_schema": SettingPragma(setting: .writableSchema, argument: .boolean),
+    "automatic_index": SettingPragma(setting: .automaticIndex, argument: .boolean),
+    "legacy_alter_table": SettingPragma(setting: .legacyAlterTable, argument: .boolean),
+    "trusted_schema": SettingPragma(setting: .trustedSchema, argument: .boolean),
+    "cell_size_check": SettingPragma(setting: .cellSizeCheck, argument: .boolean),
+    "strict_pragmas": SettingPragma(setting: .strictPragmas, argument: .boolean),
+    "shrink_memory": SettingPragma(setting: .shrinkMemory, argument: .none),
+  ]
+
+  private func setting(_ known: SettingPragma, _ pragma: Pragma, _ database: Int) throws(EngineError) {
+    let value = register()
+    if known.usesFile { reads(database) }
+    guard let argument = pragma.argument else {
+      builder.emit(.setting, Int32(database), value, known.setting.rawValue)
+      answer([pragma.name.key == "busy_timeout" ? "timeout" : pragma.name.key], from: value)
+      return
+    }
+    guard let number = Self.number(argument.text, known.argument) else {
+      // SQLite takes what it does not know for a request; Apus says so.
+      try warn("PRAGMA \(pragma.name.text): the value '\(argument.text)' has no effect")
+      if known.answers {
+        builder.emit(.setting, Int32(database), value, known.setting.rawValue)
+        answer([pragma.name.key], from: value)
+      }
+      return
+    }
+    if known.setting == .foreignKeys && number != 0 { throw unsupported("foreign key enforcement (PRAGMA foreign_keys = ON)") }
+    codeInteger(number, into: value)
+    builder.emit(.setting, Int32(database), value, known.setting.rawValue, p5: 1)
+    if known.answers {
+      builder.emit(.setting, Int32(database), value, known.setting.rawValue)
+      answer([pragma.name.key == "busy_timeout" ? "timeout" : pragma.name.key], from: value)
+    }
+  }
+
+  static func number(_ text: String, _ kind: ArgumentKind) -> Int64? {
+    let key = Name.fold(text)
+    switch kind {
+    case .none: return nil
+    case .number: return Int64(key) ?? (key.hasPrefix("+") ? Int64(key.dropFirst()) : nil)
+    case .words(let words):
+      if let number = words[key] { return number }
+      guard let number = Int64(key) else { return nil }
+      return words.values.contains(number) ? number : nil
+    case .boolean: return boolean(key).map { $0 ? 1 : 0 }
+    }
+  }
+
+  static func boolean(_ key: String) -> Bool? {
+    switch key {
+    case "on", "yes", "true": true
+    case "off", "no", "false": false
+    default: Int64(key).map { $0 != 0 }
+    }
+  }
+
+  /// One row of the registers from `first` on.
+  private func answer(_ names: [String], from first: Int32) {
+    builder.resultColumns = names.map { ResultColumn(name: $0) }
+    builder.emit(.resultRow, first, Int32(names.count))
+  }
+
+  // MARK: the header
+
+  private func header(_ field: HeaderField, _ pragma: Pragma, _ database: Int) {
+    guard let argument = pragma.argument else {
+      reads(database)
+      let value = register()
+      builder.emit(.readCookie, Int32(database), value, field.rawValue)
+      answer([pragma.name.key], from: value)
+      return
+    }
+    writes(database)
+    let number = Int64(argument.text) ?? 0
+    builder.emit(.setCookie, Int32(database), field.rawValue, Int32(truncatingIfNeeded: number))
+    if field == .schemaCookie { builder.emit(.schemaChanged, Int32(database)) }
+  }
+
+  // MARK: journal and checkpoints
+
+  /// In the order of their numbers in p3 of `journalMode`.
+  private static let journalModes = ["delete", "truncate", "persist", "memory", "off", "wal"]
+
+  private func journalMode(_ pragma: Pragma, _ database: Int) throws(EngineError) {
+    let result = register()
+    var mode: Int32 = -1
+    if let argument = pragma.argument {
+      guard let wanted = Self.journalModes.firstIndex(of: Name.fold(argument.text)) else {
+        try warn("PRAGMA journal_mode: the value '\(argument.text)' has no effect")
+        builder.emit(.journalMode, Int32(database), result, -1)
+        answer(["journal_mode"], from: result)
+        return
+      }
+      mode = Int32(wanted)
+    }
+    builder.emit(.journalMode, Int32(database), result, mode)
+    answer(["journal_mode"], from: result)
+    builder.isReadOnly = mode < 0
+  }
+
+  private func checkpoint(_ pragma: Pragma, _ database: Int) throws(EngineError) {
+    let modes: [String: Int32] = ["passive": 0, "full": 1, "restart": 2, "truncate": 3]
+    var mode: Int32 = 0
+    if let argument = pragma.argument {
+      if let known = modes[Name.fold(argument.text)] {
+        mode = known
+      } else {
+        try warn("PRAGMA wal_checkpoint: the value '\(argument.text)' has no effect")
+      }
+    }
+    let first = registers(3)
+    builder.emit(.checkpoint, pragma.schema == nil ? -1 : Int32(database), mode, first)
+    answer(["busy", "log", "checkpointed"], from: first)
+    builder.isReadOnly = false
+  }
+}
