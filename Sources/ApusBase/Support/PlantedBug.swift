@@ -9,6 +9,10 @@
     case skipWALSync, keepSaltsAtReset, acceptUncommittedTail, evictDirtyPage, stalePageAfterRollback
     case skipJournalSync, backfillBeforeWALSync, ackBeforeSync
 
+    // B-tree.
+    case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
+    case wrongCollapse
+
     // One bug at a time: the index of the active one, or -1.
     private static let active = Atomic<Int>(-1)
 

@@ -117,4 +117,38 @@ public struct BTreeCursor: ~Copyable {
 
   /// The whole record's size, without reading what overflows.
   public mutating func payloadByteCount() throws(Fault) -> Int { try unsafe state.pointee.payloadByteCount() }
+
+  // MARK: Writing
+
+  /// Stores a row; one with the same id is overwritten. Afterwards the cursor is on it.
+  /// - Parameter isAppend: the caller knows that the id is larger than any in the table (a hint that may be wrong).
+  public mutating func insert(rowid: Int64, record: ByteView, isAppend: Bool = false) throws(Fault) {
+    precondition(isTable && isWritable)
+    try unsafe state.pointee.insert(rowid: rowid, record: record, isAppend: isAppend)
+  }
+
+  /// Stores an entry of an index or of a table without row ids.
+  /// - Parameters:
+  ///   - record: the entry.
+  ///   - values: its first columns, as many as make an entry unique. An entry equal in them is overwritten.
+  public mutating func insert(key record: ByteView, values: ValueRange) throws(Fault) {
+    precondition(!isTable && isWritable)
+    try unsafe state.pointee.insert(key: record, values: values)
+  }
+
+  /// Deletes the current row. Afterwards `next` goes to the row behind it, `previous` to the one before it.
+  public mutating func delete() throws(Fault) {
+    precondition(isWritable)
+    try unsafe state.pointee.delete()
+  }
+
+  /// How many rows there are. Visits every page.
+  public mutating func count() throws(Fault) -> Int { try unsafe state.pointee.count() }
+
+  /// A row id for a new row: one more than the largest; once that is taken, random ones are tried.
+  /// - Throws: `database or disk is full` where no free one is found.
+  public mutating func newRowid() throws(Fault) -> Int64 {
+    precondition(isTable)
+    return try unsafe state.pointee.newRowid()
+  }
 }

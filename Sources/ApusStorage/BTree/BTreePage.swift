@@ -197,14 +197,17 @@ struct BTreePage {
       cellBytes: max(end &- start, TreeGeometry.cellBytesMin))
   }
 
-  /// Bytes that cell `index` takes, of whatever kind; it lies inside the page.
-  func cellBytes(_ index: Int, _ geometry: TreeGeometry) throws(Fault) -> Int {
-    if kind != .tableInterior { return try cell(index, geometry).cellBytes }
-    let offset = try cellOffset(index)
-    guard let (_, end) = bytes.quickVarint(at: offset &+ 4) else {
+  /// Bytes of cell `index`, of whatever kind, without padding to the least size; it lies inside the page.
+  func cellLength(_ index: Int, _ geometry: TreeGeometry) throws(Fault) -> Int {
+    let start = try cellOffset(index)
+    if kind != .tableInterior {
+      let cell = try cell(at: start, index, geometry)
+      return cell.payloadOffset &+ cell.localBytes &+ (cell.overflows ? 4 : 0) &- start
+    }
+    guard let (_, end) = bytes.quickVarint(at: start &+ 4) else {
       throw Fault.corrupt(number, "cell too short", cell: index)
     }
-    return end &- offset
+    return end &- start
   }
 
   /// The first page of the overflow chain of a cell that overflows.

@@ -74,6 +74,9 @@ struct CursorRegistry {
     let before = unsafe writer.link.previous
     let after = unsafe writer.link.next
     if unsafe before == nil && after == nil { return }
+    #if PlantedBugs
+      if PlantedBug.isActive(.skipSavingOtherCursors) { return }
+    #endif
     var state = unsafe before
     while let other = unsafe state {
       if unsafe other.pointee.root == root { try unsafe other.pointee.save() }

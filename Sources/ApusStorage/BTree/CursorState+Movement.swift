@@ -5,6 +5,7 @@ import ApusBase
 extension CursorState {
   mutating func moveToFirst() throws(Fault) -> Bool {
     beginOperation()
+    countProgress = nil
     let page = try load(root, atDepth: 0)
     stage(page, 0)
     return try finishForward(at: 0)
@@ -19,7 +20,7 @@ extension CursorState {
     }
     beginOperation()
     let page = try load(root, atDepth: 0)
-    stage(page, page.isLeaf ? page.cellCount : page.cellCount)
+    stage(page, page.cellCount)
     return try finishBackward(at: 0, isLast: true)
   }
 

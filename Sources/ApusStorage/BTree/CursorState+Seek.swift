@@ -38,13 +38,16 @@ extension CursorState {
   }
 
   mutating func seek(rowid target: Int64, _ operation: SeekOperation) throws(Fault) -> Bool {
-    if operation == .equal, try seekNearby(target) { return true }
+    if operation == .equal, let found = try seekNearby(target) { return found }
     beginOperation()
+    countProgress = nil
     let isExact = try locate(rowid: target)
     switch operation {
     case .equal:
       takeStaged(at: 0)
       setPosition(isExact ? .atRow : .inGap)
+      savedRowid = target
+      gapHasKey = true
       return isExact
     case .greaterOrEqual: return try finishForward(at: 0)
     case .greater:
@@ -57,19 +60,20 @@ extension CursorState {
     }
   }
 
-  /// The row itself, or the one behind it on the same page: what lookups in order ask for.
+  /// The row itself, or the one behind it on the same page: what lookups in order ask for. Or a place behind the
+  /// table's last row, on which the cursor then stays, for the row to be appended.
+  /// - Returns: nil where it takes a search.
   @inline(__always)
-  private mutating func seekNearby(_ target: Int64) throws(Fault) -> Bool {
-    guard position == .atRow, isFresh, generation == pager.cursors.generation, current.page.isLeaf, isTable else {
-      return false
-    }
+  private mutating func seekNearby(_ target: Int64) throws(Fault) -> Bool? {
+    guard position == .atRow, isFresh, generation == pager.cursors.generation else { return nil }
     var index = current.index
     var rowid = try current.page.rowid(index)
     if rowid == target { return true }
-    guard rowid < target, index &+ 1 < current.page.cellCount else { return false }
+    guard rowid < target else { return nil }
+    guard index &+ 1 < current.page.cellCount else { return isAtLastLeaf ? false : nil }
     index &+= 1
     rowid = try current.page.rowid(index)
-    guard rowid == target else { return false }
+    guard rowid == target else { return nil }
     current.index = index
     parsedColumns = -1
     return true
@@ -114,6 +118,7 @@ extension CursorState {
       if level >= 0, equal & (1 << UInt32(level)) != 0 { return try finishForward(at: 0) }
       takeStaged(at: 0)
       setPosition(.inGap)
+      gapHasKey = false
       return false
     case .greaterOrEqual:
       _ = try locate(key: key, isAfter: false)
@@ -190,8 +195,7 @@ extension CursorState {
       position = .displaced
       parsedColumns = -1
     case .inGap:
-      // The key of a gap was saved when it came to be.
-      position = .displaced
+      position = gapHasKey ? .displaced : .unpositioned
     }
     isFresh = false
     isAtLastLeaf = false
@@ -205,17 +209,22 @@ extension CursorState {
       let isExact = try locate(rowid: savedRowid)
       takeStaged(at: 0)
       setPosition(isExact ? .atRow : .inGap)
+      gapHasKey = true
       return
     }
     guard savedValues.load(savedKey.bytes, most: description?.columns.count ?? 0) else {
       throw Fault.corrupt(root, "malformed record")
     }
-    if try !seek(key: savedValues.range, .equal) { position = .inGap }
+    _ = try seek(key: savedValues.range, .equal)
+    gapHasKey = true
   }
 
   /// The same where nothing may be thrown: pages are rolled back. A key that lies partly on overflow pages is lost, and
   /// the cursor with it; its statement is being undone anyway.
   mutating func saveAtRollback() {
+    writeStep = .begin
+    chain = OverflowChain()
+    countProgress = nil
     do { try save() } catch {
       setPosition(.unpositioned)
       isFresh = false

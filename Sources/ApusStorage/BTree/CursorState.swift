@@ -70,8 +70,13 @@ struct CursorState: ~Copyable {
   var savedKey = ByteBuffer()
   var savedValues = KeyValues()
 
+  /// True in a gap whose place the saved key names: something was deleted there. A gap that a search ended in has none.
+  var gapHasKey = false
+
   // Writing.
   var writeStep = WriteStep.begin
+  var chain = OverflowChain()
+  var plan = BalancePlan()
   var probe = ByteBuffer()
   var countProgress: Int? = nil
   /// True while `current` is known to be the last leaf of the tree.
@@ -167,6 +172,13 @@ struct CursorState: ~Copyable {
   mutating func beginOperation() {
     stagedCount = 0
     pager.beginOperation()
+    if generation != pager.cursors.generation { isFresh = false }
+  }
+
+  /// Begins an operation that writes: the pager makes room for the pages that it may touch.
+  mutating func beginWriteOperation() throws(Fault) {
+    stagedCount = 0
+    try pager.beginWriteOperation(pages: CursorState.pagesPerChange)
     if generation != pager.cursors.generation { isFresh = false }
   }
 

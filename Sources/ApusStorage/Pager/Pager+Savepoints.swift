@@ -40,6 +40,7 @@ extension Pager {
   /// Undoes everything since savepoint `index` was opened; it stays open, those after it are gone.
   public func rollback(toSavepoint index: Int) throws(Fault) {
     guard state == .write, index < savepoints.count else { return }
+    cursors.forgetPaths()
     let mark = savepoints[index]
     savepoints.removeSubrange((index + 1)...)
     while undo.count > mark.undoCount {

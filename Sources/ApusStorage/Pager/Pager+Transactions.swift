@@ -13,6 +13,7 @@ extension Pager {
   /// The last reader is gone.
   public func endRead() {
     precondition(state != .write)
+    cursors.forgetPaths()
     state = .none
   }
 
@@ -40,6 +41,7 @@ extension Pager {
   /// Ends the write transaction; nothing of it stays.
   public func rollback() throws(Fault) {
     if state != .write { return }
+    cursors.forgetPaths()
     while let slot = unsafe table.pointee.dirty.oldest {
       let original = unsafe slot.pointee.original
       unsafe slot.pointee.original = nil

@@ -1,0 +1,130 @@
+// Whole b-trees: making, clearing and dropping them.
+
+import ApusBase
+
+public enum BTree {
+  public enum Kind: Sendable { case table, index }
+
+  /// A new, empty tree.
+  /// - Returns: its root page.
+  public static func create(_ pager: Pager, _ kind: Kind) throws(Fault) -> PageNumber {
+    try pager.beginWriteOperation(pages: 2)
+    let page = try pager.allocate()
+    initialize(page, kind == .table ? .tableLeaf : .indexLeaf)
+    return page.number
+  }
+
+  private static func initialize(_ page: Page, _ kind: PageKind) {
+    let start = page.number == .one ? 100 : 0
+    let bytes = page.mutableBytes
+    bytes[start] = kind.rawValue
+    bytes.fill(start + 1, 7)
+    bytes.setBigEndianUInt16(bytes.count, at: start + 5)
+  }
+
+  /// Empties a tree, a bounded piece at each call: call again until it returns true. The root stays.
+  ///
+  /// Each call takes the last leaves off, so the tree is whole between two calls.
+  public static func clear(_ pager: Pager, root: PageNumber) throws(Fault) -> Bool {
+    try pager.cursors.saveAll(on: root)
+    for _ in 0..<8 {
+      if try clearLastPage(pager, root) { return true }
+    }
+    return false
+  }
+
+  /// Clears a tree and frees its root; call again until it returns true. No other root moves.
+  public static func drop(_ pager: Pager, root: PageNumber) throws(Fault) -> Bool {
+    guard try clear(pager, root: root) else { return false }
+    try pager.beginWriteOperation(pages: 1)
+    _ = try pager.page(root)
+    try pager.free(root)
+    return true
+  }
+
+  /// Frees the overflow chains of the tree's last leaf, cell by cell, then the leaf.
+  /// - Returns: true when the root is an empty leaf.
+  private static func clearLastPage(_ pager: Pager, _ root: PageNumber) throws(Fault) -> Bool {
+    try pager.beginWriteOperation(pages: 20)
+    let geometry = TreeGeometry(usableBytes: pager.usableSize)
+    var parent: BTreePage?
+    var page = try BTreePage(pager.page(root))
+    let leafKind: PageKind = page.kind.isTable ? .tableLeaf : .indexLeaf
+    var depth = 0
+    while !page.isLeaf {
+      let number = try page.child(page.cellCount)
+      guard number.rawValue > 1, number.rawValue <= pager.pageCount, number != root, number != parent?.number else {
+        throw Fault.corrupt(page.number, "child page out of range")
+      }
+      depth += 1
+      guard depth < TreeGeometry.depthMax else { throw Fault.corrupt(number, "b-tree too deep") }
+      parent = page
+      page = try BTreePage(pager.page(number))
+    }
+    if try freeLastChain(pager, page, geometry) { return false }
+    guard let parent else {
+      // The root is a leaf without chains.
+      initialize(pager.writable(page.page), leafKind)
+      return true
+    }
+    // The leaf goes; the parent's last cell, whose left child then is the last, goes with it.
+    if parent.cellCount == 0 {
+      // The leaf is the only child: its parent becomes a leaf itself.
+      initialize(pager.writable(parent.page), leafKind)
+      try pager.free(page.number)
+      return false
+    }
+    let last = parent.cellCount - 1
+    let child = try parent.child(last)
+    if parent.kind == .indexInterior {
+      let cell = try parent.cell(last, geometry)
+      if cell.overflows, try freeChainPiece(pager, parent, last, cell, geometry) { return false }
+    }
+    let writable = pager.writable(parent.page)
+    let bytes = writable.mutableBytes
+    bytes.setBigEndianUInt32(child.rawValue, at: parent.headerStart + 8)
+    removeLastCell(writable, parent)
+    try pager.free(page.number)
+    return false
+  }
+
+  /// Takes the last cell of a page off; its bytes become fragments that the page, soon gone, never uses.
+  private static func removeLastCell(_ writable: Page, _ page: BTreePage) {
+    PageEditor(writable, like: page).removePointer(page.cellCount - 1)
+  }
+
+  /// Frees a piece of the chain of the leaf's last cell that has one.
+  /// - Returns: false where no cell of the leaf overflows.
+  private static func freeLastChain(_ pager: Pager, _ page: BTreePage, _ geometry: TreeGeometry) throws(Fault) -> Bool {
+    var index = page.cellCount - 1
+    while index >= 0 {
+      let cell = try page.cell(index, geometry)
+      if cell.overflows, try freeChainPiece(pager, page, index, cell, geometry) { return true }
+      index -= 1
+    }
+    return false
+  }
+
+  /// Frees the first pages of a chain and shortens it. The record's own bytes no longer matter: what is left is a chain
+  /// whose head the cell holds, or zero at its end.
+  /// - Returns: false where nothing is left to free.
+  private static func freeChainPiece(
+    _ pager: Pager, _ page: BTreePage, _ index: Int, _ cell: TreeCell, _ geometry: TreeGeometry
+  ) throws(Fault) -> Bool {
+    var next = page.overflowHead(cell)
+    if next.isNone { return false }
+    var pages: [PageNumber] = []
+    let most = (cell.payloadBytes - cell.localBytes + geometry.overflowBytes - 1) / geometry.overflowBytes
+    while !next.isNone, pages.count < min(16, most) {
+      guard next.rawValue > 1, next.rawValue <= pager.pageCount, !pages.contains(next) else {
+        throw Fault.corrupt(page.number, "overflow chain leaves the file", cell: index)
+      }
+      pages.append(next)
+      next = PageNumber(try pager.page(next).bytes.bigEndianUInt32(at: 0))
+    }
+    let bytes = pager.writable(page.page).mutableBytes
+    bytes.setBigEndianUInt32(next.rawValue, at: cell.payloadOffset + cell.localBytes)
+    for number in pages { try pager.free(number) }
+    return true
+  }
+}

@@ -1,0 +1,151 @@
+// Deleting the current entry.
+
+import ApusBase
+
+extension CursorState {
+  /// Deletes the current entry. Afterwards `next` goes to the entry behind it, `previous` to the one before.
+  mutating func delete() throws(Fault) {
+    guard writeStep != .freeingChain else { return try finishWrite() }
+    if position == .displaced { try restore() }
+    guard position == .atRow else { return }
+    try pager.cursors.saveOthers(on: root, except: self)
+    try saveKeyOfCurrent()
+    gapHasKey = true
+    try beginWriteOperation()
+    stagePath()
+    let place = stagedCount &- 1
+    let page = staged[place].page
+    let index = staged[place].index
+    let old = try page.cell(index, geometry)
+    let oldHead = old.overflows ? page.overflowHead(old) : .none
+    if page.isLeaf {
+      try deleteFromLeaf(page, index, old, place)
+    } else {
+      try deleteFromInterior(page, index, place)
+    }
+    chain = OverflowChain()
+    if !oldHead.isNone {
+      chain.head = oldHead
+      chain.byteCount = old.payloadBytes - old.localBytes
+      writeStep = .freeingChain
+    }
+    try finishWrite()
+  }
+
+  private mutating func saveKeyOfCurrent() throws(Fault) {
+    if isTable {
+      savedRowid = try current.page.rowid(current.index)
+    } else {
+      let record = try wholePayload()
+      savedKey.removeAll()
+      savedKey.append(record)
+    }
+  }
+
+  private mutating func stagePath() {
+    var level = 0
+    while level < depth {
+      stage(ancestors[level].page, ancestors[level].index)
+      level &+= 1
+    }
+    stage(current.page, current.index)
+  }
+
+  private mutating func deleteFromLeaf(
+    _ page: BTreePage, _ index: Int, _ old: TreeCell, _ place: Int
+  ) throws(Fault) {
+    let offset = try page.cellOffset(index)
+    try page.checkRelease(offset, old.cellBytes)
+    let freeAfter = try page.freeSpace().total + old.cellBytes + 2
+    if place == 0 || freeAfter * 3 <= geometry.usableBytes * 2 {
+      let last = current
+      pager.unpin(last.page.page)
+      let writable = pager.writable(page.page)
+      pager.pin(writable)
+      let editor = PageEditor(writable, like: page)
+      editor.release(offset, old.cellBytes)
+      editor.removePointer(index)
+      current = Level(page: BTreePage(changed: writable, from: page), index: index)
+      setPosition(.inGap)
+      return
+    }
+    plan.reset()
+    try makePlan(PageEdit(depth: place, index: index, removes: true, insertion: nil), above: nil)
+    releasePath()
+    try carryOutPlan()
+    position = .displaced
+  }
+
+  /// The entry gives way to the last one of its left subtree.
+  private mutating func deleteFromInterior(_ page: BTreePage, _ index: Int, _ place: Int) throws(Fault) {
+    var child = try loadChild(page, index, atDepth: stagedCount)
+    while !child.isLeaf {
+      stage(child, child.cellCount)
+      child = try loadChild(child, child.cellCount, atDepth: stagedCount)
+    }
+    guard child.cellCount > 0 else { throw Fault.corrupt(child.number, "empty leaf") }
+    let last = child.cellCount - 1
+    stage(child, last)
+    plan.reset()
+    let offset = try child.cellOffset(last)
+    let length = try child.cellLength(last, geometry)
+    let copy = plan.takeScratch(4 + length)
+    let left = try page.child(index)
+    plan.scratch.mutableBytes.setBigEndianUInt32(left.rawValue, at: copy)
+    plan.scratch.mutableBytes.copy(child.bytes.slice(offset, length), to: copy + 4)
+    let replacement = CellReference(offset: copy, length: 4 + length)
+    try makePlan(
+      PageEdit(depth: stagedCount - 1, index: last, removes: true, insertion: nil),
+      above: PageEdit(depth: place, index: index, removes: true, insertion: replacement))
+    releasePath()
+    try carryOutPlan()
+    position = .displaced
+  }
+
+  // MARK: Counting, new row ids
+
+  /// The number of entries. What was counted before a wait is remembered.
+  mutating func count() throws(Fault) -> Int {
+    // A movement that faults leaves the cursor where it is, so the count so far holds.
+    if countProgress == nil {
+      guard try moveToFirst() else { return 0 }
+      countProgress = 0
+    }
+    var total = countProgress ?? 0
+    while true {
+      if current.page.isLeaf {
+        // The whole leaf at once.
+        total &+= current.page.cellCount
+        current.index = current.page.cellCount &- 1
+      } else {
+        total &+= 1
+      }
+      countProgress = total
+      do {
+        guard try next() else { break }
+      } catch {
+        // The leaf is counted; it is counted again from its last entry on.
+        if case .failure = error {
+          countProgress = nil
+        } else {
+          countProgress = total &- (current.page.isLeaf ? current.page.cellCount : 1)
+        }
+        throw error
+      }
+    }
+    countProgress = nil
+    return total
+  }
+
+  /// One more than the largest row id; where that is taken, a random one that is free.
+  mutating func newRowid() throws(Fault) -> Int64 {
+    guard try moveToLast() else { return 1 }
+    let largest = try current.page.rowid(current.index)
+    if largest < Int64.max { return largest &+ 1 }
+    for _ in 0..<100 {
+      let candidate = Int64(bitPattern: pager.environment.randomUInt64() >> 2)
+      if candidate > 0, try !seek(rowid: candidate, .equal) { return candidate }
+    }
+    throw Fault.error(.full)
+  }
+}

@@ -1,0 +1,276 @@
+// Inserting and overwriting.
+//
+// A write goes in steps, each of which loads first and then acts: the new record's overflow chain, a piece at a time; the
+// change of the tree; the old record's chain, a piece at a time. A fault between two steps resumes there: `writeStep`
+// remembers. Until the tree is changed, nothing leads to the new chain. A statement that is dropped between two steps is
+// undone as a whole by its savepoint.
+
+import ApusBase
+
+/// An overflow chain that is being written or freed.
+struct OverflowChain {
+  /// Pages handled between two looks at the cache.
+  static let pagesPerStep = 16
+
+  var head = PageNumber.none
+  var last = PageNumber.none
+  /// Bytes of the record that lie in the chain so far; for freeing, bytes still to come.
+  var byteCount = 0
+}
+
+extension CursorState {
+  /// Pages that one change of the tree can touch: three siblings, their parent and two more new pages per level.
+  static var pagesPerChange: Int { 32 }
+
+  mutating func insert(rowid: Int64, record: ByteView, isAppend: Bool) throws(Fault) {
+    if try appendQuickly(rowid, record) { return }
+    guard writeStep != .freeingChain else { return try finishWrite() }
+    try pager.cursors.saveOthers(on: root, except: self)
+    try writeChain(record)
+    try beginWriteOperation()
+    let isExact = try locate(rowid: rowid)
+    let cell = NewCell(record: record, rowid: rowid, isTable: true, overflowHead: chain.head, geometry)
+    savedRowid = rowid
+    try change(cell, replaces: isExact)
+    if position == .atRow { isAtLastLeaf = isPathAtEnd }
+    try finishWrite()
+  }
+
+  private var isPathAtEnd: Bool {
+    guard current.index == current.page.cellCount - 1 else { return false }
+    for level in 0..<depth where ancestors[level].index != ancestors[level].page.cellCount { return false }
+    return true
+  }
+
+  /// - Parameter values: the columns that make the entry unique: an equal entry is overwritten.
+  mutating func insert(key record: ByteView, values: ValueRange) throws(Fault) {
+    guard writeStep != .freeingChain else { return try finishWrite() }
+    try pager.cursors.saveOthers(on: root, except: self)
+    try writeChain(record)
+    try beginWriteOperation()
+    let equal = try locate(key: values, isAfter: false)
+    var level = stagedCount &- 1
+    while level >= 0, staged[level].index >= staged[level].page.cellCount { level &-= 1 }
+    let isExact = level >= 0 && equal & (1 << UInt32(level)) != 0
+    if isExact { stagedCount = level + 1 }
+    savedKey.removeAll()
+    savedKey.append(record)
+    let cell = NewCell(record: record, rowid: 0, isTable: false, overflowHead: chain.head, geometry)
+    try change(cell, replaces: isExact)
+    try finishWrite()
+  }
+
+  // MARK: The change
+
+  /// Puts the cell at the staged place: before the entry there, or over it. Acts, after it has loaded everything.
+  private mutating func change(_ cell: NewCell, replaces: Bool) throws(Fault) {
+    let place = stagedCount &- 1
+    let page = staged[place].page
+    let index = staged[place].index
+    var old = TreeCell(rowid: 0, payloadBytes: 0, payloadOffset: 0, localBytes: 0, cellBytes: 0)
+    var oldHead = PageNumber.none
+    if replaces {
+      old = try page.cell(index, geometry)
+      if old.overflows { oldHead = page.overflowHead(old) }
+    }
+    if page.isLeaf, try changeInPlace(page, index, cell, replaces ? old : nil) {
+      takeStaged(at: 0)
+      setPosition(.atRow)
+    } else {
+      if !replaces, try appendLeaf(page, index, cell) {
+        // The cursor is on the new leaf.
+      } else {
+        plan.reset()
+        let insertion: CellReference
+        if page.isLeaf {
+          insertion = plan.add(cell)
+        } else {
+          insertion = plan.add(cell, isInterior: try page.child(index))
+        }
+        plan.isAppend = !replaces && isStagedAtEnd
+        try makePlan(
+          PageEdit(depth: place, index: index, removes: replaces, insertion: insertion), above: nil)
+        releasePath()
+        try carryOutPlan()
+        position = .displaced
+        gapHasKey = true
+      }
+    }
+    chain = OverflowChain()
+    if !oldHead.isNone {
+      chain.head = oldHead
+      chain.byteCount = old.payloadBytes - old.localBytes
+      writeStep = .freeingChain
+    }
+  }
+
+  /// Changes one leaf that has contiguous room.
+  private mutating func changeInPlace(
+    _ page: BTreePage, _ index: Int, _ cell: NewCell, _ old: TreeCell?
+  ) throws(Fault) -> Bool {
+    let space = cell.spaceBytes
+    if let old {
+      let oldOffset = try page.cellOffset(index)
+      if old.cellBytes == space {
+        let editor = beginEdit(page)
+        cell.write(to: editor.bytes, at: oldOffset)
+        endEdit()
+        return true
+      }
+      try page.checkRelease(oldOffset, old.cellBytes)
+      guard try page.gap() >= space else { return false }
+      let editor = beginEdit(page)
+      let offset = editor.takeFromGap(space)
+      cell.write(to: editor.bytes, at: offset)
+      editor.setPointer(index, to: offset)
+      editor.release(oldOffset, old.cellBytes)
+      endEdit()
+      return true
+    }
+    if try page.gap() >= space &+ 2 {
+      let editor = beginEdit(page)
+      let offset = editor.takeFromGap(space)
+      cell.write(to: editor.bytes, at: offset)
+      editor.insertPointer(index, to: offset)
+      endEdit()
+      return true
+    }
+    let free = try page.freeSpace()
+    guard free.gap >= 2, free.total >= space + 2, let found = page.findFreeblock(space) else { return false }
+    let editor = beginEdit(page)
+    let offset = editor.takeFreeblock(found, space)
+    cell.write(to: editor.bytes, at: offset)
+    editor.insertPointer(index, to: offset)
+    endEdit()
+    return true
+  }
+
+  /// Makes the staged path's last page private, in place where it is already. The cursor's own pin on it is given up, as
+  /// a pinned image would be copied.
+  private mutating func beginEdit(_ page: BTreePage) -> PageEditor {
+    let place = stagedCount &- 1
+    releasePath()
+    let writable = pager.writable(page.page)
+    staged[place].page = BTreePage(changed: writable, from: page)
+    return PageEditor(writable, like: page)
+  }
+
+  private mutating func endEdit() {
+    let place = stagedCount &- 1
+    staged[place].page = BTreePage(changed: staged[place].page.page, from: staged[place].page)
+  }
+
+  // MARK: Appending
+
+  /// A row behind the last one of the tree, on the leaf that the cursor is on: what a bulk load does.
+  @inline(__always)
+  private mutating func appendQuickly(_ rowid: Int64, _ record: ByteView) throws(Fault) -> Bool {
+    guard isAtLastLeaf, isFresh, position == .atRow, generation == pager.cursors.generation,
+      record.count <= geometry.localMaxLeaf, writeStep == .begin, chain.head.isNone
+    else { return false }
+    let page = current.page
+    let count = page.cellCount
+    guard count > 0, try page.rowid(count &- 1) < rowid else { return false }
+    let cell = NewCell(record: record, rowid: rowid, isTable: true, overflowHead: .none, geometry)
+    let space = cell.spaceBytes
+    guard try page.gap() >= space &+ 2 else { return false }
+    try pager.cursors.saveOthers(on: root, except: self)
+    pager.unpin(page.page)
+    let writable = pager.writable(page.page)
+    pager.pin(writable)
+    let editor = PageEditor(writable, like: page)
+    let offset = editor.takeFromGap(space)
+    cell.write(to: editor.bytes, at: offset)
+    editor.insertPointer(count, to: offset)
+    current = Level(page: BTreePage(changed: writable, from: page), index: count)
+    parsedColumns = -1
+    return true
+  }
+
+  /// Splits at the tree's right end: the full leaf stays as it is, the new row starts a leaf of its own.
+  private mutating func appendLeaf(_ page: BTreePage, _ index: Int, _ cell: NewCell) throws(Fault) -> Bool {
+    let place = stagedCount &- 1
+    guard isTable, place > 0, index == page.cellCount, index > 0 else { return false }
+    for level in 0..<place where staged[level].index != staged[level].page.cellCount { return false }
+    let parent = staged[place - 1].page
+    let last = try page.rowid(index - 1)
+    let dividerBytes = 4 + Varint.byteCount(UInt64(bitPattern: last))
+    guard last < cell.rowid, try parent.gap() >= dividerBytes + 2 else { return false }
+    releasePath()
+    let leaf = try pager.allocate(near: page.number)
+    let bytes = leaf.mutableBytes
+    bytes[0] = PageKind.tableLeaf.rawValue
+    bytes.fill(1, 7)
+    let editor = PageEditor(leaf, like: page)
+    bytes.setBigEndianUInt16(bytes.count, at: 5)
+    let offset = editor.takeFromGap(cell.spaceBytes)
+    cell.write(to: bytes, at: offset)
+    editor.insertPointer(0, to: offset)
+    // The divider: the full leaf and its largest row id.
+    let writable = pager.writable(parent.page)
+    let parentEditor = PageEditor(writable, like: parent)
+    let divider = parentEditor.takeFromGap(dividerBytes)
+    parentEditor.bytes.setBigEndianUInt32(page.number.rawValue, at: divider)
+    _ = parentEditor.bytes.setVarint(UInt64(bitPattern: last), at: divider + 4)
+    parentEditor.insertPointer(parent.cellCount, to: divider)
+    parentEditor.bytes.setBigEndianUInt32(leaf.number.rawValue, at: parent.headerStart + 8)
+    let newParent = BTreePage(changed: writable, from: parent)
+    staged[place - 1] = Level(page: newParent, index: newParent.cellCount)
+    staged[place] = Level(page: BTreePage(changed: leaf, from: page), index: 0)
+    takeStaged(at: 0)
+    setPosition(.atRow)
+    isAtLastLeaf = true
+    return true
+  }
+
+  /// True where the staged path leads to the tree's right end: what is inserted there is an append.
+  private var isStagedAtEnd: Bool {
+    for level in 0..<stagedCount where staged[level].index != staged[level].page.cellCount { return false }
+    return true
+  }
+
+  // MARK: Overflow chains
+
+  /// Writes the part of the record that does not fit its cell, as far as it was not written yet.
+  private mutating func writeChain(_ record: ByteView) throws(Fault) {
+    let local = geometry.localBytes(payload: record.count, isTable: isTable)
+    let total = record.count - local
+    while chain.byteCount < total {
+      try pager.beginWriteOperation(pages: OverflowChain.pagesPerStep + 1)
+      var previous: Page?
+      if !chain.last.isNone { previous = try pager.page(chain.last) }
+      for _ in 0..<OverflowChain.pagesPerStep where chain.byteCount < total {
+        let page = try pager.allocate(near: chain.last)
+        let length = min(geometry.overflowBytes, total - chain.byteCount)
+        page.mutableBytes.setBigEndianUInt32(0, at: 0)
+        page.mutableBytes.copy(record.slice(local + chain.byteCount, length), to: 4)
+        if let previous {
+          pager.writable(previous).mutableBytes.setBigEndianUInt32(page.number.rawValue, at: 0)
+        } else {
+          chain.head = page.number
+        }
+        previous = page
+        chain.last = page.number
+        chain.byteCount += length
+      }
+    }
+  }
+
+  /// Frees what is left of an old record's chain.
+  mutating func finishWrite() throws(Fault) {
+    if writeStep == .begin { return }
+    #if PlantedBugs
+      if PlantedBug.isActive(.leakOverflowChain) { chain.byteCount = 0 }
+    #endif
+    while chain.byteCount > 0 {
+      try pager.beginWriteOperation(pages: 2)
+      let page = try overflowPage(chain.head)
+      let next = PageNumber(page.bytes.bigEndianUInt32(at: 0))
+      try pager.free(chain.head)
+      chain.head = next
+      chain.byteCount -= geometry.overflowBytes
+    }
+    chain = OverflowChain()
+    writeStep = .begin
+  }
+}
