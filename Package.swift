@@ -54,6 +54,7 @@ let package = Package(
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
     tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),
     tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
+    tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
     tests("TidyTests", []),
   ]
 )

@@ -95,7 +95,7 @@ public struct KeyOrder: @unchecked Sendable {
 
   /// The order of two values as column `index` sees it, with collation, direction and place of NULL.
   @inline(__always)
-  func compare(_ left: Value, _ right: Value, at index: Int) -> Int {
+  public func compare(_ left: Value, _ right: Value, at index: Int) -> Int {
     let column = self[index]
     let order: Int
     if left.kind == .text, right.kind == .text, column.kind != .binary {

@@ -54,7 +54,7 @@ extension Program {
       let columns = keyDescriptions[index].columns
       let parts = columns.map { column in
         var part = column.isDescending ? "-" : ""
-        if column.isNullsLast != column.isDescending { part += "N." }
+        if column.isNullsLast { part += "N." }
         if case .binary = column.collation { return part + "B" }
         return part + column.collation.name
       }

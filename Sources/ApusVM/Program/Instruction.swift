@@ -26,3 +26,14 @@ public struct Instruction: Sendable {
     self.p5 = p5
   }
 }
+
+extension Instruction {
+  /// True where it counts rows for `changes()`.
+  var countsChanges: Bool {
+    switch opcode {
+    case .insert, .delete, .idxInsert: ChangeFlags(rawValue: p5).contains(.countsChange)
+    case .clear: p3 > 0
+    default: false
+    }
+  }
+}

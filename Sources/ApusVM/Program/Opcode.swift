@@ -274,12 +274,6 @@ public enum Opcode: UInt8, CaseIterable, Sendable {
   case aggStep
   /// r1 = result of aggregate p4 (p2 arguments); the accumulator is gone.
   case aggFinal
-  /// Opens c1 as a hash aggregation over p2 group columns with p3 aggregates, ordered by key description p4 at output.
-  case hashOpen
-  /// Finds or adds the group of the p3 registers from r2 on in c1; the next `hashStep`s go to it.
-  case hashGroup
-  /// One step of aggregate number p1's function p4 in the group of cursor p3, with p5 arguments from r2 on.
-  case hashStep
 
   // Transactions and schema -----------------------------------------------------------------------------------------
 
@@ -319,9 +313,9 @@ extension Opcode {
     case .constant, .column: .constant
     case .eq, .ne, .lt, .le, .gt, .ge: .collation
     case .permutation, .deferredSeek, .integrityCheck: .integers
-    case .compare, .openRead, .openWrite, .openEphemeral, .openAutoindex, .sorterOpen, .hashOpen: .keyDescription
+    case .compare, .openRead, .openWrite, .openEphemeral, .openAutoindex, .sorterOpen: .keyDescription
     case .affinity, .makeRecord: .affinity
-    case .function, .aggStep, .aggFinal, .hashStep: .function
+    case .function, .aggStep, .aggFinal: .function
     case .insert, .delete, .typeCheck: .table
     case .isTrue, .seekGE, .seekGT, .seekLE, .seekLT, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT,
       .idxInsert, .sorterCompare, .rowSetTest:

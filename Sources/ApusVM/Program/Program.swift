@@ -76,6 +76,8 @@ public final class Program: @unchecked Sendable {
   public let cursorCount: Int
   /// Writes no database file (temporary ones apart): `sqlite3_stmt_readonly`.
   public let isReadOnly: Bool
+  /// Inserts, updates or deletes: `changes()` is about it when it has ended.
+  public let countsChanges: Bool
   /// Bit i: database i takes part (bit i of `writes`: in a write transaction).
   public let databasesUsed: UInt64
   public let databasesWritten: UInt64
@@ -105,6 +107,7 @@ public final class Program: @unchecked Sendable {
     registerCount = Int(builder.registerCount)
     cursorCount = Int(builder.cursorCount)
     isReadOnly = builder.isReadOnly
+    countsChanges = instructions.contains { $0.countsChanges }
     databasesUsed = builder.databasesUsed
     databasesWritten = builder.databasesWritten
     planRows = builder.planRows

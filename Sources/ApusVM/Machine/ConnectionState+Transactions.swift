@@ -1,0 +1,147 @@
+// Transactions and savepoints of a connection. Everything here that may wait is called again until it succeeds, and what
+// it has done by then it does not do twice.
+
+import ApusBase
+import ApusStorage
+
+extension ConnectionState {
+  /// True where some statement other than `machine` is writing.
+  func hasOtherWriter(than machine: MachineReference) -> Bool {
+    for other in active where other != machine {
+      if other.writes != 0 { return true }
+    }
+    return false
+  }
+
+  /// True where some other statement has stopped at a wait in the middle of a change.
+  func isWriterMidway(except machine: MachineReference) -> Bool {
+    for other in active where other != machine {
+      if other.writes != 0 && other.isMidway { return true }
+    }
+    return false
+  }
+
+  /// Before a statement changes pages, the others take copies of what they borrow from them.
+  func ownBorrowedValues(except machine: MachineReference) {
+    for other in active where other != machine { other.ownBorrowedValues() }
+  }
+
+  func activate(_ machine: MachineReference) { active.append(machine) }
+
+  func deactivate(_ machine: MachineReference) {
+    if let index = active.firstIndex(of: machine) { active.remove(at: index) }
+  }
+
+  /// Starts the write transaction of database `index`, with a mark for each savepoint that is open.
+  func beginWrite(_ index: Int, _ pager: Pager, exclusive: Bool) throws(Fault) {
+    try pager.beginWrite(exclusive: exclusive)
+    for position in savepoints.indices where savepoints[position].marks[index] == nil {
+      savepoints[position].marks[index] = pager.openSavepoint()
+    }
+  }
+
+  /// Makes the transaction durable in every database that it wrote, one after the other.
+  func commitAll() throws(Fault) {
+    for database in databases {
+      if let pager = database?.pager, pager.state == .write { try pager.commit() }
+    }
+    savepoints = []
+    schemaChangedInTransaction = 0
+  }
+
+  /// Undoes the transaction in every database, and stops the statements that were reading what it had written.
+  func rollbackAll(by machine: MachineReference?) throws(Fault) {
+    var undone: UInt64 = 0
+    for (index, database) in databases.enumerated() {
+      guard let pager = database?.pager, pager.state == .write else { continue }
+      try pager.rollback()
+      undone |= 1 << UInt64(index)
+    }
+    // Cursors find their places again, but not where the tables themselves are others now.
+    if schemaChangedInTransaction != 0 { stopReaders(except: machine, of: undone) }
+    markCatalogsStale(schemaChangedInTransaction)
+    schemaChangedInTransaction = 0
+    savepoints = []
+    deferredConstraints = 0
+    isAutocommit = true
+  }
+
+  private func stopReaders(except machine: MachineReference?, of databases: UInt64) {
+    for other in active where other != machine {
+      if other.uses & databases != 0 { other.abort(.abortRollback) }
+    }
+  }
+
+  /// Ends the snapshots that no running statement and no transaction needs.
+  func endIdleReads() {
+    if !isAutocommit { return }
+    var used: UInt64 = 0
+    for machine in active { used |= machine.uses }
+    for (index, database) in databases.enumerated() {
+      guard let pager = database?.pager, pager.state == .read, used & (1 << UInt64(index)) == 0 else { continue }
+      pager.endRead()
+    }
+  }
+
+  // MARK: Savepoints
+
+  func openSavepoint(_ name: String) {
+    var savepoint = NamedSavepoint(name: name, isTransaction: isAutocommit)
+    for (index, database) in databases.enumerated() {
+      if let pager = database?.pager, pager.state == .write { savepoint.marks[index] = pager.openSavepoint() }
+    }
+    isAutocommit = false
+    savepoints.append(savepoint)
+  }
+
+  /// The newest savepoint of this name (ASCII case folded).
+  func savepointIndex(_ name: String) -> Int? {
+    let folded = FunctionRegistry.folded(name)
+    return savepoints.lastIndex { FunctionRegistry.folded($0.name) == folded }
+  }
+
+  func releaseSavepoint(_ position: Int) {
+    for (index, mark) in savepoints[position].marks { databases[index]?.pager.releaseSavepoint(mark) }
+    savepoints.removeSubrange(position...)
+  }
+
+  func rollback(toSavepoint position: Int, by machine: MachineReference) throws(Fault) {
+    var undone: UInt64 = 0
+    for index in databases.indices {
+      guard let mark = savepoints[position].marks[index], let pager = databases[index]?.pager else { continue }
+      try pager.rollback(toSavepoint: mark)
+      undone |= 1 << UInt64(index)
+    }
+    savepoints.removeSubrange((position + 1)...)
+    if schemaChangedInTransaction != 0 { stopReaders(except: machine, of: undone) }
+    markCatalogsStale(schemaChangedInTransaction)
+  }
+
+  // MARK: What dropped statements leave behind
+
+  func owe(_ work: OwedWork) {
+    guard var debt = owed else {
+      owed = work
+      return
+    }
+    debt.wholeTransaction = debt.wholeTransaction || work.wholeTransaction
+    debt.marks.merge(work.marks) { old, new in min(old, new) }
+    owed = debt
+  }
+
+  /// Undoes what a statement had done that was dropped at a wait. Every statement calls it before anything else.
+  public func settleDebts() throws(Fault) {
+    guard let debt = owed else { return }
+    if debt.wholeTransaction {
+      try rollbackAll(by: nil)
+    } else {
+      for index in databases.indices {
+        guard let mark = debt.marks[index], let pager = databases[index]?.pager else { continue }
+        try pager.rollback(toSavepoint: mark)
+        pager.releaseSavepoint(mark)
+      }
+    }
+    owed = nil
+    endIdleReads()
+  }
+}

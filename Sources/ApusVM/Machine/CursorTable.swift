@@ -1,0 +1,131 @@
+// The machine's cursors: one slot each, in memory that the machine owns. A slot says what it is open on; the b-tree cursor
+// or the sorter itself lies in memory of its own, at a fixed address. `unsafe` lives here.
+
+import ApusBase
+import ApusStorage
+
+@safe
+struct CursorSlot {
+  enum Kind: UInt8 { case closed, table, index, pseudo, sorter }
+
+  var kind = Kind.closed
+  /// True where `column` and `rowid` need no thought: a b-tree cursor that is on a row of its own.
+  var isPlain = false
+  /// Reads as all NULL.
+  var isNullRow = false
+  /// Opened on the machine's temporary pager.
+  var isEphemeral = false
+  /// Ephemeral, and some other slot made its b-tree.
+  var isDuplicate = false
+  /// Cursor of the index whose current entry says where this one belongs; -1: it is there.
+  var deferredFrom: Int32 = -1
+  /// Column map of a deferred seek, in the program's integer lists; -1: none.
+  var deferredMap: Int32 = -1
+  /// Pseudo cursor: the register with the record.
+  var register: Int32 = 0
+  var columnCount: Int32 = 0
+  var root: UInt32 = 0
+  /// Key description in the program's pool, -1 for a rowid table.
+  var key: Int32 = -1
+  var nextSequence: Int64 = 0
+  fileprivate var tree: UnsafeMutablePointer<BTreeCursor>?
+  fileprivate var sorter: UnsafeMutablePointer<Sorter>?
+
+  /// Stands on an entry.
+  @inline(__always)
+  mutating func setOnRow() {
+    isPlain = true
+    isNullRow = false
+    deferredFrom = -1
+  }
+}
+
+@safe
+struct CursorTable {
+  private let slots: UnsafeMutablePointer<CursorSlot>
+  let count: Int
+
+  init(count: Int) {
+    self.count = count
+    unsafe slots = UnsafeMutablePointer<CursorSlot>.allocate(capacity: max(count, 1))
+    unsafe slots.initialize(repeating: CursorSlot(), count: max(count, 1))
+  }
+
+  func destroy() {
+    closeAll()
+    unsafe slots.deallocate()
+  }
+
+  @inline(__always)
+  subscript(cursor: Int32) -> CursorSlot {
+    _read {
+      assert(cursor >= 0 && cursor < count)
+      yield unsafe slots[Int(cursor)]
+    }
+    nonmutating _modify {
+      assert(cursor >= 0 && cursor < count)
+      yield unsafe &slots[Int(cursor)]
+    }
+  }
+
+  /// The b-tree cursor of slot `cursor`.
+  /// - Precondition: the slot is open on a b-tree.
+  @inline(__always)
+  subscript(tree cursor: Int32) -> BTreeCursor {
+    _read {
+      assert(cursor >= 0 && cursor < count)
+      guard let tree = unsafe slots[Int(cursor)].tree else { preconditionFailure("the cursor is not open on a b-tree") }
+      yield unsafe tree.pointee
+    }
+    nonmutating _modify {
+      assert(cursor >= 0 && cursor < count)
+      guard let tree = unsafe slots[Int(cursor)].tree else { preconditionFailure("the cursor is not open on a b-tree") }
+      yield unsafe &tree.pointee
+    }
+  }
+
+  @inline(__always)
+  subscript(sorter cursor: Int32) -> Sorter {
+    _read {
+      guard let sorter = unsafe slots[Int(cursor)].sorter else { preconditionFailure("the cursor is not a sorter") }
+      yield unsafe sorter.pointee
+    }
+    nonmutating _modify {
+      guard let sorter = unsafe slots[Int(cursor)].sorter else { preconditionFailure("the cursor is not a sorter") }
+      yield unsafe &sorter.pointee
+    }
+  }
+
+  func open(_ cursor: Int32, tree: consuming BTreeCursor, kind: CursorSlot.Kind) {
+    close(cursor)
+    let memory = UnsafeMutablePointer<BTreeCursor>.allocate(capacity: 1)
+    unsafe memory.initialize(to: tree)
+    unsafe slots[Int(cursor)].tree = memory
+    unsafe slots[Int(cursor)].kind = kind
+  }
+
+  func open(_ cursor: Int32, sorter: consuming Sorter) {
+    close(cursor)
+    let memory = UnsafeMutablePointer<Sorter>.allocate(capacity: 1)
+    unsafe memory.initialize(to: sorter)
+    unsafe slots[Int(cursor)].sorter = memory
+    unsafe slots[Int(cursor)].kind = .sorter
+  }
+
+  func close(_ cursor: Int32) {
+    let slot = unsafe slots + Int(cursor)
+    if let tree = unsafe slot.pointee.tree {
+      unsafe tree.deinitialize(count: 1)
+      unsafe tree.deallocate()
+    }
+    if let sorter = unsafe slot.pointee.sorter {
+      unsafe sorter.deinitialize(count: 1)
+      unsafe sorter.deallocate()
+    }
+    unsafe slot.pointee = CursorSlot()
+  }
+
+  func closeAll() {
+    for cursor in 0..<Int32(count) { close(cursor) }
+  }
+}

@@ -1,0 +1,135 @@
+// The functions that a program calls, and the accumulators of its aggregates, in raw memory: a call site costs two loads.
+// `unsafe` lives here.
+
+import ApusBase
+
+/// One call site.
+struct FunctionSlot {
+  var scalar: FunctionDefinition.Scalar?
+  var aggregate: AggregateFunction?
+  var collation: Collation
+  var needsCollation: Bool
+  var needsFigures: Bool
+  var hasCallState: Bool
+  var callState: AnyObject?
+}
+
+@safe
+struct FunctionTable {
+  private let slots: UnsafeMutablePointer<FunctionSlot>
+  let count: Int
+
+  init(_ calls: [FunctionCall]) {
+    count = calls.count
+    unsafe slots = UnsafeMutablePointer<FunctionSlot>.allocate(capacity: max(count, 1))
+    for (index, call) in calls.enumerated() {
+      let traits = call.definition.traits
+      var slot = FunctionSlot(
+        scalar: nil, aggregate: nil, collation: call.collation, needsCollation: traits.contains(.usesCollation),
+        needsFigures: traits.contains(.readsConnection), hasCallState: traits.contains(.hasCallState), callState: nil)
+      switch call.definition.body {
+      case .scalar(let body): slot.scalar = body
+      case .aggregate(let body): slot.aggregate = body
+      }
+      unsafe (slots + index).initialize(to: slot)
+    }
+  }
+
+  func destroy() {
+    unsafe slots.deinitialize(count: count)
+    unsafe slots.deallocate()
+  }
+
+  func clearCallStates() {
+    for index in 0..<count { unsafe slots[index].callState = nil }
+  }
+
+  @inline(__always)
+  subscript(function: Int32) -> FunctionSlot {
+    _read {
+      assert(function >= 0 && function < count)
+      yield unsafe slots[Int(function)]
+    }
+    nonmutating _modify {
+      assert(function >= 0 && function < count)
+      yield unsafe &slots[Int(function)]
+    }
+  }
+}
+
+/// The accumulators in use. A block keeps its memory when it is freed.
+@safe
+struct AggregateTable: ~Copyable {
+  @unsafe
+  private struct Block {
+    var memory: UnsafeMutableRawPointer
+    var byteCount: Int
+    /// Call site, -1 where the block is free.
+    var function: Int32
+  }
+
+  private var blocks: UnsafeMutablePointer<Block>
+  private var count = 0
+  private var room = 8
+  private var freeCount = 0
+
+  init() { unsafe blocks = UnsafeMutablePointer<Block>.allocate(capacity: 8) }
+
+  deinit {
+    for index in 0..<count { unsafe blocks[index].memory.deallocate() }
+    unsafe blocks.deallocate()
+  }
+
+  @inline(__always)
+  subscript(index: Int) -> AggregateState {
+    precondition(index >= 0 && index < count)
+    return unsafe AggregateState(unchecked: blocks[index].memory, byteCount: blocks[index].byteCount)
+  }
+
+  /// A zeroed block for call site `function`.
+  mutating func allocate(_ function: Int32, byteCount: Int) -> Int {
+    let wanted = max(byteCount, 16)
+    var index = count
+    if freeCount > 0 {
+      for candidate in 0..<count where unsafe blocks[candidate].function < 0 {
+        index = candidate
+        break
+      }
+      freeCount -= 1
+      if unsafe blocks[index].byteCount < wanted {
+        unsafe blocks[index].memory.deallocate()
+        unsafe blocks[index].memory = .allocate(byteCount: wanted, alignment: 16)
+        unsafe blocks[index].byteCount = wanted
+      }
+    } else {
+      if count == room { grow() }
+      unsafe (blocks + index).initialize(
+        to: Block(memory: .allocate(byteCount: wanted, alignment: 16), byteCount: wanted, function: function))
+      count += 1
+    }
+    unsafe blocks[index].function = function
+    unsafe blocks[index].memory.initializeMemory(as: UInt8.self, repeating: 0, count: blocks[index].byteCount)
+    return index
+  }
+
+  private mutating func grow() {
+    let grown = UnsafeMutablePointer<Block>.allocate(capacity: room * 2)
+    unsafe grown.update(from: blocks, count: count)
+    unsafe blocks.deallocate()
+    unsafe blocks = grown
+    room *= 2
+  }
+
+  mutating func free(_ index: Int, _ functions: FunctionTable) {
+    precondition(index >= 0 && index < count)
+    let function = unsafe blocks[index].function
+    if function < 0 { return }
+    functions[function].aggregate?.destroy?(self[index])
+    unsafe blocks[index].function = -1
+    freeCount += 1
+  }
+
+  mutating func freeAll(_ functions: FunctionTable) {
+    for index in 0..<count { free(index, functions) }
+  }
+}

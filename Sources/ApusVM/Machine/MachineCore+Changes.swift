@@ -1,0 +1,103 @@
+// Instructions that change b-trees.
+
+import ApusBase
+import ApusStorage
+
+extension MachineCore {
+  mutating func makeRecord(_ i: Instruction) throws(Fault) {
+    if i.p4 >= 0 { applyAffinities(i.p1, i.p4) }
+    try RecordCodec.encode(registers.range(i.p1, Int(i.p2)), into: &scratch)
+    guard scratch.count <= state.limits.lengthMax else { throw .error(.tooBig) }
+    registers.adopt(i.p3, .blob, &scratch)
+  }
+
+  mutating func newRowid(_ i: Instruction) throws(Fault) {
+    var rowid = try cursors[tree: i.p1].newRowid()
+    if i.p3 != 0 {
+      let largest = registers[i.p3].asInteger
+      guard largest < .max else { throw .error(.full) }
+      rowid = max(rowid, largest &+ 1)
+      registers[i.p3] = .integer(rowid)
+    }
+    registers[i.p2] = .integer(rowid)
+  }
+
+  mutating func insert(_ i: Instruction) throws(Fault) {
+    let record = registers[i.p2]
+    guard record.hasBytes else { throw .error(.internal, "a record is a blob") }
+    let rowid = registers[i.p3].asInteger
+    let flags = ChangeFlags(rawValue: i.p5)
+    try cursors[tree: i.p1].insert(rowid: rowid, record: record.bytes, isAppend: flags.contains(.append))
+    cursors[i.p1].deferredFrom = -1
+    if flags.contains(.countsChange) { changes += 1 }
+    if flags.contains(.setsLastRowid) { state.figures.lastInsertRowid = rowid }
+  }
+
+  mutating func delete(_ i: Instruction) throws(Fault) {
+    if progress == 0 {
+      try finishSeek(i.p1)
+      progress = 1
+    }
+    try cursors[tree: i.p1].delete()
+    progress = 0
+    if ChangeFlags(rawValue: i.p5).contains(.countsChange) { changes += 1 }
+  }
+
+  mutating func insertIntoIndex(_ i: Instruction) throws(Fault) {
+    let record = registers[i.p2]
+    guard record.hasBytes else { throw .error(.internal, "a record is a blob") }
+    if i.p4 > 0 {
+      try cursors[tree: i.p1].insert(key: record.bytes, values: registers.range(i.p3, Int(i.p4)))
+    } else {
+      unpacked.load(record.bytes)
+      try cursors[tree: i.p1].insert(key: record.bytes, values: unpacked.range)
+    }
+    if ChangeFlags(rawValue: i.p5).contains(.countsChange) { changes += 1 }
+  }
+
+  mutating func deleteFromIndex(_ i: Instruction) throws(Fault) {
+    if progress == 0 {
+      guard try cursors[tree: i.p1].seek(key: registers.range(i.p2, Int(i.p3)), .equal) else {
+        if i.p5 & 1 != 0 {
+          throw .error(.corruptIndex, cause: "an index lacks the entry of a row", hint: "run PRAGMA integrity_check; REINDEX may repair it")
+        }
+        return
+      }
+      progress = 1
+    }
+    try cursors[tree: i.p1].delete()
+    progress = 0
+  }
+
+
+  // MARK: Whole b-trees
+
+  mutating func createTree(_ i: Instruction) throws(Fault) {
+    let pager = try state.pager(Int(i.p1))
+    let root = try BTree.create(pager, i.p3 == 2 ? .index : .table)
+    registers[i.p2] = .integer(Int64(root.rawValue))
+  }
+
+  mutating func destroyTree(_ i: Instruction) throws(Fault) {
+    let pager = try state.pager(Int(i.p3))
+    while try !BTree.drop(pager, root: PageNumber(UInt32(bitPattern: i.p1))) {}
+    registers[i.p2] = .integer(0)
+  }
+
+  mutating func clearTree(_ i: Instruction) throws(Fault) {
+    let pager = try state.pager(Int(i.p2))
+    let root = PageNumber(UInt32(bitPattern: i.p1))
+    if i.p3 > 0, progress == 0 {
+      var counter = BTreeCursor(pager: pager, root: root, key: nil, isWritable: false)
+      progressCount = Int64(try counter.count())
+      progress = 1
+    }
+    while try !BTree.clear(pager, root: root) {}
+    progress = 0
+    if i.p3 > 0 {
+      changes += progressCount
+      registers[i.p3] = .integer(registers[i.p3].asInteger &+ progressCount)
+    }
+    progressCount = 0
+  }
+}

@@ -1,0 +1,199 @@
+// Instructions on transactions, and what a statement's end means for the transaction.
+//
+//   statement ends   autocommit                                   inside a transaction
+//   well             commit, once no other statement is writing    its undo scope is released
+//   abort            roll back, once no other statement is writing back to its undo scope
+//   fail             as well                                       as well
+//   rollback         roll back                                     roll back
+//
+// Every step may wait and is repeated; what is done is not done twice. Source: https://sqlite.org/lang_conflict.html
+
+import ApusBase
+import ApusStorage
+
+extension MachineCore {
+  // MARK: Beginning
+
+  mutating func beginTransaction(_ i: Instruction) throws(Fault) {
+    let index = Int(i.p1)
+    let pager = try state.pager(index)
+    let bit: UInt64 = 1 << UInt64(index)
+    let isWrite = i.p2 != 0
+    if isWrite, state.settings.isQueryOnly { throw .error(.readOnly) }
+    // Known first, so that whatever begins below is ended with this statement even if it is dropped at a wait.
+    uses |= bit
+    try pager.beginRead()
+    if isWrite {
+      guard !state.isWriterMidway(except: reference) else {
+        throw .error(.busy, cause: "another statement of this connection is in the middle of a change",
+          hint: "let it finish, or reset it")
+      }
+      try state.beginWrite(index, pager, exclusive: i.p2 == 2)
+    }
+    if i.p5 & 1 != 0 {
+      let cookie = try pager.meta(1)
+      if cookie != UInt32(bitPattern: i.p3) {
+        state.markCatalogsStale(bit)
+        throw .error(.schema)
+      }
+    }
+    if isWrite, writes & bit == 0 {
+      marks[index] = pager.openSavepoint()
+      writes |= bit
+      state.ownBorrowedValues(except: reference)
+    }
+  }
+
+  /// BEGIN, COMMIT, ROLLBACK.
+  mutating func setAutocommit(_ i: Instruction) throws(Fault) {
+    let wantsAutocommit = i.p1 != 0
+    let isRollback = i.p2 != 0
+    failureEnding = .leave
+    guard wantsAutocommit != state.isAutocommit else {
+      throw .error(
+        .error,
+        !wantsAutocommit
+          ? "cannot start a transaction within a transaction"
+          : isRollback ? "cannot rollback - no transaction is active" : "cannot commit - no transaction is active")
+    }
+    if !wantsAutocommit {
+      state.isAutocommit = false
+      return
+    }
+    if isRollback {
+      try state.rollbackAll(by: reference)
+      return
+    }
+    guard !state.hasOtherWriter(than: reference) else {
+      throw .error(.busy, "cannot commit transaction - SQL statements in progress")
+    }
+    try commit()
+    state.isAutocommit = true
+  }
+
+  /// Commits everything. A lock that cannot be had leaves the transaction open; any other failure undoes it.
+  private mutating func commit() throws(Fault) {
+    if state.deferredConstraints > 0 {
+      failureEnding = .leave
+      throw .error(.constraintForeignKey, ConstraintKind.foreignKey.words)
+    }
+    do throws(Fault) {
+      try state.commitAll()
+    } catch {
+      if case .failure(let failure) = error {
+        failureEnding = failure.code.primary == .busy ? .leave : .undoTransaction
+      }
+      throw error
+    }
+  }
+
+  mutating func savepoint(_ i: Instruction) throws(Fault) {
+    let name = program.messages[Int(i.p4)]
+    failureEnding = .leave
+    let otherWriter = state.hasOtherWriter(than: reference)
+    if i.p1 == 0 {
+      if otherWriter { throw .error(.busy, "cannot open savepoint - SQL statements in progress") }
+      state.openSavepoint(name)
+      return
+    }
+    guard let position = state.savepointIndex(name) else { throw .error(.error, "no such savepoint: \(name)") }
+    if i.p1 == 1 {
+      if otherWriter { throw .error(.busy, "cannot release savepoint - SQL statements in progress") }
+      if position == 0, state.savepoints[0].isTransaction {
+        try commit()
+        state.isAutocommit = true
+      } else {
+        state.releaseSavepoint(position)
+      }
+    } else {
+      try state.rollback(toSavepoint: position, by: reference)
+    }
+  }
+
+  // MARK: Header fields and journals
+
+  func readCookie(_ i: Instruction) throws(Fault) {
+    registers[i.p2] = .integer(Int64(Int32(bitPattern: try state.pager(Int(i.p1)).meta(Int(i.p3)))))
+  }
+
+  func setCookie(_ i: Instruction) throws(Fault) {
+    try state.pager(Int(i.p1)).setMeta(Int(i.p2), UInt32(bitPattern: i.p3))
+  }
+
+  mutating func markSchemaChanged(_ i: Instruction) {
+    schemaChanged |= i.p1 < 0 ? .max : 1 << UInt64(i.p1)
+  }
+
+  // MARK: The end of a statement
+
+  /// The ending that an error asks for where its instruction did not say.
+  func ending(for error: EngineError) -> Ending {
+    if let failureEnding { return failureEnding }
+    switch error.code.primary {
+    case .ioError: return writes != 0 || !state.isAutocommit ? .undoTransaction : .undoStatement
+    case .interrupt: return writes != 0 ? .undoTransaction : .undoStatement
+    default: return .undoStatement
+    }
+  }
+
+  /// Carries `ending` out. Repeated after a wait.
+  mutating func end() throws(Fault) {
+    cursors.closeAll()
+    let isAlone = state.isAutocommit && !state.hasOtherWriter(than: reference)
+    switch ending {
+    case .keep:
+      if writes != 0 {
+        if isAlone {
+          try commit()
+        } else {
+          releaseMarks()
+        }
+      }
+      noteSchemaChange()
+      setChanges(changes)
+    case .undoStatement:
+      if writes != 0 {
+        if isAlone {
+          try state.rollbackAll(by: reference)
+        } else {
+          for (index, mark) in marks { try state.pager(index).rollback(toSavepoint: mark) }
+          releaseMarks()
+        }
+      }
+      setChanges(0)
+    case .undoTransaction:
+      try state.rollbackAll(by: reference)
+      setChanges(0)
+    case .leave: releaseMarks()
+    }
+    finish()
+  }
+
+  private mutating func releaseMarks() {
+    for (index, mark) in marks { state.databases[index]?.pager.releaseSavepoint(mark) }
+    marks = [:]
+  }
+
+  private mutating func noteSchemaChange() {
+    if schemaChanged == 0 { return }
+    state.markCatalogsStale(schemaChanged)
+    if !state.isAutocommit { state.schemaChangedInTransaction |= schemaChanged }
+  }
+
+  private func setChanges(_ count: Int64) {
+    if !program.countsChanges { return }
+    state.figures.changes = count
+    state.figures.totalChanges += count
+  }
+
+  /// The statement is over and its transaction settled: snapshots that nobody needs any more end.
+  mutating func finish() {
+    phase = .ended
+    marks = [:]
+    uses = 0
+    writes = 0
+    temporary = nil
+    state.deactivate(reference)
+    state.endIdleReads()
+  }
+}

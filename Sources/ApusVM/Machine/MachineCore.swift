@@ -1,0 +1,132 @@
+// What a running program consists of. It lies in raw memory at a fixed address that a `Machine` owns, so that the loop
+// reads it without counting references, and the connection can name it. `unsafe` lives here.
+
+import ApusBase
+import ApusStorage
+
+public enum StepResult: Sendable {
+  /// A row is there to be read, until the next step.
+  case row
+  /// The program has ended well.
+  case done
+  /// Call `step` again when what it waits for has happened.
+  case pending(Wait)
+}
+
+@safe
+struct MachineCore: ~Copyable {
+  enum Phase: UInt8 {
+    /// Not begun, or reset.
+    case ready
+    case running
+    /// The program is over; what it did is being kept or undone.
+    case ending
+    case ended
+  }
+
+  /// What becomes of the statement's changes.
+  enum Ending: UInt8 {
+    /// They stay, and are committed where this was an autocommit transaction.
+    case keep
+    case undoStatement
+    case undoTransaction
+    /// Nothing is committed and nothing undone (a failed COMMIT leaves the transaction open).
+    case leave
+  }
+
+  /// This core, as the connection knows it.
+  let reference: MachineReference
+  let program: Program
+  let state: ConnectionState
+  let code: UnsafePointer<Instruction>
+  let constants: UnsafePointer<Value>
+  let registers: RegisterFile
+  let parameters: RegisterFile
+  let cursors: CursorTable
+  let functions: FunctionTable
+
+  var address = 0
+  var phase = Phase.ready
+  var ending = Ending.keep
+  /// Why the program ends, where it ends badly.
+  var failure: EngineError?
+  /// What `halt` wants to become of the changes when the error that it throws arrives.
+  var failureEnding: Ending?
+  /// Set by another statement's rollback.
+  var abortCode: ResultCode?
+  /// Stopped at a wait: not between two of its rows.
+  var isMidway = false
+
+  /// Loop turns left until interrupts and limits are looked at.
+  var budget = 0
+  var turnCount: UInt64 = 0
+
+  /// The last `compare`.
+  var order = 0
+  var permutation: Int32 = -1
+  /// How far an instruction that acts in steps has come; 0 between instructions.
+  var progress = 0
+  var progressCount: Int64 = 0
+
+  var resultFirst: Int32 = 0
+  var resultCount = 0
+
+  /// Databases that this run reads or writes, bit by bit.
+  var uses: UInt64 = 0
+  var writes: UInt64 = 0
+  /// The statement's undo scopes, by database.
+  var marks: [Int: Int] = [:]
+  var changes: Int64 = 0
+  var schemaChanged: UInt64 = 0
+
+  /// Where ephemeral tables lie; made when first used.
+  var temporary: Pager?
+  var context: FunctionContext
+  var aggregates = AggregateTable()
+  var rowSets: [RowSet] = []
+  var scratch = ByteBuffer()
+  var scratch2 = ByteBuffer()
+  var unpacked = UnpackedRecord()
+
+  init(program: Program, state: ConnectionState, at address: UnsafeMutablePointer<MachineCore>) {
+    unsafe reference = MachineReference(address)
+    self.program = program
+    self.state = state
+    unsafe code = UnsafePointer(program.code.baseAddress!)
+    unsafe constants = UnsafePointer(program.constantValues.baseAddress!)
+    registers = RegisterFile(count: program.registerCount)
+    parameters = RegisterFile(count: program.parameterNames.count)
+    cursors = CursorTable(count: program.cursorCount)
+    functions = FunctionTable(program.functions)
+    context = FunctionContext(environment: state.environment)
+  }
+
+  deinit {
+    cursors.destroy()
+    registers.destroy()
+    parameters.destroy()
+    functions.destroy()
+  }
+
+  @inline(__always)
+  func constant(_ index: Int32) -> Value { unsafe constants[Int(index)] }
+}
+
+/// A core, named to those who share its connection. The core says goodbye before it goes.
+@safe
+struct MachineReference: Equatable {
+  private let core: UnsafeMutablePointer<MachineCore>
+
+  @unsafe
+  init(_ core: UnsafeMutablePointer<MachineCore>) { unsafe self.core = core }
+
+  static func == (left: MachineReference, right: MachineReference) -> Bool { unsafe left.core == right.core }
+
+  var uses: UInt64 { unsafe core.pointee.uses }
+  var writes: UInt64 { unsafe core.pointee.writes }
+  var isMidway: Bool { unsafe core.pointee.isMidway }
+
+  func abort(_ code: ResultCode) { unsafe core.pointee.abortCode = code }
+
+  func ownBorrowedValues() { unsafe core.pointee.registers.ownAll() }
+}
