@@ -24,6 +24,22 @@ struct ScalarFunctionTests {
   @Test("format agrees with SQLite 3.54.1")
   func formats() throws { try Self.check("formats") }
 
+  @Test("date and time functions agree with SQLite 3.54.1")
+  func dateTimes() throws { try Self.check("dateTimes") }
+
+  @Test("'now' is the environment's clock, local time its offset")
+  func environmentTime() {
+    var driver = FunctionDriver(environment: FixedEnvironment(milliseconds: 1_700_000_000_123, offsetSeconds: -3_600))
+    #expect(driver.call("datetime", ["tnow"]) == "t2023-11-14%2022:13:20")
+    #expect(driver.call("datetime", []) == "t2023-11-14%2022:13:20")
+    #expect(driver.call("current_timestamp", []) == "t2023-11-14%2022:13:20")
+    #expect(driver.call("unixepoch", ["tsubsec"]) == notation(.real(1_700_000_000.123)))
+    #expect(driver.call("datetime", ["tnow", "tlocaltime"]) == "t2023-11-14%2021:13:20")
+    #expect(driver.call("datetime", ["tnow", "tlocaltime", "tutc"]) == "t2023-11-14%2022:13:20")
+    #expect(driver.call("time", ["t12:00", "tlocaltime"]) == "t11:00:00")
+    #expect(driver.call("datetime", ["t1850-06-01", "tlocaltime"]) == "t1850-05-31%2023:00:00")
+  }
+
   @Test("chance comes from the environment alone")
   func chance() {
     var driver = FunctionDriver()

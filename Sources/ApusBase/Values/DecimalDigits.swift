@@ -1,7 +1,8 @@
 // A double as decimal digits, the way SQLite sees it: every REAL that becomes text goes through here.
 //
-// The double is scaled by a power of ten to an integer of 18 or 19 digits, with a 64-bit power (so the last of those
-// digits may be off by one for large exponents, exactly as SQLite's is), and rounded in decimal from there.
+// The double is scaled by a power of ten to an integer of 18 or 19 digits (for fewer than 17 significant digits, to one or
+// two more than those), with a 64-bit power, so the last digit may be off by one for large exponents, exactly as SQLite's
+// is; and it is rounded in decimal from there.
 // The multiplication follows R. Cox, "Floating-Point Printing and Parsing Can Be Simple And Fast", 2026.
 
 public struct DecimalDigits {
@@ -32,15 +33,15 @@ public struct DecimalDigits {
       return
     }
     kind = .finite
-    let (decimal, exponent) = DecimalDigits.scaled(value.magnitude)
+    let (decimal, exponent) = DecimalDigits.scaled(value.magnitude, digits: rounding > 0 && rounding < 17 ? rounding &+ 1 : 18)
     write(decimal)
     pointPosition = count &+ exponent
     round(to: rounding, digitsMax, value: value.magnitude, exponent: exponent)
     while count > 1, digits[count &- 1] == 0x30 { count &-= 1 }
   }
 
-  /// `value` as `decimal * 10^exponent` with at least 18 digits.
-  static func scaled(_ value: Double) -> (decimal: UInt64, exponent: Int) {
+  /// `value` as `decimal * 10^exponent` with at least `digits` digits: rounded for 18, cut off for fewer.
+  static func scaled(_ value: Double, digits: Int) -> (decimal: UInt64, exponent: Int) {
     let bits = value.bitPattern
     let field = Int(truncatingIfNeeded: bits >> 52)
     let fraction = bits & 0xf_ffff_ffff_ffff
@@ -57,10 +58,12 @@ public struct DecimalDigits {
     let shift = mantissa.leadingZeroBitCount
     mantissa <<= UInt64(shift)
     e &-= shift
-    let power = 17 &- PowersOfTen.decimalLogarithm(e &+ 63)
-    var high = mantissa.multipliedFullWidth(by: PowersOfTen.high(power)).high
-    high >>= UInt64(-(e &+ PowersOfTen.binaryLogarithm(power) &+ 2))
-    return ((high &+ ((high << 1) & 2)) >> 1, -power)
+    let power = digits &- 1 &- PowersOfTen.decimalLogarithm(e &+ 63)
+    let high = mantissa.multipliedFullWidth(by: PowersOfTen.high(power)).high
+    let distance = UInt64(-(e &+ PowersOfTen.binaryLogarithm(power) &+ 1))
+    if digits < 18 { return (high >> distance, -power) }
+    let doubled = high >> (distance &- 1)
+    return ((doubled &+ ((doubled << 1) & 2)) >> 1, -power)
   }
 
   private mutating func write(_ decimal: UInt64) {
