@@ -76,12 +76,43 @@ extension Parser {
   private mutating func parsePrefix() throws(SQLError) -> Bool {
     let mayBeStar = mayBeTableStar
     mayBeTableStar = false
+    switch token.kind {
+    case .leftParen: return try parseParenthesis()
+    case .minus: return try pushPrefix(.negate, Precedence.sign)
+    case .plus: return try pushPrefix(.plus, Precedence.sign)
+    case .bitNot: return try pushPrefix(.bitNot, Precedence.sign)
+    case .not: return try pushPrefix(.not, Precedence.not)
+    case .exists:
+      try parseExists()
+      return false
+    case .case:
+      try open(Pending(kind: .conditional, precedence: 0, token: token))
+      if try accept(.when) { pending[pending.count - 1].code = Stage.condition }
+      return true
+    case .cast:
+      try open(Pending(kind: .cast, precedence: 0, token: token))
+      try expect(.leftParen)
+      return true
+    case .raise:
+      try parseRaise()
+      return false
+    default:
+      let first = token
+      guard try parseLeaf(mayBeStar) else { return false }
+      return try parseCall(first)
+    }
+  }
+
+  /// Consumes an operand without parts; true if it turns out to be a function's name, with its `(` to come. Apart from
+  /// `parsePrefix`, which calls of calls go through, so that the stack holds one small frame for each.
+  @inline(never)
+  private mutating func parseLeaf(_ mayBeStar: Bool) throws(SQLError) -> Bool {
     let first = token
     switch first.kind {
     case .identifier:
       try advance()
       switch token.kind {
-      case .leftParen: return try parseCall(first)
+      case .leftParen: return true
       case .dot: try parseColumn(first, mayBeStar)
       default: pushWord(first)
       }
@@ -105,36 +136,25 @@ extension Parser {
     case .currentDate: try pushLiteral(.currentDate)
     case .currentTime: try pushLiteral(.currentTime)
     case .currentTimestamp: try pushLiteral(.currentTimestamp)
-    case .leftParen: return try parseParenthesis()
-    case .minus: return try pushPrefix(.negate, Precedence.sign)
-    case .plus: return try pushPrefix(.plus, Precedence.sign)
-    case .bitNot: return try pushPrefix(.bitNot, Precedence.sign)
-    case .not: return try pushPrefix(.not, Precedence.not)
-    case .exists:
-      try advance()
-      try expect(.leftParen)
-      let select = try parseSelect()
-      try expect(.rightParen)
-      try push(.exists(select, first.offset), height: lastSelectHeight + 1, first.start)
-    case .case:
-      try open(Pending(kind: .conditional, precedence: 0, token: first))
-      if try accept(.when) { pending[pending.count - 1].code = Stage.condition }
-      return true
-    case .cast:
-      try open(Pending(kind: .cast, precedence: 0, token: first))
-      try expect(.leftParen)
-      return true
-    case .raise: try parseRaise()
     default:
       guard first.kind.isName else { throw syntaxError() }
       try advance()
       switch token.kind {
-      case .leftParen: return try parseCall(first)
+      case .leftParen: return true
       case .dot: try parseColumn(first, mayBeStar)
       default: push(.column(ColumnReference(column: name(first), offset: first.offset)), first)
       }
     }
     return false
+  }
+
+  private mutating func parseExists() throws(SQLError) {
+    let first = token
+    try advance()
+    try expect(.leftParen)
+    let select = try parseSelect()
+    try expect(.rightParen)
+    try push(.exists(select, first.offset), height: lastSelectHeight + 1, first.start)
   }
 
   private mutating func push(_ leaf: Expression, _ token: Token) {

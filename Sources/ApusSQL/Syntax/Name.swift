@@ -43,7 +43,9 @@ public struct Name: Hashable, Sendable, CustomStringConvertible {
 
   /// Folds ASCII letters to lower case, as SQLite compares identifiers; other letters stay as they are.
   public static func fold(_ text: String) -> String {
-    guard text.utf8.contains(where: { $0 &- 0x41 < 26 }) else { return text }
+    var hasUpper = false
+    for byte in text.utf8 where byte &- 0x41 < 26 { hasUpper = true }
+    guard hasUpper else { return text }
     return String(decoding: text.utf8.lazy.map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }, as: UTF8.self)
   }
 }
