@@ -165,19 +165,26 @@ extension CursorState {
     }
   }
 
-  /// Reads the whole payload of some entry into `probe`; started over after a wait.
+  /// Reads the whole payload of some entry into `probe`. After a wait it goes on where it was.
   mutating func readChainIntoProbe(_ page: BTreePage, _ entry: TreeCell) throws(Fault) {
-    guard entry.payloadBytes <= Int(pager.pageCount) &* pager.pageSize else {
-      throw Fault.corrupt(page.number, "payload larger than the database")
+    let head = page.overflowHead(entry)
+    if probeHead != head {
+      guard entry.payloadBytes <= Int(pager.pageCount) &* pager.pageSize else {
+        throw Fault.corrupt(page.number, "payload larger than the database")
+      }
+      probe.removeAll()
+      probe.append(page.bytes.slice(entry.payloadOffset, entry.localBytes))
+      probeNext = head
+      probeHead = head
     }
-    probe.removeAll()
-    probe.append(page.bytes.slice(entry.payloadOffset, entry.localBytes))
-    if !entry.overflows { return }
-    var next = page.overflowHead(entry)
     while probe.count < entry.payloadBytes {
-      let overflow = try overflowPage(next)
+      guard probeNext.rawValue > 1, probeNext.rawValue <= pager.pageCount else {
+        throw Fault.corrupt(page.number, "overflow chain ends early or leaves the file")
+      }
+      let overflow = try pager.page(probeNext)
       probe.append(overflow.bytes.slice(4, min(geometry.overflowBytes, entry.payloadBytes &- probe.count)))
-      next = PageNumber(overflow.bytes.bigEndianUInt32(at: 0))
+      probeNext = PageNumber(overflow.bytes.bigEndianUInt32(at: 0))
     }
+    probeHead = .none
   }
 }

@@ -2,6 +2,13 @@
 
 import ApusBase
 
+/// The order of an entry, part of which lies on overflow pages, relative to the key of the search that goes on.
+struct DistantComparison {
+  var page: PageNumber
+  var index: Int
+  var order: Int
+}
+
 /// Where a seek goes relative to the key.
 public enum SeekOperation: Sendable {
   case equal, greaterOrEqual, greater, lessOrEqual, less
@@ -153,10 +160,17 @@ extension CursorState {
     guard order == RecordOrder.isIncomplete, entry.overflows else {
       throw Fault.corrupt(page.number, "malformed record", cell: index)
     }
+    for known in comparisons where known.page == page.number && known.index == index { return known.order }
     try readChainIntoProbe(page, entry)
     let result = RecordOrder.compare(probe.bytes, byteCount: probe.count, key, self.order)
     guard result > RecordOrder.isDamaged else { throw Fault.corrupt(page.number, "malformed record", cell: index) }
+    comparisons.append(DistantComparison(page: page.number, index: index, order: result))
     return result
+  }
+
+  mutating func forgetComparisons() {
+    comparisons.removeAll(keepingCapacity: true)
+    probeHead = .none
   }
 
   mutating func compareKey(_ key: ValueRange) throws(Fault) -> Int {
@@ -199,6 +213,7 @@ extension CursorState {
     }
     isFresh = false
     isAtLastLeaf = false
+    forgetComparisons()
   }
 
   /// Goes back to the saved key: `atRow` where it is still there, else `inGap` where it would be.

@@ -65,6 +65,12 @@ struct CursorState: ~Copyable {
   var assembledBytes = 0
   var assembledNext = PageNumber.none
 
+  // A search that compares with entries on overflow pages: what it found out before a wait, until it has succeeded.
+  var probe = ByteBuffer()
+  var probeHead = PageNumber.none
+  var probeNext = PageNumber.none
+  var comparisons: [DistantComparison] = []
+
   // The key to go back to while displaced.
   var savedRowid: Int64 = 0
   var savedKey = ByteBuffer()
@@ -77,7 +83,6 @@ struct CursorState: ~Copyable {
   var writeStep = WriteStep.begin
   var chain = OverflowChain()
   var plan = BalancePlan()
-  var probe = ByteBuffer()
   var countProgress: Int? = nil
   /// True while `current` is known to be the last leaf of the tree.
   var isAtLastLeaf = false
@@ -190,6 +195,7 @@ struct CursorState: ~Copyable {
       level += 1
     }
     if depth >= 0 { pager.unpin(current.page.page) }
+    if !comparisons.isEmpty { forgetComparisons() }
     depth = -1
     isFresh = false
     isAtLastLeaf = false
@@ -200,5 +206,6 @@ struct CursorState: ~Copyable {
   mutating func setPosition(_ new: Position) {
     position = new
     parsedColumns = -1
+    if !comparisons.isEmpty { forgetComparisons() }
   }
 }
