@@ -129,7 +129,7 @@ extension Binder {
       if expression.firstAggregate != nil {
         throw error("aggregate functions are not allowed in the GROUP BY clause")
       }
-      return expression
+      return expression.deepCopy()
     }
     let bound = try scalar(term, scope)
     if bound.firstAggregate != nil {

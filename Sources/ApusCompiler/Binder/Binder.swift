@@ -168,7 +168,8 @@ public final class Binder {
           }
           guard column.expression.width == 1 else { throw error("row value misused", reference.offset) }
           markCorrelated(from: scope, to: current)
-          return column.expression
+          // Before grouping the expression is another one than behind it.
+          return current.allowsAggregates ? column.expression : column.expression.deepCopy()
         }
       }
       if count > 1 { throw error("ambiguous column name: \(spelled(reference))", reference.offset) }

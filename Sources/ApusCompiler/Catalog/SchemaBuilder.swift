@@ -147,6 +147,9 @@ public struct SchemaBuilder {
     }
   }
 
+  /// The root of sqlite_stat1, whose rows `addStatistics` wants; nil where there is none.
+  public var statisticsTable: PageNumber? { tables["sqlite_stat1"].map(\.root) }
+
   /// Makes the schema; the builder is used up.
   public func finish(cookie: UInt32 = 0, generation: UInt32 = 0) -> Schema {
     for table in tables.values { table.seal() }

@@ -77,7 +77,7 @@ extension Generator {
     isWhole: Bool
   ) throws(EngineError) -> LogEstimate {
     if query.isValues { return try codeValues(query, orderBy, limit, destination, end) }
-    simplify(query)
+    for rule in Rewrite.rules { rule(Rewrite.Subject(query: query, orderBy: orderBy)) }
     if query.aggregates != nil { return try codeAggregate(query, orderBy, limit, destination, end) }
     try codeSources(query)
     var orderBy = orderBy
@@ -292,10 +292,5 @@ extension Generator {
     guard index == 0, query.sources[0].materialization != .materialized else { return false }
     if query.sources.count == 1 { return true }
     return query.sources[1].joinKind == .left || query.sources[1].joinKind == .cross
-  }
-
-  /// Rewrites that make a query cheaper before code is generated; each lies in a file of `Planner/`.
-  func simplify(_ query: BoundQuery) {
-    for rule in Rewrite.rules { rule(query, self) }
   }
 }

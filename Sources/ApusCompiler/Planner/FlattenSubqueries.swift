@@ -4,6 +4,83 @@
 import ApusSQL
 
 extension Rewrite {
-  static func flattenSubqueries(_ query: BoundQuery, _ generator: Generator) {
+  @Sendable static func flattenSubqueries(_ subject: Subject) {
+    var place = 0
+    while place < subject.query.sources.count {
+      if canFlatten(subject, place) {
+        flatten(subject, place)
+      } else {
+        place += 1
+      }
+    }
+  }
+
+  private static func canFlatten(_ subject: Subject, _ place: Int) -> Bool {
+    let source = subject.query.sources[place]
+    guard let select = source.select, !select.isCompound, select.recursiveArmStart == nil, select.limit == nil,
+      select.orderBy.isEmpty, source.materialization != .materialized
+    else { return false }
+    let inner = select.arms[0]
+    guard !inner.isValues, inner.aggregates == nil, !inner.isDistinct, !inner.sources.isEmpty,
+      subject.query.sources.count + inner.sources.count <= CompilerSettings.joinTableCountMax
+    else { return false }
+    if source.joinKind == .left {
+      // The whole of the inner FROM must be there or not: one table only.
+      return inner.sources.count == 1 && inner.sources[0].table != nil && !subject.query.isDistinct
+    }
+    if source.joinKind == .cross || subject.query.sources.dropFirst(place + 1).first?.joinKind == .cross {
+      return inner.sources.count == 1
+    }
+    return true
+  }
+
+  private static func flatten(_ subject: Subject, _ place: Int) {
+    let query = subject.query
+    let source = query.sources[place]
+    guard let inner = source.select?.arms[0] else { return }
+    let first = inner.sources[0]
+    let isOuter = source.joinKind == .left
+    // Replaces each column of the subquery by what it stands for.
+    subject.walk { node in
+      guard case .column(let other, let number) = node.kind, other === source, number >= 0 else { return true }
+      replace(node, by: inner.columns[number].expression, isOuter ? first : nil)
+      return false
+    }
+    let on = [source.on, isOuter ? inner.filter : nil, first.on].compactMap { $0 }
+    first.on = conjunction(on)
+    first.joinKind = source.joinKind
+    if first.usingColumns.isEmpty { first.usingColumns = source.usingColumns }
+    query.sources.replaceSubrange(place...place, with: inner.sources)
+    if !isOuter { query.filter = conjunction([inner.filter, query.filter].compactMap { $0 }) }
+    recomputeUse(of: inner.sources, subject)
+  }
+
+  static func conjunction(_ parts: [BoundExpression]) -> BoundExpression? {
+    guard let first = parts.first else { return nil }
+    return parts.dropFirst().reduce(first) { BoundExpression(.binary(.and, $0, $1)) }
+  }
+
+  /// Makes `node` mean `expression`; as a column's, its collation is no explicit one.
+  static func replace(_ node: BoundExpression, by expression: BoundExpression, _ nullable: Source?) {
+    var isColumn = false
+    if case .column = expression.kind { isColumn = true }
+    if let nullable, !isColumn {
+      node.kind = .ifNullRow(nullable, expression)
+    } else if expression.hasCollate, let name = expression.collation {
+      node.kind = .collate(expression.withoutCollate, name)
+    } else {
+      node.kind = expression.kind
+    }
+    node.hasCollate = false
+  }
+
+  static func recomputeUse(of sources: [Source], _ subject: Subject) {
+    for source in sources { source.usedColumns = 0 }
+    subject.walk { node in
+      if case .column(let source, let number) = node.kind, sources.contains(where: { $0 === source }) {
+        source.markUsed(number)
+      }
+      return true
+    }
   }
 }
