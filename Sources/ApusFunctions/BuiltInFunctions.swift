@@ -8,5 +8,6 @@ public enum BuiltInFunctions {
     TextFunctions.definitions + LiteralFunctions.definitions + ValueFunctions.definitions
       + ConnectionFunctions.definitions + FormatFunction.definitions + PatternFunctions.definitions
       + MathFunctions.definitions + DateTimeFunctions.definitions
-      + SumFunctions.definitions + ExtremeFunctions.definitions + GroupConcatFunctions.definitions)
+      + SumFunctions.definitions + ExtremeFunctions.definitions + GroupConcatFunctions.definitions
+      + PercentileFunctions.definitions)
 }

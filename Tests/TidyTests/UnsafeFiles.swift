@@ -25,6 +25,7 @@ let unsafeFiles: [String: Set<String>] = [
   "ApusFunctions": [
     "ExtremeFunctions.swift",
     "GroupConcatFunctions.swift",
+    "PercentileFunctions.swift",
   ],
   "ApusHarness": [
     "ChildProcess.swift",
