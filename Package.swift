@@ -25,6 +25,7 @@ let package = Package(
   name: "apus",
   products: [
     .library(name: "Apus", targets: ["Apus"]),
+    .executable(name: "apus-bench", targets: ["ApusBench"]),
     .executable(name: "apus-conformance", targets: ["ApusConformance"]),
   ],
   traits: [
@@ -48,6 +49,7 @@ let package = Package(
     // Tools: the shell, and what proves and measures the engine beside real SQLite.
     library("ApusHarness", ["Apus", "ApusBase"]),
     executable("ApusConformance", ["ApusHarness"]),
+    executable("ApusBench", ["ApusBase", "ApusHarness"]),
 
     tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),

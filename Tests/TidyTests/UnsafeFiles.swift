@@ -32,6 +32,9 @@ let unsafeFiles: [String: Set<String>] = [
     "Console.swift",
     "SQLiteLibrary.swift",
   ],
+  "ApusBench": [
+    "BenchCommand.swift"
+  ],
   "ApusConformance": [
     "ConformanceCommand.swift",
     "ValueText.swift",
