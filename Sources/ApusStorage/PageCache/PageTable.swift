@@ -33,6 +33,9 @@ struct PageSlot {
   var wasVisited = false
   var newer: UnsafeMutablePointer<PageSlot>?
   var older: UnsafeMutablePointer<PageSlot>?
+
+  /// Private and nowhere but in memory.
+  var isInDirtyList: Bool { unsafe flags.contains(.dirty) && !flags.contains(.spilled) }
 }
 
 typealias SlotPointer = UnsafeMutablePointer<PageSlot>
@@ -183,7 +186,7 @@ struct PageTable {
   /// Takes the slot out of the table; it lives until the next operation starts and nobody pins it any more.
   mutating func detach(_ slot: SlotPointer) {
     unsafe unbind(slot.pointee.number)
-    if unsafe slot.pointee.flags.contains(.dirty) {
+    if unsafe slot.pointee.isInDirtyList {
       unsafe dirty.remove(slot)
     } else {
       if unsafe hand == slot { unsafe hand = slot.pointee.newer }
@@ -235,9 +238,38 @@ struct PageTable {
     }
   }
 
-  /// Evicts a private slot whose image lies in the log or the file.
-  mutating func evictSpilled(_ slot: SlotPointer) {
-    unsafe detach(slot)
+  /// A private image was written to the log or the file: it may leave memory.
+  mutating func markSpilled(_ slot: SlotPointer) {
+    unsafe dirty.remove(slot)
+    unsafe slot.pointee.flags.insert(.spilled)
+    unsafe slot.pointee.original?.release()
+    unsafe slot.pointee.original = nil
+    unsafe clean.prepend(slot)
+    if unsafe clean.count > cleanLimit { unsafe needsTrim = true }
+  }
+
+  /// A spilled image is about to change.
+  mutating func markUnspilled(_ slot: SlotPointer) {
+    if unsafe hand == slot { unsafe hand = slot.pointee.newer }
+    unsafe clean.remove(slot)
+    unsafe slot.pointee.flags.remove(.spilled)
+    unsafe dirty.prepend(slot)
+  }
+
+  /// A private image that was read back from where it was spilled to.
+  mutating func insertSpilled(_ image: PageImage) -> SlotPointer {
+    let slot = unsafe insertClean(image)
+    unsafe slot.pointee.flags = [.dirty, .spilled]
+    return unsafe slot
+  }
+
+  /// Calls `body` with each slot of the clean list; it may detach that slot.
+  mutating func forEachClean(_ body: (inout PageTable, SlotPointer) -> Void) {
+    var next = unsafe clean.oldest
+    while let slot = unsafe next {
+      unsafe next = slot.pointee.newer
+      unsafe body(&self, slot)
+    }
   }
 
   /// Takes every clean slot out: another snapshot begins.

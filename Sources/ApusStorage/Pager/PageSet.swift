@@ -21,5 +21,15 @@ struct PageSet {
     if word < words.count { words[word] &= ~(1 << UInt64(number & 63)) }
   }
 
+  func forEach(_ body: (UInt32) -> Void) {
+    for (index, word) in words.enumerated() {
+      var rest = word
+      while rest != 0 {
+        body(UInt32((index << 6) + rest.trailingZeroBitCount))
+        rest &= rest - 1
+      }
+    }
+  }
+
   mutating func removeAll() { words.removeAll() }
 }

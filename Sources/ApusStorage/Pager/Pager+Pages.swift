@@ -35,24 +35,14 @@ extension Pager {
     return try loadPage(number)
   }
 
-  /// Reads the page from the shared cache, the log or the file.
-  private func loadPage(_ number: PageNumber) throws(Fault) -> Page {
-    let image = PageImage.allocate(number.rawValue, byteCount: pageSize)
-    image.mutableBytes.fill(0, pageSize)
-    return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
-  }
-
   /// A file of no bytes reads as a database with an empty schema; the first write makes it so.
   private func pageOneOfEmptyDatabase() -> Page {
     let image = PageImage.allocate(1, byteCount: pageSize)
     DatabaseHeader.initialize(
       image.mutableBytes, pageSize: pageSize, reserved: pageSize - usableSize,
-      isWAL: configuration.journalMode == .wal)
+      isWAL: false)
     return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
   }
-
-  /// A hint: these pages will be asked for soon. Their reads are submitted together.
-  public func pages(prefetch numbers: [PageNumber]) {}
 
   // MARK: Operations
 
@@ -66,6 +56,8 @@ extension Pager {
   public func beginWriteOperation(pages: Int) throws(Fault) {
     precondition(state == .write)
     beginOperation()
+    if let store, store.isCommitPrepared { try abandonCommit(store) }
+    try makeRoom(pages)
     try loadFreelist(pages: pages)
   }
 
@@ -88,7 +80,9 @@ extension Pager {
   private func privateSlot(_ slot: SlotPointer) -> SlotPointer {
     let isPrivate = unsafe slot.pointee.flags.contains(.dirty)
     let isSaved = unsafe slot.pointee.stamp >= savepointSerialInForce
-    if unsafe isPrivate && isSaved && slot.pointee.pins == 0 && !slot.pointee.flags.contains(.spilled) {
+    let isSpilled = unsafe slot.pointee.flags.contains(.spilled)
+    if unsafe isPrivate && isSaved && slot.pointee.pins == 0 {
+      if isSpilled { unsafe table.pointee.markUnspilled(slot) }
       return unsafe slot
     }
     let number = unsafe slot.pointee.number
@@ -98,7 +92,8 @@ extension Pager {
     if isPrivate {
       original = unsafe slot.pointee.original
       unsafe slot.pointee.original = nil
-      if !isSaved { unsafe remember(number, privateImage: slot.pointee.image) }
+      // A frame before the savepoint is as good as the image.
+      if !isSaved { unsafe remember(number, privateImage: isSpilled && isInLog ? nil : slot.pointee.image) }
     } else {
       if keepsOriginals {
         original = unsafe slot.pointee.image
@@ -110,8 +105,10 @@ extension Pager {
     return unsafe table.pointee.insertDirty(image, original: original, stamp: savepointSerialInForce)
   }
 
-  /// True where the committed image below a private one must stay at hand.
-  private var keepsOriginals: Bool { true }
+  private var isInLog: Bool { store?.wal != nil }
+
+  /// True where the committed image below a private one must stay at hand: for the journal, or as the only one there is.
+  private var keepsOriginals: Bool { !isInLog }
 
   /// A private, zeroed image of a page whose content does not matter: a free page, or one behind the file's end.
   func blankPage(_ number: UInt32) -> Page {

@@ -10,6 +10,9 @@ struct SavepointMark {
   var serial: UInt32
   var undoCount: Int
   var pageCount: UInt32
+  /// Where the log stood.
+  var tip: UInt32 = 0
+  var checksum = WALChecksum()
 }
 
 struct UndoEntry {
@@ -24,8 +27,12 @@ extension Pager {
   /// Opens a savepoint and returns its index, the number of those open before.
   public func openSavepoint() -> Int {
     savepointSerial += 1
-    savepoints.append(
-      SavepointMark(serial: savepointSerial, undoCount: undo.count, pageCount: currentPageCount))
+    var mark = SavepointMark(serial: savepointSerial, undoCount: undo.count, pageCount: currentPageCount)
+    if let wal = store?.wal {
+      mark.tip = wal.tip
+      mark.checksum = wal.tipChecksum
+    }
+    savepoints.append(mark)
     return savepoints.count - 1
   }
 
@@ -40,20 +47,54 @@ extension Pager {
   /// Undoes everything since savepoint `index` was opened; it stays open, those after it are gone.
   public func rollback(toSavepoint index: Int) throws(Fault) {
     guard state == .write, index < savepoints.count else { return }
-    cursors.forgetPaths()
-    let mark = savepoints[index]
-    savepoints.removeSubrange((index + 1)...)
-    while undo.count > mark.undoCount {
-      let entry = undo.removeLast()
-      undoPage(entry)
+    if let store {
+      if !store.batch.isEmpty && !store.batchCommits { try finishSpill(store) }
+      if store.isCommitPrepared { try abandonCommit(store) }
     }
+    let mark = savepoints[index]
+    let originals = try loadOriginals(from: mark.undoCount)
+    // Everything is loaded: act.
+    cursors.forgetPaths()
+    if let wal = store?.wal { try wal.truncateTip(to: mark.tip, mark.checksum) }
+    savepoints.removeSubrange((index + 1)...)
+    while undo.count > mark.undoCount { undoPage(undo.removeLast(), originals) }
+    for image in originals.values { image.release() }
     currentPageCount = mark.pageCount
+    if store == nil { dropPages(behind: currentPageCount) }
     // What is private now has no entry behind this mark.
     savepointSerial += 1
     savepoints[index].serial = savepointSerial
   }
 
-  private func undoPage(_ entry: UndoEntry) {
+  /// Pages that were committed at the mark and have been overwritten in the file since: their originals are in the journal.
+  private func loadOriginals(from undoCount: Int) throws(Fault) -> [UInt32: PageImage] {
+    guard let store, store.wal == nil, store.hasSpilled, let journal = store.journal else { return [:] }
+    let load: OriginalLoad
+    if let active = store.originalLoad {
+      load = active
+    } else {
+      load = OriginalLoad(group: RequestGroup(), images: [:])
+      for entry in undo[undoCount...] where entry.image == nil && store.spilledPages.contains(entry.number) {
+        guard load.images[entry.number] == nil, let offset = store.journalOffsets[entry.number] else { continue }
+        let image = PageImage.allocate(entry.number, byteCount: pageSize)
+        load.images[entry.number] = image
+        load.group.hold(image)
+        load.group.add(store.queue.read(journal, at: offset, into: image.mutableBytes))
+      }
+      store.originalLoad = load
+    }
+    do { try load.group.finish(store.queue) } catch {
+      if case .failure = error {
+        store.originalLoad = nil
+        for image in load.images.values { image.release() }
+      }
+      throw error
+    }
+    store.originalLoad = nil
+    return load.images
+  }
+
+  private func undoPage(_ entry: UndoEntry, _ originals: [UInt32: PageImage]) {
     var original: PageImage?
     if let slot = unsafe table.pointee.findLoaded(entry.number) {
       original = unsafe slot.pointee.original
@@ -63,6 +104,11 @@ extension Pager {
     if let image = entry.image {
       undoByteCount -= pageSize
       _ = unsafe table.pointee.insertDirty(image, original: original, stamp: 0)
+    } else if let image = originals[entry.number] {
+      // The file does not hold the page as it was: it is written again with the commit.
+      original?.release()
+      image.retain()
+      _ = unsafe table.pointee.insertDirty(image, original: nil, stamp: 0)
     } else if let original {
       _ = unsafe table.pointee.insertClean(original)
     }
@@ -81,5 +127,16 @@ extension Pager {
         image.release()
       }
     }
+  }
+}
+
+/// Originals on their way from the journal.
+final class OriginalLoad {
+  let group: RequestGroup
+  var images: [UInt32: PageImage]
+
+  init(group: RequestGroup, images: [UInt32: PageImage]) {
+    self.group = group
+    self.images = images
   }
 }

@@ -1,68 +1,203 @@
-// Transactions: snapshot, write, commit, rollback. `unsafe` lives here.
+// Transactions: snapshot, the right to write, and their ends. Commit and rollback of a file are in Pager+Commit and
+// Pager+Rollback. `unsafe` lives here.
 
 import ApusBase
 import ApusIO
 
 extension Pager {
   /// Makes the newest committed state the connection's snapshot. Nothing happens where one is open.
+  /// - Throws: `.wait`; SQLITE_BUSY while a writer writes to the file; SQLITE_NOTADB, SQLITE_CORRUPT for a damaged header.
   public func beginRead() throws(Fault) {
     if state != .none { return }
+    store?.writeOpensRead = false
+    try openRead()
+  }
+
+  private func openRead() throws(Fault) {
+    if state != .none { return }
+    if let store { try openSnapshot(store) }
     state = .read
   }
 
-  /// The last reader is gone.
+  /// The last reader is gone. A write transaction must have ended before. Also gives up what a dropped `beginRead` or
+  /// `beginWrite` had come to.
   public func endRead() {
     precondition(state != .write)
     cursors.forgetPaths()
+    if let store {
+      store.writeOpensRead = false
+      if store.needsCheckpoint { abandonCheckpoint(store) }
+      dropReads(store)
+      abandonOpening(store)
+      store.wal?.releaseWriteLock()
+    }
     state = .none
   }
 
   /// Starts a write transaction on the snapshot, which is opened first where there is none.
+  /// - Parameter exclusive: keeps readers out too, where the journal mode can (BEGIN EXCLUSIVE).
+  /// - Throws: `.wait`; SQLITE_BUSY where another connection writes; SQLITE_BUSY_SNAPSHOT where the snapshot was opened
+  ///   before and is not the newest state; SQLITE_READONLY; SQLITE_ERROR for an auto_vacuum database.
   public func beginWrite(exclusive: Bool = false) throws(Fault) {
     if state == .write { return }
-    try beginRead()
-    let one = currentPageCount == 0 ? try loadedPage(.one) : nil
+    if configuration.isReadOnly { throw .error(.readOnly, object: store?.path) }
+    if state == .none { store?.writeOpensRead = true }
+    try openRead()
+    if let store, !store.isTemporary { try takeWriteLock(store, exclusive: exclusive) }
+    let one = try loadedPage(.one)
+    if currentPageCount > 0 && one.bytes.bigEndianUInt32(at: DatabaseHeader.largestRootOffset) != 0 {
+      releaseWriteLock()
+      throw .error(
+        .error, "auto_vacuum databases cannot be written", object: store?.path,
+        hint: "PRAGMA auto_vacuum=NONE; VACUUM; in SQLite makes it a plain one")
+    }
+    store?.writeOpensRead = false
+    busyAttempts = 0
     committedPageCount = currentPageCount
     state = .write
-    if let one {
+    if currentPageCount == 0 {
       _ = writable(one)
       currentPageCount = 1
     }
   }
 
-  /// Ends the write transaction; its changes are what the next snapshots see, durable as `synchronous` says.
+  private func takeWriteLock(_ store: FileStore, exclusive: Bool) throws(Fault) {
+    guard let wal = store.wal else {
+      guard try store.lock.takeReserved() else { throw writerBusy(store) }
+      if exclusive {
+        guard try store.lock.takeExclusive() else { throw busy("readers are active") }
+      }
+      return
+    }
+    do throws(Fault) {
+      guard try wal.beginWrite() else { throw writerBusy(store) }
+    } catch {
+      // A transaction that has read nothing yet simply takes the newer state.
+      if store.writeOpensRead, case .failure(let failure) = error, failure.code == .busySnapshot {
+        reopen(store)
+        throw Fault.wait(.nothing)
+      }
+      throw error
+    }
+    let old = wal.header
+    let oldGeneration = store.generation
+    try wal.restartIfPossible { (salts) throws(Fault) in
+      var newest: [UInt32: UInt32] = [:]
+      if old.frameCount > 0 {
+        for frame in 1...old.frameCount { newest[try wal.index.page(ofFrame: frame)] = frame }
+      }
+      store.salts = salts
+      if let cache = store.cache {
+        store.generation = cache.restart(from: oldGeneration, toSalts: salts) { newest[$0] ?? 0 }
+      }
+      self.renameClean(from: oldGeneration, to: store.generation) { newest[$0] ?? 0 }
+    }
+  }
+
+  /// Images that are in this connection's table but no longer in the cache follow a restart of the log too.
+  private func renameClean(from old: UInt32, to new: UInt32, _ newestFrame: (UInt32) -> UInt32) {
+    unsafe table.pointee.forEachClean { (_, slot) in
+      let image = unsafe slot.pointee.image
+      let version = unsafe image.header.pointee.version
+      if UInt32(version >> 32) == old, newestFrame(image.number) == UInt32(truncatingIfNeeded: version) {
+        unsafe image.header.pointee.version = UInt64(new) << 32
+      }
+    }
+  }
+
+  private func writerBusy(_ store: FileStore) -> Fault {
+    if !store.writeOpensRead { return .error(.busy, object: store.path, cause: "another connection writes") }
+    reopen(store)
+    let fault = busy("another connection writes")
+    if case .failure = fault { endRead() }
+    return fault
+  }
+
+  /// Lets the snapshot go, so that the next try has the newest one.
+  private func reopen(_ store: FileStore) {
+    endRead()
+    store.writeOpensRead = true
+  }
+
+  private func releaseWriteLock() {
+    guard let store else { return }
+    if let wal = store.wal { wal.releaseWriteLock() } else { store.lock.downgradeToShared() }
+    store.writeOpensRead = false
+  }
+
+  /// Ends the write transaction; its changes are what the next snapshots see, durable as `synchronous` says. A snapshot of
+  /// the result stays open until `endRead`. May be called again after a failure, or be followed by `rollback`.
   public func commit() throws(Fault) {
+    if conversion != nil { try makeRoom(0) }
+    if let store { return try commit(store) }
     if state != .write { return }
-    stampPageOne()
+    if unsafe table.pointee.dirty.count > 0 { stamp(try loadedPage(.one)) }
     while let slot = unsafe table.pointee.dirty.oldest { unsafe table.pointee.makeClean(slot) }
     endWrite()
   }
 
-  /// Ends the write transaction; nothing of it stays.
+  /// Ends the write transaction; nothing of it stays. A snapshot stays open until `endRead`.
   public func rollback() throws(Fault) {
     if state != .write { return }
     cursors.forgetPaths()
+    if let store {
+      // A dropped COMMIT that had come past its commit point is finished instead.
+      if store.isBehindCommitPoint { return try commit(store) }
+      try undoFile(store)
+    }
+    #if PlantedBugs
+      if PlantedBug.isActive(.stalePageAfterRollback), let slot = unsafe table.pointee.dirty.newest {
+        unsafe table.pointee.makeClean(slot)
+      }
+    #endif
     while let slot = unsafe table.pointee.dirty.oldest {
       let original = unsafe slot.pointee.original
       unsafe slot.pointee.original = nil
       unsafe table.pointee.detach(slot)
       if let original { _ = unsafe table.pointee.insertClean(original) }
     }
+    unsafe table.pointee.forEachClean { (table, slot) in
+      if unsafe slot.pointee.flags.contains(.dirty) { unsafe table.detach(slot) }
+    }
+    if store == nil { dropPages(behind: committedPageCount) }
     currentPageCount = committedPageCount
     endWrite()
   }
 
-  private func endWrite() {
+  /// In memory a page behind the end would come back with its old content.
+  func dropPages(behind last: UInt32) {
+    unsafe table.pointee.forEachClean { (table, slot) in
+      if unsafe slot.pointee.number > last { unsafe table.detach(slot) }
+    }
+  }
+
+  func endWrite() {
     savepoints = []
     releaseUndo(from: 0)
     freedPages.removeAll()
     contentlessPages.removeAll()
     state = .read
+    guard let store else { return }
+    store.releaseBatch()
+    store.flush = .idle
+    store.isCommitPrepared = false
+    store.journaledPages.removeAll()
+    store.journalOffsets = [:]
+    store.journalByteCount = 0
+    store.spilledPages.removeAll()
+    store.hasSpilled = false
+    store.isDatabaseTouched = false
+    store.spillBlockedUntil = 0
+    if let wal = store.wal { wal.releaseWriteLock() } else { store.lock.downgradeToShared() }
   }
 
-  private func stampPageOne() {
-    guard unsafe table.pointee.dirty.count > 0, let slot = unsafe table.pointee.findLoaded(1) else { return }
-    let bytes = unsafe writable(Page(slot, byteCount: usableSize, isWritable: false)).mutableBytes
+  /// Change counter, page count and their validity mark, as every SQLite writer leaves them.
+  func stamp(_ one: Page) {
+    let bytes = writable(one).mutableBytes
+    let change = bytes.readable.bigEndianUInt32(at: DatabaseHeader.changeCounterOffset) &+ 1
+    bytes.setBigEndianUInt32(change, at: DatabaseHeader.changeCounterOffset)
+    bytes.setBigEndianUInt32(change, at: DatabaseHeader.versionValidForOffset)
+    bytes.setBigEndianUInt32(DatabaseHeader.libraryVersion, at: DatabaseHeader.libraryVersionOffset)
     bytes.setBigEndianUInt32(currentPageCount, at: DatabaseHeader.pageCountOffset)
   }
 }

@@ -36,15 +36,35 @@ public final class Pager {
   public internal(set) var dataVersion: UInt64 = 1
   private var faultChance: SeededRandom?
 
-  init(environment: any Environment, configuration: Configuration) {
+  /// nil while the database lives in memory only.
+  var store: FileStore?
+  /// Gets a file when it grows over its budget.
+  let isTemporary: Bool
+  let temporaryQueue: (any IOQueue)?
+  var conversion: Conversion?
+
+  /// Consulted before SQLITE_BUSY is reported: given how often this wait was tried already, the moment of the monotonic
+  /// clock at which to try again, or nil to give up.
+  public var busyPolicy: ((Int) -> UInt64?)?
+  var busyAttempts = 0
+
+  init(
+    environment: any Environment, configuration: Configuration, store: FileStore? = nil,
+    temporaryQueue: (any IOQueue)? = nil
+  ) {
     self.environment = environment
     self.configuration = configuration
+    self.store = store
+    self.temporaryQueue = temporaryQueue
+    isTemporary = temporaryQueue != nil
     unsafe table = UnsafeMutablePointer<PageTable>.allocate(capacity: 1)
     unsafe table.initialize(
       to: PageTable(pageSize: configuration.pageSize, reserved: configuration.reservedBytes))
+    if store != nil { unsafe table.pointee.cleanLimit = cleanLimit }
   }
 
   deinit {
+    if let store { release(store) }
     releaseUndo(from: 0)
     cursors.destroy()
     unsafe table.pointee.destroy()
@@ -55,6 +75,84 @@ public final class Pager {
   /// A database without a file: committed images live in memory only.
   public static func memory(environment: any Environment, configuration: Configuration = Configuration()) -> Pager {
     Pager(environment: environment, configuration: configuration)
+  }
+
+  /// A database without a name for one connection's private use: no locks, no durability. It lives in memory until it
+  /// outgrows its budget, then in an unlinked file.
+  public static func temporary(
+    environment: any Environment, queue: any IOQueue, configuration: Configuration = Configuration()
+  ) -> Pager {
+    Pager(environment: environment, configuration: configuration, temporaryQueue: queue)
+  }
+
+  /// Opens a database file; nothing is read before the first snapshot.
+  /// - Throws: SQLITE_CANTOPEN where the file cannot be opened, or be created where it is missing.
+  public convenience init(
+    environment: any Environment, queue: any IOQueue, path: String, configuration: Configuration = Configuration()
+  ) throws(EngineError) {
+    let fullPath = try environment.fullPath(path)
+    let file: any File
+    var configuration = configuration
+    if configuration.isReadOnly {
+      file = try environment.open(fullPath, .readOnly)
+    } else {
+      file = try environment.open(fullPath, configuration.mayCreate ? .create : .readWrite)
+      if !file.isWritable { configuration.isReadOnly = true }
+    }
+    self.init(
+      environment: environment, configuration: configuration,
+      store: FileStore(
+        environment: environment, queue: queue, file: file, isTemporary: false,
+        sharedCacheBytes: configuration.sharedCacheBytes))
+  }
+
+  /// Most clean pages that stay in this connection's table.
+  var cleanLimit: Int { max(configuration.cacheBytes / pageSize, 16) }
+
+  /// Most private pages before they spill.
+  var dirtyLimit: Int { max(configuration.dirtyBytes / pageSize, 16) }
+
+  public var isReadOnly: Bool { configuration.isReadOnly }
+  public var isInMemory: Bool { store == nil && !isTemporary }
+
+  /// Sizes the connection's own table, as PRAGMA cache_size asks.
+  public func setCacheBytes(_ byteCount: Int) {
+    configuration.cacheBytes = byteCount
+    if store != nil {
+      unsafe table.pointee.cleanLimit = cleanLimit
+      unsafe table.pointee.needsTrim = true
+    }
+  }
+
+  public func setSynchronous(_ level: Synchronous) { configuration.synchronous = level }
+  public func setAutocheckpoint(frames: Int) { configuration.autocheckpointFrames = frames }
+
+  /// For a database that has no page yet.
+  /// - Returns: false where it is too late or the size is not one.
+  public func setPageSize(_ size: Int) -> Bool {
+    guard state == .none, currentPageCount == 0, DatabaseHeader.isPageSize(size) else { return false }
+    configuration.pageSize = size
+    configure(pageSize: size, reserved: configuration.reservedBytes)
+    return true
+  }
+
+  /// Another page size than the table's: everything in it goes.
+  func configure(pageSize: Int, reserved: Int) {
+    if pageSize == self.pageSize && usableSize == pageSize - reserved { return }
+    unsafe table.pointee.destroy()
+    unsafe table.pointee = PageTable(pageSize: pageSize, reserved: reserved)
+    if store != nil { unsafe table.pointee.cleanLimit = cleanLimit }
+    unsafe table.pointee.hideHits(faultChance != nil)
+  }
+
+  /// The fault for a lock that somebody else has: a wait as long as the policy says, then SQLITE_BUSY.
+  func busy(_ cause: String, code: ResultCode = .busy) -> Fault {
+    if let moment = busyPolicy?(busyAttempts) {
+      busyAttempts += 1
+      return .wait(.moment(moment))
+    }
+    busyAttempts = 0
+    return .error(code, object: store?.path, cause: cause)
   }
 
   public var pageSize: Int { unsafe table.pointee.pageSize }

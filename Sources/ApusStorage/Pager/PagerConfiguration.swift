@@ -28,7 +28,7 @@ extension Pager {
     public var dirtyBytes = 4 << 20
     /// Images that the connections of one process share, per file.
     public var sharedCacheBytes = 8 << 20
-    /// For new files; an existing file keeps the mode it is in (WAL) or takes this one.
+    /// For files that are not in WAL mode; `setJournalMode` switches to WAL, and the file remembers it.
     public var journalMode = JournalMode.delete
     public var synchronous = Synchronous.full
     public var isReadOnly = false

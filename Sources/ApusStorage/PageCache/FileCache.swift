@@ -1,0 +1,218 @@
+// Committed page images of one file, shared by the connections of one process.
+//
+// The key is page number and version; a version is a generation of the file's content and, in WAL mode, a frame:
+//   - generation g, frame f > 0: what frame f of the log with the salts of g holds;
+//   - generation g, frame 0: what the database file holds for a reader of g that finds no frame. No checkpoint changes
+//     that while such a reader is there, and after it nobody asks for it.
+//   - without a WAL a generation is a state of the file as its change counter tells.
+// So commits and checkpoints leave the images valid. A restart of the log by this process renames them (the newest frame
+// of each page becomes the file's content), and a commit through a rollback journal replaces the changed ones; only a
+// change by another process makes them unreachable, and they leave by age.
+//
+// Eviction is SIEVE over a byte budget. Everything is under one lock, taken only when a connection's own table misses.
+// `unsafe` lives here.
+
+import ApusBase
+import ApusIO
+import Synchronization
+
+final class FileCache: Sendable {
+  struct Key: Hashable {
+    var number: UInt32
+    var version: UInt64
+  }
+
+  fileprivate struct State: Sendable {
+    var images: [Key: PageImage] = [:]
+    var newest: PageImage?
+    var oldest: PageImage?
+    var hand: PageImage?
+    var byteCount = 0
+    var byteCountMax: Int
+    var nextGeneration: UInt32 = 1
+    /// Salts of the log that generations stand for; only the newest are kept.
+    var salts: [(salts: UInt64, generation: UInt32)] = []
+    /// The file's state without a log.
+    var stamp: FileStamp?
+    var stampGeneration: UInt32 = 0
+    var users = 0
+  }
+
+  private struct RegistryKey: Hashable {
+    var environment: ObjectIdentifier
+    var file: FileIdentity
+  }
+
+  private static let registry = Mutex<[RegistryKey: FileCache]>([:])
+
+  private let state: Mutex<State>
+  private let registryKey: RegistryKey
+
+  private init(_ key: RegistryKey, byteCountMax: Int) {
+    registryKey = key
+    state = Mutex(State(byteCountMax: byteCountMax))
+  }
+
+  deinit {
+    state.withLock { state in
+      for image in state.images.values { image.release() }
+    }
+  }
+
+  /// The cache of a file; `close` must follow.
+  static func open(_ environment: any Environment, _ file: FileIdentity, byteCountMax: Int) -> FileCache {
+    let key = RegistryKey(environment: ObjectIdentifier(environment), file: file)
+    return registry.withLock { caches in
+      let cache = caches[key] ?? FileCache(key, byteCountMax: byteCountMax)
+      caches[key] = cache
+      cache.state.withLock { state in
+        state.users += 1
+        state.byteCountMax = max(state.byteCountMax, byteCountMax)
+      }
+      return cache
+    }
+  }
+
+  /// The last user's close drops the images.
+  func close() {
+    FileCache.registry.withLock { caches in
+      let users = state.withLock { state in
+        state.users -= 1
+        return state.users
+      }
+      if users == 0 { caches[registryKey] = nil }
+    }
+  }
+
+  // MARK: Generations
+
+  /// The generation of a log's salts.
+  func generation(ofSalts salts: UInt64) -> UInt32 {
+    state.withLock { state in
+      if let known = state.salts.last(where: { $0.salts == salts }) { return known.generation }
+      return state.addGeneration(salts)
+    }
+  }
+
+  /// The generation of the file as it is without a log.
+  func generation(ofStamp stamp: FileStamp) -> UInt32 {
+    state.withLock { state in
+      if state.stamp != stamp {
+        state.stamp = stamp
+        state.stampGeneration = state.nextGeneration
+        state.nextGeneration += 1
+      }
+      return state.stampGeneration
+    }
+  }
+
+  /// The log started again with new salts after everything was copied to the file: images of the old generation whose
+  /// frame is the newest of their page (`newestFrame` says) are now the file's content.
+  func restart(from old: UInt32, toSalts salts: UInt64, newestFrame: (UInt32) -> UInt32) -> UInt32 {
+    state.withLock { state in
+      let generation = state.addGeneration(salts)
+      var next = state.oldest
+      while let image = next {
+        unsafe next = image.header.pointee.newer.map { unsafe PageImage($0) }
+        let version = unsafe image.header.pointee.version
+        if UInt32(version >> 32) != old || newestFrame(image.number) != UInt32(truncatingIfNeeded: version) { continue }
+        let renamed = Key(number: image.number, version: UInt64(generation) << 32)
+        if state.images[renamed] != nil { continue }
+        state.images[Key(number: image.number, version: version)] = nil
+        unsafe image.header.pointee.version = renamed.version
+        state.images[renamed] = image
+      }
+      return generation
+    }
+  }
+
+  /// A commit through the rollback journal, under the EXCLUSIVE lock: the file's state has another stamp, and the images
+  /// of the changed pages follow by `insert(replacing:)`.
+  func restamp(_ stamp: FileStamp) {
+    state.withLock { state in state.stamp = stamp }
+  }
+
+  // MARK: Images
+
+  /// The image with a reference for the caller.
+  func find(_ number: UInt32, _ version: UInt64) -> PageImage? {
+    state.withLock { state in
+      guard let image = state.images[Key(number: number, version: version)] else { return nil }
+      unsafe image.header.pointee.wasVisited = true
+      image.retain()
+      return image
+    }
+  }
+
+  /// Adds a committed image; the caller keeps its own reference.
+  func insert(_ image: PageImage, version: UInt64, replacing: Bool = false) {
+    state.withLock { state in
+      let key = Key(number: image.number, version: version)
+      if let old = state.images[key] {
+        if !replacing || old == image { return }
+        state.remove(old)
+      }
+      unsafe image.header.pointee.version = version
+      state.add(image, key)
+      state.evict()
+    }
+  }
+
+  /// Drops a page's image, after a commit that removed the page.
+  func remove(_ number: UInt32, _ version: UInt64) {
+    state.withLock { state in
+      if let old = state.images[Key(number: number, version: version)] { state.remove(old) }
+    }
+  }
+
+  var byteCount: Int { state.withLock { $0.byteCount } }
+}
+
+/// What tells one state of a database file from another without a log: header bytes 24 to 39.
+struct FileStamp: Equatable, Sendable {
+  var changeCounterAndPageCount: UInt64
+  var freelist: UInt64
+}
+
+extension FileCache.State {
+  fileprivate mutating func addGeneration(_ newSalts: UInt64) -> UInt32 {
+    let generation = nextGeneration
+    nextGeneration += 1
+    salts.append((newSalts, generation))
+    if salts.count > 8 { salts.removeFirst() }
+    return generation
+  }
+
+  fileprivate mutating func add(_ image: PageImage, _ key: FileCache.Key) {
+    image.retain()
+    images[key] = image
+    unsafe image.header.pointee.wasVisited = false
+    unsafe image.header.pointee.newer = nil
+    unsafe image.header.pointee.older = newest?.header
+    if let first = newest { unsafe first.header.pointee.newer = image.header } else { oldest = image }
+    newest = image
+    byteCount += image.byteCount + PageImage.headerByteCount
+  }
+
+  fileprivate mutating func remove(_ image: PageImage) {
+    let newer = unsafe image.header.pointee.newer.map { unsafe PageImage($0) }
+    let older = unsafe image.header.pointee.older.map { unsafe PageImage($0) }
+    if hand == image { hand = newer }
+    if let newer { unsafe newer.header.pointee.older = older?.header } else { newest = older }
+    if let older { unsafe older.header.pointee.newer = newer?.header } else { oldest = newer }
+    images[FileCache.Key(number: image.number, version: unsafe image.header.pointee.version)] = nil
+    byteCount -= image.byteCount + PageImage.headerByteCount
+    image.release()
+  }
+
+  fileprivate mutating func evict() {
+    while byteCount > byteCountMax, let image = hand ?? oldest {
+      hand = unsafe image.header.pointee.newer.map { unsafe PageImage($0) }
+      if unsafe image.header.pointee.wasVisited {
+        unsafe image.header.pointee.wasVisited = false
+      } else {
+        remove(image)
+      }
+    }
+  }
+}

@@ -1,0 +1,188 @@
+// What a pager knows about its file: handles, locks, log, journal, the reads in flight and how far a commit has come.
+
+import ApusBase
+import ApusIO
+
+final class FileStore {
+  let environment: any Environment
+  let queue: any IOQueue
+  let file: any File
+  let path: String
+  let isTemporary: Bool
+  /// nil for a temporary file, which nobody shares.
+  let cache: FileCache?
+  var lock: DatabaseLock
+  var wal: WriteAheadLog?
+
+  /// What images of the current snapshot are keyed with.
+  var generation: UInt32 = 0
+  var salts: UInt64 = 0
+  var stamp: FileStamp?
+  var hasReadHeader = false
+
+  var opening = OpenPhase.start
+  var reads: [PendingRead] = []
+  /// Requests of dropped statements, kept until the queue has given their buffers back.
+  var abandoned: [RequestGroup] = []
+  /// After a failed sync nothing that the handle says is true any more.
+  var poison: EngineError?
+
+  // The write transaction.
+  var journal: (any File)?
+  var journalByteCount: Int64 = 0
+  var journaledPages = PageSet()
+  /// Where the original of a journaled page lies; kept only once the transaction has spilled.
+  var journalOffsets: [UInt32: Int64] = [:]
+  var needsJournalDirectorySync = false
+  /// Pages of this transaction whose newest image lies in the log (uncommitted) or in the file (journaled).
+  var spilledPages = PageSet()
+  var hasSpilled = false
+  /// The file itself differs from the last commit.
+  var isDatabaseTouched = false
+  var flush = FlushPhase.idle
+  /// What is being written; each holds a reference.
+  var batch: [PageImage] = []
+  var batchCommits = false
+  var isCommitPrepared = false
+  var syncsDirectoryAtEnd = false
+  var playback: JournalPlayback?
+  var originalLoad: OriginalLoad?
+  var undoing: RequestGroup?
+  var isUndoingJournal = false
+  var needsCheckpoint = false
+  /// The write transaction began with its own snapshot, so it may try again with a newer one.
+  var writeOpensRead = false
+  /// Spilling waits until so many pages are private: readers kept the file from being written.
+  var spillBlockedUntil = 0
+  var isClosed = false
+  /// The journal mode that a switch under way leads to.
+  var switching: JournalMode?
+
+  init(
+    environment: any Environment, queue: any IOQueue, file: any File, isTemporary: Bool, sharedCacheBytes: Int
+  ) {
+    self.environment = environment
+    self.queue = queue
+    self.file = file
+    self.path = file.path
+    self.isTemporary = isTemporary
+    cache = isTemporary
+      ? nil : FileCache.open(environment, file.identity, byteCountMax: sharedCacheBytes)
+    lock = DatabaseLock(file)
+  }
+
+  var journalPath: String { path + "-journal" }
+  var logPath: String { path + "-wal" }
+
+  /// The journal is gone, or may be: the transaction cannot be rolled back any more.
+  var isBehindCommitPoint: Bool {
+    switch flush {
+    case .journalEnd, .finalized: batchCommits
+    case .idle, .originals, .segment, .segmentSync, .count, .countSync, .exclusive, .database, .databaseSync, .finalize:
+      false
+    }
+  }
+
+  /// The journal may be left as it is between two flushes.
+  var isSegmentSafe: Bool {
+    switch flush {
+    case .count, .countSync: false
+    case .idle, .originals, .segment, .segmentSync, .exclusive, .database, .databaseSync, .finalize, .journalEnd,
+      .finalized:
+      true
+    }
+  }
+
+  func abandon(_ group: RequestGroup?) {
+    if let group, !group.isDone(queue) { abandoned.append(group) }
+  }
+
+  func reap() {
+    if !abandoned.isEmpty { abandoned.removeAll { $0.isDone(queue) } }
+  }
+
+  func releaseBatch() {
+    for image in batch { image.release() }
+    batch = []
+  }
+
+  /// Blocks until nothing is in flight; before the buffers go.
+  func drain() {
+    for read in reads { abandoned.append(read.group) }
+    reads = []
+    while true {
+      reap()
+      if abandoned.isEmpty || !queue.isBusy { return }
+      queue.submit()
+      queue.waitForCompletion()
+    }
+  }
+
+  /// A failed sync poisons the handle.
+  func note(_ fault: Fault) {
+    guard case .failure(let error) = fault else { return }
+    if error.code == .ioErrorFsync || error.code == .ioErrorDirectoryFsync { poison = error }
+  }
+
+  func checkPoison() throws(Fault) {
+    guard let poison else { return }
+    throw .error(
+      poison.code, object: path, cause: poison.cause ?? poison.message,
+      hint: "a sync failed, so what is on the disk is unknown: close the database and open it again")
+  }
+}
+
+/// A page on its way into memory.
+struct PendingRead {
+  var number: UInt32
+  /// Where it comes from; 0 for an image that must not be shared.
+  var version: UInt64
+  var isPrivate: Bool
+  var isFromLog: Bool
+  /// The snapshot for which it was read is gone.
+  var isStale = false
+  var image: PageImage
+  var group: RequestGroup
+}
+
+/// How far opening a snapshot has come.
+enum OpenPhase {
+  case start
+  case journal
+  case journalByte(RequestGroup, MutableByteView, any File)
+  case rollback(JournalPlayback, any File)
+  case rollbackEnd(RequestGroup)
+  case header(RequestGroup, MutableByteView)
+}
+
+/// How far writing a batch through the rollback journal has come.
+enum FlushPhase {
+  case idle
+  case originals(RequestGroup, [UInt32: PageImage])
+  case segment(RequestGroup, JournalSegment)
+  case segmentSync(RequestGroup, JournalSegment)
+  case count(RequestGroup)
+  case countSync(RequestGroup)
+  case exclusive
+  case database(RequestGroup)
+  case databaseSync(RequestGroup)
+  case finalize
+  case journalEnd(RequestGroup)
+  case finalized(RequestGroup?)
+
+  var group: RequestGroup? {
+    switch self {
+    case .idle, .exclusive, .finalize: nil
+    case .originals(let group, _), .segment(let group, _), .segmentSync(let group, _): group
+    case .count(let group), .countSync(let group), .database(let group), .databaseSync(let group): group
+    case .journalEnd(let group): group
+    case .finalized(let group): group
+    }
+  }
+}
+
+struct JournalSegment {
+  var offset: Int64
+  var end: Int64
+  var pages: [UInt32]
+}

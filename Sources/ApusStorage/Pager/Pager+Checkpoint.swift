@@ -1,0 +1,236 @@
+// Checkpoints, the switch between journal modes, and closing. `unsafe` lives here.
+
+import ApusBase
+import ApusIO
+
+extension Pager {
+  /// Copies the log's frames back into the database file.
+  /// - Returns: whether something was in the way; the log's frames; how many of them are in the file now. In other journal
+  ///   modes (false, -1, -1), as SQLite says.
+  public func checkpoint(_ mode: CheckpointMode) throws(Fault) -> (isBusy: Bool, walFrames: Int, checkpointed: Int) {
+    guard let store, !store.isTemporary else { return (false, -1, -1) }
+    if state == .write { throw .error(.locked, object: store.path, cause: "a transaction is open") }
+    if store.wal == nil {
+      let wasOpen = state != .none
+      try beginRead()
+      if !wasOpen { endRead() }
+    }
+    guard let wal = store.wal else { return (false, -1, -1) }
+    if configuration.isReadOnly { throw .error(.readOnly, object: store.path) }
+    if store.needsCheckpoint { abandonCheckpoint(store) }
+    let result: CheckpointResult
+    do {
+      try wal.recoverIfNeeded()
+      result = try wal.runCheckpoint(
+        mode, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
+        generation: checkpointGeneration(store, wal)
+      ) { () throws(Fault) in
+        if let moment = self.busyPolicy?(self.busyAttempts) {
+          self.busyAttempts += 1
+          throw .wait(.moment(moment))
+        }
+      }
+    } catch {
+      store.note(error)
+      throw error
+    }
+    busyAttempts = 0
+    return (result.isBusy, Int(result.frameCount), Int(result.backfill))
+  }
+
+  /// The generation under which the log's frames are cached; the cache does not know foreign logs under this number.
+  private func checkpointGeneration(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) -> UInt32 {
+    guard let header = try wal.index.readHeader() else { return 0 }
+    return header.salts == store.salts ? store.generation : 0
+  }
+
+  /// After a commit: what can be copied is, without waiting for anybody. Its failure is not the commit's.
+  func checkpointAfterCommit(_ store: FileStore) throws(Fault) {
+    guard let wal = store.wal else { return }
+    do {
+      _ = try wal.runCheckpoint(
+        .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
+        generation: checkpointGeneration(store, wal)
+      ) { () throws(Fault) in }
+    } catch {
+      if case .wait = error { throw error }
+      store.note(error)
+    }
+    store.needsCheckpoint = false
+  }
+
+  func abandonCheckpoint(_ store: FileStore) {
+    store.abandon(store.wal?.abandonCheckpoint())
+    store.needsCheckpoint = false
+  }
+
+  // MARK: Journal mode
+
+  public var journalMode: JournalMode {
+    if store == nil { return .memory }
+    if store?.wal != nil { return .wal }
+    return configuration.journalMode
+  }
+
+  /// Switches the journal mode; called again until it returns what the mode is now.
+  /// - Throws: SQLITE_BUSY where other connections use the file; SQLITE_ERROR inside a transaction.
+  public func setJournalMode(_ mode: JournalMode) throws(Fault) -> JournalMode {
+    guard let store, !store.isTemporary else {
+      return journalMode
+    }
+    if store.switching != mode {
+      if state != .none { throw .error(.error, "cannot change into wal mode from within a transaction") }
+      // The file says whether it is in WAL mode.
+      try beginRead()
+      endRead()
+      if mode == journalMode { return mode }
+      if store.wal == nil && mode != .wal {
+        configuration.journalMode = mode
+        return mode
+      }
+      if configuration.isReadOnly { return journalMode }
+      store.switching = mode
+    }
+    do {
+      if mode == .wal {
+        try writeFileVersion(2, store)
+      } else {
+        try leaveLog(store)
+        try writeFileVersion(1, store)
+        configuration.journalMode = mode
+      }
+    } catch {
+      if case .failure = error {
+        store.switching = nil
+        if state == .write { try? rollback() }
+        if state != .none && state != .write { endRead() }
+      }
+      throw error
+    }
+    store.switching = nil
+    endRead()
+    if mode == .wal {
+      // The next snapshot opens the log.
+      return .wal
+    }
+    return journalMode
+  }
+
+  /// Commits the version bytes through the rollback journal; nobody else may be in the file.
+  private func writeFileVersion(_ version: UInt8, _ store: FileStore) throws(Fault) {
+    if state != .write {
+      try beginWrite(exclusive: true)
+      store.syncsDirectoryAtEnd = true
+    }
+    let one = try loadedPage(.one)
+    if one.bytes[DatabaseHeader.writeVersionOffset] != version && !store.isCommitPrepared {
+      let bytes = writable(one).mutableBytes
+      bytes[DatabaseHeader.writeVersionOffset] = version
+      bytes[DatabaseHeader.readVersionOffset] = version
+    }
+    try commit()
+    store.syncsDirectoryAtEnd = false
+  }
+
+  /// Copies everything back and deletes the log; the EXCLUSIVE lock proves that nobody else uses it.
+  private func leaveLog(_ store: FileStore) throws(Fault) {
+    guard let wal = store.wal else { return }
+    guard try store.lock.takeExclusive() else {
+      store.lock.downgradeToShared()
+      throw busy("other connections use the log")
+    }
+    do throws(Fault) {
+      try wal.recoverIfNeeded()
+      let result = try wal.runCheckpoint(
+        .passive, database: store.file, synchronous: max(configuration.synchronous, .normal), cache: store.cache,
+        generation: checkpointGeneration(store, wal)
+      ) { () throws(Fault) in }
+      guard result.backfill == result.frameCount else {
+        throw Fault.error(.busy, object: store.path, cause: "the log could not be copied back as a whole")
+      }
+      let (environment, path) = (store.environment, store.logPath)
+      try faulting { () throws(EngineError) in try environment.delete(path) }
+    } catch {
+      if case .failure = error { store.lock.downgradeToShared() }
+      throw error
+    }
+    wal.file.close()
+    wal.index.memory.close(delete: true)
+    store.wal = nil
+    store.salts = 0
+    unsafe table.pointee.dropClean()
+    store.stamp = nil
+    store.hasReadHeader = false
+    store.lock.downgradeToShared()
+    store.lock.release()
+  }
+
+  // MARK: Closing
+
+  /// Ends everything, restartable: rolls back what is open; the last connection of a log copies it back and deletes it.
+  public func shutDown() throws(Fault) {
+    guard let store, !store.isClosed else { return }
+    if state == .write { try rollback() }
+    endRead()
+    if let wal = store.wal, !configuration.isReadOnly, store.poison == nil {
+      do {
+        if try store.lock.takeExclusive() {
+          try leaveLogAtClose(store, wal)
+        }
+      } catch {
+        if case .wait = error { throw error }
+      }
+    }
+    release(store)
+  }
+
+  private func leaveLogAtClose(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    guard try wal.index.readHeader() != nil else { return }
+    let result = try wal.runCheckpoint(
+      .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
+      generation: checkpointGeneration(store, wal)
+    ) { () throws(Fault) in }
+    guard !result.isBusy, result.backfill == result.frameCount else { return }
+    let (environment, path) = (store.environment, store.logPath)
+    try faulting { () throws(EngineError) in try environment.delete(path) }
+    wal.file.close()
+    wal.index.memory.close(delete: true)
+    store.wal = nil
+  }
+
+  /// Ends everything; blocks at waits.
+  public func close() {
+    guard let store, !store.isClosed else { return }
+    try? blocking(store.queue, environment) { () throws(Fault) in try self.shutDown() }
+    if !store.isClosed { release(store) }
+  }
+
+  /// Gives handles, locks and buffers back without writing anything.
+  func release(_ store: FileStore) {
+    if store.isClosed { return }
+    store.isClosed = true
+    store.abandon(store.flush.group)
+    store.abandon(store.wal?.append.group)
+    store.abandon(store.undoing)
+    store.abandon(store.playback?.abandon())
+    store.abandon(store.originalLoad?.group)
+    abandonCheckpoint(store)
+    dropReads(store)
+    abandonOpening(store)
+    store.drain()
+    store.releaseBatch()
+    if let load = store.originalLoad { for image in load.images.values { image.release() } }
+    if let wal = store.wal {
+      wal.endRead()
+      wal.releaseWriteLock()
+      wal.file.close()
+      wal.index.memory.close(delete: false)
+      store.wal = nil
+    }
+    store.journal?.close()
+    store.journal = nil
+    store.lock.release()
+    store.file.close()
+    store.cache?.close()
+  }
+}

@@ -1,0 +1,382 @@
+// Commit of a file: private images go to the log or through the rollback journal into the database. `unsafe` lives here.
+
+import ApusBase
+import ApusIO
+
+extension Pager {
+  func commit(_ store: FileStore) throws(Fault) {
+    if state != .write {
+      if store.needsCheckpoint { try checkpointAfterCommit(store) }
+      return
+    }
+    do {
+      try store.checkPoison()
+      if !store.batch.isEmpty && !store.batchCommits { try finishSpill(store) }
+      if try prepareCommit(store) {
+        if let wal = store.wal { try commitToLog(store, wal) } else { try commitToFile(store) }
+      }
+    } catch {
+      if case .failure = error {
+        store.note(error)
+        if store.isBehindCommitPoint, case .failure(let failure) = error { store.poison = store.poison ?? failure }
+        store.releaseBatch()
+        store.isCommitPrepared = false
+        store.flush = .idle
+      }
+      throw error
+    }
+    endWrite()
+    if store.needsCheckpoint { try checkpointAfterCommit(store) }
+  }
+
+  /// Stamps page 1 and collects what is to be written; false where the transaction changed nothing.
+  private func prepareCommit(_ store: FileStore) throws(Fault) -> Bool {
+    if store.isCommitPrepared { return true }
+    let isUnchanged = unsafe table.pointee.dirty.count == 0
+    if isUnchanged && !store.hasSpilled && currentPageCount == committedPageCount { return false }
+    // In the log, page 1 is written only where something on it changed.
+    let one = try loadedPage(.one)
+    let isPrivate = unsafe one.slot.pointee.isInDirtyList
+    if store.wal == nil || isPrivate || isUnchanged || currentPageCount != committedPageCount { stamp(one) }
+    var slot = unsafe table.pointee.dirty.oldest
+    while let current = unsafe slot {
+      let image = unsafe current.pointee.image
+      if image.number <= currentPageCount {
+        image.retain()
+        store.batch.append(image)
+      }
+      unsafe slot = current.pointee.newer
+    }
+    store.batch.sort { $0.number < $1.number }
+    store.batchCommits = true
+    store.isCommitPrepared = true
+    return true
+  }
+
+  /// A COMMIT was dropped at a wait and the transaction goes on: what it wrote is taken back, or counts as spilled.
+  func abandonCommit(_ store: FileStore) throws(Fault) {
+    if store.isBehindCommitPoint {
+      try commit(store)
+      throw .error(.abort, "the transaction was committed")
+    }
+    if let wal = store.wal {
+      try stopAppending(store, wal)
+    } else {
+      while !store.isSegmentSafe { try stepJournal(store) }
+      try settle(store.flush.group, store)
+      if store.isDatabaseTouched {
+        for image in store.batch { store.spilledPages.insert(image.number) }
+        store.hasSpilled = true
+      }
+      store.flush = .idle
+    }
+    store.releaseBatch()
+    store.batchCommits = false
+    store.isCommitPrepared = false
+  }
+
+  /// A segment counts as journaled only with its record count: an interrupted one is finished first.
+  private func stepJournal(_ store: FileStore) throws(Fault) {
+    switch store.flush {
+    case .count(let group):
+      try group.finish(store.queue)
+      store.flush = .countSync(journalSync(store, withDirectory: true))
+    case .countSync(let group):
+      try group.finish(store.queue)
+      store.flush = .exclusive
+    case .idle, .originals, .segment, .segmentSync, .exclusive, .database, .databaseSync, .finalize, .journalEnd,
+      .finalized:
+      preconditionFailure("nothing to finish")
+    }
+  }
+
+  // MARK: The log
+
+  private func commitToLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    let synchronous = configuration.synchronous
+    #if PlantedBugs
+      let isEarly = PlantedBug.isActive(.ackBeforeSync)
+    #else
+      let isEarly = false
+    #endif
+    try wal.appendFrames(
+      store.batch, commitPageCount: currentPageCount, syncsHeader: synchronous != .off,
+      syncsFrames: synchronous >= .full && !isEarly)
+    // Published. The images are what their frames hold.
+    if wal.header.salts != store.salts {
+      let old = store.generation
+      store.salts = wal.header.salts
+      store.generation = store.cache?.restart(from: old, toSalts: store.salts) { _ in 0 } ?? old
+    }
+    wal.base = wal.header
+    let first = wal.tip - UInt32(store.batch.count)
+    for position in store.batch.indices {
+      let version = UInt64(store.generation) << 32 | UInt64(first + 1 + UInt32(position))
+      unsafe store.batch[position].header.pointee.version = version
+      store.cache?.insert(store.batch[position], version: version)
+    }
+    settleTable()
+    if configuration.autocheckpointFrames > 0 && wal.tip >= UInt32(configuration.autocheckpointFrames) {
+      store.needsCheckpoint = true
+    }
+  }
+
+  /// What was private is the committed state now. Spilled images that are still here leave, as their version is unknown.
+  private func settleTable() {
+    unsafe table.pointee.forEachClean { (table, slot) in
+      if unsafe slot.pointee.flags.contains(.dirty) { unsafe table.detach(slot) }
+    }
+    while let slot = unsafe table.pointee.dirty.oldest {
+      if unsafe slot.pointee.number > currentPageCount {
+        unsafe table.pointee.detach(slot)
+      } else {
+        unsafe table.pointee.makeClean(slot)
+      }
+    }
+  }
+
+  // MARK: The rollback journal
+
+  private func commitToFile(_ store: FileStore) throws(Fault) {
+    try flush(store, isCommit: true)
+    if !store.isTemporary {
+      let one = try loadedPage(.one).bytes
+      let stamp = FileStamp(
+        changeCounterAndPageCount: one.bigEndianUInt64(at: 24), freelist: one.bigEndianUInt64(at: 32))
+      store.stamp = stamp
+      store.cache?.restamp(stamp)
+      let version = UInt64(store.generation) << 32
+      store.spilledPages.forEach { store.cache?.remove($0, version) }
+      for image in store.batch { store.cache?.insert(image, version: version, replacing: true) }
+    }
+    settleTable()
+  }
+
+  /// Journal, then file; for a commit also sync and the end of the journal. Called again until it returns; the batch is
+  /// the same each time.
+  func flush(_ store: FileStore, isCommit: Bool) throws(Fault) {
+    let synchronous = store.isTemporary ? Synchronous.off : configuration.synchronous
+    while true {
+      switch store.flush {
+      case .idle:
+        store.flush = try startJournal(store, isCommit: isCommit)
+      case .originals(let group, let images):
+        try group.finish(store.queue)
+        store.flush = writeSegment(store, images, countsAtOnce: synchronous < .full)
+      case .segment(let group, let segment):
+        try group.finish(store.queue)
+        #if PlantedBugs
+          let skips = PlantedBug.isActive(.skipJournalSync)
+        #else
+          let skips = false
+        #endif
+        if synchronous == .off || skips {
+          noteJournaled(store, segment)
+          store.flush = .exclusive
+        } else {
+          store.flush = .segmentSync(journalSync(store, withDirectory: synchronous < .full), segment)
+        }
+      case .segmentSync(let group, let segment):
+        try group.finish(store.queue)
+        noteJournaled(store, segment)
+        store.flush = synchronous < .full ? .exclusive : .count(writeCount(store, segment))
+      case .count(let group):
+        try group.finish(store.queue)
+        store.flush = .countSync(journalSync(store, withDirectory: true))
+      case .countSync(let group):
+        try group.finish(store.queue)
+        store.flush = .exclusive
+      case .exclusive:
+        if !store.isTemporary {
+          guard try store.lock.takeExclusive() else { throw busy("readers are active") }
+        }
+        busyAttempts = 0
+        store.isDatabaseTouched = true
+        store.flush = .database(writeDatabase(store))
+      case .database(let group):
+        try group.finish(store.queue)
+        if !isCommit || store.isTemporary {
+          store.flush = .idle
+          return
+        }
+        try truncateDatabase(store)
+        #if PlantedBugs
+          let skips = PlantedBug.isActive(.ackBeforeSync)
+        #else
+          let skips = false
+        #endif
+        store.flush = synchronous == .off || skips ? .finalize : .databaseSync(databaseSync(store))
+      case .databaseSync(let group):
+        try group.finish(store.queue)
+        store.flush = .finalize
+      case .finalize:
+        store.flush = try endJournal(store, syncsDirectory: synchronous >= .extra || store.syncsDirectoryAtEnd)
+      case .journalEnd(let group):
+        try group.finish(store.queue)
+        store.flush = .finalized(nil)
+      case .finalized(let group):
+        try group?.finish(store.queue)
+        store.flush = .idle
+        return
+      }
+    }
+  }
+
+  private var hasJournal: Bool {
+    switch configuration.journalMode {
+    case .delete, .truncate, .persist, .wal: true
+    case .memory, .off: false
+    }
+  }
+
+  private func startJournal(_ store: FileStore, isCommit: Bool) throws(Fault) -> FlushPhase {
+    if !hasJournal || store.isTemporary && isCommit { return .exclusive }
+    let needed = store.batch.filter {
+      $0.number <= committedPageCount && !store.journaledPages.contains($0.number)
+        && !contentlessPages.contains($0.number)
+    }
+    if needed.isEmpty && store.journalByteCount > 0 { return .exclusive }
+    if store.journal == nil {
+      let (environment, path) = (store.environment, store.journalPath)
+      let isTemporary = store.isTemporary
+      store.journal = try faulting { () throws(EngineError) in
+        let file = isTemporary ? try environment.openTemporary() : try environment.open(path, .create)
+        // A journal that was kept may have old headers behind the new ones.
+        if try file.size() > 0 { try file.truncate(to: 0) }
+        return file
+      }
+      store.needsJournalDirectorySync = !isTemporary
+    }
+    let group = RequestGroup()
+    var images: [UInt32: PageImage] = [:]
+    for image in needed {
+      if let slot = unsafe table.pointee.findLoaded(image.number), let original = unsafe slot.pointee.original {
+        group.hold(original)
+        images[image.number] = original
+      } else {
+        let original = PageImage.allocate(image.number, byteCount: pageSize)
+        original.mutableBytes.fill(0, pageSize)
+        group.hold(original)
+        original.release()
+        images[image.number] = original
+        group.add(
+          store.queue.read(
+            store.file, at: Int64(image.number - 1) * Int64(pageSize), into: original.mutableBytes))
+      }
+    }
+    return .originals(group, images)
+  }
+
+  /// One segment: a header at a sector's start and the records.
+  private func writeSegment(_ store: FileStore, _ images: [UInt32: PageImage], countsAtOnce: Bool) -> FlushPhase {
+    guard let journal = store.journal else { preconditionFailure("the journal is open") }
+    let sector = JournalFormat.sectorByteCount
+    let recordByteCount = JournalFormat.recordByteCount(pageSize)
+    let start = (store.journalByteCount + Int64(sector) - 1) / Int64(sector) * Int64(sector)
+    let group = RequestGroup()
+    let view = group.allocate(sector + images.count * recordByteCount)
+    view.fill(0, sector)
+    let nonce = UInt32(truncatingIfNeeded: environment.randomUInt64())
+    JournalFormat.write(
+      JournalFormat.Header(
+        recordCount: countsAtOnce ? UInt32(images.count) : 0, nonce: nonce, pageCount: committedPageCount,
+        sectorByteCount: sector, pageSize: pageSize), to: view)
+    var segment = JournalSegment(offset: start, end: start + Int64(view.count), pages: [])
+    var offset = sector
+    for number in images.keys.sorted() {
+      guard let bytes = images[number]?.bytes else { continue }
+      view.setBigEndianUInt32(number, at: offset)
+      view.copy(bytes, to: offset + 4)
+      view.setBigEndianUInt32(JournalFormat.checksum(bytes, nonce: nonce), at: offset + 4 + pageSize)
+      segment.pages.append(number)
+      offset += recordByteCount
+    }
+    group.add(store.queue.write(journal, at: start, from: [view.readable]))
+    return .segment(group, segment)
+  }
+
+  private func noteJournaled(_ store: FileStore, _ segment: JournalSegment) {
+    var offset = segment.offset + Int64(JournalFormat.sectorByteCount)
+    for page in segment.pages {
+      store.journaledPages.insert(page)
+      store.journalOffsets[page] = offset + 4
+      offset += Int64(JournalFormat.recordByteCount(pageSize))
+    }
+    store.journalByteCount = segment.end
+  }
+
+  private func journalSync(_ store: FileStore, withDirectory: Bool) -> RequestGroup {
+    let group = RequestGroup()
+    if let journal = store.journal { group.add(store.queue.sync(journal, .data)) }
+    if withDirectory && store.needsJournalDirectorySync {
+      group.add(store.queue.syncDirectory(of: store.journalPath))
+      store.needsJournalDirectorySync = false
+    }
+    return group
+  }
+
+  private func writeCount(_ store: FileStore, _ segment: JournalSegment) -> RequestGroup {
+    let group = RequestGroup()
+    let view = group.allocate(4)
+    view.setBigEndianUInt32(UInt32(segment.pages.count), at: 0)
+    if let journal = store.journal {
+      group.add(store.queue.write(journal, at: segment.offset + 8, from: [view.readable]))
+    }
+    return group
+  }
+
+  /// Neighbours go in one write.
+  private func writeDatabase(_ store: FileStore) -> RequestGroup {
+    let group = RequestGroup()
+    var position = 0
+    while position < store.batch.count {
+      let first = store.batch[position].number
+      var views: [ByteView] = []
+      while position < store.batch.count && store.batch[position].number == first + UInt32(views.count) {
+        group.hold(store.batch[position])
+        views.append(store.batch[position].bytes)
+        position += 1
+      }
+      group.add(store.queue.write(store.file, at: Int64(first - 1) * Int64(pageSize), from: views))
+    }
+    return group
+  }
+
+  private func truncateDatabase(_ store: FileStore) throws(Fault) {
+    let (file, size) = (store.file, Int64(currentPageCount) * Int64(pageSize))
+    if currentPageCount >= committedPageCount { return }
+    try faulting { () throws(EngineError) in
+      if try file.size() > size { try file.truncate(to: size) }
+    }
+  }
+
+  private func databaseSync(_ store: FileStore) -> RequestGroup {
+    let group = RequestGroup()
+    group.add(store.queue.sync(store.file, .data))
+    return group
+  }
+
+  /// The commit point: the journal is deleted, emptied, or its header wiped.
+  func endJournal(_ store: FileStore, syncsDirectory: Bool) throws(Fault) -> FlushPhase {
+    guard let journal = store.journal else { return .finalized(nil) }
+    let group = RequestGroup()
+    let (environment, path) = (store.environment, store.journalPath)
+    switch store.isTemporary ? JournalMode.truncate : configuration.journalMode {
+    case .delete, .wal, .memory, .off:
+      try faulting { () throws(EngineError) in try environment.delete(path) }
+      journal.close()
+      store.journal = nil
+      if !syncsDirectory { return .finalized(nil) }
+      group.add(store.queue.syncDirectory(of: path))
+    case .truncate:
+      try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
+      if !store.isTemporary && configuration.synchronous >= .full { group.add(store.queue.sync(journal, .full)) }
+    case .persist:
+      let zeros = group.allocate(JournalFormat.headerByteCount)
+      zeros.fill(0, zeros.count)
+      group.add(store.queue.write(journal, at: 0, from: [zeros.readable]))
+      return .journalEnd(group)
+    }
+    return .finalized(group)
+  }
+}

@@ -1,0 +1,136 @@
+// Loading: from the process's cache, the log or the file into the connection's table. `unsafe` lives here.
+
+import ApusBase
+import ApusIO
+
+/// Where a page's current image lies.
+private struct PagePlace {
+  var version: UInt64
+  var frame: UInt32
+  var isPrivate: Bool
+}
+
+extension Pager {
+  /// Brings a page that the table does not have; it exists.
+  func loadPage(_ number: PageNumber) throws(Fault) -> Page {
+    guard let store else {
+      // In memory everything that was ever written is in the table.
+      let image = PageImage.allocate(number.rawValue, byteCount: pageSize)
+      image.mutableBytes.fill(0, pageSize)
+      return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
+    }
+    try store.checkPoison()
+    let place = try place(of: number.rawValue, store)
+    if !place.isPrivate, place.version != 0, let image = store.cache?.find(number.rawValue, place.version) {
+      return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
+    }
+    if !store.reads.contains(where: { $0.matches(number.rawValue, place) }) {
+      submitRead(number.rawValue, place, store)
+    }
+    guard let position = store.reads.firstIndex(where: { $0.matches(number.rawValue, place) }) else {
+      preconditionFailure("the read was just submitted")
+    }
+    let read = store.reads[position]
+    do {
+      try read.group.finish(store.queue)
+    } catch {
+      if case .failure = error { dropRead(position, store) }
+      throw error
+    }
+    store.reads.remove(at: position)
+    let byteCount = read.group.results.first ?? 0
+    if byteCount < pageSize {
+      if read.isFromLog {
+        read.image.release()
+        throw .error(.ioErrorShortRead, object: "\(number)", cause: "its frame is behind the log's end")
+      }
+      // Behind the end of the file a page is zeros.
+      read.image.mutableBytes.fill(byteCount, pageSize - byteCount)
+    }
+    if read.isPrivate {
+      return unsafe Page(table.pointee.insertSpilled(read.image), byteCount: usableSize, isWritable: false)
+    }
+    unsafe read.image.header.pointee.version = place.version
+    if place.version != 0 { store.cache?.insert(read.image, version: place.version) }
+    return unsafe Page(table.pointee.insertClean(read.image), byteCount: usableSize, isWritable: false)
+  }
+
+  /// A hint: these pages will be asked for soon. Their reads are submitted together.
+  public func pages(prefetch numbers: [PageNumber]) {
+    guard let store, state != .none, store.poison == nil else { return }
+    var submitted = false
+    for number in numbers where number.rawValue > 0 && number.rawValue <= currentPageCount {
+      if unsafe table.pointee.findLoaded(number.rawValue) != nil { continue }
+      guard store.reads.count < 64, let place = try? place(of: number.rawValue, store) else { break }
+      if place.isPrivate || store.reads.contains(where: { $0.matches(number.rawValue, place) }) { continue }
+      if place.version != 0, let image = store.cache?.find(number.rawValue, place.version) {
+        image.release()
+        continue
+      }
+      submitRead(number.rawValue, place, store)
+      submitted = true
+    }
+    if submitted { store.queue.submit() }
+  }
+
+  private func submitRead(_ number: UInt32, _ place: PagePlace, _ store: FileStore) {
+    let image = PageImage.allocate(number, byteCount: pageSize)
+    let group = RequestGroup()
+    group.hold(image)
+    let isFromLog = place.frame != 0
+    if isFromLog, let wal = store.wal {
+      let offset = WALFormat.frameOffset(place.frame, pageSize: pageSize) + Int64(WALFormat.frameHeaderByteCount)
+      group.add(store.queue.read(wal.file, at: offset, into: image.mutableBytes))
+    } else {
+      group.add(
+        store.queue.read(store.file, at: Int64(number - 1) * Int64(pageSize), into: image.mutableBytes))
+    }
+    store.reads.append(
+      PendingRead(
+        number: number, version: place.version, isPrivate: place.isPrivate, isFromLog: isFromLog, image: image,
+        group: group))
+  }
+
+  private func dropRead(_ position: Int, _ store: FileStore) {
+    let read = store.reads.remove(at: position)
+    store.abandon(read.group)
+    read.image.release()
+  }
+
+  /// The snapshot ends: what is still on its way is of no use.
+  func dropReads(_ store: FileStore) {
+    while !store.reads.isEmpty { dropRead(store.reads.count - 1, store) }
+  }
+
+  private func place(of number: UInt32, _ store: FileStore) throws(Fault) -> PagePlace {
+    guard let wal = store.wal else {
+      let isPrivate = store.hasSpilled && store.spilledPages.contains(number)
+      return PagePlace(version: UInt64(store.generation) << 32, frame: 0, isPrivate: isPrivate)
+    }
+    let frame = try wal.frame(of: number)
+    if wal.holdsWriteLock && frame > wal.header.frameCount {
+      return PagePlace(version: 0, frame: frame, isPrivate: true)
+    }
+    let version = UInt64(store.generation) << 32 | UInt64(frame)
+    if wal.readMark == 0 {
+      // Everything is in the file. The log may have started again under this reader, and then the index tells of
+      // another log; the image is right all the same, but nobody may share it under that name.
+      let isSameLog = try wal.index.readHeader()?.salts == wal.header.salts
+      return PagePlace(version: isSameLog ? version : 0, frame: 0, isPrivate: false)
+    }
+    return PagePlace(version: version, frame: frame, isPrivate: false)
+  }
+
+  /// The version that a page of the snapshot has now; 0 where that cannot be told.
+  func version(of number: UInt32, _ store: FileStore) throws(Fault) -> UInt64 {
+    let place = try place(of: number, store)
+    return place.isPrivate ? 0 : place.version
+  }
+}
+
+extension PendingRead {
+  fileprivate func matches(_ number: UInt32, _ place: PagePlace) -> Bool {
+    self.number == number && version == place.version && isPrivate == place.isPrivate
+      && isFromLog == (place.frame != 0)
+  }
+}

@@ -1,0 +1,260 @@
+// Snapshots of a file: the SHARED lock, hot journals, the header, the log. `unsafe` lives here.
+
+import ApusBase
+import ApusIO
+
+extension Pager {
+  /// Called again until it returns; the pager then has a snapshot.
+  func openSnapshot(_ store: FileStore) throws(Fault) {
+    try store.checkPoison()
+    store.reap()
+    if store.isTemporary { return }
+    if store.needsCheckpoint { abandonCheckpoint(store) }
+    do {
+      while true {
+        if let wal = store.wal {
+          let isOther = try wal.beginRead()
+          try adoptLogSnapshot(store, wal, isOther: isOther)
+          break
+        }
+        if try advanceOpening(store) { break }
+      }
+    } catch {
+      if case .failure = error {
+        store.note(error)
+        if store.wal != nil { store.salts = .max }
+        abandonOpening(store)
+      }
+      throw error
+    }
+    store.opening = .start
+    busyAttempts = 0
+  }
+
+  /// Gives up what a dropped `beginRead` left.
+  func abandonOpening(_ store: FileStore) {
+    switch store.opening {
+    case .start, .journal: break
+    case .journalByte(let group, _, let file):
+      store.abandon(group)
+      file.close()
+    case .rollback(let playback, let file):
+      store.abandon(playback.abandon())
+      file.close()
+    case .rollbackEnd(let group), .header(let group, _): store.abandon(group)
+    }
+    store.opening = .start
+    store.abandon(store.wal?.abandonRecovery())
+    if let wal = store.wal {
+      wal.endRead()
+    } else {
+      store.lock.release()
+    }
+  }
+
+  /// One step without a log; true when the snapshot is open.
+  private func advanceOpening(_ store: FileStore) throws(Fault) -> Bool {
+    switch store.opening {
+    case .start:
+      guard try store.lock.takeShared() else { throw busy("a writer has the EXCLUSIVE lock or waits for it") }
+      store.opening = .journal
+    case .journal:
+      let (environment, path) = (store.environment, store.journalPath)
+      if try faulting({ () throws(EngineError) in try environment.exists(path) }) {
+        try examineJournal(store)
+      } else {
+        readHeader(store)
+      }
+    case .journalByte(let group, let view, let file):
+      try group.finish(store.queue)
+      if group.results.first == 1 && view[0] != 0 {
+        try startRollback(store, file)
+      } else {
+        file.close()
+        readHeader(store)
+      }
+    case .rollback(let playback, let file):
+      try playback.run()
+      file.close()
+      let (environment, path) = (store.environment, store.journalPath)
+      try faulting { () throws(EngineError) in try environment.delete(path) }
+      let group = RequestGroup()
+      group.add(store.queue.syncDirectory(of: path))
+      store.opening = .rollbackEnd(group)
+    case .rollbackEnd(let group):
+      try group.finish(store.queue)
+      store.lock.downgradeToShared()
+      store.stamp = nil
+      readHeader(store)
+    case .header(let group, let view):
+      try group.finish(store.queue)
+      return try adoptHeader(store, view.readable, byteCount: group.results.first ?? 0)
+    }
+    return false
+  }
+
+  private func readHeader(_ store: FileStore) {
+    let group = RequestGroup()
+    let view = group.allocate(DatabaseHeader.byteCount)
+    group.add(store.queue.read(store.file, at: 0, into: view))
+    store.opening = .header(group, view)
+  }
+
+  // MARK: Hot journals
+
+  /// A journal is hot where no writer holds RESERVED and its first byte is not zero: its writer died.
+  private func examineJournal(_ store: FileStore) throws(Fault) {
+    if try store.lock.isReservedByOther() { return readHeader(store) }
+    let (environment, path, database) = (store.environment, store.journalPath, store.file)
+    if try faulting({ () throws(EngineError) in try database.size() }) == 0 {
+      // Nothing was written yet; the journal of a database that never came to be.
+      if !configuration.isReadOnly, try store.lock.takeReserved() {
+        try faulting { () throws(EngineError) in try environment.delete(path) }
+        store.lock.downgradeToShared()
+      }
+      return readHeader(store)
+    }
+    if configuration.isReadOnly { throw .error(.readOnlyRollback, object: path) }
+    let file: any File
+    do { file = try environment.open(path, .readWrite) } catch {
+      // Another connection has just rolled it back.
+      if try faulting({ () throws(EngineError) in try environment.exists(path) }) { throw .failure(error) }
+      return readHeader(store)
+    }
+    let group = RequestGroup()
+    let view = group.allocate(1)
+    group.add(store.queue.read(file, at: 0, into: view))
+    store.opening = .journalByte(group, view, file)
+  }
+
+  private func startRollback(_ store: FileStore, _ file: any File) throws(Fault) {
+    guard try store.lock.takeExclusive() else {
+      store.lock.downgradeToShared()
+      throw busy("another connection reads or rolls back the hot journal", code: .busyRecovery)
+    }
+    // Between the look and the lock somebody may have rolled it back and deleted it.
+    if !file.isStillNamed() {
+      file.close()
+      store.lock.downgradeToShared()
+      store.opening = .journal
+      return
+    }
+    let playback = JournalPlayback(
+      queue: store.queue, environment: store.environment, journal: file, database: store.file,
+      syncs: configuration.synchronous != .off)
+    store.opening = .rollback(playback, file)
+  }
+
+  // MARK: Header
+
+  private func adoptHeader(_ store: FileStore, _ header: ByteView, byteCount: Int) throws(Fault) -> Bool {
+    let database = store.file
+    let fileByteCount = try faulting { () throws(EngineError) in try database.size() }
+    if fileByteCount == 0 {
+      if currentPageCount != 0 || store.stamp != nil {
+        unsafe table.pointee.dropClean()
+        dataVersion += 1
+      }
+      store.stamp = nil
+      currentPageCount = 0
+      // A log beside an empty database is none of its own.
+      let (environment, path) = (store.environment, store.logPath)
+      if !configuration.isReadOnly {
+        try faulting { () throws(EngineError) in
+          if try environment.exists(path) { try environment.delete(path) }
+        }
+      }
+      return true
+    }
+    guard byteCount == DatabaseHeader.byteCount, DatabaseHeader.hasMagic(header) else {
+      throw .error(.notADatabase, object: store.path)
+    }
+    let rawPageSize = header.bigEndianUInt16(at: DatabaseHeader.pageSizeOffset)
+    let pageSize = rawPageSize == 1 ? 65536 : rawPageSize
+    let reserved = Int(header[DatabaseHeader.reservedOffset])
+    guard DatabaseHeader.isPageSize(pageSize), pageSize - reserved >= 480, header[21] == 64, header[22] == 32,
+      header[23] == 32, header[DatabaseHeader.readVersionOffset] <= 2
+    else { throw .error(.notADatabase, object: store.path) }
+    if header[DatabaseHeader.writeVersionOffset] > 2 { configuration.isReadOnly = true }
+    configure(pageSize: pageSize, reserved: reserved)
+    if header[DatabaseHeader.readVersionOffset] == 2 {
+      try openLog(store)
+      return false
+    }
+    let filePageCount = UInt32(truncatingIfNeeded: (fileByteCount + Int64(pageSize) - 1) / Int64(pageSize))
+    let counted = header.bigEndianUInt32(at: DatabaseHeader.pageCountOffset)
+    let change = header.bigEndianUInt32(at: DatabaseHeader.changeCounterOffset)
+    let isCountValid = counted > 0 && change == header.bigEndianUInt32(at: DatabaseHeader.versionValidForOffset)
+    if isCountValid && counted > filePageCount {
+      throw .error(.corrupt, object: store.path, cause: "the file is shorter than its header says")
+    }
+    let stamp = FileStamp(
+      changeCounterAndPageCount: header.bigEndianUInt64(at: 24), freelist: header.bigEndianUInt64(at: 32))
+    if stamp != store.stamp {
+      unsafe table.pointee.dropClean()
+      if store.hasReadHeader { dataVersion += 1 }
+      store.stamp = stamp
+      store.generation = store.cache?.generation(ofStamp: stamp) ?? 1
+    }
+    store.hasReadHeader = true
+    currentPageCount = isCountValid ? counted : filePageCount
+    return true
+  }
+
+  // MARK: The log
+
+  /// The header says WAL. The SHARED lock stays as long as the connection uses the log.
+  private func openLog(_ store: FileStore) throws(Fault) {
+    let (environment, path, file, readOnly) = (store.environment, store.logPath, store.file, configuration.isReadOnly)
+    let exists = try faulting { () throws(EngineError) in try environment.exists(path) }
+    let log: any File
+    do {
+      log = try environment.open(path, readOnly && exists ? .readOnly : .create)
+    } catch {
+      throw .failure(error)
+    }
+    let memory = try faulting { () throws(EngineError) -> any SharedMemory in
+      do throws(EngineError) { return try file.openSharedMemory(readOnly: false) } catch {
+        guard readOnly else { throw error }
+        return try file.openSharedMemory(readOnly: true)
+      }
+    }
+    store.wal = WriteAheadLog(
+      environment: environment, queue: store.queue, file: log, memory: memory, pageSize: pageSize, isNew: !exists)
+    store.stamp = nil
+    store.salts = .max
+  }
+
+  private func adoptLogSnapshot(_ store: FileStore, _ wal: WriteAheadLog, isOther: Bool) throws(Fault) {
+    let isFirst = store.salts == .max
+    if wal.header.salts != store.salts || isFirst {
+      store.salts = wal.header.salts
+      store.generation = store.cache?.generation(ofSalts: store.salts) ?? 1
+    }
+    if isOther || isFirst {
+      if !isFirst { dataVersion += 1 }
+      try dropStalePages(store)
+      if wal.header.pageCount > 0 {
+        currentPageCount = wal.header.pageCount
+      } else {
+        let (file, size) = (store.file, Int64(pageSize))
+        let byteCount = try faulting { () throws(EngineError) in try file.size() }
+        currentPageCount = UInt32(truncatingIfNeeded: byteCount / size)
+      }
+    }
+    store.hasReadHeader = true
+  }
+
+  /// Keeps the pages that are the same in the new snapshot.
+  private func dropStalePages(_ store: FileStore) throws(Fault) {
+    var slot = unsafe table.pointee.clean.oldest
+    while let current = unsafe slot {
+      unsafe slot = current.pointee.newer
+      let version = try version(of: unsafe current.pointee.number, store)
+      if unsafe version == 0 || current.pointee.image.header.pointee.version != version {
+        unsafe table.pointee.detach(current)
+      }
+    }
+    unsafe table.pointee.trim()
+  }
+}

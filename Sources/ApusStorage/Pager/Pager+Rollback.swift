@@ -1,0 +1,90 @@
+// What a rolled-back transaction left in files is undone: frames behind the last commit, or pages that had been written
+// under the journal's protection. Repeatable from any wait. `unsafe` lives here.
+
+import ApusBase
+import ApusIO
+
+extension Pager {
+  func undoFile(_ store: FileStore) throws(Fault) {
+    if let wal = store.wal {
+      try undoLog(store, wal)
+    } else {
+      try undoDatabase(store)
+    }
+  }
+
+  private func undoLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    try stopAppending(store, wal)
+    try wal.truncateTip(to: wal.base.frameCount, wal.base.checksum)
+    wal.header = wal.base
+  }
+
+  /// What is being written must be over before something else is written there.
+  func stopAppending(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    try settle(wal.append.group, store)
+    wal.append = .idle
+    if wal.doubtfulFrame != nil { store.undoing = wal.breakDoubtfulFrame() }
+    if let group = store.undoing {
+      try settle(group, store)
+      store.undoing = nil
+    }
+  }
+
+  /// Waits for the group and forgets its failure.
+  func settle(_ group: RequestGroup?, _ store: FileStore) throws(Fault) {
+    guard let group else { return }
+    do {
+      try group.finish(store.queue)
+    } catch {
+      if case .wait = error { throw error }
+      store.note(error)
+    }
+  }
+
+  private func undoDatabase(_ store: FileStore) throws(Fault) {
+    if store.poison != nil {
+      // The journal stays: whoever opens the file next rolls it back. Our locks go, so that they can.
+      store.abandon(store.flush.group)
+      store.journal?.close()
+      store.journal = nil
+      store.lock.release()
+      return
+    }
+    if store.playback == nil && !store.isUndoingJournal {
+      try settle(store.flush.group, store)
+      store.flush = .idle
+    }
+    if store.isDatabaseTouched && store.journal == nil {
+      store.poison = EngineError(
+        .ioErrorWrite, object: store.path, cause: "the transaction was written in part, and there is no journal")
+      return try undoDatabase(store)
+    }
+    if store.isDatabaseTouched, let journal = store.journal {
+      let playback =
+        store.playback
+        ?? JournalPlayback(
+          queue: store.queue, environment: store.environment, journal: journal, database: store.file,
+          syncs: !store.isTemporary && configuration.synchronous != .off)
+      store.playback = playback
+      do { try playback.run() } catch {
+        if case .failure = error {
+          // Half undone: only a fresh look at the hot journal can help.
+          store.note(error)
+          if case .failure(let failure) = error { store.poison = store.poison ?? failure }
+          store.playback = nil
+          return try undoDatabase(store)
+        }
+        throw error
+      }
+      store.isDatabaseTouched = false
+      store.playback = nil
+    }
+    if store.journal != nil && !store.isUndoingJournal {
+      store.flush = try endJournal(store, syncsDirectory: false)
+      store.isUndoingJournal = true
+    }
+    try settle(store.flush.group, store)
+    store.flush = .idle
+    store.isUndoingJournal = false
+  }
+}

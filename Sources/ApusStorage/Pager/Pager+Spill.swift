@@ -1,0 +1,142 @@
+// Spilling: when a write transaction outgrows its budget, the oldest private pages that nobody has pinned are written to
+// where the commit would put them: as frames without a commit mark, or into the file once the journal is safe. Happens
+// only as an operation begins. `unsafe` lives here.
+
+import ApusBase
+import ApusIO
+
+/// A temporary database on its way from memory into a file.
+struct Conversion {
+  var file: any File
+  var group: RequestGroup
+}
+
+extension Pager {
+  /// Makes room for `pages` more private pages.
+  func makeRoom(_ pages: Int) throws(Fault) {
+    if isTemporary && store == nil { return try convertIfLarge() }
+    guard let store else { return }
+    if store.batch.isEmpty || store.batchCommits {
+      let count = unsafe table.pointee.dirty.count
+      if count + pages <= max(dirtyLimit, store.spillBlockedUntil) || !canSpill { return }
+      // A commit that could not go on (busy) and was followed by more changes starts over.
+      if store.batchCommits { forgetCommit(store) }
+      chooseVictims(store)
+      if store.batch.isEmpty { return }
+    }
+    try finishSpill(store)
+  }
+
+  private var canSpill: Bool {
+    store?.wal != nil || store?.isTemporary == true || configuration.journalMode != .memory && configuration.journalMode != .off
+  }
+
+  private func forgetCommit(_ store: FileStore) {
+    precondition(store.flush.group == nil && store.wal?.append.group == nil)
+    store.releaseBatch()
+    store.batchCommits = false
+    store.isCommitPrepared = false
+    store.flush = .idle
+  }
+
+  /// The older three quarters, less page 1 and what is pinned.
+  private func chooseVictims(_ store: FileStore) {
+    var left = unsafe table.pointee.dirty.count * 3 / 4
+    var slot = unsafe table.pointee.dirty.oldest
+    while let current = unsafe slot, left > 0 {
+      unsafe slot = current.pointee.newer
+      left -= 1
+      if unsafe current.pointee.number == 1 || current.pointee.pins > 0 || current.pointee.number > currentPageCount {
+        continue
+      }
+      let image = unsafe current.pointee.image
+      image.retain()
+      store.batch.append(image)
+    }
+    store.batch.sort { $0.number < $1.number }
+    store.batchCommits = false
+  }
+
+  /// Called again until it returns; the statement that began it may be gone by then.
+  func finishSpill(_ store: FileStore) throws(Fault) {
+    if store.batch.isEmpty { return }
+    #if PlantedBugs
+      let isLost = PlantedBug.isActive(.evictDirtyPage)
+    #else
+      let isLost = false
+    #endif
+    do {
+      if let wal = store.wal {
+        if !isLost {
+          try wal.appendFrames(
+            store.batch, commitPageCount: 0, syncsHeader: configuration.synchronous != .off, syncsFrames: false)
+        }
+      } else {
+        try flush(store, isCommit: false)
+      }
+    } catch {
+      if case .failure(let failure) = error {
+        store.note(error)
+        store.releaseBatch()
+        store.flush = .idle
+        if failure.code == .busy {
+          // Readers are in the file: the transaction grows on in memory for now.
+          store.spillBlockedUntil = unsafe table.pointee.dirty.count * 2
+          return
+        }
+      }
+      throw error
+    }
+    for image in store.batch {
+      guard let slot = unsafe table.pointee.findLoaded(image.number), unsafe slot.pointee.image == image,
+        unsafe slot.pointee.isInDirtyList
+      else { continue }
+      if !savepoints.isEmpty, unsafe slot.pointee.stamp < savepointSerialInForce {
+        // Going back to the savepoint forgets the frame, or finds the file overwritten: the image must stay.
+        remember(image.number, privateImage: image)
+        unsafe slot.pointee.stamp = savepointSerialInForce
+      }
+      unsafe table.pointee.markSpilled(slot)
+      store.spilledPages.insert(image.number)
+    }
+    store.hasSpilled = true
+    store.releaseBatch()
+  }
+
+  // MARK: Temporary databases
+
+  private func convertIfLarge() throws(Fault) {
+    guard let queue = temporaryQueue else { return }
+    let count = unsafe table.pointee.clean.count + table.pointee.dirty.count
+    if conversion == nil && count <= max(dirtyLimit, cleanLimit) { return }
+    if conversion == nil { conversion = try startConversion(queue) }
+    guard let active = conversion else { return }
+    try active.group.finish(queue)
+    conversion = nil
+    let store = FileStore(
+      environment: environment, queue: queue, file: active.file, isTemporary: true, sharedCacheBytes: 0)
+    store.hasReadHeader = true
+    self.store = store
+    unsafe table.pointee.cleanLimit = cleanLimit
+    unsafe table.pointee.needsTrim = true
+  }
+
+  /// Writes the committed image of every page.
+  private func startConversion(_ queue: any IOQueue) throws(Fault) -> Conversion {
+    let environment = self.environment
+    let file = try faulting { () throws(EngineError) in try environment.openTemporary() }
+    let group = RequestGroup()
+    for unsafe list in unsafe [table.pointee.clean, table.pointee.dirty] {
+      var slot = unsafe list.oldest
+      while let current = unsafe slot {
+        unsafe slot = current.pointee.newer
+        let isPrivate = unsafe current.pointee.flags.contains(.dirty)
+        guard let image = unsafe isPrivate ? current.pointee.original : current.pointee.image else { continue }
+        group.hold(image)
+        group.add(
+          queue.write(file, at: Int64(image.number - 1) * Int64(pageSize), from: [image.bytes]))
+      }
+    }
+    return Conversion(file: file, group: group)
+  }
+}

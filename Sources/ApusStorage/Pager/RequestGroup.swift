@@ -1,0 +1,94 @@
+// Requests in flight that belong together: a journal's segment, a commit's frames, a batch of a checkpoint.
+//
+// The group owns what the requests read and write, so it may outlive the statement that submitted them: whoever abandons
+// one hands it to the pager's `abandoned` list, where it stays until the queue has given everything back. `unsafe` lives
+// here.
+
+import ApusBase
+import ApusIO
+
+@safe
+final class RequestGroup {
+  private var tickets: [Ticket] = []
+  private var taken = 0
+  private var failure: EngineError?
+  private var images: [PageImage] = []
+  private var memory: [UnsafeMutableRawBufferPointer] = unsafe []
+  /// Results of the requests, in the order in which they were added.
+  private(set) var results: [Int] = []
+
+  init() {}
+
+  deinit {
+    // Memory that a request may still read or write must not be used again: rather lose it (a queue that died).
+    if taken < tickets.count { return }
+    for image in images { image.release() }
+    for unsafe block in unsafe memory { unsafe block.deallocate() }
+  }
+
+  func add(_ ticket: Ticket) { tickets.append(ticket) }
+
+  /// Memory that lives as long as the group.
+  func allocate(_ byteCount: Int) -> MutableByteView {
+    let block = UnsafeMutableRawBufferPointer.allocate(byteCount: max(byteCount, 1), alignment: 16)
+    unsafe memory.append(block)
+    return unsafe MutableByteView(unchecked: block).slice(0, byteCount)
+  }
+
+  /// Keeps an image's bytes until the group ends.
+  func hold(_ image: PageImage) {
+    image.retain()
+    images.append(image)
+  }
+
+  /// Throws `.wait` until every request is done, then the first failure, if there was one.
+  func finish(_ queue: any IOQueue) throws(Fault) {
+    while taken < tickets.count {
+      guard let result = queue.take(tickets[taken]) else {
+        queue.submit()
+        throw .wait(.completion(tickets[taken]))
+      }
+      taken += 1
+      switch result {
+      case .done(let count): results.append(count)
+      case .failed(let error):
+        results.append(0)
+        if failure == nil { failure = error }
+      }
+    }
+    if let failure { throw .failure(failure) }
+  }
+
+  /// True when nothing is in flight any more.
+  func isDone(_ queue: any IOQueue) -> Bool {
+    do {
+      try finish(queue)
+      return true
+    } catch {
+      switch error {
+      case .wait: return false
+      case .failure: return true
+      }
+    }
+  }
+}
+
+/// Runs a restartable operation to its end and blocks at its waits: the synchronous driver, for tests and for closing.
+public func blocking<Result>(
+  _ queue: any IOQueue, _ environment: any Environment, _ operation: () throws(Fault) -> Result
+) throws(EngineError) -> Result {
+  while true {
+    do {
+      return try operation()
+    } catch {
+      switch error {
+      case .failure(let failure): throw failure
+      case .wait(.completion):
+        queue.submit()
+        queue.waitForCompletion()
+      case .wait(.moment(let moment)): environment.sleep(untilMonotonic: moment)
+      case .wait(.nothing): break
+      }
+    }
+  }
+}

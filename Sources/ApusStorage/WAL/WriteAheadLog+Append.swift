@@ -1,0 +1,162 @@
+// Appending frames: one gathered write, one sync for a commit, then the index, then the header that makes it visible.
+//
+//   header write -> header sync -> frames write -> sync -> index -> published
+//
+// Up to the write of a commit frame the transaction can be rolled back by forgetting the tip. From then until it is
+// published, rolling back first breaks the commit frame in the file (`doubtfulFrame`), so that no recovery finds it.
+
+import ApusBase
+import ApusIO
+
+enum AppendPhase {
+  case idle
+  case header(RequestGroup)
+  case headerSync(RequestGroup)
+  case frames(RequestGroup, AppendedFrames)
+  case sync(RequestGroup, AppendedFrames)
+
+  var group: RequestGroup? {
+    switch self {
+    case .idle: nil
+    case .header(let group), .headerSync(let group): group
+    case .frames(let group, _), .sync(let group, _): group
+    }
+  }
+}
+
+struct AppendedFrames {
+  var pages: [UInt32]
+  var checksum: WALChecksum
+}
+
+extension WriteAheadLog {
+  /// Appends the images as frames; with `commitPageCount` the last one commits. Called again until it returns.
+  /// - Parameter images: must be the same at each call; they stay unchanged until it returns.
+  func appendFrames(
+    _ images: [PageImage], commitPageCount: UInt32, syncsHeader: Bool, syncsFrames: Bool
+  ) throws(Fault) {
+    precondition(holdsWriteLock && !images.isEmpty)
+    while true {
+      switch append {
+      case .idle:
+        try index.reserve(tip + UInt32(images.count))
+        append = needsHeader ? .header(writeFileHeader()) : writeFrames(images, commitPageCount)
+      case .header(let group):
+        try step(group)
+        needsHeader = false
+        if syncsHeader {
+          append = .headerSync(sync())
+        } else {
+          append = writeFrames(images, commitPageCount)
+        }
+      case .headerSync(let group):
+        try step(group)
+        append = writeFrames(images, commitPageCount)
+      case .frames(let group, let frames):
+        try step(group)
+        #if PlantedBugs
+          let skips = PlantedBug.isActive(.skipWALSync)
+        #else
+          let skips = false
+        #endif
+        if commitPageCount != 0 && syncsFrames && !skips {
+          append = .sync(sync(), frames)
+        } else {
+          return try finishAppend(frames, commitPageCount)
+        }
+      case .sync(let group, let frames):
+        try step(group)
+        return try finishAppend(frames, commitPageCount)
+      }
+    }
+  }
+
+  private func step(_ group: RequestGroup) throws(Fault) {
+    do {
+      try group.finish(queue)
+    } catch {
+      if case .failure = error { append = .idle }
+      throw error
+    }
+  }
+
+  private func sync() -> RequestGroup {
+    let group = RequestGroup()
+    group.add(queue.sync(file, .data))
+    if needsDirectorySync {
+      group.add(queue.syncDirectory(of: path))
+      needsDirectorySync = false
+    }
+    return group
+  }
+
+  private func writeFileHeader() -> RequestGroup {
+    if header.salts == 0 { header.salts = environment.randomUInt64() }
+    header.isBigEndian = false
+    let group = RequestGroup()
+    let view = group.allocate(WALFormat.headerByteCount)
+    tipChecksum = WALFormat.writeHeader(
+      view, pageSize: pageSize, sequence: sequence, salts: header.salts, isBigEndian: header.isBigEndian)
+    group.add(queue.write(file, at: 0, from: [view.readable]))
+    return group
+  }
+
+  private func writeFrames(_ images: [PageImage], _ commitPageCount: UInt32) -> AppendPhase {
+    let group = RequestGroup()
+    let headers = group.allocate(images.count * WALFormat.frameHeaderByteCount)
+    var frames = AppendedFrames(pages: [], checksum: tipChecksum)
+    frames.pages.reserveCapacity(images.count)
+    var views: [ByteView] = []
+    views.reserveCapacity(images.count * 2)
+    for position in images.indices {
+      let image = images[position]
+      let view = headers.slice(position * WALFormat.frameHeaderByteCount, WALFormat.frameHeaderByteCount)
+      WALFormat.writeFrameHeader(
+        view, page: image.bytes, number: image.number,
+        commitPageCount: position == images.count - 1 ? commitPageCount : 0, salts: header.salts,
+        isBigEndian: header.isBigEndian, sum: &frames.checksum)
+      group.hold(image)
+      views.append(view.readable)
+      views.append(image.bytes)
+      frames.pages.append(image.number)
+    }
+    if commitPageCount != 0 { doubtfulFrame = tip + 1 }
+    group.add(queue.write(file, at: WALFormat.frameOffset(tip + 1, pageSize: pageSize), from: views))
+    return .frames(group, frames)
+  }
+
+  private func finishAppend(_ frames: AppendedFrames, _ commitPageCount: UInt32) throws(Fault) {
+    append = .idle
+    for page in frames.pages {
+      try index.append(tip + 1, page: page)
+      tip += 1
+    }
+    tipChecksum = frames.checksum
+    if commitPageCount == 0 { return }
+    header.frameCount = tip
+    header.pageCount = commitPageCount
+    header.checksum = tipChecksum
+    header.change &+= 1
+    header.pageSize = pageSize
+    try index.writeHeader(header)
+    doubtfulFrame = nil
+  }
+
+  /// Goes back to an earlier tip: a savepoint, or the beginning.
+  func truncateTip(to frame: UInt32, _ checksum: WALChecksum) throws(Fault) {
+    if tip != frame { try index.truncate(to: frame) }
+    tip = frame
+    tipChecksum = checksum
+  }
+
+  /// Overwrites the first header of a commit that was written but not published.
+  func breakDoubtfulFrame() -> RequestGroup? {
+    guard let frame = doubtfulFrame else { return nil }
+    doubtfulFrame = nil
+    let group = RequestGroup()
+    let zeros = group.allocate(WALFormat.frameHeaderByteCount)
+    zeros.fill(0, zeros.count)
+    group.add(queue.write(file, at: WALFormat.frameOffset(frame, pageSize: pageSize), from: [zeros.readable]))
+    return group
+  }
+}

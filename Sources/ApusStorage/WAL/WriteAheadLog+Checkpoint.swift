@@ -1,0 +1,330 @@
+// Checkpoints: frames that no reader misses are copied back into the database file.
+//
+//   locks -> how far -> WAL sync -> copy in batches -> truncate -> database sync -> backfill published -> restart
+//
+// Everything is sampled under the checkpoint lock and the header is read again after the backfill count: a writer that
+// restarts the log in between would otherwise pair an old header with a new count (SPEC, "WAL", the reset race).
+
+import ApusBase
+import ApusIO
+
+struct Checkpoint {
+  enum Phase { case begin, writerLock, plan, readMarks, copyLock, walSync, read, write, finishCopy, databaseSync, publish, reset }
+
+  var mode: CheckpointMode
+  var database: any File
+  var synchronous: Synchronous
+  var phase = Phase.begin
+  var isBusy = false
+  var group: RequestGroup?
+  var header = WALIndexHeader()
+  var backfill: UInt32 = 0
+  var safeFrame: UInt32 = 0
+  var nextMark = 1
+  /// Page << 32 | newest frame, by page.
+  var work: [UInt64] = []
+  var done = 0
+  var batchEnd = 0
+  var images: [PageImage] = []
+  var holdsCheckpointLock = false
+  var holdsWriteLock = false
+  var holdsCopyLock = false
+}
+
+struct CheckpointResult {
+  var isBusy: Bool
+  var frameCount: UInt32
+  var backfill: UInt32
+}
+
+extension WriteAheadLog {
+  /// Most pages that are in memory at once.
+  private static let batchPageCount = 128
+
+  /// Called again until it returns. `busy` decides about waiting for a lock: it throws a wait or returns.
+  func runCheckpoint(
+    _ mode: CheckpointMode, database: any File, synchronous: Synchronous, cache: FileCache?, generation: UInt32,
+    busy: () throws(Fault) -> Void
+  ) throws(Fault) -> CheckpointResult {
+    var state = checkpoint ?? Checkpoint(mode: mode, database: database, synchronous: synchronous)
+    checkpoint = nil
+    do {
+      try advance(&state, cache, generation, busy)
+    } catch {
+      switch error {
+      case .wait: checkpoint = state
+      case .failure: endCheckpoint(&state)
+      }
+      throw error
+    }
+    let result = CheckpointResult(
+      isBusy: state.isBusy, frameCount: state.header.frameCount, backfill: try index.backfill)
+    endCheckpoint(&state)
+    return result
+  }
+
+  /// Gives up a checkpoint whose statement was dropped; the copied pages do no harm.
+  func abandonCheckpoint() -> RequestGroup? {
+    guard var state = checkpoint else { return nil }
+    checkpoint = nil
+    let group = state.group
+    state.group = nil
+    endCheckpoint(&state)
+    return group
+  }
+
+  private func endCheckpoint(_ state: inout Checkpoint) {
+    for image in state.images { image.release() }
+    state.images = []
+    if state.holdsCopyLock { unlock(WALIndex.readSlot(0)) }
+    if state.holdsWriteLock { unlock(WALIndex.writeSlot) }
+    if state.holdsCheckpointLock { unlock(WALIndex.checkpointSlot) }
+    state.holdsCopyLock = false
+    state.holdsWriteLock = false
+    state.holdsCheckpointLock = false
+  }
+
+  private func advance(
+    _ state: inout Checkpoint, _ cache: FileCache?, _ generation: UInt32, _ busy: () throws(Fault) -> Void
+  ) throws(Fault) {
+    while true {
+      switch state.phase {
+      case .begin:
+        guard try lock(.exclusive, WALIndex.checkpointSlot) else {
+          state.isBusy = true
+          return
+        }
+        state.holdsCheckpointLock = true
+        state.phase = state.mode == .passive || holdsWriteLock ? .plan : .writerLock
+      case .writerLock:
+        if try lock(.exclusive, WALIndex.writeSlot) {
+          state.holdsWriteLock = true
+        } else {
+          try busy()
+          state.isBusy = true
+          state.mode = .passive
+        }
+        state.phase = .plan
+      case .plan:
+        try plan(&state)
+      case .readMarks:
+        try checkReadMarks(&state, busy)
+      case .copyLock:
+        if state.safeFrame <= state.backfill {
+          state.phase = .reset
+          continue
+        }
+        if readMark == 0 {
+          // Our own snapshot is the file: it must not change under a reader of this connection.
+          state.isBusy = true
+          return
+        }
+        guard try lock(.exclusive, WALIndex.readSlot(0)) else {
+          if state.mode != .passive { try busy() }
+          state.isBusy = true
+          return
+        }
+        state.holdsCopyLock = true
+        try index.setBackfillAttempted(state.safeFrame)
+        try collectWork(&state)
+        state.phase = .walSync
+      case .walSync:
+        #if PlantedBugs
+          let skips = PlantedBug.isActive(.backfillBeforeWALSync)
+        #else
+          let skips = false
+        #endif
+        if state.synchronous == .off || skips {
+          state.phase = .read
+        } else if let group = state.group {
+          try finish(group, &state)
+          state.phase = .read
+        } else {
+          state.group = RequestGroup()
+          state.group?.add(queue.sync(file, .data))
+          if needsDirectorySync {
+            state.group?.add(queue.syncDirectory(of: path))
+            needsDirectorySync = false
+          }
+        }
+      case .read:
+        if let group = state.group {
+          try finish(group, &state)
+          if group.results.contains(where: { $0 != pageSize }) {
+            throw .error(.ioErrorShortRead, object: path, cause: "a committed frame is missing")
+          }
+          state.phase = .write
+        } else if state.done == state.work.count {
+          state.phase = .finishCopy
+        } else {
+          readBatch(&state, cache, generation)
+        }
+      case .write:
+        if let group = state.group {
+          try finish(group, &state)
+          for image in state.images { image.release() }
+          state.images = []
+          state.done = state.batchEnd
+          state.phase = .read
+        } else {
+          writeBatch(&state)
+        }
+      case .finishCopy:
+        if try index.readHeader()?.frameCount == state.safeFrame {
+          let database = state.database
+          let byteCount = Int64(state.header.pageCount) * Int64(pageSize)
+          try faulting { () throws(EngineError) in
+            if try database.size() > byteCount { try database.truncate(to: byteCount) }
+          }
+        }
+        state.phase = .databaseSync
+      case .databaseSync:
+        if state.synchronous == .off {
+          state.phase = .publish
+        } else if let group = state.group {
+          try finish(group, &state)
+          state.phase = .publish
+        } else {
+          state.group = RequestGroup()
+          state.group?.add(queue.sync(state.database, .data))
+        }
+      case .publish:
+        try index.setBackfill(state.safeFrame)
+        state.phase = .reset
+      case .reset:
+        try reset(&state, busy)
+        return
+      }
+    }
+  }
+
+  private func finish(_ group: RequestGroup, _ state: inout Checkpoint) throws(Fault) {
+    try group.finish(queue)
+    state.group = nil
+  }
+
+  /// Header, backfill count, header again: equal headers prove that the count belongs to the log's generation. From then
+  /// on no writer can restart the log before this checkpoint ends, since only the holder of the checkpoint lock raises
+  /// the count to the last frame.
+  private func plan(_ state: inout Checkpoint) throws(Fault) {
+    guard let seen = try index.readHeader() else { return try retryLater() }
+    index.memory.barrier()
+    state.backfill = try index.backfill
+    index.memory.barrier()
+    guard try index.readHeader() == seen else { return try retryLater() }
+    attempts = 0
+    state.header = seen
+    state.safeFrame = seen.frameCount
+    state.nextMark = 1
+    state.phase = state.backfill < seen.frameCount ? .readMarks : .reset
+  }
+
+  /// A mark below the last frame belongs to a reader that must not see later pages in the file; one that nobody holds
+  /// is moved out of the way.
+  private func checkReadMarks(_ state: inout Checkpoint, _ busy: () throws(Fault) -> Void) throws(Fault) {
+    while state.nextMark < WALIndex.readMarkCount {
+      let mark = state.nextMark
+      let frame = try index.readMark(mark)
+      if state.safeFrame > frame {
+        if try lock(.exclusive, WALIndex.readSlot(mark)) {
+          if readMark == mark {
+            // Our own: alone on it, it moves to where our snapshot really is.
+            try index.setReadMark(mark, header.frameCount)
+            _ = try lock(.shared, WALIndex.readSlot(mark))
+            state.safeFrame = min(state.safeFrame, max(header.frameCount, frame))
+          } else {
+            try index.setReadMark(mark, mark == 1 ? state.safeFrame : WALIndex.markUnused)
+            unlock(WALIndex.readSlot(mark))
+          }
+        } else {
+          if state.mode != .passive && readMark != mark { try busy() }
+          state.safeFrame = frame
+          if state.mode != .passive { state.isBusy = true }
+        }
+      }
+      state.nextMark += 1
+    }
+    state.phase = .copyLock
+  }
+
+  private func collectWork(_ state: inout Checkpoint) throws(Fault) {
+    var all: [UInt64] = []
+    all.reserveCapacity(Int(state.safeFrame - state.backfill))
+    for frame in (state.backfill + 1)...state.safeFrame {
+      let page = try index.page(ofFrame: frame)
+      if page >= 1 && page <= state.header.pageCount { all.append(UInt64(page) << 32 | UInt64(frame)) }
+    }
+    all.sort()
+    for position in all.indices where position + 1 == all.count || all[position + 1] >> 32 != all[position] >> 32 {
+      state.work.append(all[position])
+    }
+  }
+
+  private func readBatch(_ state: inout Checkpoint, _ cache: FileCache?, _ generation: UInt32) {
+    let group = RequestGroup()
+    state.batchEnd = min(state.done + WriteAheadLog.batchPageCount, state.work.count)
+    for item in state.work[state.done..<state.batchEnd] {
+      let page = UInt32(item >> 32)
+      let frame = UInt32(truncatingIfNeeded: item)
+      if let image = cache?.find(page, UInt64(generation) << 32 | UInt64(frame)) {
+        state.images.append(image)
+        continue
+      }
+      let image = PageImage.allocate(page, byteCount: pageSize)
+      state.images.append(image)
+      group.hold(image)
+      let offset = WALFormat.frameOffset(frame, pageSize: pageSize) + Int64(WALFormat.frameHeaderByteCount)
+      group.add(queue.read(file, at: offset, into: image.mutableBytes))
+    }
+    state.group = group
+  }
+
+  private func writeBatch(_ state: inout Checkpoint) {
+    let group = RequestGroup()
+    var position = 0
+    while position < state.images.count {
+      let first = state.images[position]
+      var views: [ByteView] = []
+      while position < state.images.count && state.images[position].number == first.number + UInt32(views.count) {
+        views.append(state.images[position].bytes)
+        group.hold(state.images[position])
+        position += 1
+      }
+      group.add(queue.write(state.database, at: Int64(first.number - 1) * Int64(pageSize), from: views))
+    }
+    state.group = group
+  }
+
+  /// RESTART waits until the next writer can start the log again; TRUNCATE starts it and empties the file.
+  private func reset(_ state: inout Checkpoint, _ busy: () throws(Fault) -> Void) throws(Fault) {
+    if state.holdsCopyLock {
+      unlock(WALIndex.readSlot(0))
+      state.holdsCopyLock = false
+    }
+    switch state.mode {
+    case .passive: return
+    case .full:
+      if try index.backfill < state.header.frameCount { state.isBusy = true }
+    case .restart, .truncate:
+      let backfill = try index.backfill
+      if backfill < state.header.frameCount || readMark != nil {
+        state.isBusy = true
+        return
+      }
+      guard try lock(.exclusive, WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) else {
+        try busy()
+        state.isBusy = true
+        return
+      }
+      if state.mode == .truncate {
+        header = state.header
+        try restart { (_) throws(Fault) in }
+        let file = self.file
+        try faulting { () throws(EngineError) in try file.truncate(to: 0) }
+        state.header.frameCount = 0
+        state.mode = .passive
+      }
+      unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1)
+    }
+  }
+}

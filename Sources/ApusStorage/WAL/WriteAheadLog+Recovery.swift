@@ -1,0 +1,185 @@
+// Recovery: rebuilds the wal-index from the log. The frames of the longest prefix in which every checksum holds and
+// every salt is the header's count, up to its last commit frame. Runs under the write, checkpoint and recover locks.
+
+import ApusBase
+import ApusIO
+
+struct Recovery {
+  enum Phase { case size, header, frames }
+
+  var phase = Phase.size
+  var fileByteCount: Int64 = 0
+  var group: RequestGroup?
+  var buffer: MutableByteView?
+  var header = WALIndexHeader()
+  var sum = WALChecksum()
+  var nextFrame: UInt32 = 1
+  var batchCount = 0
+}
+
+extension WriteAheadLog {
+  private static let batchByteCount = 256 * 1024
+
+  /// The index's header cannot be trusted: take the locks and begin.
+  func startRecovery() throws(Fault) {
+    guard try lock(.exclusive, WALIndex.writeSlot) else {
+      // Somebody writes or recovers; the header will be there in a moment.
+      return try retryLater()
+    }
+    if try index.readHeader() != nil {
+      unlock(WALIndex.writeSlot)
+      return
+    }
+    guard try lock(.exclusive, WALIndex.checkpointSlot, count: 2) else {
+      unlock(WALIndex.writeSlot)
+      return try retryLater()
+    }
+    recovery = Recovery()
+  }
+
+  /// Makes the index's header valid where it is not.
+  func recoverIfNeeded() throws(Fault) {
+    while true {
+      if recovery != nil { try continueRecovery() }
+      if try index.readHeader() != nil { return }
+      try startRecovery()
+    }
+  }
+
+  func abandonRecovery() -> RequestGroup? {
+    guard let group = recovery?.group else {
+      if recovery != nil { endRecovery() }
+      return nil
+    }
+    endRecovery()
+    return group
+  }
+
+  private func endRecovery() {
+    recovery = nil
+    unlock(WALIndex.writeSlot, count: 3)
+  }
+
+  func continueRecovery() throws(Fault) {
+    guard var state = recovery else { return }
+    do {
+      try recover(&state)
+      recovery = state
+      try finishRecovery(state)
+      endRecovery()
+    } catch {
+      switch error {
+      case .wait: recovery = state
+      case .failure: endRecovery()
+      }
+      throw error
+    }
+  }
+
+  private func recover(_ state: inout Recovery) throws(Fault) {
+    let frameByteCount = WALFormat.frameHeaderByteCount + pageSize
+    while true {
+      switch state.phase {
+      case .size:
+        let file = self.file
+        state.fileByteCount = try faulting { () throws(EngineError) in try file.size() }
+        if state.fileByteCount <= Int64(WALFormat.headerByteCount) { return }
+        read(&state, at: 0, byteCount: WALFormat.headerByteCount)
+        state.phase = .header
+      case .header:
+        guard let view = try finishRead(&state, WALFormat.headerByteCount) else { return }
+        guard try readFileHeader(view, &state) else { return }
+        state.phase = .frames
+        readFrames(&state)
+      case .frames:
+        if state.batchCount == 0 { return }
+        guard let view = try finishRead(&state, state.batchCount * frameByteCount) else { return }
+        for position in 0..<state.batchCount {
+          let frame = view.slice(position * frameByteCount, frameByteCount)
+          guard try recoverFrame(frame, &state) else { return }
+        }
+        readFrames(&state)
+      }
+    }
+  }
+
+  private func read(_ state: inout Recovery, at offset: Int64, byteCount: Int) {
+    let group = RequestGroup()
+    let buffer = group.allocate(byteCount)
+    group.add(queue.read(file, at: offset, into: buffer))
+    state.buffer = buffer
+    state.group = group
+  }
+
+  /// nil where the file is shorter than its size said.
+  private func finishRead(_ state: inout Recovery, _ byteCount: Int) throws(Fault) -> ByteView? {
+    guard let group = state.group, let buffer = state.buffer else { return nil }
+    try group.finish(queue)
+    return group.results.first == byteCount ? buffer.readable : nil
+  }
+
+  private func readFrames(_ state: inout Recovery) {
+    let frameByteCount = WALFormat.frameHeaderByteCount + pageSize
+    let offset = WALFormat.frameOffset(state.nextFrame, pageSize: pageSize)
+    let left = Int((state.fileByteCount - offset) / Int64(frameByteCount))
+    state.batchCount = max(0, min(left, max(1, WriteAheadLog.batchByteCount / frameByteCount)))
+    if state.batchCount > 0 { read(&state, at: offset, byteCount: state.batchCount * frameByteCount) }
+  }
+
+  /// False where the header is damaged: the log then holds nothing.
+  private func readFileHeader(_ view: ByteView, _ state: inout Recovery) throws(Fault) -> Bool {
+    let magic = view.bigEndianUInt32(at: 0)
+    guard magic & ~1 == WALFormat.magic, Int(view.bigEndianUInt32(at: 8)) == pageSize else { return false }
+    state.header.isBigEndian = magic & 1 != 0
+    var sum = WALChecksum()
+    sum.add(view.slice(0, 24), isBigEndian: state.header.isBigEndian)
+    guard sum.first == view.bigEndianUInt32(at: 24), sum.second == view.bigEndianUInt32(at: 28) else { return false }
+    guard view.bigEndianUInt32(at: 4) == WALFormat.version else {
+      throw .error(.cannotOpen, object: path, cause: "the log has an unknown version")
+    }
+    sequence = view.bigEndianUInt32(at: 12)
+    state.header.salts = view.bigEndianUInt64(at: 16)
+    state.sum = sum
+    return true
+  }
+
+  private func recoverFrame(_ frame: ByteView, _ state: inout Recovery) throws(Fault) -> Bool {
+    let number = frame.bigEndianUInt32(at: 0)
+    guard frame.bigEndianUInt64(at: 8) == state.header.salts, number != 0 else { return false }
+    state.sum.add(frame.slice(0, 8), isBigEndian: state.header.isBigEndian)
+    state.sum.add(
+      frame.suffix(from: WALFormat.frameHeaderByteCount), isBigEndian: state.header.isBigEndian)
+    guard state.sum.first == frame.bigEndianUInt32(at: 16), state.sum.second == frame.bigEndianUInt32(at: 20) else {
+      return false
+    }
+    try index.append(state.nextFrame, page: number)
+    let pageCount = frame.bigEndianUInt32(at: 4)
+    var isCommit = pageCount != 0
+    #if PlantedBugs
+      if PlantedBug.isActive(.acceptUncommittedTail) { isCommit = true }
+    #endif
+    if isCommit {
+      state.header.frameCount = state.nextFrame
+      if pageCount != 0 { state.header.pageCount = pageCount }
+      state.header.checksum = state.sum
+    }
+    state.nextFrame += 1
+    return true
+  }
+
+  private func finishRecovery(_ state: Recovery) throws(Fault) {
+    var found = state.header
+    found.pageSize = pageSize
+    try index.truncate(to: found.frameCount)
+    try index.setBackfill(0)
+    try index.setBackfillAttempted(found.frameCount)
+    try index.setReadMark(0, 0)
+    for mark in 1..<WALIndex.readMarkCount {
+      if try lock(.exclusive, WALIndex.readSlot(mark)) {
+        try index.setReadMark(mark, mark == 1 && found.frameCount > 0 ? found.frameCount : WALIndex.markUnused)
+        unlock(WALIndex.readSlot(mark))
+      }
+    }
+    try index.writeHeader(found)
+  }
+}

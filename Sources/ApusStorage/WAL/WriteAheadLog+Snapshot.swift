@@ -1,0 +1,167 @@
+// Snapshots: which committed state a connection reads, protected by a read mark; and the right to write on top of it.
+
+import ApusBase
+import ApusIO
+
+extension WriteAheadLog {
+  /// Opens the newest committed state.
+  /// - Returns: true where it is another one than the last snapshot of this connection.
+  func beginRead() throws(Fault) -> Bool {
+    precondition(readMark == nil)
+    let old = header
+    while true {
+      if recovery != nil { try continueRecovery() }
+      switch try tryBeginRead(allowsMarkZero: true) {
+      case .opened:
+        attempts = 0
+        tip = header.frameCount
+        return header != old
+      case .raced: try retryLater()
+      case .needsRecovery: try startRecovery()
+      }
+    }
+  }
+
+  enum ReadAttempt { case opened, raced, needsRecovery }
+
+  /// One try, as walformat describes it. Mark 0 means "nothing from the log": a reader holds it where everything is
+  /// copied back, and does not keep the log from starting again.
+  func tryBeginRead(allowsMarkZero: Bool) throws(Fault) -> ReadAttempt {
+    guard let seen = try index.readHeader() else { return .needsRecovery }
+    header = seen
+    let backfill = try index.backfill
+    if allowsMarkZero && backfill == seen.frameCount {
+      if try lock(.shared, WALIndex.readSlot(0)) {
+        index.memory.barrier()
+        if try index.readHeader() == seen {
+          readMark = 0
+          return .opened
+        }
+        unlock(WALIndex.readSlot(0))
+        return .raced
+      }
+    }
+    // The largest mark that is not behind the snapshot, moved up to it where nobody else holds it.
+    var best = 0
+    var bestFrame: UInt32 = 0
+    for mark in 1..<WALIndex.readMarkCount {
+      let frame = try index.readMark(mark)
+      if frame <= seen.frameCount && (best == 0 || frame >= bestFrame) {
+        best = mark
+        bestFrame = frame
+      }
+    }
+    if best == 0 || bestFrame < seen.frameCount {
+      for mark in 1..<WALIndex.readMarkCount {
+        if try lock(.exclusive, WALIndex.readSlot(mark)) {
+          try index.setReadMark(mark, seen.frameCount)
+          unlock(WALIndex.readSlot(mark))
+          best = mark
+          bestFrame = seen.frameCount
+          break
+        }
+      }
+    }
+    if best == 0 { return .raced }
+    guard try lock(.shared, WALIndex.readSlot(best)) else { return .raced }
+    index.memory.barrier()
+    let markedFrame = try index.readMark(best)
+    let published = try index.readHeader()
+    if markedFrame == bestFrame && published == seen {
+      readMark = best
+      return .opened
+    }
+    unlock(WALIndex.readSlot(best))
+    return .raced
+  }
+
+  /// Most lost races before SQLITE_PROTOCOL: about ten seconds.
+  private static let attemptCountMax = 120
+
+  func retryLater() throws(Fault) {
+    attempts += 1
+    if attempts < 5 { return }
+    if attempts > WriteAheadLog.attemptCountMax {
+      attempts = 0
+      throw .error(.protocol, object: path, cause: "another process changes the wal-index all the time")
+    }
+    let pause = UInt64(min(attempts * attempts, 100)) * 1_000_000
+    throw .wait(.moment(environment.monotonicNanoseconds() + pause))
+  }
+
+  /// Takes the write lock on top of the open snapshot.
+  /// - Returns: false where somebody else writes.
+  /// - Throws: BUSY_SNAPSHOT where somebody has committed since the snapshot was opened.
+  func beginWrite() throws(Fault) -> Bool {
+    if holdsWriteLock { return true }
+    precondition(readMark != nil)
+    guard try lock(.exclusive, WALIndex.writeSlot) else { return false }
+    guard try index.readHeader() == header else {
+      unlock(WALIndex.writeSlot)
+      throw .error(.busySnapshot, cause: "another connection has committed since this transaction's snapshot")
+    }
+    holdsWriteLock = true
+    tip = header.frameCount
+    tipChecksum = header.checksum
+    needsHeader = tip == 0
+    return true
+  }
+
+  /// Starts the log from its beginning where everything in it is copied back and nobody reads from it; otherwise the
+  /// next frame goes behind the last. A writer never stays on mark 0, since its own snapshot will lie in the log.
+  ///
+  /// `willRestart` is told the new salts just before, while the old frames can still be found.
+  func restartIfPossible(willRestart: (UInt64) throws(Fault) -> Void) throws(Fault) {
+    precondition(holdsWriteLock)
+    if readMark == 0 {
+      // Sampled under the write lock: only a writer resets it, only a checkpointer raises it, and never past the header.
+      let backfill = try index.backfill
+      if backfill > 0 && header.frameCount > 0 {
+        if try lock(.exclusive, WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) {
+          try restart(willRestart)
+          unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1)
+        }
+      }
+      endRead()
+    }
+    while readMark == nil {
+      let state = header
+      switch try tryBeginRead(allowsMarkZero: false) {
+      case .opened: break
+      case .raced: try retryLater()
+      case .needsRecovery:
+        header = state
+        throw .error(.protocol, object: path, cause: "the wal-index was damaged while it was locked")
+      }
+    }
+    attempts = 0
+    base = header
+  }
+
+  /// New salts make every frame of the old log invalid. The index header is written before the backfill count falls, so
+  /// that nobody combines the old header with the new count (see SPEC, "WAL").
+  func restart(_ willRestart: (UInt64) throws(Fault) -> Void) throws(Fault) {
+    sequence &+= 1
+    let salts = nextSalts()
+    try willRestart(salts)
+    header.salts = salts
+    header.frameCount = 0
+    try index.writeHeader(header)
+    index.memory.barrier()
+    try index.setBackfill(0)
+    try index.setBackfillAttempted(0)
+    try index.setReadMark(1, 0)
+    for mark in 2..<WALIndex.readMarkCount { try index.setReadMark(mark, WALIndex.markUnused) }
+    tip = 0
+    tipChecksum = WALChecksum()
+    needsHeader = true
+  }
+
+  private func nextSalts() -> UInt64 {
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepSaltsAtReset) { return header.salts }
+    #endif
+    let salt1 = UInt32(truncatingIfNeeded: header.salts >> 32) &+ 1
+    return UInt64(salt1) << 32 | UInt64(UInt32(truncatingIfNeeded: environment.randomUInt64()))
+  }
+}

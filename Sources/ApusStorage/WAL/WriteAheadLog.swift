@@ -1,0 +1,86 @@
+// The write-ahead log of one connection: its snapshot, the write lock, and where the next frame goes.
+//
+// Everything here keeps SQLite's protocol on the shared wal-index, so that connections of other processes, SQLite's own
+// included, may work on the same file. Files beside this one: reading (+Snapshot), recovery (+Recovery), appending
+// (+Append), copying back (+Checkpoint).
+
+import ApusBase
+import ApusIO
+
+final class WriteAheadLog {
+  let environment: any Environment
+  let queue: any IOQueue
+  let file: any File
+  let index: WALIndex
+  let path: String
+  let pageSize: Int
+
+  /// The snapshot; while this connection writes, the state that its commit goes on top of.
+  var header = WALIndexHeader()
+  /// What the published header is while this connection writes.
+  var base = WALIndexHeader()
+  /// The read mark that protects the snapshot, or nil.
+  var readMark: Int?
+  var holdsWriteLock = false
+  /// How often a snapshot was tried for and lost to a race.
+  var attempts = 0
+
+  // Appending. Frames behind `header.frameCount` up to `tip` are this connection's, not committed.
+  var tip: UInt32 = 0
+  var tipChecksum = WALChecksum()
+  /// Incremented by each restart; it goes into the file header.
+  var sequence: UInt32 = 0
+  /// The file's own header must be written before the next frame.
+  var needsHeader = false
+  /// The log's directory entry is not durable yet.
+  var needsDirectorySync: Bool
+  var append = AppendPhase.idle
+  /// Frames whose commit mark may have reached the file although the commit was not published.
+  var doubtfulFrame: UInt32?
+
+  var recovery: Recovery?
+  var checkpoint: Checkpoint?
+
+  init(
+    environment: any Environment, queue: any IOQueue, file: any File, memory: any SharedMemory, pageSize: Int,
+    isNew: Bool
+  ) {
+    self.environment = environment
+    self.queue = queue
+    self.file = file
+    self.path = file.path
+    self.index = WALIndex(memory)
+    self.pageSize = pageSize
+    needsDirectorySync = isNew
+  }
+
+  // MARK: Locks
+
+  func lock(_ kind: LockKind, _ slot: Int, count: Int = 1) throws(Fault) -> Bool {
+    do { return try index.memory.lock(kind, slot: slot, count: count) } catch { throw .failure(error) }
+  }
+
+  /// A failing unlock leaves nothing to do: the lock ends with the descriptor.
+  func unlock(_ slot: Int, count: Int = 1) { try? index.memory.unlock(slot: slot, count: count) }
+
+  func releaseWriteLock() {
+    if holdsWriteLock { unlock(WALIndex.writeSlot) }
+    holdsWriteLock = false
+  }
+
+  func endRead() {
+    if let readMark { unlock(WALIndex.readSlot(readMark)) }
+    readMark = nil
+  }
+
+  /// The newest frame of a page in the snapshot, or in the write transaction.
+  func frame(of page: UInt32) throws(Fault) -> UInt32 {
+    try index.find(page, limit: holdsWriteLock ? tip : header.frameCount)
+  }
+}
+
+/// Turns a failure of the environment into a fault.
+@inline(__always)
+func faulting<Result>(_ body: () throws(EngineError) -> Result) throws(Fault) -> Result {
+  do { return try body() } catch { throw .failure(error) }
+}
