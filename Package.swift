@@ -52,6 +52,7 @@ let package = Package(
     executable("ApusBench", ["ApusBase", "ApusHarness"]),
 
     tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),
+    tests("ApusStorageTests", ["ApusBase", "ApusIO", "ApusStorage", "CSQLite"]),
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
     tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),

@@ -77,7 +77,7 @@ final class FileStore {
   /// The journal is gone, or may be: the transaction cannot be rolled back any more.
   var isBehindCommitPoint: Bool {
     switch flush {
-    case .journalEnd, .finalized: batchCommits
+    case .journalEnd, .finalized: isCommitPrepared && !isUndoingJournal
     case .idle, .originals, .segment, .segmentSync, .count, .countSync, .exclusive, .database, .databaseSync, .finalize:
       false
     }
