@@ -103,6 +103,9 @@ final class Directory {
     }
   }
 
+  /// Pages are too long to be printed.
+  static func isSame(_ left: [[UInt8]], _ right: [[UInt8]]) -> Bool { left == right }
+
   static let fill = """
     CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT); CREATE INDEX i ON t(b);
     WITH RECURSIVE n(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM n WHERE x<3000)
@@ -123,16 +126,16 @@ final class Directory {
     // The log's pages are what a checkpoint puts into the file.
     try reference.run("UPDATE t SET b = 'x' WHERE a < 100")
     let changed = try PagerInteropTests.image(driver)
-    #expect(changed != pages)
+    #expect((!PagerInteropTests.isSame(changed, pages)) as Bool)
     let answer = try reference.run("PRAGMA wal_checkpoint(PASSIVE)")
     #expect(answer == ["0"])
     let after = try PagerInteropTests.image(driver)
-    #expect(after == changed)
+    #expect((PagerInteropTests.isSame(after, changed)) as Bool)
     driver.pager.close()
     reference.close()
     let plain = try Driver(directory.environment, path) { $0.isReadOnly = true }
     let last = try PagerInteropTests.image(plain)
-    #expect(last == changed)
+    #expect((PagerInteropTests.isSame(last, changed)) as Bool)
     plain.pager.close()
   }
 
@@ -197,7 +200,8 @@ final class Directory {
     let directory = Directory()
     defer { for name in ["a", "b"] { directory.remove(name) } }
     let reference = try Reference(directory.file("a"))
-    try reference.run(PagerInteropTests.fill)
+    // Without free pages: what they hold is not journaled.
+    try reference.run(PagerInteropTests.fill + "VACUUM")
     let before = try Driver(directory.environment, directory.file("a"))
     let pages = try PagerInteropTests.image(before)
     before.pager.close()
@@ -207,7 +211,7 @@ final class Directory {
     #expect(try directory.environment.exists(directory.file("b") + "-journal"))
     let driver = try Driver(directory.environment, directory.file("b"))
     let after = try PagerInteropTests.image(driver)
-    #expect(after == pages)
+    #expect((PagerInteropTests.isSame(after, pages)) as Bool)
     #expect(try !directory.environment.exists(directory.file("b") + "-journal"))
     driver.pager.close()
   }

@@ -126,10 +126,4 @@ extension Pager {
     }
     return best
   }
-
-  /// Freeing changes no byte of the page, but the page may be used again: a savepoint needs its private image.
-  private func keepForUndo(_ number: UInt32) {
-    guard let slot = unsafe table.pointee.findLoaded(number), unsafe slot.pointee.flags.contains(.dirty) else { return }
-    _ = unsafe writable(Page(slot, byteCount: usableSize, isWritable: false))
-  }
 }

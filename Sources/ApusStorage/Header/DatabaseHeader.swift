@@ -19,7 +19,8 @@ import ApusBase
 
 enum DatabaseHeader {
   static let byteCount = 100
-  static let magic: StaticString = "SQLite format 3\0"
+  /// "SQLite f", "ormat 3\0".
+  static let magic: (UInt64, UInt64) = (0x5351_4c69_7465_2066, 0x6f72_6d61_7420_3300)
 
   static let pageSizeOffset = 16
   static let writeVersionOffset = 18
@@ -41,7 +42,8 @@ enum DatabaseHeader {
   /// Fills a zeroed page 1 of an empty database: the header and an empty leaf of the schema table.
   static func initialize(_ page: MutableByteView, pageSize: Int, reserved: Int, isWAL: Bool) {
     page.fill(0, page.count)
-    unsafe page.copy(ByteView(unchecked: UnsafeRawPointer(magic.utf8Start), count: 16), to: 0)
+    page.setBigEndianUInt64(magic.0, at: 0)
+    page.setBigEndianUInt64(magic.1, at: 8)
     page.setBigEndianUInt16(pageSize == 65536 ? 1 : pageSize, at: pageSizeOffset)
     page[writeVersionOffset] = isWAL ? 2 : 1
     page[readVersionOffset] = isWAL ? 2 : 1
@@ -56,6 +58,6 @@ enum DatabaseHeader {
   }
 
   static func hasMagic(_ bytes: ByteView) -> Bool {
-    unsafe bytes.slice(0, 16).elementsEqual(ByteView(unchecked: UnsafeRawPointer(magic.utf8Start), count: 16))
+    bytes.bigEndianUInt64(at: 0) == magic.0 && bytes.bigEndianUInt64(at: 8) == magic.1
   }
 }

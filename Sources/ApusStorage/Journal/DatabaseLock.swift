@@ -1,4 +1,5 @@
-// The lock bytes of a database file. Source: https://sqlite.org/lockingv3.html, https://sqlite.org/fileformat2.html#the_lock_byte_page
+// The lock bytes of a database file. Source: https://sqlite.org/lockingv3.html,
+// https://sqlite.org/fileformat2.html#the_lock_byte_page
 //
 //   offset       size  meaning
 //   0x40000000      1  PENDING: no new readers; held by who waits for EXCLUSIVE

@@ -1,4 +1,4 @@
-// Checkpoints, the switch between journal modes, and closing. `unsafe` lives here.
+// Checkpoints, the switch between journal modes, and closing.
 
 import ApusBase
 import ApusIO
@@ -158,7 +158,7 @@ extension Pager {
     wal.index.memory.close(delete: true)
     store.wal = nil
     store.salts = 0
-    unsafe table.pointee.dropClean()
+    dropCleanPages()
     store.stamp = nil
     store.hasReadHeader = false
     store.lock.downgradeToShared()

@@ -124,6 +124,15 @@ extension Pager {
     return unsafe Page(slot, byteCount: usableSize, isWritable: true)
   }
 
+  /// Freeing changes no byte of the page, but the page may be used again: a savepoint needs its private image.
+  func keepForUndo(_ number: UInt32) {
+    guard let slot = unsafe table.pointee.findLoaded(number), unsafe slot.pointee.flags.contains(.dirty) else { return }
+    _ = unsafe writable(Page(slot, byteCount: usableSize, isWritable: false))
+  }
+
+  /// Another state of the file: nothing that is in memory counts.
+  func dropCleanPages() { unsafe table.pointee.dropClean() }
+
   // MARK: Pins
 
   @inline(__always)
