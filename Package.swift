@@ -56,7 +56,6 @@ let package = Package(
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
     tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),
-    tests("ApusStorageTests", ["ApusBase", "ApusIO", "ApusStorage", "CSQLite"]),
     tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
     tests("TidyTests", []),
