@@ -58,7 +58,7 @@ extension Generator {
     "page_size": SettingPragma(setting: .pageSize, argument: .number, usesFile: true),
     "page_count": SettingPragma(setting: .pageCount, argument: .none, usesFile: true),
     "freelist_count": SettingPragma(setting: .freelistCount, argument: .none, usesFile: true),
-    "max_page_count": SettingPragma(setting: .maxPageCount, argument: .number, answers: true, usesFile: true),
+    "max_page_count": SettingPragma(setting: .maxPageCount, argument: .words(["4294967294": 4_294_967_294]), answers: true),
     "cache_size": SettingPragma(setting: .cacheSize, argument: .number),
     "synchronous": SettingPragma(
       setting: .synchronous,
@@ -77,7 +77,7 @@ extension Generator {
     "ignore_check_constraints": SettingPragma(setting: .ignoreCheckConstraints, argument: .boolean),
     "case_sensitive_like": SettingPragma(setting: .caseSensitiveLike, argument: .boolean),
     "temp_store": SettingPragma(setting: .tempStore, argument: .words(["default": 0, "file": 1, "memory": 2])),
-    "journal_size_limit": SettingPragma(setting: .journalSizeLimit, argument: .number, answers: true),
+    "journal_size_limit": SettingPragma(setting: .journalSizeLimit, argument: .words(["-1": -1]), answers: true),
     "secure_delete": SettingPragma(setting: .secureDelete, argument: .words(["off": 0, "no": 0, "false": 0]), answers: true),
     "mmap_size": SettingPragma(setting: .mmapSize, argument: .words(["0": 0]), answers: true),
     "threads": SettingPragma(setting: .threads, argument: .words(["0": 0]), answers: true),

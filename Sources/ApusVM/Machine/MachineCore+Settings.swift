@@ -4,37 +4,127 @@ import ApusBase
 import ApusStorage
 
 extension MachineCore {
+  // MARK: Journals
+
   mutating func checkpoint(_ i: Instruction) throws(Fault) {
-    throw .error(.error, "PRAGMA wal_checkpoint is not supported yet")
+    let modes: [CheckpointMode] = [.passive, .full, .restart, .truncate]
+    guard i.p2 >= 0, Int(i.p2) < modes.count else { throw .error(.internal, "an unknown checkpoint mode") }
+    if !state.isAutocommit || state.active.contains(where: { $0 != reference }) { throw .error(.locked, "database table is locked") }
+    // All databases means the main one: the temporary one has no log, and no other is attached.
+    let pager = try state.pager(max(Int(i.p1), 0))
+    let outcome = try pager.checkpoint(modes[Int(i.p2)])
+    registers[i.p3] = .boolean(outcome.isBusy)
+    registers[i.p3 &+ 1] = .integer(Int64(outcome.walFrames))
+    registers[i.p3 &+ 2] = .integer(Int64(outcome.checkpointed))
   }
+
+  /// The journal modes by their number in p3.
+  private static let journalModes: [JournalMode] = [.delete, .truncate, .persist, .memory, .off, .wal]
 
   mutating func setJournalMode(_ i: Instruction) throws(Fault) {
-    throw .error(.error, "PRAGMA journal_mode is not supported yet")
+    let pager = try state.pager(Int(i.p1))
+    if i.p3 >= 0 {
+      guard Int(i.p3) < Self.journalModes.count else { throw .error(.internal, "an unknown journal mode") }
+      let wanted = Self.journalModes[Int(i.p3)]
+      if !state.isAutocommit, wanted == .wal || pager.journalMode == .wal, wanted != pager.journalMode {
+        throw .error(.error, "cannot change \(wanted == .wal ? "into" : "out of") wal mode from within a transaction")
+      }
+      setText(i.p2, try pager.setJournalMode(wanted).rawValue)
+      return
+    }
+    uses |= 1 << UInt64(i.p1)
+    // The file says whether it is in WAL mode.
+    try pager.beginRead()
+    setText(i.p2, pager.journalMode.rawValue)
   }
 
-  mutating func checkIntegrity(_ i: Instruction) throws(Fault) {
-    throw .error(.error, "PRAGMA integrity_check is not supported yet")
+  private mutating func setText(_ register: Int32, _ text: String) {
+    scratch.removeAll()
+    scratch.append(contentsOf: text)
+    registers.copyBytes(register, .text(scratch.bytes))
   }
+
+  // MARK: Settings
 
   mutating func setting(_ i: Instruction) throws(Fault) {
     guard let name = Setting(rawValue: i.p3) else { throw .error(.internal, "an unknown setting") }
     let pager = try state.pager(Int(i.p1))
-    let isSet = i.p5 & 1 != 0
+    if i.p5 & 1 != 0 {
+      try set(name, pager, registers[i.p2].asInteger)
+    } else {
+      try read(name, pager, into: i)
+    }
+  }
+
+  private mutating func read(_ name: Setting, _ pager: Pager, into i: Instruction) throws(Fault) {
+    let target = i.p2
+    let kept = state.settings.values[name]
+    switch name {
+    case .pageSize: registers[target] = .integer(Int64(pager.pageSize))
+    case .pageCount: registers[target] = .integer(Int64(try opened(pager, i).pageCount))
+    case .freelistCount: registers[target] = .integer(try meta(0, pager, i))
+    case .autoVacuum:
+      let isOn = try meta(4, pager, i) != 0
+      registers[target] = .integer(isOn ? try meta(7, pager, i) != 0 ? 2 : 1 : 0)
+    case .dataVersion: registers[target] = .integer(Int64(bitPattern: try opened(pager, i).dataVersion))
+    case .encoding: setText(target, "UTF-8")
+    case .lockingMode: setText(target, "normal")
+    case .ioBackend:
+      let environment = state.environment
+      setText(target, environment.backendName + (environment.backendReason.map { " (\($0))" } ?? ""))
+    case .cacheSize: registers[target] = .integer(kept ?? -2000)
+    case .synchronous: registers[target] = .integer(Int64(pager.configuration.synchronous.rawValue))
+    case .walAutocheckpoint: registers[target] = .integer(Int64(pager.configuration.autocheckpointFrames))
+    case .queryOnly: registers[target] = .boolean(state.settings.isQueryOnly)
+    case .maxPageCount: registers[target] = .integer(4_294_967_294)
+    case .journalSizeLimit: registers[target] = .integer(-1)
+    case .automaticIndex, .trustedSchema, .shortColumnNames: registers[target] = .integer(kept ?? 1)
+    case .busyTimeout, .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints,
+      .caseSensitiveLike, .tempStore, .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys,
+      .legacyAlterTable, .cellSizeCheck, .fullColumnNames, .countChanges, .shrinkMemory, .strictPragmas:
+      registers[target] = .integer(kept ?? 0)
+    }
+  }
+
+  private mutating func set(_ name: Setting, _ pager: Pager, _ value: Int64) throws(Fault) {
+    state.settings.values[name] = value
     switch name {
     case .pageSize:
-      if !isSet { registers[i.p2] = .integer(Int64(pager.pageSize)) }
-    case .pageCount:
-      uses |= 1 << UInt64(i.p1)
-      try pager.beginRead()
-      registers[i.p2] = .integer(Int64(pager.pageCount))
-    case .dataVersion: registers[i.p2] = .integer(Int64(bitPattern: pager.dataVersion))
-    case .queryOnly:
-      if isSet { state.settings.isQueryOnly = registers[i.p2].truth ?? false }
-      registers[i.p2] = .boolean(state.settings.isQueryOnly)
-    default:
-      if isSet { state.settings.values[name] = registers[i.p2].asInteger }
-      registers[i.p2] = .integer(state.settings.values[name] ?? 0)
+      // As in SQLite, a size that is none, or that comes too late, changes nothing.
+      if let size = Int(exactly: value) { _ = pager.setPageSize(size) }
+    case .cacheSize:
+      // Pages where positive, kibibytes where negative. Source: https://sqlite.org/pragma.html#pragma_cache_size
+      let most = Int64(Int32.max)
+      let bytes = value < 0 ? min(value == .min ? most : -value, most) * 1024 : min(value, most) * Int64(pager.pageSize)
+      pager.setCacheBytes(Int(bytes))
+    case .synchronous: pager.setSynchronous(Synchronous(rawValue: Int(clamping: value)) ?? .full)
+    case .walAutocheckpoint: pager.setAutocheckpoint(frames: Int(clamping: max(value, 0)))
+    case .queryOnly: state.settings.isQueryOnly = value != 0
+    case .busyTimeout: state.settings.values[name] = max(value, 0)
+    case .pageCount, .freelistCount, .maxPageCount, .dataVersion, .encoding, .autoVacuum, .lockingMode, .ioBackend,
+      .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints, .caseSensitiveLike, .tempStore,
+      .journalSizeLimit, .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
+      .legacyAlterTable, .trustedSchema, .cellSizeCheck, .fullColumnNames, .shortColumnNames, .countChanges,
+      .shrinkMemory, .strictPragmas:
+      break
     }
+  }
+
+  /// The pager with a snapshot, which ends with this statement.
+  private mutating func opened(_ pager: Pager, _ i: Instruction) throws(Fault) -> Pager {
+    uses |= 1 << UInt64(i.p1)
+    try pager.beginRead()
+    return pager
+  }
+
+  private mutating func meta(_ index: Int, _ pager: Pager, _ i: Instruction) throws(Fault) -> Int64 {
+    try opened(pager, i).pageCount == 0 ? 0 : Int64(pager.meta(index))
+  }
+
+  // MARK: Checks
+
+  mutating func checkIntegrity(_ i: Instruction) throws(Fault) {
+    throw .error(.error, "PRAGMA integrity_check is not supported yet")
   }
 
   mutating func resetCount() {
