@@ -61,12 +61,19 @@ extension MachineCore {
     let kept = state.settings.values[name]
     switch name {
     case .pageSize: registers[target] = .integer(Int64(pager.pageSize))
-    case .pageCount: registers[target] = .integer(Int64(try opened(pager, i).pageCount))
-    case .freelistCount: registers[target] = .integer(try meta(0, pager, i))
+    case .pageCount:
+      try open(pager, i)
+      registers[target] = .integer(Int64(pager.pageCount))
+    case .freelistCount:
+      let count = try meta(0, pager, i)
+      registers[target] = .integer(count)
     case .autoVacuum:
-      let isOn = try meta(4, pager, i) != 0
-      registers[target] = .integer(isOn ? try meta(7, pager, i) != 0 ? 2 : 1 : 0)
-    case .dataVersion: registers[target] = .integer(Int64(bitPattern: try opened(pager, i).dataVersion))
+      let largestRoot = try meta(4, pager, i)
+      let isIncremental = try meta(7, pager, i)
+      registers[target] = .integer(largestRoot == 0 ? 0 : isIncremental == 0 ? 1 : 2)
+    case .dataVersion:
+      try open(pager, i)
+      registers[target] = .integer(Int64(bitPattern: pager.dataVersion))
     case .encoding: setText(target, "UTF-8")
     case .lockingMode: setText(target, "normal")
     case .ioBackend:
@@ -110,15 +117,16 @@ extension MachineCore {
     }
   }
 
-  /// The pager with a snapshot, which ends with this statement.
-  private mutating func opened(_ pager: Pager, _ i: Instruction) throws(Fault) -> Pager {
+  /// Gives the pager a snapshot, which ends with this statement.
+  private mutating func open(_ pager: Pager, _ i: Instruction) throws(Fault) {
     uses |= 1 << UInt64(i.p1)
     try pager.beginRead()
-    return pager
+    pager.beginOperation()
   }
 
   private mutating func meta(_ index: Int, _ pager: Pager, _ i: Instruction) throws(Fault) -> Int64 {
-    try opened(pager, i).pageCount == 0 ? 0 : Int64(pager.meta(index))
+    try open(pager, i)
+    return pager.pageCount == 0 ? 0 : Int64(try pager.meta(index))
   }
 
   // MARK: Checks
