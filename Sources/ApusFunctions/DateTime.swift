@@ -1,7 +1,8 @@
 // A moment as SQLite's date and time functions carry it: as a Julian day, as a calendar date and a time of day, or as a
 // number whose meaning is still open. Source: https://sqlite.org/lang_datefunc.html
 //
-// Dates are Gregorian, before 1582 too. The Julian day is counted in milliseconds, from noon of -4713-11-24.
+// Dates are Gregorian, before 1582 too. The Julian day is counted in milliseconds, from noon of -4713-11-24. It wraps around
+// where modifiers move it too far: what counts is whether it is valid in the end.
 
 import ApusBase
 
@@ -99,7 +100,7 @@ struct DateTime {
   mutating func computeTime() {
     if hasTime { return }
     computeJulian()
-    let milliseconds = (julian + DateTime.dayMilliseconds / 2) % DateTime.dayMilliseconds
+    let milliseconds = (julian &+ DateTime.dayMilliseconds / 2) % DateTime.dayMilliseconds
     second = Double(milliseconds % 60_000) / 1000
     let minutes = Int(milliseconds / 60_000)
     minute = minutes % 60
@@ -155,8 +156,8 @@ struct DateTime {
 
   // MARK: Days
 
-  var daysAfterMonday: Int { Int((julian + 43_200_000) / DateTime.dayMilliseconds % 7) }
-  var daysAfterSunday: Int { Int((julian + 129_600_000) / DateTime.dayMilliseconds % 7) }
+  var daysAfterMonday: Int { Int((julian &+ 43_200_000) / DateTime.dayMilliseconds % 7) }
+  var daysAfterSunday: Int { Int((julian &+ 129_600_000) / DateTime.dayMilliseconds % 7) }
 
   var daysAfterNewYear: Int {
     var start = self

@@ -19,7 +19,7 @@ extension DateTime {
     }
     if text.isWord("floor") {
       computeJulian()
-      julian -= Int64(overshoot) * DateTime.dayMilliseconds
+      julian &-= Int64(overshoot) * DateTime.dayMilliseconds
       forgetCalendar()
       return true
     }
@@ -89,8 +89,8 @@ extension DateTime {
       like.computeJulian()
       moment = like.julian
     }
-    let offset = context.localTimeOffsetSeconds(atMilliseconds: moment - DateTime.unixEpoch)
-    julian += Int64(offset) * 1000
+    let offset = context.localTimeOffsetSeconds(atMilliseconds: moment &- DateTime.unixEpoch)
+    julian &+= Int64(offset) * 1000
     forgetCalendar()
     isRaw = false
     isError = false
@@ -104,12 +104,12 @@ extension DateTime {
     var error: Int64 = 0
     var attempts = 0
     repeat {
-      guess -= error
+      guess &-= error
       var local = DateTime()
       local.julian = guess
       local.hasJulian = true
       local.becomeLocal(context)
-      error = local.julian - original
+      error = local.julian &- original
       attempts += 1
     } while error != 0 && attempts <= 3
     let shows = showsSubseconds
@@ -134,7 +134,7 @@ extension DateTime {
     computeJulian()
     var today = daysAfterSunday
     if today > wanted { today -= 7 }
-    julian += Int64(wanted - today) * DateTime.dayMilliseconds
+    julian &+= Int64(wanted - today) * DateTime.dayMilliseconds
     forgetCalendar()
     return true
   }
@@ -198,7 +198,7 @@ extension DateTime {
     computeJulian()
     hasTime = false
     hasDate = false
-    julian += Int64(isNegative ? -days : days) * DateTime.dayMilliseconds
+    julian &+= Int64(isNegative ? -days : days) * DateTime.dayMilliseconds
     let end = rest &+ 6
     if text.byte(end) == 0 { return true }
     guard isSQLSpace(text.byte(end)), text.hourAndMinute(end &+ 1) != nil else { return false }
@@ -213,7 +213,7 @@ extension DateTime {
     distance %= DateTime.dayMilliseconds
     computeJulian()
     forgetCalendar()
-    julian += isNegative ? -distance : distance
+    julian &+= isNegative ? -distance : distance
     return true
   }
 
@@ -255,7 +255,7 @@ extension DateTime {
         rest -= Double(whole)
       }
       computeJulian()
-      julian += Int64(rest * 1000 * unit.seconds + (amount < 0 ? -0.5 : 0.5))
+      julian &+= Int64(rest * 1000 * unit.seconds + (amount < 0 ? -0.5 : 0.5))
       forgetCalendar()
       return true
     }
