@@ -53,6 +53,7 @@ let package = Package(
 
     tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),
     tests("ApusStorageTests", ["ApusBase", "ApusIO", "ApusStorage", "CSQLite"]),
+    tests("ApusTests", ["Apus", "ApusBase", "ApusIO", "ApusVM"]),
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
     tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),

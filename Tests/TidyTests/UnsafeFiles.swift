@@ -10,8 +10,11 @@ let unsafeFiles: [String: Set<String>] = [
   ],
   "ApusIO": [
     "MemorySharedMemory.swift",
+    "EngineThread.swift",
     "Ring.swift",
     "SystemCalls.swift",
+    "ThreadSemaphore.swift",
+    "Waiter.swift",
   ],
   "ApusStorage": [
     "BTreeCursor.swift",

@@ -93,6 +93,11 @@ public struct ByteView: @unchecked Sendable {
     return order != 0 ? order : count &- other.count
   }
 
+  /// The bytes as a span, for callers of the public API.
+  public func withSpan<R, E: Error>(_ body: (RawSpan) throws(E) -> R) throws(E) -> R {
+    try unsafe body(RawSpan(_unsafeBytes: unsafeBuffer))
+  }
+
   public func elementsEqual(_ other: ByteView) -> Bool { count == other.count && compare(other) == 0 }
 
   /// A copy as an array; for messages, tests and the edges of the engine, never per row.

@@ -78,7 +78,7 @@ public final class ConnectionState {
   /// Stops the statements that run now at their next check. The one method that any thread may call.
   public func interrupt() { interrupted.store(true, ordering: .relaxed) }
 
-  func clearInterrupt() { interrupted.store(false, ordering: .relaxed) }
+  public func clearInterrupt() { interrupted.store(false, ordering: .relaxed) }
 
   public var isInterrupted: Bool { interrupted.load(ordering: .relaxed) }
 

@@ -22,7 +22,8 @@ extension MachineCore {
     if isWrite, state.settings.isQueryOnly { throw .error(.readOnly) }
     // Known first, so that whatever begins below is ended with this statement even if it is dropped at a wait.
     uses |= bit
-    try pager.beginRead()
+    // A write opens its snapshot itself: while it has none, it may wait for another writer and then see what that one did.
+    if !isWrite { try pager.beginRead() }
     if isWrite {
       guard !state.isWriterMidway(except: reference) else {
         throw .error(.busy, cause: "another statement of this connection is in the middle of a change",

@@ -1,0 +1,189 @@
+// From text to program: catalogs that are fresh, one statement parsed and compiled.
+
+import ApusBase
+import ApusCompiler
+import ApusSQL
+import ApusStorage
+import ApusVM
+
+extension Connection {
+  /// What the first statement of a text compiles to.
+  struct Compiled {
+    var program: Program
+    /// Offset in the text behind the statement.
+    var end: Int
+  }
+
+  /// Prepares the first statement of `sql` from byte `start` on. May wait; call it again then with the same arguments.
+  /// - Returns: nil where nothing but blanks, comments and `;` is left, and where the next statement begins.
+  public func prepare(
+    _ sql: ByteView, from start: Int = 0
+  ) throws(Fault) -> (statement: PreparedStatement?, end: Int) {
+    guard let compiled = try compile(sql, from: start) else { return (nil, sql.count) }
+    let statement = PreparedStatement(self, compiled.program, sql.slice(start, compiled.end - start))
+    return (statement, compiled.end)
+  }
+
+  public func prepareBlocking(
+    _ sql: ByteView, from start: Int = 0
+  ) throws(EngineError) -> (statement: PreparedStatement?, end: Int) {
+    try block { () throws(Fault) in try prepare(sql, from: start) }
+  }
+
+  /// Prepares the only statement of `sql`. May wait.
+  public func prepare(_ sql: String) throws(Fault) -> PreparedStatement {
+    var text = ByteBuffer(capacity: sql.utf8.count)
+    text.append(contentsOf: sql)
+    let (statement, end) = try prepare(text.bytes)
+    guard let statement else { throw .error(.misuse, cause: "the text holds no statement") }
+    do throws(SQLError) {
+      if try SQLParser.parseNext(text.bytes, from: end) == nil { return statement }
+    } catch {}
+    statement.finalize()
+    throw .error(.misuse, cause: "the text holds more than one statement", hint: "run them one by one")
+  }
+
+  public func prepareBlocking(_ sql: String) throws(EngineError) -> PreparedStatement {
+    try block { () throws(Fault) in try prepare(sql) }
+  }
+
+  /// Runs all statements of `sql`; rows are passed over.
+  public func execute(_ sql: String) throws(EngineError) {
+    var text = ByteBuffer(capacity: sql.utf8.count)
+    text.append(contentsOf: sql)
+    var start = 0
+    while start < text.count {
+      let (statement, end) = try prepareBlocking(text.bytes, from: start)
+      guard let statement else { return }
+      defer { statement.finalize() }
+      while try statement.stepBlocking() {}
+      start = end
+    }
+  }
+
+  // MARK: Compiling
+
+  func compile(_ sql: ByteView, from start: Int) throws(Fault) -> Compiled? {
+    lastError = nil
+    do throws(Fault) {
+      if isClosed { throw .error(.misuse, cause: "the connection is closed") }
+      try state.settleDebts()
+      return try compileFresh(sql, from: start)
+    } catch {
+      if case .failure(let failure) = error { lastError = failure }
+      throw error
+    }
+  }
+
+  private func compileFresh(_ sql: ByteView, from start: Int) throws(Fault) -> Compiled? {
+    // Only this statement's text goes further: a script of a megabyte is not looked at as a whole for each of its lines.
+    let rest = sql.suffix(from: start)
+    let parsed: ParsedStatement?
+    do throws(SQLError) {
+      parsed = try SQLParser.parseNext(rest)
+    } catch {
+      throw Fault.failure(EngineError(.error, error.message, sqlOffset: error.offset < 0 ? nil : error.offset))
+    }
+    guard let parsed else { return nil }
+    let text = rest.slice(0, parsed.end)
+    while true {
+      try refreshCatalogs()
+      do throws(EngineError) {
+        let program = try Compiler.compile(parsed, sql: text, context: compilerContext())
+        return Compiled(program: program, end: start + parsed.end)
+      } catch {
+        // A name that is missing may have been created by another connection meanwhile.
+        if try cookiesHaveChanged() { continue }
+        throw Fault.failure(error)
+      }
+    }
+  }
+
+  private func compilerContext() -> CompilerContext {
+    var set = SchemaSet(
+      main: schemas[0] ?? Schema.empty(database: 0), temporary: schemas[1] ?? Schema.empty(database: 1))
+    for index in schemas.indices.dropFirst(2) {
+      guard let schema = schemas[index], let name = state.databases[index]?.name else { continue }
+      set.databases.append(SchemaSet.Database(name: Name(name), schema: schema))
+    }
+    var settings = CompilerSettings()
+    func isOn(_ setting: Setting, _ standard: Bool) -> Bool {
+      state.settings.values[setting].map { $0 != 0 } ?? standard
+    }
+    settings.automaticIndex = isOn(.automaticIndex, true)
+    settings.reverseUnorderedSelects = isOn(.reverseUnordered, false)
+    settings.foreignKeys = isOn(.foreignKeys, false)
+    settings.recursiveTriggers = isOn(.recursiveTriggers, false)
+    settings.countChanges = isOn(.countChanges, false)
+    settings.caseSensitiveLike = isOn(.caseSensitiveLike, false)
+    settings.ignoreCheckConstraints = isOn(.ignoreCheckConstraints, false)
+    settings.writableSchema = isOn(.writableSchema, false)
+    settings.queryOnly = state.settings.isQueryOnly
+    return CompilerContext(
+      schemas: set, functions: functions, settings: settings, isAutocommit: state.isAutocommit)
+  }
+
+  // MARK: Catalogs
+
+  /// Reads the catalogs that are stale or were never read.
+  func refreshCatalogs() throws(Fault) {
+    staleCatalogs |= state.takeStaleCatalogs()
+    let count = state.databases.count
+    while schemas.count < count { schemas.append(nil) }
+    for index in 0..<count {
+      let bit: UInt64 = 1 << UInt64(index)
+      if schemas[index] != nil, staleCatalogs & bit == 0 { continue }
+      guard let pager = state.databases[index]?.pager else {
+        schemas[index] = Schema.empty(database: index)
+        staleCatalogs &= ~bit
+        continue
+      }
+      try pager.beginRead()
+      if loader == nil || loader?.database != index {
+        schemaGeneration &+= 1
+        loader = CatalogLoader(database: index, pager: pager, generation: schemaGeneration)
+      }
+      do throws(Fault) {
+        schemas[index] = try loadCatalog()
+      } catch {
+        if case .failure = error {
+          loader = nil
+          endIdleRead(pager)
+        }
+        throw error
+      }
+      loader = nil
+      staleCatalogs &= ~bit
+      endIdleRead(pager)
+    }
+  }
+
+  private func loadCatalog() throws(Fault) -> Schema? { try loader?.load() }
+
+  /// A snapshot that was opened here is not kept for a transaction that does not exist.
+  private func endIdleRead(_ pager: Pager) {
+    if state.isAutocommit, !state.hasActiveStatements, pager.state == .read { pager.endRead() }
+  }
+
+  /// Marks the catalogs that another connection has changed as stale.
+  private func cookiesHaveChanged() throws(Fault) -> Bool {
+    var haveChanged = false
+    for (index, schema) in schemas.enumerated() {
+      guard let schema, let pager = state.databases[index]?.pager else { continue }
+      do throws(Fault) {
+        try pager.beginRead()
+        pager.beginOperation()
+        let cookie = pager.pageCount == 0 ? 0 : try pager.meta(1)
+        if cookie != schema.cookie {
+          staleCatalogs |= 1 << UInt64(index)
+          haveChanged = true
+        }
+      } catch {
+        // Who cannot look because of another's lock reports what it meant to report.
+        if case .wait = error { throw error }
+      }
+      endIdleRead(pager)
+    }
+    return haveChanged
+  }
+}

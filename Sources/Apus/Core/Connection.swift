@@ -1,0 +1,199 @@
+// A connection: databases, a transaction, prepared statements. The synchronous door of the engine, which the C door, the
+// shell, the simulator and the Swift API stand on.
+//
+// A connection and everything that hangs from it is used by one thread at a time; only `interrupt` may come from another.
+
+import ApusBase
+import ApusCompiler
+import ApusFunctions
+import ApusIO
+import ApusStorage
+import ApusVM
+
+public final class Connection {
+  public struct Options: Sendable {
+    public var isReadOnly = false
+    /// False: a missing file is an error.
+    public var mayCreate = true
+    /// Names that begin with "file:" are URIs.
+    public var interpretsURI = false
+    public var pager = Pager.Configuration()
+
+    public init() {}
+  }
+
+  public let environment: any Environment
+  public let queue: any IOQueue
+  /// The absolute path of the main database; empty for one in memory or in a temporary file.
+  public let path: String
+  public let isReadOnly: Bool
+  public let functions: FunctionRegistry
+  public let state: ConnectionState
+  /// Of the last prepare or step; nil after success.
+  public internal(set) var lastError: EngineError?
+
+  /// Asked, with the number of times it was asked before, whether to wait for another's lock once more. Goes before the timeout.
+  public var busyHandler: ((Int) -> Bool)?
+  private let busyPolicy = BusyPolicy()
+
+  // Catalogs.
+  var schemas: [Schema?] = [nil, nil]
+  var staleCatalogs: UInt64 = 0
+  var loader: CatalogLoader?
+  var schemaGeneration: UInt32 = 0
+
+  // Statements, by serial number.
+  private struct Registered { weak var statement: PreparedStatement? }
+  private var registered: [UInt64: Registered] = [:]
+  private var nextSerial: UInt64 = 1
+  public private(set) var isClosed = false
+
+  /// Opens `name`: a path, ":memory:", "" (a temporary file), or a URI where the options say so. Nothing is read yet.
+  /// - Throws: SQLITE_CANTOPEN where the file cannot be opened, or be created where it is missing.
+  public init(
+    _ name: String, _ options: Options = Options(), environment: any Environment
+  ) throws(EngineError) {
+    let location = try DatabaseLocation(name, interpretsURI: options.interpretsURI)
+    var configuration = options.pager
+    let mayWrite = !options.isReadOnly
+    if !mayWrite, location.isReadOnly == false {
+      throw EngineError(.permission, "access mode not allowed: \(location.mayCreate == true ? "rwc" : "rw")")
+    }
+    configuration.isReadOnly = !mayWrite || location.isReadOnly == true
+    configuration.mayCreate = mayWrite && (location.mayCreate ?? options.mayCreate)
+    let queue = environment.makeQueue()
+    let main: Pager
+    switch location.place {
+    case .file(let path):
+      main = try Pager(environment: environment, queue: queue, path: path, configuration: configuration)
+      self.path = try environment.fullPath(path)
+      isReadOnly = main.isReadOnly
+    case .memory:
+      main = Pager.memory(environment: environment, configuration: configuration)
+      path = ""
+      isReadOnly = false
+    case .temporary:
+      main = Pager.temporary(environment: environment, queue: queue, configuration: configuration)
+      path = ""
+      isReadOnly = false
+    }
+    self.environment = environment
+    self.queue = queue
+    functions = FunctionRegistry(builtIn: BuiltInFunctions.library)
+    state = ConnectionState(environment: environment, queue: queue, main: main, functions: functions) {
+      () throws(Fault) in
+      Pager.temporary(environment: environment, queue: queue)
+    }
+    busyPolicy.connection = self
+    let policy = busyPolicy
+    main.busyPolicy = { attempt in policy.connection?.momentToTryAgain(attempt) }
+  }
+
+  // MARK: Figures
+
+  /// No transaction is open that BEGIN or SAVEPOINT opened.
+  public var isAutocommit: Bool { state.isAutocommit }
+  /// Rows that the last INSERT, UPDATE or DELETE changed.
+  public var changes: Int64 { state.figures.changes }
+  public var totalChanges: Int64 { state.figures.totalChanges }
+  public var lastInsertRowid: Int64 {
+    get { state.figures.lastInsertRowid }
+    set { state.figures.lastInsertRowid = newValue }
+  }
+
+  // MARK: Interrupting and waiting
+
+  /// Stops the statements that run now at their next check. Any thread may call it.
+  public func interrupt() { state.interrupt() }
+  public var isInterrupted: Bool { state.isInterrupted }
+  /// Forgets an interrupt that has hit nothing.
+  public func clearInterrupt() { state.clearInterrupt() }
+
+  /// How long a statement waits for another's lock before it fails with SQLITE_BUSY; `PRAGMA busy_timeout`.
+  public var busyTimeoutMilliseconds: Int {
+    get { Int(clamping: state.settings.values[.busyTimeout] ?? 0) }
+    set { state.settings.values[.busyTimeout] = Int64(max(0, newValue)) }
+  }
+
+  private var busySince: UInt64 = 0
+  /// SQLite's pauses, in milliseconds; the last one repeats.
+  private static let busyPauses: [UInt64] = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100]
+
+  private func momentToTryAgain(_ attempt: Int) -> UInt64? {
+    if isInterrupted { return nil }
+    let now = environment.monotonicNanoseconds()
+    if let busyHandler { return busyHandler(attempt) ? now : nil }
+    let timeout = UInt64(busyTimeoutMilliseconds) &* 1_000_000
+    if timeout == 0 { return nil }
+    if attempt == 0 { busySince = now }
+    let waited = now &- busySince
+    if waited >= timeout { return nil }
+    let pause = Self.busyPauses[min(attempt, Self.busyPauses.count - 1)] &* 1_000_000
+    return now &+ min(pause, timeout &- waited)
+  }
+
+  /// Blocks until what an operation waits for may have happened: the synchronous driver.
+  public func wait(for wait: Wait) {
+    switch wait {
+    case .completion: queue.waitForCompletion()
+    case .moment(let moment): environment.sleep(untilMonotonic: moment)
+    case .nothing: break
+    }
+  }
+
+  // MARK: Statements
+
+  /// The statements that are not finalized, in the order of their making.
+  public var statements: [PreparedStatement] {
+    registered.sorted { $0.key < $1.key }.compactMap(\.value.statement)
+  }
+
+  func register(_ statement: PreparedStatement) -> UInt64 {
+    defer { nextSerial += 1 }
+    registered[nextSerial] = Registered(statement: statement)
+    return nextSerial
+  }
+
+  func unregister(_ serial: UInt64) { registered[serial] = nil }
+
+  // MARK: The end
+
+  /// Undoes an open transaction and closes the files. May wait; call it again then.
+  /// - Throws: SQLITE_BUSY while statements are not finalized.
+  public func close() throws(Fault) {
+    if isClosed { return }
+    if !registered.isEmpty {
+      throw .error(.busy, "unable to close due to unfinalized statements or unfinished backups")
+    }
+    loader = nil
+    try state.settleDebts()
+    for database in state.databases {
+      guard let pager = database?.pager else { continue }
+      if pager.state == .write { try pager.rollback() }
+      if pager.state == .read { pager.endRead() }
+    }
+    for database in state.databases { database?.pager.close() }
+    isClosed = true
+  }
+
+  public func closeBlocking() throws(EngineError) { try block { () throws(Fault) in try close() } }
+
+  /// Calls `body` again after each wait, on this thread, until it returns or fails.
+  public func block<R>(_ body: () throws(Fault) -> R) throws(EngineError) -> R {
+    while true {
+      do throws(Fault) {
+        return try body()
+      } catch {
+        switch error {
+        case .failure(let failure): throw failure
+        case .wait(let wait): self.wait(for: wait)
+        }
+      }
+    }
+  }
+}
+
+/// Breaks the circle between a connection and its pagers.
+private final class BusyPolicy {
+  weak var connection: Connection?
+}

@@ -1,0 +1,195 @@
+// A prepared statement: a program with its parameters, compiled again by itself where the schema has changed.
+
+import ApusBase
+import ApusCompiler
+import ApusVM
+
+public final class PreparedStatement {
+  public let connection: Connection
+  /// The statement's text, with what stands before it.
+  public let sql: String
+  private var machine: Machine
+  private var listing: ProgramListing?
+  private var serial: UInt64 = 0
+  private var isFinalized = false
+  private var isRunning = false
+  // Compiling again because of SQLITE_SCHEMA: how often in this run, and whether one is under way.
+  private var recompileCount = 0
+  private var mustRecompile = false
+  private var functionsVersion: Int
+  private var hasRow = false
+
+  /// As often as SQLite tries (SQLITE_MAX_SCHEMA_RETRY).
+  private static let recompileCountMax = 50
+
+  init(_ connection: Connection, _ program: Program, _ text: ByteView) {
+    self.connection = connection
+    sql = text.string
+    machine = Machine(program: program, state: connection.state)
+    functionsVersion = connection.functions.version
+    if program.explainMode != 0 { listing = ProgramListing(program) }
+    serial = connection.register(self)
+  }
+
+  deinit { connection.unregister(serial) }
+
+  // MARK: What it is
+
+  public var program: Program { machine.program }
+  /// 0 a statement, 1 EXPLAIN, 2 EXPLAIN QUERY PLAN.
+  public var explainMode: Int { program.explainMode }
+  public var columns: [ResultColumn] { listing?.columns ?? program.resultColumns }
+  public var columnCount: Int { listing?.columns.count ?? program.resultColumns.count }
+  /// Writes no database file.
+  public var isReadOnly: Bool { explainMode != 0 || program.isReadOnly }
+  /// True between the first step and the end or the reset.
+  public var isBusy: Bool { isRunning }
+
+  // MARK: Parameters
+
+  public var parameterCount: Int { program.parameterNames.count }
+
+  /// The name with its sigil (":n", "@n", "$n", "?7"); nil for `?`.
+  public func parameterName(_ index: Int) -> String? {
+    index >= 1 && index <= parameterCount ? program.parameterNames[index - 1] : nil
+  }
+
+  /// The number of the parameter with this name, sigil included; 0 where there is none.
+  public func parameterIndex(_ name: String) -> Int { (program.parameterNames.firstIndex(of: name) ?? -1) + 1 }
+
+  /// Binds parameter `index` (from 1); the bytes are copied.
+  /// - Throws: SQLITE_RANGE where there is no such parameter, SQLITE_MISUSE while the statement runs.
+  public func bind(_ value: Value, at index: Int) throws(EngineError) {
+    if isFinalized || isRunning {
+      throw EngineError(.misuse, cause: isFinalized ? "the statement is finalized" : "the statement runs")
+    }
+    try machine.bind(value, at: index)
+  }
+
+  public func clearBindings() { machine.clearBindings() }
+
+  /// What is bound at `index` (from 1); its bytes stay until it is bound anew.
+  public func binding(_ index: Int) -> Value { machine.parameter(index) }
+
+  // MARK: Running
+
+  /// Runs to the next row, the end, or a wait; after `.pending` call it again. After the end it starts over.
+  public func step() throws(EngineError) -> StepResult {
+    connection.lastError = nil
+    do throws(EngineError) {
+      let result = try advance()
+      hasRow = if case .row = result { true } else { false }
+      isRunning = if case .done = result { false } else { true }
+      if !isRunning { recompileCount = 0 }
+      return result
+    } catch {
+      hasRow = false
+      isRunning = false
+      recompileCount = 0
+      mustRecompile = false
+      connection.lastError = error
+      throw error
+    }
+  }
+
+  private func advance() throws(EngineError) -> StepResult {
+    if isFinalized { throw EngineError(.misuse, cause: "the statement is finalized") }
+    if connection.isClosed { throw EngineError(.misuse, cause: "the connection is closed") }
+    if listing != nil { return listing?.advance() == true ? .row : .done }
+    if !isRunning, functionsVersion != connection.functions.version { mustRecompile = true }
+    while true {
+      if mustRecompile {
+        do throws(Fault) {
+          try recompile()
+        } catch {
+          switch error {
+          case .wait(let wait): return .pending(wait)
+          case .failure(let failure): throw failure
+          }
+        }
+      }
+      do throws(EngineError) {
+        return try machine.step()
+      } catch {
+        // Only the beginning of a run finds that out: nothing has been done or given out.
+        guard error.code == .schema, recompileCount < Self.recompileCountMax else { throw error }
+        recompileCount += 1
+        mustRecompile = true
+      }
+    }
+  }
+
+  private func recompile() throws(Fault) {
+    var text = ByteBuffer(capacity: sql.utf8.count)
+    text.append(contentsOf: sql)
+    guard let compiled = try connection.compile(text.bytes, from: 0) else { throw .error(.schema) }
+    replaceMachine(compiled.program)
+    functionsVersion = connection.functions.version
+    mustRecompile = false
+  }
+
+  /// A new machine with the old one's bindings. What the old one had begun is undone before the connection's next statement.
+  private func replaceMachine(_ program: Program) {
+    var fresh = Machine(program: program, state: connection.state)
+    for index in stride(from: 1, through: min(parameterCount, program.parameterNames.count), by: 1) {
+      // A value that was bound once is neither out of range nor too big.
+      try? fresh.bind(machine.parameter(index), at: index)
+    }
+    machine = fresh
+  }
+
+  /// Runs to the next row or the end, on this thread.
+  /// - Returns: true where there is a row.
+  public func stepBlocking() throws(EngineError) -> Bool {
+    while true {
+      switch try step() {
+      case .row: return true
+      case .done: return false
+      case .pending(let wait): connection.wait(for: wait)
+      }
+    }
+  }
+
+  // MARK: The row
+
+  /// Columns of the current row; 0 where there is none.
+  public var dataCount: Int { hasRow ? columnCount : 0 }
+
+  /// Column `index` of the current row, NULL where there is none; its bytes stay until the next step or reset.
+  public func column(_ index: Int) -> Value {
+    if let listing { return hasRow ? listing.column(index) : .null }
+    return machine.column(index)
+  }
+
+  // MARK: Ending
+
+  /// Ends the run, so that the statement can be started over; bindings stay. Never waits: what would have to be waited for
+  /// (the undoing of a statement that was dropped at a wait) is done before the connection's next statement.
+  public func reset() {
+    if let result = try? machine.reset(), case .pending = result { replaceMachine(program) }
+    settleReset()
+  }
+
+  /// The same, and waits: changes of a statement that was given a row in autocommit mode are committed.
+  /// - Throws: what the commit met.
+  public func resetBlocking() throws(EngineError) {
+    defer { settleReset() }
+    while case .pending(let wait) = try machine.reset() { connection.wait(for: wait) }
+  }
+
+  private func settleReset() {
+    listing?.rewind()
+    hasRow = false
+    isRunning = false
+    mustRecompile = false
+    recompileCount = 0
+  }
+
+  /// Ends the statement for good; using it later fails with SQLITE_MISUSE.
+  public func finalize() {
+    if isFinalized { return }
+    reset()
+    isFinalized = true
+    connection.unregister(serial)
+  }
+}

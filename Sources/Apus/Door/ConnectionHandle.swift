@@ -1,0 +1,118 @@
+// A connection in the hands of one owner at a time: the driver's thread while a task has leased it, or the thread of a
+// blocking call. The pool sees to that; it is why the handle may be sent.
+
+import ApusBase
+import ApusIO
+import Synchronization
+
+final class ConnectionHandle: @unchecked Sendable {
+  /// Set by the owner that opens it.
+  private(set) var connection: Connection?
+  let driver: Driver
+  let isWriter: Bool
+  // What other threads may touch.
+  private let interruptible = Mutex<Interruptible?>(nil)
+
+  private struct Interruptible: @unchecked Sendable {
+    let connection: Connection
+  }
+
+  // Prepared statements that nobody uses, oldest first.
+  private var idle: [String: PreparedStatement] = [:]
+  private var idleOrder: [String] = []
+  private let idleCountMax: Int
+
+  init(driver: Driver, isWriter: Bool, cachedStatements: Int) {
+    self.driver = driver
+    self.isWriter = isWriter
+    idleCountMax = cachedStatements
+  }
+
+  func adopt(_ connection: Connection) {
+    self.connection = connection
+    interruptible.withLock { $0 = Interruptible(connection: connection) }
+  }
+
+  /// Any thread.
+  func interrupt() { interruptible.withLock { $0?.connection.interrupt() } }
+
+  func clearInterrupt() { connection?.clearInterrupt() }
+
+  var queue: (any IOQueue)? { connection?.queue }
+  func monotonicNanoseconds() -> UInt64 { connection?.environment.monotonicNanoseconds() ?? .max }
+
+  func opened() throws(EngineError) -> Connection {
+    guard let connection else { throw EngineError(.misuse, cause: "the connection is closed") }
+    return connection
+  }
+
+  /// A statement with its values bound, from the cache or compiled. May wait; nothing is kept until it returns.
+  func prepare(_ sql: SQL) throws(Fault) -> PreparedStatement {
+    let connection: Connection
+    do { connection = try opened() } catch { throw Fault.failure(error) }
+    let statement: PreparedStatement
+    if let cached = idle.removeValue(forKey: sql.text) {
+      idleOrder.removeAll { $0 == sql.text }
+      statement = cached
+    } else {
+      statement = try connection.prepare(sql.text)
+    }
+    do {
+      try statement.bind(sql)
+    } catch {
+      statement.finalize()
+      throw Fault.failure(error)
+    }
+    return statement
+  }
+
+  /// Takes a statement back that is done with.
+  func release(_ statement: PreparedStatement, _ sql: SQL) {
+    statement.reset()
+    if idleCountMax == 0 || idle[sql.text] != nil || connection == nil {
+      statement.finalize()
+      return
+    }
+    statement.clearBindings()
+    idle[sql.text] = statement
+    idleOrder.append(sql.text)
+    if idleOrder.count > idleCountMax { idle.removeValue(forKey: idleOrder.removeFirst())?.finalize() }
+  }
+
+  /// Ends the connection; an open transaction is undone. May wait.
+  func close() throws(Fault) {
+    for statement in idle.values { statement.finalize() }
+    idle = [:]
+    idleOrder = []
+    guard let connection else { return }
+    try connection.close()
+    interruptible.withLock { $0 = nil }
+    self.connection = nil
+  }
+}
+
+extension PreparedStatement {
+  /// Binds the values that were interpolated.
+  func bind(_ sql: SQL) throws(EngineError) {
+    if parameterCount != sql.values.count {
+      throw EngineError(
+        .misuse, cause: "the text has \(parameterCount) parameters, \(sql.values.count) values are there to be bound",
+        hint: "interpolate values instead of writing parameters into the text")
+    }
+    for (index, value) in sql.values.enumerated() {
+      switch value {
+      case .null: try bind(.null, at: index + 1)
+      case .integer(let number): try bind(.integer(number), at: index + 1)
+      case .real(let number): try bind(.real(number), at: index + 1)
+      case .text(let text):
+        var bytes = ByteBuffer(capacity: text.utf8.count)
+        bytes.append(contentsOf: text)
+        try bind(.text(bytes.bytes), at: index + 1)
+      case .blob(let blob):
+        var bytes = ByteBuffer(capacity: blob.count)
+        for byte in blob { bytes.append(byte) }
+        try bind(.blob(bytes.bytes), at: index + 1)
+      }
+    }
+  }
+}

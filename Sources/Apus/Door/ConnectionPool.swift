@@ -1,0 +1,229 @@
+// Who has which connection: one that writes, some that read, and the queues of those who wait for one.
+
+import ApusBase
+import Synchronization
+
+final class ConnectionPool: Sendable {
+  enum Role { case read, write }
+
+  private enum Waiter {
+    case task(UInt64, CheckedContinuation<ConnectionHandle, any Error>)
+    case thread(ThreadWaiter)
+  }
+
+  /// A thread that waits, and what it gets.
+  final class ThreadWaiter: Sendable {
+    private let answer = Mutex<ConnectionHandle?>(nil)
+    private let wakeUp: @Sendable () -> Void
+    init(wakeUp: @escaping @Sendable () -> Void) { self.wakeUp = wakeUp }
+
+    func give(_ handle: ConnectionHandle?) {
+      answer.withLock { $0 = handle }
+      wakeUp()
+    }
+    var handle: ConnectionHandle? { answer.withLock { $0 } }
+  }
+
+  private struct State {
+    var idleReaders: [ConnectionHandle] = []
+    var readerCount = 0
+    var idleWriter: ConnectionHandle?
+    var leaseCount = 0
+    var readWaiters: [Waiter] = []
+    var writeWaiters: [Waiter] = []
+    var waiterSerial: UInt64 = 0
+    var abandoned: Set<UInt64> = []
+    var isClosed = false
+    var closeContinuation: CheckedContinuation<Void, Never>?
+  }
+
+  private let state: Mutex<State>
+  private let readerCountMax: Int
+  private let makeReader: @Sendable () -> ConnectionHandle
+
+  /// - Parameters:
+  ///   - readers: how many connections may read beside the writer; 0: the writer does all (a database in memory).
+  init(writer: ConnectionHandle, readers: Int, makeReader: @escaping @Sendable () -> ConnectionHandle) {
+    var initial = State()
+    initial.idleWriter = writer
+    state = Mutex(initial)
+    readerCountMax = readers
+    self.makeReader = makeReader
+  }
+
+  private static let closed = ApusError(.misuse, "bad parameter or other API misuse", cause: "the database is closed")
+
+  private func role(_ role: Role) -> Role { readerCountMax == 0 ? .write : role }
+
+  private func takeNow(_ role: Role, _ state: inout State) -> ConnectionHandle? {
+    switch role {
+    case .write:
+      guard let writer = state.idleWriter else { return nil }
+      state.idleWriter = nil
+      state.leaseCount += 1
+      return writer
+    case .read:
+      let reader: ConnectionHandle
+      if let idle = state.idleReaders.popLast() {
+        reader = idle
+      } else if state.readerCount < readerCountMax {
+        state.readerCount += 1
+        reader = makeReader()
+      } else {
+        return nil
+      }
+      state.leaseCount += 1
+      return reader
+    }
+  }
+
+  /// Waits for a connection in the order of asking; a cancelled task stops waiting.
+  nonisolated(nonsending) func lease(_ wanted: Role) async throws -> ConnectionHandle {
+    try Task.checkCancellation()
+    let role = self.role(wanted)
+    let serial = state.withLock { state in
+      state.waiterSerial += 1
+      return state.waiterSerial
+    }
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        enum Answer {
+          case now(ConnectionHandle)
+          case later
+          case failed(any Error)
+        }
+        let answer = state.withLock { state -> Answer in
+          if state.isClosed { return .failed(Self.closed) }
+          if state.abandoned.remove(serial) != nil { return .failed(CancellationError()) }
+          if let handle = takeNow(role, &state) { return .now(handle) }
+          append(.task(serial, continuation), role, &state)
+          return .later
+        }
+        switch answer {
+        case .now(let handle): continuation.resume(returning: handle)
+        case .failed(let error): continuation.resume(throwing: error)
+        case .later: break
+        }
+      }
+    } onCancel: {
+      abandon(serial)
+    }
+  }
+
+  private func append(_ waiter: Waiter, _ role: Role, _ state: inout State) {
+    switch role {
+    case .read: state.readWaiters.append(waiter)
+    case .write: state.writeWaiters.append(waiter)
+    }
+  }
+
+  private func abandon(_ serial: UInt64) {
+    func isIt(_ waiter: Waiter) -> Bool {
+      if case .task(serial, _) = waiter { return true }
+      return false
+    }
+    let found = state.withLock { state -> Waiter? in
+      if let index = state.readWaiters.firstIndex(where: isIt) { return state.readWaiters.remove(at: index) }
+      if let index = state.writeWaiters.firstIndex(where: isIt) { return state.writeWaiters.remove(at: index) }
+      // Not in a queue yet, or not any more: who asks next with this number finds it here.
+      state.abandoned.insert(serial)
+      return nil
+    }
+    if case .task(_, let continuation) = found { continuation.resume(throwing: CancellationError()) }
+  }
+
+  /// Blocks the thread until a connection is free.
+  func leaseBlocking(_ wanted: Role, semaphore wait: (ThreadWaiter) -> Void, make: () -> ThreadWaiter) throws(ApusError)
+    -> ConnectionHandle
+  {
+    let role = self.role(wanted)
+    let waiter = make()
+    let (handle, isClosed) = state.withLock { state -> (ConnectionHandle?, Bool) in
+      if state.isClosed { return (nil, true) }
+      if let handle = takeNow(role, &state) { return (handle, false) }
+      append(.thread(waiter), role, &state)
+      return (nil, false)
+    }
+    if isClosed { throw Self.closed }
+    if let handle { return handle }
+    wait(waiter)
+    guard let handle = waiter.handle else { throw Self.closed }
+    return handle
+  }
+
+  /// Gives a connection back; the next in the queue gets it.
+  func giveBack(_ handle: ConnectionHandle) {
+    let (next, closing) = state.withLock { state -> (Waiter?, CheckedContinuation<Void, Never>?) in
+      let next: Waiter?
+      if handle.isWriter {
+        next = state.writeWaiters.isEmpty ? nil : state.writeWaiters.removeFirst()
+        if next == nil { state.idleWriter = handle }
+      } else {
+        next = state.readWaiters.isEmpty ? nil : state.readWaiters.removeFirst()
+        if next == nil { state.idleReaders.append(handle) }
+      }
+      if next != nil { return (next, nil) }
+      state.leaseCount -= 1
+      if state.leaseCount == 0, let continuation = state.closeContinuation {
+        state.closeContinuation = nil
+        return (nil, continuation)
+      }
+      return (nil, nil)
+    }
+    switch next {
+    case .task(_, let continuation): continuation.resume(returning: handle)
+    case .thread(let waiter): waiter.give(handle)
+    case nil: break
+    }
+    closing?.resume()
+  }
+
+  /// No lease is given any more; those who wait are refused.
+  /// - Returns: false where it was closed before.
+  private func refuseAll() -> Bool {
+    let (waiters, isFirst) = state.withLock { state -> ([Waiter], Bool) in
+      defer {
+        state.isClosed = true
+        state.readWaiters = []
+        state.writeWaiters = []
+      }
+      return (state.readWaiters + state.writeWaiters, !state.isClosed)
+    }
+    for waiter in waiters {
+      switch waiter {
+      case .task(_, let continuation): continuation.resume(throwing: Self.closed)
+      case .thread(let thread): thread.give(nil)
+      }
+    }
+    return isFirst
+  }
+
+  /// Refuses new leases and waits for those that are out.
+  /// - Returns: the connections, to be closed; none where it was closed before.
+  nonisolated(nonsending) func drain() async -> [ConnectionHandle] {
+    guard refuseAll() else { return [] }
+    await withCheckedContinuation { continuation in
+      let isIdle = state.withLock { state -> Bool in
+        if state.leaseCount == 0 { return true }
+        state.closeContinuation = continuation
+        return false
+      }
+      if isIdle { continuation.resume() }
+    }
+    return takeAll()
+  }
+
+  /// The idle connections, without waiting for the others: for a database that is dropped, which nobody uses any more.
+  func drainNow() -> [ConnectionHandle] { refuseAll() ? takeAll() : [] }
+
+  private func takeAll() -> [ConnectionHandle] {
+    state.withLock { state in
+      defer {
+        state.idleReaders = []
+        state.idleWriter = nil
+      }
+      // The writer last: it checkpoints when nobody else has the file open.
+      return state.idleReaders + (state.idleWriter.map { [$0] } ?? [])
+    }
+  }
+}

@@ -1,0 +1,62 @@
+// How the connections of a database are opened, and what they are told first.
+
+import ApusBase
+import ApusIO
+
+struct ConnectionSetup: Sendable {
+  let path: String
+  let options: Connection.Options
+  let environment: any Environment
+  let busyTimeoutMilliseconds: Int
+  /// Several connections can be open on it: it is a file.
+  let isShared: Bool
+
+  init(_ path: String, _ configuration: Configuration) throws(ApusError) {
+    self.path = path
+    var options = Connection.Options()
+    options.isReadOnly = configuration.isReadOnly
+    options.mayCreate = configuration.mayCreate && !configuration.isReadOnly
+    options.interpretsURI = true
+    self.options = options
+    environment = configuration.environment ?? SystemEnvironment()
+    let timeout = configuration.busyTimeout.components
+    busyTimeoutMilliseconds = Int(clamping: timeout.seconds) * 1000 + Int(timeout.attoseconds / 1_000_000_000_000_000)
+    do {
+      if case .file = try DatabaseLocation(path, interpretsURI: true).place { isShared = true } else { isShared = false }
+    } catch {
+      throw ApusError(error)
+    }
+  }
+}
+
+/// The opening of one connection; called again after each wait.
+final class ConnectionOpening: @unchecked Sendable {
+  private let setup: ConnectionSetup
+  private var connection: Connection?
+  private var statements: [String] = []
+  private var run: StatementRun?
+
+  init(_ setup: ConnectionSetup) { self.setup = setup }
+
+  func open(_ handle: ConnectionHandle) throws(Fault) {
+    if connection == nil {
+      let opened: Connection
+      do {
+        opened = try Connection(setup.path, setup.options, environment: setup.environment)
+      } catch {
+        throw Fault.failure(error)
+      }
+      opened.busyTimeoutMilliseconds = setup.busyTimeoutMilliseconds
+      connection = opened
+      handle.adopt(opened)
+      if setup.isShared, handle.isWriter, !opened.isReadOnly { statements.append("PRAGMA journal_mode = wal") }
+    }
+    while let statement = statements.first {
+      let current = run ?? StatementRun(SQL(unsafe: statement))
+      run = current
+      _ = try current.execute(handle)
+      run = nil
+      statements.removeFirst()
+    }
+  }
+}

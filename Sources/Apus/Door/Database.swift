@@ -1,0 +1,135 @@
+// A database, as an application holds it.
+
+import ApusBase
+import ApusIO
+
+/// One database file (or one database in memory), open for any number of tasks and threads.
+///
+/// A transaction is a closure. Reads run beside each other and beside a write, each on its own snapshot; writes run one
+/// after the other. No task blocks a thread while it waits: for the disk, for a lock, for a connection.
+public final class Database: Sendable {
+  let pool: ConnectionPool
+  let setup: ConnectionSetup
+  private let drivers: [Driver]
+
+  /// Opens a database: a path, ":memory:", or a URI "file:..." with the parameter mode.
+  ///
+  /// A file is put into WAL mode, so that readers and the writer do not wait for each other.
+  /// - Throws: `ApusError`: `cannotOpen` where the file cannot be opened, `notADatabase` where it is something else.
+  public nonisolated(nonsending) static func open(
+    _ path: String, _ configuration: Configuration = Configuration()
+  ) async throws -> Database {
+    let setup = try ConnectionSetup(path, configuration)
+    let writeDriver: Driver, readDriver: Driver
+    do {
+      writeDriver = try Driver()
+      try writeDriver.start()
+      // Readers have a thread of their own, so that a long query does not keep the writer waiting.
+      readDriver = setup.isShared ? try Driver() : writeDriver
+      if setup.isShared { try readDriver.start() }
+    } catch {
+      throw ApusError(error)
+    }
+    let drivers = setup.isShared ? [writeDriver, readDriver] : [writeDriver]
+    let count = configuration.cachedStatements
+    let writer = ConnectionHandle(driver: writeDriver, isWriter: true, cachedStatements: count)
+    let pool = ConnectionPool(writer: writer, readers: setup.isShared ? max(1, configuration.readers) : 0) {
+      ConnectionHandle(driver: readDriver, isWriter: false, cachedStatements: count)
+    }
+    let database = Database(pool: pool, setup: setup, drivers: drivers)
+    let handle = try await pool.lease(.write)
+    defer { pool.giveBack(handle) }
+    try await database.prepare(handle)
+    return database
+  }
+
+  private init(pool: ConnectionPool, setup: ConnectionSetup, drivers: [Driver]) {
+    self.pool = pool
+    self.setup = setup
+    self.drivers = drivers
+  }
+
+  deinit {
+    // Nobody has a lease: a transaction keeps its database.
+    for handle in pool.drainNow() {
+      handle.driver.submit(
+        Job(handle) { job in
+          do throws(Fault) {
+            try handle.close()
+          } catch {
+            if case .wait(let wait) = error { return .waiting(wait) }
+          }
+          job.finish()
+          return .finished
+        })
+    }
+    for driver in drivers { driver.stop() }
+  }
+
+  /// Opens the connection of a handle that has none yet.
+  private nonisolated(nonsending) func prepare(_ handle: ConnectionHandle) async throws {
+    if handle.connection != nil { return }
+    let opening = ConnectionOpening(setup)
+    try await Session(handle).perform(sql: nil) { handle throws(Fault) in try opening.open(handle) }
+  }
+
+  /// Runs `body` on one snapshot of the database.
+  ///
+  /// Cancelling the task interrupts the statement that runs, and throws `CancellationError`.
+  public nonisolated(nonsending) func read<T>(
+    _ body: nonisolated(nonsending) (borrowing ReadTransaction) async throws -> sending T
+  ) async throws -> sending T {
+    let handle = try await pool.lease(.read)
+    let session = Session(handle)
+    let result: T
+    do {
+      try await prepare(handle)
+      try await session.begin("BEGIN")
+      result = try await body(ReadTransaction(session))
+      try await session.commit()
+    } catch {
+      await session.rollback()
+      pool.giveBack(handle)
+      throw error
+    }
+    pool.giveBack(handle)
+    return result
+  }
+
+  /// Runs `body` in a transaction that is committed when it returns, and undone when it throws.
+  ///
+  /// - Throws: what `body` throws; `ApusError` with the code `busy` where another process held its lock for longer than
+  ///   the busy timeout; `CancellationError` where the task was cancelled before the commit.
+  @discardableResult
+  public nonisolated(nonsending) func write<T>(
+    _ mode: WriteMode = .immediate,
+    _ body: nonisolated(nonsending) (borrowing WriteTransaction) async throws -> sending T
+  ) async throws -> sending T {
+    let handle = try await pool.lease(.write)
+    let session = Session(handle)
+    let result: T
+    do {
+      try await prepare(handle)
+      try await session.begin(mode.statement)
+      result = try await body(WriteTransaction(session))
+      try await session.commit()
+    } catch {
+      await session.rollback()
+      pool.giveBack(handle)
+      throw error
+    }
+    pool.giveBack(handle)
+    return result
+  }
+
+  /// The same verbs for threads that may block.
+  public var blocking: BlockingDatabase { BlockingDatabase(database: self) }
+
+  /// Waits for the transactions under way and closes the database; later uses throw `misuse`.
+  public nonisolated(nonsending) func close() async throws {
+    for handle in await pool.drain() {
+      try await Session(handle).perform(sql: nil, isCancellable: false) { handle throws(Fault) in try handle.close() }
+    }
+    for driver in drivers { driver.stop() }
+  }
+}

@@ -1,0 +1,143 @@
+// One transaction of a task: the leased connection, and the jobs that run on it one after the other.
+
+import ApusBase
+import Synchronization
+
+final class Session: Sendable {
+  let handle: ConnectionHandle
+  /// False once the transaction has ended: what escaped from its closure must not reach the next one's snapshot.
+  private let isOpen = Atomic<Bool>(true)
+  private let savepointSerial = Atomic<Int>(0)
+  /// Statements that are under way.
+  private let runs = Mutex<[StatementRun]>([])
+
+  init(_ handle: ConnectionHandle) { self.handle = handle }
+
+  func end() { isOpen.store(false, ordering: .releasing) }
+
+  func nextSavepoint() -> String {
+    "apus_\(savepointSerial.wrappingAdd(1, ordering: .relaxed).newValue)"
+  }
+
+  func add(_ run: StatementRun) { runs.withLock { $0.append(run) } }
+  func remove(_ run: StatementRun) { runs.withLock { $0.removeAll { $0 === run } } }
+
+  /// Ends what is under way; on the driver's thread, or in a blocking call.
+  func finishAll() {
+    let open = runs.withLock { runs in
+      defer { runs = [] }
+      return runs
+    }
+    for run in open { run.finish(handle) }
+  }
+
+  func checkOpen() throws(ApusError) {
+    if !isOpen.load(ordering: .acquiring) {
+      throw ApusError(
+        .misuse, "bad parameter or other API misuse", cause: "the transaction has ended",
+        hint: "read what is needed inside the transaction's closure")
+    }
+  }
+
+  // MARK: the transaction
+
+  nonisolated(nonsending) func begin(_ statement: String) async throws {
+    let run = StatementRun(SQL(unsafe: statement))
+    _ = try await perform(sql: statement) { handle throws(Fault) in try run.execute(handle) }
+  }
+
+  nonisolated(nonsending) func commit() async throws {
+    end()
+    let run = StatementRun(SQL(unsafe: "COMMIT"))
+    _ = try await perform(sql: "COMMIT") { [self] handle throws(Fault) in
+      finishAll()
+      return try run.execute(handle)
+    }
+  }
+
+  /// Undoes the transaction, also where the task was cancelled. A failure leaves nothing to undo: the engine has rolled
+  /// back by itself, or the connection is unusable and says so at its next use.
+  nonisolated(nonsending) func rollback() async {
+    end()
+    let run = StatementRun(SQL(unsafe: "ROLLBACK"))
+    _ = try? await perform(sql: "ROLLBACK", isCancellable: false) { [self] handle throws(Fault) in
+      finishAll()
+      if handle.connection?.isAutocommit != false { return 0 }
+      return try run.execute(handle)
+    }
+  }
+
+  nonisolated(nonsending) func execute(_ sql: SQL) async throws -> Int {
+    try checkOpen()
+    let run = StatementRun(sql)
+    return try await perform(sql: sql.text) { handle throws(Fault) in try run.execute(handle) }
+  }
+
+  // MARK: jobs
+
+  /// Runs `body` on the driver's thread, again after each wait, until it returns or fails.
+  /// - Parameter isCancellable: false for what must happen also when the task was cancelled (a rollback).
+  nonisolated(nonsending) func perform<R: Sendable>(
+    sql: String?, isCancellable: Bool = true,
+    _ body: @escaping @Sendable (ConnectionHandle) throws(Fault) -> R
+  ) async throws -> R {
+    if isCancellable { try Task.checkCancellation() }
+    let holder = JobHolder()
+    let handle = handle
+    func run() async throws -> R {
+      try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<R, any Error>) in
+        let job = Job(handle) { job in
+          if job.isCancelled, isCancellable, !job.hasBegun {
+            job.finish()
+            continuation.resume(throwing: CancellationError())
+            return .finished
+          }
+          do throws(Fault) {
+            let result = try body(handle)
+            job.finish()
+            continuation.resume(returning: result)
+            return .finished
+          } catch {
+            switch error {
+            case .wait(let wait): return .waiting(wait)
+            case .failure(let failure):
+              let wasCancelled = job.isCancelled && failure.code == .interrupt
+              job.finish()
+              continuation.resume(throwing: wasCancelled ? CancellationError() : ApusError(failure, sql: sql))
+              return .finished
+            }
+          }
+        }
+        holder.set(job)
+        handle.driver.submit(job)
+      }
+    }
+    if !isCancellable { return try await run() }
+    return try await withTaskCancellationHandler(operation: run, onCancel: { holder.cancel() })
+  }
+}
+
+/// A job that may be cancelled before it has been made.
+private final class JobHolder: Sendable {
+  private struct State {
+    var job: Job?
+    var isCancelled = false
+  }
+  private let state = Mutex(State())
+
+  func set(_ job: Job) {
+    let isCancelled = state.withLock { state in
+      state.job = job
+      return state.isCancelled
+    }
+    if isCancelled { job.cancel() }
+  }
+
+  func cancel() {
+    let job = state.withLock { state in
+      state.isCancelled = true
+      return state.job
+    }
+    job?.cancel()
+  }
+}
