@@ -28,7 +28,6 @@ struct PatternMatch {
     var t = 0
     var retryPattern = -1
     var retryText = 0
-    // What the text must have next where the last "any run" starts: a plain ASCII byte, to skip ahead quickly.
     while true {
       if p == pattern.count || pattern[p] == 0 {
         if t == text.count || text[t] == 0 { return true }
@@ -68,6 +67,18 @@ struct PatternMatch {
     if byte >= 0x80 || code == anyRun || code == anyOne || code == escape || (hasSets && byte == 0x5b) { return t }
     let other = foldsCase && (byte | 0x20) &- 0x61 < 26 ? byte ^ 0x20 : byte
     var position = t
+    // Eight bytes at a time while none of them is the byte, its other case, or NUL.
+    let low: UInt64 = 0x0101_0101_0101_0101
+    let first = low &* UInt64(byte)
+    let second = low &* UInt64(other)
+    while position &+ 8 <= text.count {
+      let word = text.bigEndianUInt64(at: position)
+      let a = word ^ first
+      let b = word ^ second
+      let zeros = ((a &- low) & ~a) | ((b &- low) & ~b) | ((word &- low) & ~word)
+      if zeros & (low << 7) != 0 { break }
+      position &+= 8
+    }
     while position < text.count {
       let candidate = text[position]
       if candidate == byte || candidate == other || candidate == 0 { break }

@@ -19,14 +19,14 @@ enum SumFunctions {
 
   private static let countAll = AggregateFunction(
     stateByteCount: 8,
-    step: { (_, state, _) throws(Fault) in state.store(state.load(as: Int64.self) &+ 1) },
+    step: { (_, state, _) throws(Fault) in state.update(Int64.self) { $0 &+= 1 } },
     finalize: countResult, value: countResult,
     inverse: { (_, state, _) throws(Fault) in state.store(state.load(as: Int64.self) &- 1) })
 
   private static let count = AggregateFunction(
     stateByteCount: 8,
     step: { (_, state, arguments) throws(Fault) in
-      if !arguments[0].isNull { state.store(state.load(as: Int64.self) &+ 1) }
+      if !arguments[0].isNull { state.update(Int64.self) { $0 &+= 1 } }
     },
     finalize: countResult, value: countResult,
     inverse: { (_, state, arguments) throws(Fault) in
@@ -43,19 +43,13 @@ enum SumFunctions {
     AggregateFunction(
       stateByteCount: MemoryLayout<RunningSum>.size,
       step: { (_, state, arguments) throws(Fault) in
-        let number = arguments[0].asSummand
-        if number.isNull { return }
-        var sum = state.load(as: RunningSum.self)
-        sum.add(number)
-        state.store(sum)
+        let value = arguments[0]
+        state.update(RunningSum.self) { $0.addFast(value) }
       },
       finalize: result, value: result,
       inverse: { (_, state, arguments) throws(Fault) in
         let number = arguments[0].asSummand
-        if number.isNull { return }
-        var sum = state.load(as: RunningSum.self)
-        sum.remove(number)
-        state.store(sum)
+        if !number.isNull { state.update(RunningSum.self) { $0.remove(number) } }
       })
   }
 
@@ -105,7 +99,30 @@ struct RunningSum: BitwiseCopyable {
     return compensation.isFinite ? high + compensation : high
   }
 
-  mutating func add(_ number: Value) {
+  @inline(__always)
+  mutating func addFast(_ value: Value) {
+    if value.kind == .integer, !isApproximate {
+      let (sum, overflow) = exact.addingReportingOverflow(value.integerValue)
+      if !overflow {
+        exact = sum
+        count &+= 1
+        return
+      }
+    } else if value.kind == .real, isApproximate {
+      count &+= 1
+      hasOverflowed = false
+      return addApproximately(value.realValue)
+    }
+    addSlowly(value)
+  }
+
+  @inline(never)
+  private mutating func addSlowly(_ value: Value) {
+    let number = value.asSummand
+    if !number.isNull { add(number) }
+  }
+
+  private mutating func add(_ number: Value) {
     count &+= 1
     if number.kind == .integer {
       let integer = number.integerValue
@@ -169,6 +186,7 @@ struct RunningSum: BitwiseCopyable {
     if small != 0 { addApproximately(small) }
   }
 
+  @inline(__always)
   private mutating func addApproximately(_ real: Double) {
     let sum = high + real
     if high.magnitude > real.magnitude {

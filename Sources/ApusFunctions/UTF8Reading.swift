@@ -39,6 +39,12 @@ extension ByteView {
   /// The bytes before the first NUL: what functions see that work on C strings.
   func untilNUL() -> ByteView {
     var end = 0
+    let low: UInt64 = 0x0101_0101_0101_0101
+    while end &+ 8 <= count {
+      let word = bigEndianUInt64(at: end)
+      if (word &- low) & ~word & (low << 7) != 0 { break }
+      end &+= 8
+    }
     while end < count, self[end] != 0 { end &+= 1 }
     return slice(0, end)
   }
@@ -48,6 +54,11 @@ extension ByteView {
     var characters = 0
     var offset = 0
     while offset < count {
+      if offset &+ 8 <= count, bigEndianUInt64(at: offset) & 0x8080_8080_8080_8080 == 0 {
+        offset &+= 8
+        characters &+= 8
+        continue
+      }
       offset = characterEnd(offset)
       characters &+= 1
     }

@@ -67,20 +67,25 @@ public struct DecimalDigits {
   }
 
   private mutating func write(_ decimal: UInt64) {
-    var length = 0
-    var rest = decimal
-    while rest > 0 {
-      rest /= 10
+    var length = 1
+    var bound: UInt64 = 10
+    while decimal >= bound, length < 19 {
       length &+= 1
+      bound &*= 10
     }
+    if length == 19, decimal >= bound { length = 20 }
     count = length
-    rest = decimal
-    while length > 0 {
-      length &-= 1
-      let next = rest / 10
-      digits[length] = UInt8(truncatingIfNeeded: 0x30 &+ rest &- next &* 10)
+    var rest = decimal
+    while length >= 2 {
+      length &-= 2
+      let next = rest / 100
+      let pair = UInt32(truncatingIfNeeded: rest &- next &* 100)
+      let tens = pair / 10
+      digits[length] = UInt8(truncatingIfNeeded: 0x30 &+ tens)
+      digits[length &+ 1] = UInt8(truncatingIfNeeded: 0x30 &+ pair &- tens &* 10)
       rest = next
     }
+    if length == 1 { digits[0] = UInt8(truncatingIfNeeded: 0x30 &+ rest) }
   }
 
   private mutating func round(to rounding: Int, _ digitsMax: Int, value: Double, exponent: Int) {

@@ -116,6 +116,13 @@ public struct AggregateState {
     unsafe base.storeBytes(of: value, as: T.self)
   }
 
+  /// Changes the block's front, plain data of which all zero bytes must be a valid value, where it is.
+  @inlinable @inline(__always)
+  public func update<T: BitwiseCopyable>(_ type: T.Type, _ body: (inout T) -> Void) {
+    precondition(MemoryLayout<T>.size <= byteCount && MemoryLayout<T>.alignment <= 16)
+    unsafe body(&base.assumingMemoryBound(to: T.self).pointee)
+  }
+
   /// The block as a `T`, whose all-zero bytes must be a valid value.
   @unsafe
   @inlinable @inline(__always)
