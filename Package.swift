@@ -25,6 +25,7 @@ let package = Package(
   name: "apus",
   products: [
     .library(name: "Apus", targets: ["Apus"]),
+    .executable(name: "apus", targets: ["ApusCLI"]),
     .executable(name: "apus-bench", targets: ["ApusBench"]),
     .executable(name: "apus-conformance", targets: ["ApusConformance"]),
   ],
@@ -47,7 +48,8 @@ let package = Package(
 
     library("ApusSimulation", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM", "Apus"]),
     // Tools: the shell, and what proves and measures the engine beside real SQLite.
-    library("ApusHarness", ["Apus", "ApusBase"]),
+    library("ApusHarness", ["Apus", "ApusBase", "ApusIO"]),
+    executable("ApusCLI", ["Apus", "ApusBase", "ApusIO"]),
     executable("ApusConformance", ["ApusHarness"]),
     executable("ApusBench", ["ApusBase", "ApusHarness"]),
 
@@ -59,6 +61,7 @@ let package = Package(
     tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),
     tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
+    tests("DifferentialTests", ["ApusBase", "ApusHarness"]),
     tests("TidyTests", []),
   ]
 )

@@ -5,7 +5,7 @@ public enum Engines {
   public static func named(_ name: String) throws(EngineFailure) -> any HarnessEngine {
     switch name {
     case "sqlite": return try SQLiteLibrary()
-    case "apus": throw EngineFailure(code: 1, message: "not supported: this build has no engine yet")
+    case "apus": return ApusEngine()
     default: return try SQLiteLibrary(path: name)
     }
   }
