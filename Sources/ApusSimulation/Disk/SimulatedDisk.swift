@@ -135,6 +135,8 @@ public final class SimulatedDisk: @unchecked Sendable {
 
   func takeResult(_ ticket: Ticket) -> IOResult? { results.removeValue(forKey: ticket) }
 
+  func isCompleted(_ ticket: Ticket) -> Bool { !inFlight.contains { $0.ticket == ticket } }
+
   func hasInFlight(queue: UInt64) -> Bool { inFlight.contains { $0.queue == queue } }
 
   /// Completes one request in flight, chosen by the seed; of `queue` alone where one is given.

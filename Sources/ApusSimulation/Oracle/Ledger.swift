@@ -1,0 +1,84 @@
+// The durability ledger: which transactions were tried, acknowledged, and on top of which; and the model after each.
+//
+// Every writing transaction stamps the file with its own number, so a snapshot names the model that it must equal.
+
+struct Ledger {
+  struct Entry {
+    var base: Int64
+    var model: DatabaseModel
+  }
+
+  private(set) var entries: [Int64: Entry]
+  /// The newest transaction whose commit was answered.
+  private(set) var lastAcknowledged: Int64 = 0
+  private var nextStamp: Int64 = 1
+  /// Those whose commit was asked for and not answered yet.
+  private(set) var underWay: Set<Int64> = []
+
+  init(_ model: DatabaseModel) { entries = [0: Entry(base: -1, model: model)] }
+
+  mutating func makeStamp() -> Int64 {
+    defer { nextStamp += 1 }
+    return nextStamp
+  }
+
+  func model(of stamp: Int64) -> DatabaseModel? { entries[stamp]?.model }
+
+  /// Whether `stamp` is `ancestor` or was built on top of it.
+  func descends(_ stamp: Int64, from ancestor: Int64) -> Bool {
+    var current = stamp
+    while current > ancestor {
+      guard let entry = entries[current] else { return false }
+      current = entry.base
+    }
+    return current == ancestor
+  }
+
+  mutating func beginCommit(_ stamp: Int64, base: Int64, model: DatabaseModel) {
+    entries[stamp] = Entry(base: base, model: model)
+    underWay.insert(stamp)
+  }
+
+  /// - Returns: false where the transaction is not on top of the last acknowledged one: two writers at once.
+  mutating func acknowledge(_ stamp: Int64) -> Bool {
+    underWay.remove(stamp)
+    if descends(stamp, from: lastAcknowledged) {
+      lastAcknowledged = stamp
+      return true
+    }
+    // An older commit may be answered after a newer one that stands on top of it.
+    return descends(lastAcknowledged, from: stamp)
+  }
+
+  mutating func abandon(_ stamp: Int64) {
+    underWay.remove(stamp)
+    entries[stamp] = nil
+  }
+
+  /// Whether a file that was found with `stamp` after a power cut keeps what `promise` says.
+  func allowsAfterCut(_ stamp: Int64, promise: Promise) -> Bool {
+    guard entries[stamp] != nil else { return false }
+    switch promise {
+    case .everything: return descends(stamp, from: lastAcknowledged)
+    case .allButTheLast:
+      return descends(stamp, from: lastAcknowledged) || entries[lastAcknowledged]?.base == stamp
+    case .prefix: return true
+    }
+  }
+
+  enum Promise {
+    /// Nothing acknowledged is lost.
+    case everything
+    /// The last commit may be lost: no sync covered its journal's deletion.
+    case allButTheLast
+    /// What remains is a prefix of what was acknowledged.
+    case prefix
+  }
+
+  /// The world goes on from `stamp`.
+  mutating func restart(at stamp: Int64) {
+    lastAcknowledged = stamp
+    underWay = []
+    for other in entries.keys where !descends(stamp, from: other) { entries[other] = nil }
+  }
+}

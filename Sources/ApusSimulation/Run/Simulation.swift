@@ -1,0 +1,207 @@
+// One run: eras of random work, each ended by a power cut and a recovery that must keep the promises.
+
+import ApusBase
+
+public final class Simulation {
+  private let seed: UInt64
+  private let profile: SimulationProfile
+  private let world: World
+  private var clients: [Client] = []
+  private var step = 0
+  private var cutCount = 0
+
+  private static let path = "/sim/test.db"
+  /// Most steps that recovery, or the end of an era, may take before the run counts as hanging.
+  private static let patienceSteps = 400_000
+
+  public init(seed: UInt64, profile: SimulationProfile? = nil) {
+    self.seed = seed
+    let profile = profile ?? SimulationProfile(seed: seed)
+    self.profile = profile
+    let model = DatabaseModel(shapes: [
+      TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
+    ])
+    world = World(disk: SimulatedDisk(seed: seed), profile: profile, model: model, seed: seed)
+  }
+
+  public func run() -> Verdict {
+    var finding: Finding?
+    do throws(Finding) {
+      try create()
+      for _ in 0..<profile.cutCount {
+        try openClients()
+        try work(for: profile.stepsPerEra)
+        try cutAndRecover()
+      }
+      try openClients()
+      try work(for: profile.stepsPerEra / 2)
+      try endCleanly()
+    } catch {
+      finding = error
+    }
+    return Verdict(
+      seed: seed, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
+      eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
+      droppedCount: world.droppedCount)
+  }
+
+  // MARK: eras
+
+  private func create() throws(Finding) {
+    let engine = try openEngine(process: makeProcess())
+    var statements = profile.creationStatements + ["CREATE TABLE stamp(id INTEGER PRIMARY KEY, n INTEGER)"]
+    for shape in world.ledger.model(of: 0)?.shapes ?? [] { statements += shape.createStatements }
+    statements.append("INSERT INTO stamp VALUES(1,0)")
+    for statement in statements { _ = try runToEnd(engine, statement) }
+    try engine.close()
+    world.disk.settle()
+  }
+
+  private func makeProcess() -> SimulatedEnvironment {
+    SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: world.random.next())
+  }
+
+  private func openEngine(process: SimulatedEnvironment) throws(Finding) -> EngineClient {
+    let faultSeed = profile.injectsFaults ? world.random.next() : nil
+    return try EngineClient(
+      environment: process, path: Self.path, faultSeed: faultSeed)
+  }
+
+  private func openClients() throws(Finding) {
+    let processes = (0..<profile.processCount).map { _ in makeProcess() }
+    clients = []
+    for name in 0..<profile.clientCount {
+      let engine = try openEngine(process: processes[world.random.below(processes.count)])
+      clients.append(Client(name: name, engine: engine, world: world))
+    }
+  }
+
+  private func work(for steps: Int) throws(Finding) {
+    for _ in 0..<steps { try stepOnce(mayBegin: true) }
+  }
+
+  /// One step of the schedule: a request completes, or a connection goes on.
+  private func stepOnce(mayBegin: Bool) throws(Finding) {
+    step += 1
+    world.clock.monotonicNanoseconds += UInt64(world.random.below(200_000))
+    if world.random.oneIn(3) && world.disk.completeOne() { return }
+    let ready = clients.filter { isReady($0) && (mayBegin || !$0.isResting) }
+    if ready.isEmpty {
+      if world.disk.completeOne() { return }
+      var moments: [UInt64] = []
+      for client in clients { if case .moment(let moment)? = client.wait { moments.append(moment) } }
+      if let first = moments.min() { world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, first) }
+      return
+    }
+    try ready[world.random.below(ready.count)].run(mayBegin: mayBegin)
+  }
+
+  private func isReady(_ client: Client) -> Bool {
+    switch client.wait {
+    case nil, .nothing?: true
+    case .completion(let ticket)?: world.disk.isCompleted(ticket)
+    case .moment(let moment)?: world.clock.monotonicNanoseconds >= moment
+    }
+  }
+
+  private func cutAndRecover() throws(Finding) {
+    let survivals = SimulatedDisk.Survival.allCases
+    world.disk.cutPower(survivals[world.random.below(survivals.count)])
+    cutCount += 1
+    clients = []
+    // Recovery itself may lose power; what it has done by then must not matter.
+    if world.random.oneIn(3) {
+      let engine = try openEngine(process: makeProcess())
+      engine.start("SELECT n FROM stamp", [])
+      for _ in 0..<world.random.below(60) where engine.isBusy {
+        if case .failed(let error) = engine.poll() { throw unexpected(error, "recovery") }
+        if world.random.oneIn(2) { world.disk.completeOne() }
+      }
+      world.disk.cutPower(survivals[world.random.below(survivals.count)])
+    }
+    let engine = try openEngine(process: makeProcess())
+    let rows = try runToEnd(engine, "SELECT n FROM stamp")
+    guard case .integer(let stamp)? = rows.first?.first else {
+      throw Finding(oracle: .durability, text: "after cut \(cutCount) the stamp reads \(rows)")
+    }
+    if !world.ledger.allowsAfterCut(stamp, promise: profile.promise) {
+      throw Finding(
+        oracle: .durability,
+        text: "after cut \(cutCount) the file holds transaction \(stamp); acknowledged was \(world.ledger.lastAcknowledged), under way \(world.ledger.underWay.sorted())")
+    }
+    world.ledger.restart(at: stamp)
+    try checkFile("after cut \(cutCount)")
+    try checkReads(engine)
+    try engine.close()
+  }
+
+  private func endCleanly() throws(Finding) {
+    var patience = Self.patienceSteps
+    while !clients.allSatisfy(\.isResting) {
+      try stepOnce(mayBegin: false)
+      patience -= 1
+      if patience == 0 { throw Finding(oracle: .liveness, text: "the transactions under way do not end") }
+    }
+    let expected = world.ledger.lastAcknowledged
+    for client in clients { try client.close() }
+    clients = []
+    let engine = try openEngine(process: makeProcess())
+    let rows = try runToEnd(engine, "SELECT n FROM stamp")
+    if rows != [[.integer(expected)]] {
+      throw Finding(oracle: .durability, text: "at the end the stamp reads \(rows), acknowledged was \(expected)")
+    }
+    try checkReads(engine)
+    try engine.close()
+    try checkFile("at the end")
+  }
+
+  // MARK: oracles
+
+  private func checkFile(_ moment: String) throws(Finding) {
+    let image = FileImage(
+      database: world.disk.content(of: Self.path) ?? [], wal: world.disk.content(of: Self.path + "-wal"))
+    var walker = FileWalker(image)
+    let found = walker.walk()
+    if let first = walker.violations.first {
+      throw Finding(oracle: .walk, text: "\(moment): \(first) (\(walker.violations.count) in all)")
+    }
+    let model = world.ledger.model(of: world.ledger.lastAcknowledged)
+    if let first = model?.differences(schema: found.schema, entries: found.entries).first {
+      throw Finding(oracle: .walk, text: "\(moment), transaction \(world.ledger.lastAcknowledged): \(first)")
+    }
+  }
+
+  /// The engine's own answers to the whole of each table.
+  private func checkReads(_ engine: EngineClient) throws(Finding) {
+    guard let model = world.ledger.model(of: world.ledger.lastAcknowledged) else { return }
+    for table in model.shapes.indices {
+      let operation = Operation.readAll(table: table)
+      let rows = try runToEnd(engine, operation.sql(model))
+      if rows.count != operation.expectedRows(model).count {
+        throw Finding(oracle: .read, text: "\(operation.sql(model)) gives \(rows.count) rows")
+      }
+    }
+  }
+
+  // MARK: one connection alone
+
+  private func runToEnd(_ engine: EngineClient, _ sql: String) throws(Finding) -> [[ImageField]] {
+    engine.start(sql, [])
+    var rows: [[ImageField]] = []
+    for _ in 0..<Self.patienceSteps {
+      switch engine.poll() {
+      case .row(let fields): rows.append(fields)
+      case .done: return rows
+      case .failed(let error): throw unexpected(error, sql)
+      case .waiting(.moment(let moment)):
+        world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, moment)
+      case .waiting(.completion), .waiting(.nothing): world.disk.completeOne()
+      }
+    }
+    throw Finding(oracle: .liveness, text: "\(sql) does not end")
+  }
+
+  private func unexpected(_ error: EngineError, _ place: String) -> Finding {
+    Finding(oracle: .error, text: "\(place): \(error) (code \(error.code.rawValue))")
+  }
+}

@@ -1,0 +1,71 @@
+// What a seed draws before it starts: the features, sizes and rates of one run.
+
+import ApusBase
+
+public struct SimulationProfile: Sendable, CustomStringConvertible {
+  public enum Journal: String, Sendable { case wal, delete }
+  public enum Synchronous: String, Sendable { case normal, full, extra }
+
+  public var pageSize: Int
+  public var journal: Journal
+  public var synchronous: Synchronous
+  public var cachePages: Int
+  public var autocheckpointFrames: Int
+  public var clientCount: Int
+  public var processCount: Int
+  public var cutCount: Int
+  public var stepsPerEra: Int
+  public var keyCount: Int
+  public var payloadMax: Int
+  public var operationCountMax: Int
+  /// Page accesses fault at random although the page is there.
+  public var injectsFaults: Bool
+  /// One wait in so many is the statement's last: it is dropped there.
+  public var cancelOneIn: Int
+
+  public init(seed: UInt64) {
+    var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
+    func pick<T>(_ values: [T]) -> T { values[random.below(values.count)] }
+    pageSize = pick([512, 512, 1024, 1024, 4096])
+    journal = random.oneIn(3) ? .delete : .wal
+    synchronous = journal == .wal ? pick([.full, .full, .full, .normal]) : pick([.full, .extra, .extra])
+    cachePages = pick([10, 20, 60, 500])
+    autocheckpointFrames = pick([0, 8, 30, 100, 1000])
+    clientCount = 1 + random.below(4)
+    processCount = 1 + random.below(2)
+    cutCount = 1 + random.below(3)
+    stepsPerEra = 300 + random.below(900)
+    keyCount = pick([8, 30, 120])
+    payloadMax = pick([60, 1_500, 6_000])
+    operationCountMax = pick([2, 6, 20])
+    injectsFaults = random.oneIn(2)
+    cancelOneIn = pick([0, 50, 300])
+  }
+
+  public var description: String {
+    "\(journal.rawValue)/\(synchronous.rawValue) page \(pageSize) cache \(cachePages) clients \(clientCount) "
+      + "processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
+  }
+
+  /// What the first connection says to an empty file.
+  var creationStatements: [String] {
+    ["PRAGMA page_size=\(pageSize)", "PRAGMA journal_mode=\(journal.rawValue)"]
+  }
+
+  /// What every connection says when it has opened the file.
+  var connectionStatements: [String] {
+    [
+      "PRAGMA synchronous=\(synchronous.rawValue)", "PRAGMA cache_size=\(cachePages)",
+      "PRAGMA wal_autocheckpoint=\(autocheckpointFrames)",
+    ]
+  }
+
+  /// What a power cut may take from acknowledged commits.
+  var promise: Ledger.Promise {
+    switch (journal, synchronous) {
+    case (.wal, .full), (.wal, .extra), (.delete, .extra): .everything
+    case (.delete, .full): .allButTheLast
+    case (.wal, .normal), (.delete, .normal): .prefix
+    }
+  }
+}

@@ -1,0 +1,26 @@
+// What a run found.
+
+public struct Finding: Error, Sendable, CustomStringConvertible {
+  public enum Oracle: String, Sendable {
+    case read = "O3 model", durability = "O4 durability", walk = "O1 integrity walk", snapshot = "O5 snapshot"
+    case error = "O13 unexpected error", liveness = "O6 liveness"
+  }
+
+  public var oracle: Oracle
+  public var text: String
+
+  public var description: String { "\(oracle.rawValue): \(text)" }
+}
+
+public struct Verdict: Sendable {
+  public var seed: UInt64
+  public var profile: SimulationProfile
+  public var finding: Finding?
+  /// Where in the run it ended.
+  public var step: Int
+  public var traceHash: String
+  public var eventCount: Int
+  public var commitCount: Int
+  public var cutCount: Int
+  public var droppedCount: Int
+}

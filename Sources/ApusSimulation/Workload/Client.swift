@@ -1,0 +1,283 @@
+// One connection's script: transactions of random operations, each answer held against the model.
+
+import ApusBase
+
+/// What a client and the world around it share.
+final class World {
+  let disk: SimulatedDisk
+  let clock: VirtualClock
+  let profile: SimulationProfile
+  var ledger: Ledger
+  var random: SeededRandom
+  let generator: OperationGenerator
+  var commitCount = 0
+  var droppedCount = 0
+
+  init(disk: SimulatedDisk, profile: SimulationProfile, model: DatabaseModel, seed: UInt64) {
+    self.disk = disk
+    clock = VirtualClock()
+    self.profile = profile
+    ledger = Ledger(model)
+    random = SeededRandom(seed: seed ^ 0x3c4ed)
+    generator = OperationGenerator(
+      tableCount: model.shapes.count, keyCount: profile.keyCount, payloadMax: profile.payloadMax)
+  }
+
+  func chance(oneIn n: Int) -> Bool { n > 0 && random.oneIn(n) }
+}
+
+final class Client {
+  private enum Phase {
+    case settingUp(Int)
+    case resting, beginning, readingStamp
+    case choosing
+    case operating(Operation, rows: [[ImageField]])
+    case savepointing(String)
+    case stamping, committing, rollingBack
+  }
+
+  /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up.
+  private static let busyCountMax = 60
+
+  let name: Int
+  private let engine: EngineClient
+  private let world: World
+  private var phase: Phase = .settingUp(0)
+  private var isWriting = false
+  private var model: DatabaseModel?
+  private var savedModel: DatabaseModel?
+  private var base: Int64 = 0
+  private var stamp: Int64 = 0
+  private var oldestAllowed: Int64 = 0
+  private var operationsLeft = 0
+  private var busyCount = 0
+  private(set) var wait: Wait?
+
+  init(name: Int, engine: EngineClient, world: World) {
+    self.name = name
+    self.engine = engine
+    self.world = world
+  }
+
+  /// True between two transactions.
+  var isResting: Bool {
+    if case .resting = phase { return true }
+    return false
+  }
+
+  /// Ends the connection; nothing may be under way.
+  func close() throws(Finding) { try engine.close() }
+
+  /// Goes on until the next wait, row or end of a statement.
+  func run(mayBegin: Bool) throws(Finding) {
+    wait = nil
+    if !engine.isBusy { try startNext(mayBegin: mayBegin) }
+    guard engine.isBusy else { return }
+    let answer = engine.poll()
+    switch answer {
+    case .waiting(let wait):
+      self.wait = wait
+      if case .operating = phase, world.chance(oneIn: world.profile.cancelOneIn) {
+        // The statement is dropped at its wait; it must be as if it had never begun.
+        engine.drop()
+        self.wait = nil
+        world.droppedCount += 1
+        world.disk.trace.add("drop", UInt64(name), 0, 0)
+        phase = .choosing
+      }
+    case .row(let fields): try receive(fields)
+    case .done:
+      world.disk.trace.add("done", UInt64(name), 0, 0)
+      try finish()
+    case .failed(let error):
+      world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
+      try fail(error)
+    }
+  }
+
+  // MARK: asking
+
+  private func startNext(mayBegin: Bool) throws(Finding) {
+    switch phase {
+    case .settingUp(let index):
+      let statements = world.profile.connectionStatements
+      if index < statements.count {
+        engine.start(statements[index], [])
+      } else {
+        phase = .resting
+      }
+    case .resting:
+      if !mayBegin { return }
+      isWriting = !world.random.oneIn(4)
+      operationsLeft = 1 + world.random.below(world.profile.operationCountMax)
+      oldestAllowed = world.ledger.lastAcknowledged
+      savedModel = nil
+      phase = .beginning
+      engine.start(isWriting ? "BEGIN IMMEDIATE" : "BEGIN", [])
+    case .beginning: phase = .resting
+    case .readingStamp: engine.start("SELECT n FROM stamp", [])
+    case .choosing: try choose()
+    case .operating, .savepointing: throw Finding(oracle: .error, text: "client \(name) lost its statement")
+    case .stamping: engine.start("UPDATE stamp SET n=?1", [.integer(stamp)])
+    case .committing: engine.start("COMMIT", [])
+    case .rollingBack: engine.start("ROLLBACK", [])
+    }
+  }
+
+  private func choose() throws(Finding) {
+    guard let model else { throw Finding(oracle: .error, text: "client \(name) has no model") }
+    if operationsLeft == 0 {
+      if !isWriting {
+        phase = .committing
+        engine.start("COMMIT", [])
+      } else if world.random.oneIn(8) {
+        phase = .rollingBack
+        engine.start("ROLLBACK", [])
+      } else {
+        stamp = world.ledger.makeStamp()
+        phase = .stamping
+        engine.start("UPDATE stamp SET n=?1", [.integer(stamp)])
+      }
+      return
+    }
+    operationsLeft -= 1
+    if isWriting && world.random.oneIn(10) {
+      let statement = savedModel == nil ? "SAVEPOINT s" : world.random.oneIn(2) ? "ROLLBACK TO s" : "RELEASE s"
+      phase = .savepointing(statement)
+      engine.start(statement, [])
+      return
+    }
+    var operation = world.generator.next(&world.random)
+    while !isWriting && !operation.isRead { operation = world.generator.next(&world.random) }
+    phase = .operating(operation, rows: [])
+    engine.start(operation.sql(model), operation.bindings(model))
+  }
+
+  // MARK: answers
+
+  private func receive(_ fields: [ImageField]) throws(Finding) {
+    switch phase {
+    case .readingStamp:
+      guard case .integer(let number)? = fields.first else {
+        throw Finding(oracle: .read, text: "client \(name): the stamp reads \(fields)")
+      }
+      guard let found = world.ledger.model(of: number) else {
+        throw Finding(oracle: .snapshot, text: "client \(name) sees transaction \(number), which nobody committed")
+      }
+      guard world.ledger.descends(number, from: oldestAllowed) else {
+        throw Finding(
+          oracle: .snapshot, text: "client \(name) sees transaction \(number), older than \(oldestAllowed), which was acknowledged")
+      }
+      base = number
+      model = found
+    case .operating(let operation, var rows):
+      rows.append(fields)
+      phase = .operating(operation, rows: rows)
+    case .settingUp: break
+    case .resting, .beginning, .choosing, .savepointing, .stamping, .committing, .rollingBack:
+      throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
+    }
+  }
+
+  private func finish() throws(Finding) {
+    switch phase {
+    case .settingUp(let index): phase = .settingUp(index + 1)
+    case .resting: break
+    case .beginning:
+      model = nil
+      phase = .readingStamp
+    case .readingStamp:
+      if model == nil { throw Finding(oracle: .read, text: "client \(name): the stamp is gone") }
+      phase = .choosing
+    case .choosing: break
+    case .operating(let operation, let rows):
+      try verify(operation, rows)
+      phase = .choosing
+    case .savepointing(let statement):
+      switch statement {
+      case "SAVEPOINT s": savedModel = model
+      case "ROLLBACK TO s": model = savedModel
+      default: savedModel = nil
+      }
+      phase = .choosing
+    case .stamping:
+      guard let model else { return }
+      world.ledger.beginCommit(stamp, base: base, model: model)
+      busyCount = 0
+      phase = .committing
+    case .committing:
+      if isWriting {
+        world.commitCount += 1
+        if !world.ledger.acknowledge(stamp) {
+          throw Finding(
+            oracle: .durability,
+            text: "client \(name) committed \(stamp) on top of \(base), but \(world.ledger.lastAcknowledged) was acknowledged")
+        }
+      }
+      phase = .resting
+    case .rollingBack: phase = .resting
+    }
+  }
+
+  private func verify(_ operation: Operation, _ rows: [[ImageField]]) throws(Finding) {
+    guard var after = model else { return }
+    if operation.isRead {
+      let expected = operation.expectedRows(after).map { id, row in
+        [
+          after.key(id, in: operation.table), .integer(row.k), row.u.map(ImageField.integer) ?? .null,
+          row.isText ? .text(row.payload) : .blob(row.payload),
+        ]
+      }
+      if rows != expected {
+        throw Finding(
+          oracle: .read,
+          text: "client \(name), transaction on \(base): \(operation.sql(after)) gives \(rows.count) rows, \(expected.count) are due")
+      }
+      return
+    }
+    guard operation.apply(to: &after) else {
+      throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must violate a constraint and did not")
+    }
+    model = after
+  }
+
+  private func fail(_ error: EngineError) throws(Finding) {
+    let isBusy = error.code.primary == .busy
+    switch phase {
+    case .beginning where isBusy: phase = .resting
+    case .readingStamp where isBusy && !isWriting: phase = .rollingBack
+    case .committing where isBusy:
+      busyCount += 1
+      if busyCount > Self.busyCountMax {
+        if isWriting { world.ledger.abandon(stamp) }
+        phase = .rollingBack
+      }
+    case .settingUp where isBusy: break
+    case .operating(let operation, _) where error.code.primary == .constraint:
+      guard var after = model else { return }
+      if operation.apply(to: &after) {
+        throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)): \(error) where none is due")
+      }
+      phase = .choosing
+    case .operating where isBusy && !isWriting, .choosing where isBusy && !isWriting: phase = .rollingBack
+    case .settingUp, .resting, .beginning, .readingStamp, .choosing, .operating, .savepointing, .stamping, .committing,
+      .rollingBack:
+      throw Finding(oracle: .error, text: "client \(name) in \(phaseName): \(error) (code \(error.code.rawValue))")
+    }
+  }
+
+  private var phaseName: String {
+    switch phase {
+    case .settingUp: "set-up"
+    case .resting: "rest"
+    case .beginning: "BEGIN"
+    case .readingStamp: "its first read"
+    case .choosing: "between statements"
+    case .operating(let operation, _): model.map(operation.sql) ?? "an operation"
+    case .savepointing(let statement): statement
+    case .stamping: "its stamp"
+    case .committing: "COMMIT"
+    case .rollingBack: "ROLLBACK"
+    }
+  }
+}

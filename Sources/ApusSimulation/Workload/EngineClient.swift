@@ -1,0 +1,154 @@
+// One connection of the real engine, driven by hand: a statement at a time, and never blocking.
+
+import Apus
+import ApusBase
+import ApusVM
+
+final class EngineClient {
+  enum Answer {
+    case waiting(Wait)
+    case row([ImageField])
+    case done
+    case failed(EngineError)
+  }
+
+  private let connection: Connection
+  private let disk: SimulatedDisk
+  private var pending: (sql: String, bindings: [Operation.Binding])?
+  private var running: PreparedStatement?
+  /// Statements that are prepared once and used again, as applications do.
+  private var prepared: [String: PreparedStatement] = [:]
+
+  /// Most times that the end of a connection may wait before the run counts as hanging.
+  private static let closeWaitMax = 100_000
+
+  init(environment: SimulatedEnvironment, path: String, faultSeed: UInt64?) throws(Finding) {
+    disk = environment.disk
+    do throws(EngineError) {
+      connection = try Connection(path, environment: environment)
+    } catch {
+      throw Finding(oracle: .error, text: "opening: \(error) (code \(error.code.rawValue))")
+    }
+    connection.busyTimeoutMilliseconds = 0
+    if let faultSeed {
+      do throws(Fault) {
+        try connection.state.pager(0).faultInjection = SeededRandom(seed: faultSeed)
+      } catch {
+        throw Finding(oracle: .error, text: "opening: \(error)")
+      }
+    }
+  }
+
+  deinit {
+    // Statements end before their connection.
+    running = nil
+    prepared = [:]
+  }
+
+  /// True from `start` to the statement's end.
+  var isBusy: Bool { pending != nil || running != nil }
+
+  func start(_ sql: String, _ bindings: [Operation.Binding]) {
+    precondition(!isBusy, "one statement at a time")
+    pending = (sql, bindings)
+  }
+
+  /// Goes on until the next row, end, failure or wait.
+  func poll() -> Answer {
+    do throws(Fault) {
+      if let pending {
+        running = try makeStatement(pending.sql, pending.bindings)
+        self.pending = nil
+      }
+      guard let running else { return .done }
+      switch try step(running) {
+      case .row:
+        return .row((0..<running.columnCount).map { Self.field(running.column($0)) })
+      case .done:
+        running.reset()
+        self.running = nil
+        return .done
+      case .pending(let wait): return .waiting(wait)
+      }
+    } catch {
+      switch error {
+      case .wait(let wait): return .waiting(wait)
+      case .failure(let failure):
+        pending = nil
+        running?.reset()
+        running = nil
+        return .failed(failure)
+      }
+    }
+  }
+
+  private func step(_ statement: PreparedStatement) throws(Fault) -> StepResult {
+    do throws(EngineError) { return try statement.step() } catch { throw Fault.failure(error) }
+  }
+
+  private func makeStatement(_ sql: String, _ bindings: [Operation.Binding]) throws(Fault) -> PreparedStatement {
+    let statement: PreparedStatement
+    if let known = prepared[sql] {
+      statement = known
+    } else {
+      statement = try connection.prepare(sql)
+      if !bindings.isEmpty { prepared[sql] = statement }
+    }
+    do throws(EngineError) {
+      for (place, binding) in bindings.enumerated() { try bind(binding, to: statement, at: place + 1) }
+    } catch {
+      throw Fault.failure(error)
+    }
+    return statement
+  }
+
+  private func bind(_ binding: Operation.Binding, to statement: PreparedStatement, at place: Int) throws(EngineError) {
+    var buffer = ByteBuffer()
+    switch binding {
+    case .null: try statement.bind(.null, at: place)
+    case .integer(let number): try statement.bind(.integer(number), at: place)
+    case .text(let bytes):
+      for byte in bytes { buffer.append(byte) }
+      try statement.bind(.text(buffer.bytes), at: place)
+    case .blob(let bytes):
+      for byte in bytes { buffer.append(byte) }
+      try statement.bind(.blob(buffer.bytes), at: place)
+    }
+  }
+
+  /// Drops the statement at its wait.
+  func drop() {
+    pending = nil
+    running?.reset()
+    running = nil
+  }
+
+  func close() throws(Finding) {
+    running = nil
+    for statement in prepared.values { statement.finalize() }
+    prepared = [:]
+    for _ in 0..<Self.closeWaitMax {
+      do throws(Fault) {
+        return try connection.close()
+      } catch {
+        switch error {
+        case .wait(.moment(let moment)): connection.environment.sleep(untilMonotonic: moment)
+        case .wait: disk.completeOne()
+        case .failure(let failure):
+          throw Finding(oracle: .error, text: "closing: \(failure) (code \(failure.code.rawValue))")
+        }
+      }
+    }
+    throw Finding(oracle: .liveness, text: "closing does not end")
+  }
+
+  private static func field(_ value: Value) -> ImageField {
+    switch value.kind {
+    case .null: .null
+    case .integer: .integer(value.integerValue)
+    case .real: .real(value.realValue.bitPattern)
+    case .text: .text(value.bytes.array)
+    case .blob: .blob(value.bytes.array)
+    }
+  }
+}
