@@ -27,6 +27,7 @@ let package = Package(
     .library(name: "Apus", targets: ["Apus"]),
     .executable(name: "apus", targets: ["ApusCLI"]),
     .executable(name: "apus-bench", targets: ["ApusBench"]),
+    .executable(name: "apus-sim", targets: ["ApusSim"]),
     .executable(name: "apus-conformance", targets: ["ApusConformance"]),
   ],
   traits: [
@@ -50,6 +51,7 @@ let package = Package(
     // Tools: the shell, and what proves and measures the engine beside real SQLite.
     library("ApusHarness", ["Apus", "ApusBase", "ApusIO"]),
     executable("ApusCLI", ["Apus", "ApusBase", "ApusIO"]),
+    executable("ApusSim", ["ApusBase", "ApusSimulation"]),
     executable("ApusConformance", ["ApusHarness"]),
     executable("ApusBench", ["ApusBase", "ApusHarness"]),
 

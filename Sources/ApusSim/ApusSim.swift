@@ -7,15 +7,20 @@ import Glibc
 @main
 struct ApusSim {
   static func main() async {
-    setlinebuf(stdout)
     do throws(Usage) {
       let options = try Options(Array(CommandLine.arguments.dropFirst()))
       exit(await options.command.run(options))
     } catch {
-      fputs("apus-sim: \(error.text)\n\(Options.help)", stderr)
+      complain("apus-sim: \(error.text)\n\(Options.help)")
       exit(2)
     }
   }
+}
+
+/// Writes to standard error.
+func complain(_ text: String) {
+  var text = text
+  text.withUTF8 { bytes in _ = unsafe write(2, bytes.baseAddress, bytes.count) }
 }
 
 struct Usage: Error { var text: String }
@@ -74,7 +79,7 @@ enum Command {
     let seconds = max(0.001, Double((clock.now - start) / .milliseconds(1)) / 1_000)
     let rate = Double(totals.seedCount) / seconds
     let left = Int(Double(count - totals.seedCount) / rate)
-    fputs("\(totals.seedCount)/\(count) seeds, \(Int(rate * 10) / 10).\(Int(rate * 10) % 10) a second, \(left) s left\n", stderr)
+    complain("\(totals.seedCount)/\(count) seeds, \(Int(rate * 10) / 10).\(Int(rate * 10) % 10) a second, \(left) s left\n")
   }
 
   private func replay(_ options: Options) -> Int32 {
