@@ -4,7 +4,7 @@ import ApusBase
 import ApusVM
 
 enum DateTimeFunctions {
-  private static let traits: FunctionTraits = [.innocuous, .slowChange]
+  private static let traits: FunctionTraits = [.deterministic, .innocuous, .slowChange]
 
   static let definitions: [FunctionDefinition] = [
     .scalar("date", .any, traits, date),

@@ -48,8 +48,8 @@ public struct FunctionTraits: OptionSet, Hashable, Sendable {
   public static let usesCollation = FunctionTraits(rawValue: 1 << 3)
   public static let readsSubtype = FunctionTraits(rawValue: 1 << 4)
   public static let resultSubtype = FunctionTraits(rawValue: 1 << 5)
-  /// Same arguments, same result within one step: date and time functions. Deterministic, except for 'now', which
-  /// indexes must refuse.
+  /// The result may change from one step to the next, though not within one: never computed when the statement is
+  /// compiled. Date and time functions are deterministic besides, except for 'now', which indexes must refuse.
   public static let slowChange = FunctionTraits(rawValue: 1 << 6)
   /// Reads `context.figures`: the machine sets them before the call.
   public static let readsConnection = FunctionTraits(rawValue: 1 << 7)
@@ -79,7 +79,7 @@ public struct FunctionTraits: OptionSet, Hashable, Sendable {
   /// `SQLITE_INNOCUOUS` and `SQLITE_RESULT_SUBTYPE`.
   public var listed: Int {
     var flags = 0
-    if contains(.deterministic) || contains(.slowChange) { flags |= 0x800 }
+    if contains(.deterministic) { flags |= 0x800 }
     if contains(.directOnly) { flags |= 0x80000 }
     if contains(.readsSubtype) { flags |= 0x100000 }
     if contains(.innocuous) { flags |= 0x200000 }
