@@ -62,6 +62,7 @@ extension Binder {
     case .subquery(let select, let alias, _):
       hasSubqueries = true
       let bound = try bind(select, parent: scope.parent)
+      if bound.isCorrelated { scope.select?.isCorrelated = true }
       let source = Source(cursor: newCursor(), table: nil, alias: alias, name: alias?.text ?? "")
       source.name = alias?.text ?? "(subquery-\(source.cursor))"
       source.select = bound
@@ -75,6 +76,7 @@ extension Binder {
       let query = BoundQuery()
       inner.query = query
       try bind(from, inner)
+      if bound.isCorrelated { scope.select?.isCorrelated = true }
       query.sources = inner.sources
       var hidden: [Bool] = []
       for part in query.sources {
@@ -161,7 +163,9 @@ extension Binder {
     var frame = commonTables
     while let current = frame {
       if let place = current.tables.firstIndex(where: { $0.name == reference.name }) {
-        return try bind(current.tables[place], current, reference)
+        let source = try bind(current.tables[place], current, reference)
+        if source.select?.isCorrelated == true { scope.select?.isCorrelated = true }
+        return source
       }
       frame = current.parent
     }

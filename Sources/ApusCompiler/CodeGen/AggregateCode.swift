@@ -331,6 +331,7 @@ extension Generator {
     let isOrderWanted = groupOrder.contains { $0.isDescending || $0.isNullsLast }
     if isOrderWanted { wishes.orderBy = groupOrder } else { wishes.groupBy = query.groupBy }
     wishes.resultCount = query.columns.count
+    wishes.outputs = info.slots.map(\.expression)
     let loops = try beginLoops(query.sources, query.filter, wishes)
     let isSorted = loops.isOrdered
     let nextRow: Label

@@ -25,7 +25,7 @@ extension Generator {
     case .aggregate(let call):
       if call.register > 0 { return Operand(register: Int32(call.register), isTemporary: false) }
     default:
-      if expression.isConstant, !expression.containsCall {
+      if isHoisting, expression.isConstant, !expression.containsCall {
         return Operand(register: hoist(expression), isTemporary: false)
       }
     }
@@ -244,10 +244,11 @@ extension Generator {
           builder.emit(.constant, 0, target, p4: builder.constantIndex(.real(-value)))
         }
       default:
-        let zero = hoist(BoundExpression(.integer(0)))
+        let zero = try operand(BoundExpression(.integer(0)))
         let value = try operand(inner)
-        builder.emit(.subtract, value.register, zero, target)
+        builder.emit(.subtract, value.register, zero.register, target)
         release(value)
+        release(zero)
       }
     case .bitNot, .not:
       let value = try operand(inner)

@@ -61,11 +61,8 @@ public final class Generator {
     builder.databasesUsed = databasesVerified
     builder.databasesWritten = databasesWritten
     if databasesWritten != 0 { builder.isReadOnly = false }
-    var place = 0
-    while place < hoisted.count {
-      try code(hoisted[place].expression, into: hoisted[place].register)
-      place += 1
-    }
+    isHoisting = false
+    for entry in hoisted { try code(entry.expression, into: entry.register) }
     builder.emit(.goto, 0, 1)
     return builder.finish()
   }
@@ -82,7 +79,11 @@ public final class Generator {
     return try body(register)
   }
 
+  /// Constants go to the start of the program; false while that part is written.
+  private(set) var isHoisting = true
+
   /// The register that will hold this constant once the program runs.
+  /// - Precondition: `isHoisting`.
   func hoist(_ expression: BoundExpression) -> Int32 {
     for entry in hoisted.prefix(64) where entry.expression.matches(expression) { return entry.register }
     let register = builder.allocateRegister()

@@ -137,6 +137,7 @@ extension Generator {
     let order = JoinOrder(clause: clause, wishes: wishes, candidates: search.candidates)
     guard var path = order.best(sortedRows: nil) else { throw EngineError(.error, "no query solution") }
     if !wishes.wishedTerms.isEmpty, let sorted = order.best(sortedRows: path.rows + 1) { path = sorted }
+    OmitJoins.apply(&path, clause, wishes)
     return path
   }
 

@@ -98,6 +98,7 @@ extension Generator {
     wishes.distinct = query.isDistinct ? query.columns.map(\.expression) : []
     wishes.limit = limit.limit != 0
     wishes.resultCount = query.columns.count
+    wishes.outputs = query.columns.map(\.expression) + orderBy.map(\.expression)
     let loops = try beginLoops(query.sources, query.filter, wishes)
     if loops.isOrdered, let opened = sort {
       builder.patch(opened.openAddress) { $0 = Instruction(.noop) }

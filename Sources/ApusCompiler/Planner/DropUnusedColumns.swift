@@ -1,4 +1,5 @@
-// Columns of a subquery in FROM that nobody reads are not computed.
+// Columns of a subquery in FROM that nobody reads are not computed. Which columns its tables are read for stays as it was,
+// so that a covering index is chosen where SQLite chooses one, and rows come in SQLite's order.
 
 import ApusSQL
 
@@ -17,9 +18,6 @@ extension Rewrite {
       for number in source.columns.indices.prefix(63) where source.usedColumns & 1 << UInt64(number) == 0 {
         if select.orderBy.contains(where: { $0.resultColumn == number }) { continue }
         for arm in select.arms { arm.columns[number].expression = BoundExpression(.null) }
-      }
-      for arm in select.arms {
-        recomputeUse(of: arm.sources, Subject(query: arm, orderBy: select.orderBy))
       }
     }
   }

@@ -16,6 +16,9 @@ public struct LoopWishes {
   /// Only the first row is wanted (min, max).
   public var firstRowOnly = false
 
+  /// All that is computed from a row; nil: not known, so that every table may be needed.
+  public var outputs: [BoundExpression]?
+
   public init() {}
 
   var isGroup: Bool { orderBy.isEmpty }
