@@ -220,7 +220,7 @@ extension Pager {
       }
     }
     store.wal = WriteAheadLog(
-      environment: environment, queue: store.queue, file: log, memory: memory, pageSize: pageSize, isNew: !exists)
+      environment: environment, queue: store.queue, file: log, memory: memory, pageSize: pageSize)
     store.stamp = nil
     store.salts = .max
   }

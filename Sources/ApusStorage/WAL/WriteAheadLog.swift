@@ -32,8 +32,9 @@ final class WriteAheadLog {
   var sequence: UInt32 = 0
   /// The file's own header must be written before the next frame.
   var needsHeader = false
-  /// The log's directory entry is not durable yet.
-  var needsDirectorySync: Bool
+  /// The log's directory entry may not be durable yet: the first sync covers it. True for every opener, not only for the one
+  /// that made the file, since nobody knows whether that one ever synced.
+  var needsDirectorySync = true
   var append = AppendPhase.idle
   /// Frames whose commit mark may have reached the file although the commit was not published.
   var doubtfulFrame: UInt32?
@@ -42,8 +43,7 @@ final class WriteAheadLog {
   var checkpoint: Checkpoint?
 
   init(
-    environment: any Environment, queue: any IOQueue, file: any File, memory: any SharedMemory, pageSize: Int,
-    isNew: Bool
+    environment: any Environment, queue: any IOQueue, file: any File, memory: any SharedMemory, pageSize: Int
   ) {
     self.environment = environment
     self.queue = queue
@@ -51,7 +51,6 @@ final class WriteAheadLog {
     self.path = file.path
     self.index = WALIndex(memory)
     self.pageSize = pageSize
-    needsDirectorySync = isNew
   }
 
   // MARK: Locks
