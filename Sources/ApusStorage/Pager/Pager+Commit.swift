@@ -213,7 +213,7 @@ extension Pager {
         store.flush = try endJournal(store, syncsDirectory: synchronous >= .extra || store.syncsDirectoryAtEnd)
       case .journalEnd(let group):
         try group.finish(store.queue)
-        store.flush = .finalized(nil)
+        store.flush = .finalized(synchronous >= .full ? journalSync(store, withDirectory: false) : nil)
       case .finalized(let group):
         try group?.finish(store.queue)
         store.flush = .idle
@@ -240,12 +240,15 @@ extension Pager {
       let (environment, path) = (store.environment, store.journalPath)
       let isTemporary = store.isTemporary
       store.journal = try faulting { () throws(EngineError) in
-        let file = isTemporary ? try environment.openTemporary() : try environment.open(path, .create)
-        // A journal that was kept may have old headers behind the new ones.
-        if try file.size() > 0 { try file.truncate(to: 0) }
-        return file
+        return isTemporary ? try environment.openTemporary() : try environment.open(path, .create)
       }
       store.needsJournalDirectorySync = !isTemporary
+    }
+    if store.journalByteCount == 0, let journal = store.journal {
+      // A journal that was kept may have old headers behind the new ones.
+      try faulting { () throws(EngineError) in
+        if try journal.size() > 0 { try journal.truncate(to: 0) }
+      }
     }
     let group = RequestGroup()
     var images: [UInt32: PageImage] = [:]
