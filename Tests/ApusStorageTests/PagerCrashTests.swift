@@ -60,7 +60,8 @@ import Testing
       let last = min(photograph.acknowledged + 1, states.count - 1)
       let isWhole = found == states[photograph.acknowledged] || found == states[last]
       #expect(
-        isWhole, "\(mode), seed \(seed), photograph \(index), power cut \(photograph.isPowerCut), after \(photograph.acknowledged)")
+        isWhole,
+        "\(mode), seed \(seed), photograph \(index), cut \(photograph.isPowerCut), after \(photograph.acknowledged)")
       // It must be writable again, and stay what it is.
       if index % 5 == 0 {
         try reader.write { try reader.set(2, 7) }

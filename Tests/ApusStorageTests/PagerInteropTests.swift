@@ -1,4 +1,5 @@
-// Real SQLite reads what the pager writes, and the pager reads what SQLite leaves: whole files, live logs, hot journals.
+// Real SQLite reads what the pager writes, and the pager reads what SQLite leaves: whole files, live logs, hot
+// journals.
 
 import ApusBase
 import ApusIO
@@ -206,7 +207,8 @@ final class Directory {
     let pages = try PagerInteropTests.image(before)
     before.pager.close()
     // A small cache spills, so the file is changed while the journal is hot.
-    try reference.run("PRAGMA cache_size=5; BEGIN; UPDATE t SET b = b || 'changed'; INSERT INTO t SELECT a+10000, b FROM t")
+    try reference.run(
+      "PRAGMA cache_size=5; BEGIN; UPDATE t SET b = b || 'changed'; INSERT INTO t SELECT a+10000, b FROM t")
     for suffix in ["", "-journal"] { try directory.copy(directory.file("a") + suffix, directory.file("b") + suffix) }
     #expect(try directory.environment.exists(directory.file("b") + "-journal"))
     let driver = try Driver(directory.environment, directory.file("b"))

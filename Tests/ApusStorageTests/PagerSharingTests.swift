@@ -1,5 +1,5 @@
-// Several connections in one process: snapshots stay what they were, conflicts have SQLite's codes, threads do not disturb
-// each other.
+// Several connections in one process: snapshots stay what they were, conflicts have SQLite's codes, threads do not
+// disturb each other.
 
 import ApusBase
 import ApusIO

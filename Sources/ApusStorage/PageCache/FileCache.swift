@@ -5,9 +5,9 @@
 //   - generation g, frame 0: what the database file holds for a reader of g that finds no frame. No checkpoint changes
 //     that while such a reader is there, and after it nobody asks for it.
 //   - without a WAL a generation is a state of the file as its change counter tells.
-// So commits and checkpoints leave the images valid. A restart of the log by this process renames them (the newest frame
-// of each page becomes the file's content), and a commit through a rollback journal replaces the changed ones; only a
-// change by another process makes them unreachable, and they leave by age.
+// So commits and checkpoints leave the images valid. A restart of the log by this process renames them (the newest
+// frame of each page becomes the file's content), and a commit through a rollback journal replaces the changed ones;
+// only a change by another process makes them unreachable, and they leave by age.
 //
 // Eviction is SIEVE over a byte budget. Everything is under one lock, taken only when a connection's own table misses.
 // `unsafe` lives here.
@@ -126,8 +126,8 @@ final class FileCache: Sendable {
     }
   }
 
-  /// A commit through the rollback journal, under the EXCLUSIVE lock: the file's state has another stamp, and the images
-  /// of the changed pages follow by `insert(replacing:)`.
+  /// A commit through the rollback journal, under the EXCLUSIVE lock: the file's state has another stamp, and the
+  /// images of the changed pages follow by `insert(replacing:)`.
   func restamp(_ stamp: FileStamp) {
     state.withLock { state in state.stamp = stamp }
   }

@@ -1,10 +1,11 @@
-// The pages that one connection holds for its current snapshot and write transaction: an open-addressing table from page
-// number to slot, and two lists of slots.
+// The pages that one connection holds for its current snapshot and write transaction: an open-addressing table from
+// page number to slot, and two lists of slots.
 //
-// A slot binds a page to an image. Clean slots stand in the clean list, newest first, and leave it by SIEVE (Y. Zhang et
-// al., NSDI 2024: a hand that walks from old to new, spares what was visited, and moves nothing on a hit). Slots whose
-// image is private to the write transaction stand in the dirty list. A slot that lost its page to a newer image while a
-// cursor had it pinned, or while the current operation may still hold it, is detached and waits in the limbo list.
+// A slot binds a page to an image. Clean slots stand in the clean list, newest first, and leave it by SIEVE (Y. Zhang
+// et al., NSDI 2024: a hand that walks from old to new, spares what was visited, and moves nothing on a hit). Slots
+// whose image is private to the write transaction stand in the dirty list. A slot that lost its page to a newer image
+// while a cursor had it pinned, or while the current operation may still hold it, is detached and waits in the limbo
+// list.
 //
 // No lock, no reference counting and no exclusivity check lies on the way of a hit. `unsafe` lives here.
 

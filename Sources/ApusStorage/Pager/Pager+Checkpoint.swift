@@ -5,7 +5,8 @@ import ApusIO
 
 extension Pager {
   /// Copies the log's frames back into the database file.
-  /// - Returns: whether something was in the way; the log's frames; how many of them are in the file now. In other journal
+  /// - Returns: whether something was in the way; the log's frames; how many of them are in the file now. In other
+  /// journal
   ///   modes (false, -1, -1), as SQLite says.
   public func checkpoint(_ mode: CheckpointMode) throws(Fault) -> (isBusy: Bool, walFrames: Int, checkpointed: Int) {
     guard let store, !store.isTemporary else { return (false, -1, -1) }

@@ -1,4 +1,5 @@
-// Commit of a file: private images go to the log or through the rollback journal into the database. `unsafe` lives here.
+// Commit of a file: private images go to the log or through the rollback journal into the database. `unsafe` lives
+// here.
 
 import ApusBase
 import ApusIO
@@ -121,7 +122,8 @@ extension Pager {
     }
   }
 
-  /// What was private is the committed state now. Spilled images that are still here leave, as their version is unknown.
+  /// What was private is the committed state now. Spilled images that are still here leave, as their version is
+  /// unknown.
   private func settleTable() {
     unsafe table.pointee.forEachClean { (table, slot) in
       if unsafe slot.pointee.flags.contains(.dirty) { unsafe table.detach(slot) }

@@ -107,7 +107,8 @@ extension Pager {
 
   private var isInLog: Bool { store?.wal != nil }
 
-  /// True where the committed image below a private one must stay at hand: for the journal, or as the only one there is.
+  /// True where the committed image below a private one must stay at hand: for the journal, or as the only one there
+  /// is.
   private var keepsOriginals: Bool { !isInLog }
 
   /// A private, zeroed image of a page whose content does not matter: a free page, or one behind the file's end.

@@ -1,8 +1,8 @@
 // Savepoints: marks inside a write transaction, statements' undo scopes included.
 //
-// The first change of a page after a mark leaves an undo entry: the private image as it was at the mark, or "the page was
-// as committed". Going back to a mark applies the entries newest first. A slot's stamp is the serial of the mark in force
-// when its image was made, so one comparison tells whether an entry is still owed. `unsafe` lives here.
+// The first change of a page after a mark leaves an undo entry: the private image as it was at the mark, or "the page
+// was as committed". Going back to a mark applies the entries newest first. A slot's stamp is the serial of the mark in
+// force when its image was made, so one comparison tells whether an entry is still owed. `unsafe` lives here.
 
 import ApusBase
 
@@ -66,7 +66,8 @@ extension Pager {
     savepoints[index].serial = savepointSerial
   }
 
-  /// Pages that were committed at the mark and have been overwritten in the file since: their originals are in the journal.
+  /// Pages that were committed at the mark and have been overwritten in the file since: their originals are in the
+  /// journal.
   private func loadOriginals(from undoCount: Int) throws(Fault) -> [UInt32: PageImage] {
     guard let store, store.wal == nil, store.hasSpilled, let journal = store.journal else { return [:] }
     let load: OriginalLoad

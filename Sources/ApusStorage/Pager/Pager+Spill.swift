@@ -1,6 +1,6 @@
-// Spilling: when a write transaction outgrows its budget, the oldest private pages that nobody has pinned are written to
-// where the commit would put them: as frames without a commit mark, or into the file once the journal is safe. Happens
-// only as an operation begins. `unsafe` lives here.
+// Spilling: when a write transaction outgrows its budget, the oldest private pages that nobody has pinned are written
+// to where the commit would put them: as frames without a commit mark, or into the file once the journal is safe.
+// Happens only as an operation begins. `unsafe` lives here.
 
 import ApusBase
 import ApusIO
@@ -28,7 +28,8 @@ extension Pager {
   }
 
   private var canSpill: Bool {
-    store?.wal != nil || store?.isTemporary == true || configuration.journalMode != .memory && configuration.journalMode != .off
+    let keepsNoJournal = configuration.journalMode == .memory || configuration.journalMode == .off
+    return store?.wal != nil || store?.isTemporary == true || !keepsNoJournal
   }
 
   private func forgetCommit(_ store: FileStore) {

@@ -6,7 +6,8 @@ import ApusIO
 
 extension Pager {
   /// Makes the newest committed state the connection's snapshot. Nothing happens where one is open.
-  /// - Throws: `.wait`; SQLITE_BUSY while a writer writes to the file; SQLITE_NOTADB, SQLITE_CORRUPT for a damaged header.
+  /// - Throws: `.wait`; SQLITE_BUSY while a writer writes to the file; SQLITE_NOTADB, SQLITE_CORRUPT for a damaged
+  /// header.
   public func beginRead() throws(Fault) {
     if state != .none { return }
     store?.writeOpensRead = false
@@ -125,8 +126,8 @@ extension Pager {
     store.writeOpensRead = false
   }
 
-  /// Ends the write transaction; its changes are what the next snapshots see, durable as `synchronous` says. A snapshot of
-  /// the result stays open until `endRead`. May be called again after a failure, or be followed by `rollback`.
+  /// Ends the write transaction; its changes are what the next snapshots see, durable as `synchronous` says. A snapshot
+  /// of the result stays open until `endRead`. May be called again after a failure, or be followed by `rollback`.
   public func commit() throws(Fault) {
     if conversion != nil { try makeRoom(0) }
     if let store { return try commit(store) }

@@ -1,6 +1,6 @@
 // The pager: pages of one database file as one connection sees them, in transactions.
 //
-//   b-tree  ->  page(n), writable(page)  ->  page table (this connection)  ->  file cache (this process)  ->  WAL or file
+//   b-tree -> page(n), writable(page) -> page table (this connection) -> file cache (this process) -> log or file
 //
 // Everything that may wait throws `.wait` and is called again; until it is done, what it has come to is kept here, so a
 // statement may be dropped at any wait. A pager is used by one thread at a time. `unsafe` lives here and in the

@@ -1,8 +1,8 @@
 // Requests in flight that belong together: a journal's segment, a commit's frames, a batch of a checkpoint.
 //
-// The group owns what the requests read and write, so it may outlive the statement that submitted them: whoever abandons
-// one hands it to the pager's `abandoned` list, where it stays until the queue has given everything back. `unsafe` lives
-// here.
+// The group owns what the requests read and write, so it may outlive the statement that submitted them: whoever
+// abandons one hands it to the pager's `abandoned` list, where it stays until the queue has given everything back.
+// `unsafe` lives here.
 
 import ApusBase
 import ApusIO

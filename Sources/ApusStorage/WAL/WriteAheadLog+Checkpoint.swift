@@ -9,7 +9,9 @@ import ApusBase
 import ApusIO
 
 struct Checkpoint {
-  enum Phase { case begin, writerLock, plan, readMarks, copyLock, walSync, read, write, finishCopy, databaseSync, publish, reset }
+  enum Phase {
+    case begin, writerLock, plan, readMarks, copyLock, walSync, read, write, finishCopy, databaseSync, publish, reset
+  }
 
   var mode: CheckpointMode
   var database: any File
@@ -203,9 +205,9 @@ extension WriteAheadLog {
     state.group = nil
   }
 
-  /// Header, backfill count, header again: equal headers prove that the count belongs to the log's generation. From then
-  /// on no writer can restart the log before this checkpoint ends, since only the holder of the checkpoint lock raises
-  /// the count to the last frame.
+  /// Header, backfill count, header again: equal headers prove that the count belongs to the log's generation. From
+  /// then on no writer can restart the log before this checkpoint ends, since only the holder of the checkpoint lock
+  /// raises the count to the last frame.
   private func plan(_ state: inout Checkpoint) throws(Fault) {
     guard let seen = try index.readHeader() else { return try retryLater() }
     index.memory.barrier()

@@ -114,7 +114,8 @@ extension WriteAheadLog {
   func restartIfPossible(willRestart: (UInt64) throws(Fault) -> Void) throws(Fault) {
     precondition(holdsWriteLock)
     if readMark == 0 {
-      // Sampled under the write lock: only a writer resets it, only a checkpointer raises it, and never past the header.
+      // Sampled under the write lock: only a writer resets it, only a checkpointer raises it, and never past the
+      // header.
       let backfill = try index.backfill
       if backfill > 0 && header.frameCount > 0 {
         if try lock(.exclusive, WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) {
