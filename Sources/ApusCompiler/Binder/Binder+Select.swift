@@ -170,6 +170,7 @@ extension Binder {
         BoundResultColumn(bound, name: resultName(bound, expression, alias, span), alias: alias))
     case .star(let offset):
       guard !query.sources.isEmpty else { throw error("no tables specified", offset) }
+      try checkAliases(query.sources, offset)
       for source in query.sources { expand(source, of: query, includesUsing: false, offset) }
     case .tableStar(let name, let offset):
       var found = false
@@ -185,6 +186,21 @@ extension Binder {
         }
       }
       guard found else { throw error("no such table: \(name.text)", offset) }
+    }
+  }
+
+  // Two items of one name make each of their common columns ambiguous.
+  private func checkAliases(_ sources: [Source], _ offset: SourceOffset) throws(EngineError) {
+    guard sources.count > 1 else { return }
+    for (place, source) in sources.enumerated() where source.alias != nil && !source.isNested {
+      for other in sources[(place + 1)...] where other.alias == source.alias && !other.isNested {
+        for number in 0..<source.columnCount {
+          let name = source.columnName(number)
+          guard other.column(named: name.key) != nil, !other.usingColumns.contains(name) else { continue }
+          let schema = source.database.map { context.schemas.databases[$0].name.text } ?? "*"
+          throw error("ambiguous column name: \(schema).\(source.alias?.text ?? "").\(name.text)", offset)
+        }
+      }
     }
   }
 

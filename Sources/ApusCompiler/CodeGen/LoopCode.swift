@@ -257,6 +257,8 @@ extension Generator {
       level.advance = (.goto, 0, top)
       return
     }
+    // The one row that a recursive table stands for lies in registers.
+    if source.isRecursive { return }
     if candidate.flags.contains(.automatic) {
       try beginAutomatic(level, clause, ready)
     } else if candidate.flags.contains(.multipleOr) {

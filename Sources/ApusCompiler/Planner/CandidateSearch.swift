@@ -334,7 +334,8 @@ struct CandidateSearch {
   // MARK: Automatic indexes
 
   private mutating func addAutomatic(_ source: Source, _ prerequisites: UInt64, _ rowCount: LogEstimate) {
-    guard generator.context.settings.automaticIndex, orDepth == 0, source.registerBase == nil else { return }
+    guard generator.context.settings.automaticIndex, orDepth == 0, !source.isRecursive, source.coroutineRegister == 0 || source.isMaterialized
+    else { return }
     if case .notIndexed = source.hint { return }
     if let table = source.table, table.isWithoutRowid { return }
     for term in clause.terms {
