@@ -37,7 +37,18 @@ let unsafeFiles: [String: Set<String>] = [
     "WALFormat.swift",
   ],
   "ApusVM": [
-    "FunctionDefinition.swift"
+    "ConnectionState.swift",
+    "CursorTable.swift",
+    "FunctionDefinition.swift",
+    "FunctionTable.swift",
+    "Loop.swift",
+    "Machine.swift",
+    "MachineCore.swift",
+    "Program.swift",
+    "RegisterFile.swift",
+    "SortEntries.swift",
+    "SortMerge.swift",
+    "UnpackedRecord.swift",
   ],
   "ApusFunctions": [
     "ExtremeFunctions.swift",

@@ -1,5 +1,6 @@
 // What the machines of one connection share: its databases, its transaction, its counters, its functions.
 // `Apus` makes one per connection. Used by one thread at a time, except for `interrupt`.
+// `unsafe` lives here: the figures lie in memory of their own, which every insert writes without an exclusivity check.
 
 import ApusBase
 import ApusIO
@@ -94,8 +95,8 @@ public final class ConnectionState {
   }
 
   /// A pager for a statement's ephemeral tables.
-  func makeEphemeralPager() throws(Fault) -> Pager {
-    Pager.memory(environment: environment)
+  func makeEphemeralPager() -> Pager {
+    Pager.temporary(environment: environment, queue: queue)
   }
 
   public func attach(_ database: AttachedDatabase) -> Int {

@@ -84,6 +84,13 @@ struct CursorTable {
     }
   }
 
+  /// Stores column `index` of the b-tree cursor's row in a register.
+  /// - Returns: false, and nothing stored, where the record has fewer columns.
+  @inline(__always)
+  func column(_ cursor: Int32, _ index: Int, into registers: RegisterFile, _ register: Int32) throws(Fault) -> Bool {
+    try unsafe self[tree: cursor].column(index, into: registers.pointer(register))
+  }
+
   @inline(__always)
   subscript(sorter cursor: Int32) -> Sorter {
     _read {

@@ -5,6 +5,11 @@ import ApusBase
 
 /// One call site.
 struct FunctionSlot {
+  /// The aggregate's step by itself: what is called for each row is not to be copied out of a larger whole.
+  var step: AggregateFunction.Step
+  var stateByteCount: Int
+  /// The context must be prepared before a step.
+  var needsPreparation: Bool
   var scalar: FunctionDefinition.Scalar?
   var aggregate: AggregateFunction?
   var collation: Collation
@@ -25,11 +30,15 @@ struct FunctionTable {
     for (index, call) in calls.enumerated() {
       let traits = call.definition.traits
       var slot = FunctionSlot(
+        step: FunctionTable.notAnAggregate, stateByteCount: 0, needsPreparation: !traits.isDisjoint(with: [.usesCollation, .readsConnection, .hasCallState]),
         scalar: nil, aggregate: nil, collation: call.collation, needsCollation: traits.contains(.usesCollation),
         needsFigures: traits.contains(.readsConnection), hasCallState: traits.contains(.hasCallState), callState: nil)
       switch call.definition.body {
       case .scalar(let body): slot.scalar = body
-      case .aggregate(let body): slot.aggregate = body
+      case .aggregate(let body):
+        slot.aggregate = body
+        slot.step = body.step
+        slot.stateByteCount = body.stateByteCount
       }
       unsafe (slots + index).initialize(to: slot)
     }
@@ -43,6 +52,30 @@ struct FunctionTable {
   func clearCallStates() {
     for index in 0..<count { unsafe slots[index].callState = nil }
   }
+
+  /// The step of the aggregate called at `function`.
+  @inline(__always)
+  func step(_ function: Int32) -> AggregateFunction.Step {
+    assert(function >= 0 && function < count)
+    return unsafe slots[Int(function)].step
+  }
+
+  private static let notAnAggregate: AggregateFunction.Step = {
+    (_: inout FunctionContext, _: AggregateState, _: ValueRange) throws(Fault) in
+    throw .error(.internal, "a function is not an aggregate")
+  }
+
+  /// The state that an accumulator's register names.
+  @inline(__always)
+  func state(_ accumulator: Value, _ function: Int32) -> AggregateState {
+    guard let memory = unsafe UnsafeMutableRawPointer(bitPattern: Int(accumulator.integerValue)) else {
+      preconditionFailure("an accumulator is the address of a block")
+    }
+    return unsafe AggregateState(unchecked: memory, byteCount: slots[Int(function)].stateByteCount)
+  }
+
+  @inline(__always)
+  func needsPreparation(_ function: Int32) -> Bool { unsafe slots[Int(function)].needsPreparation }
 
   @inline(__always)
   subscript(function: Int32) -> FunctionSlot {
@@ -80,14 +113,9 @@ struct AggregateTable: ~Copyable {
     unsafe blocks.deallocate()
   }
 
-  @inline(__always)
-  subscript(index: Int) -> AggregateState {
-    precondition(index >= 0 && index < count)
-    return unsafe AggregateState(unchecked: blocks[index].memory, byteCount: blocks[index].byteCount)
-  }
-
   /// A zeroed block for call site `function`.
-  mutating func allocate(_ function: Int32, byteCount: Int) -> Int {
+  /// - Returns: its address, which stays until it is freed.
+  mutating func allocate(_ function: Int32, byteCount: Int) -> Int64 {
     let wanted = max(byteCount, 16)
     var index = count
     if freeCount > 0 {
@@ -109,7 +137,7 @@ struct AggregateTable: ~Copyable {
     }
     unsafe blocks[index].function = function
     unsafe blocks[index].memory.initializeMemory(as: UInt8.self, repeating: 0, count: blocks[index].byteCount)
-    return index
+    return unsafe Int64(Int(bitPattern: blocks[index].memory))
   }
 
   private mutating func grow() {
@@ -120,16 +148,24 @@ struct AggregateTable: ~Copyable {
     room *= 2
   }
 
-  mutating func free(_ index: Int, _ functions: FunctionTable) {
-    precondition(index >= 0 && index < count)
+  /// Frees the block at `address`.
+  mutating func free(_ address: Int64, _ functions: FunctionTable) {
+    for index in 0..<count where unsafe Int(bitPattern: blocks[index].memory) == Int(address) {
+      free(at: index, functions)
+      return
+    }
+  }
+
+  private mutating func free(at index: Int, _ functions: FunctionTable) {
     let function = unsafe blocks[index].function
     if function < 0 { return }
-    functions[function].aggregate?.destroy?(self[index])
+    let state = unsafe AggregateState(unchecked: blocks[index].memory, byteCount: blocks[index].byteCount)
+    functions[function].aggregate?.destroy?(state)
     unsafe blocks[index].function = -1
     freeCount += 1
   }
 
   mutating func freeAll(_ functions: FunctionTable) {
-    for index in 0..<count { free(index, functions) }
+    for index in 0..<count { free(at: index, functions) }
   }
 }

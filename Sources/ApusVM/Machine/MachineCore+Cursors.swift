@@ -21,7 +21,7 @@ extension MachineCore {
   /// The pager of the ephemeral tables, in a write transaction that never ends.
   private mutating func temporaryPager() throws(Fault) -> Pager {
     if let temporary { return temporary }
-    let pager = try state.makeEphemeralPager()
+    let pager = state.makeEphemeralPager()
     try pager.beginWrite()
     temporary = pager
     return pager
@@ -247,7 +247,7 @@ extension MachineCore {
   @inline(__always)
   mutating func column(_ i: Instruction) throws(Fault) {
     if cursors[i.p1].isPlain {
-      if unsafe try cursors[tree: i.p1].column(Int(i.p2), into: registers.pointer(i.p3)) {
+      if try cursors.column(i.p1, Int(i.p2), into: registers, i.p3) {
         finishColumn(i)
         return
       }
@@ -317,7 +317,7 @@ extension MachineCore {
           return
         }
       }
-      if unsafe try cursors[tree: i.p1].column(Int(i.p2), into: registers.pointer(i.p3)) {
+      if try cursors.column(i.p1, Int(i.p2), into: registers, i.p3) {
         finishColumn(i)
       } else {
         setDefault(i)

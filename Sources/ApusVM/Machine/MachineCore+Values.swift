@@ -379,11 +379,19 @@ extension MachineCore {
       accumulator = newAccumulator(i.p4)
       registers[i.p3] = accumulator
     }
-    guard let aggregate = functions[i.p4].aggregate else { throw .error(.internal, "a function is not an aggregate") }
+    if functions.needsPreparation(i.p4) || i.p1 != 0 {
+      try stepWithContext(i, accumulator)
+      return
+    }
+    try functions.step(i.p4)(&context, functions.state(accumulator, i.p4), registers.range(i.p2, Int(i.p5)))
+  }
+
+  @inline(never)
+  private mutating func stepWithContext(_ i: Instruction, _ accumulator: Value) throws(Fault) {
     prepareCall(i.p4)
     context.keepsBareColumns = false
     do throws(Fault) {
-      try aggregate.step(&context, aggregates[Int(accumulator.integerValue)], registers.range(i.p2, Int(i.p5)))
+      try functions.step(i.p4)(&context, functions.state(accumulator, i.p4), registers.range(i.p2, Int(i.p5)))
     } catch {
       finishCall(i.p4)
       throw error
@@ -395,7 +403,7 @@ extension MachineCore {
   @inline(never)
   private mutating func newAccumulator(_ function: Int32) -> Value {
     let byteCount = functions[function].aggregate?.stateByteCount ?? 16
-    var handle = Value.integer(Int64(aggregates.allocate(function, byteCount: byteCount)))
+    var handle = Value.integer(aggregates.allocate(function, byteCount: byteCount))
     handle.flags = RegisterFlag.handle
     return handle
   }
@@ -403,21 +411,21 @@ extension MachineCore {
   mutating func finishAggregate(_ i: Instruction) throws(Fault) {
     var accumulator = registers[i.p1]
     if accumulator.flags & RegisterFlag.handle == 0 { accumulator = newAccumulator(i.p4) }
-    let index = Int(accumulator.integerValue)
+    let address = accumulator.integerValue
     guard let aggregate = functions[i.p4].aggregate else { throw .error(.internal, "a function is not an aggregate") }
     prepareCall(i.p4)
     // The accumulator is gone whatever comes.
     registers[i.p1] = .null
     do throws(Fault) {
-      try aggregate.finalize(&context, aggregates[index])
+      try aggregate.finalize(&context, functions.state(accumulator, i.p4))
     } catch {
       finishCall(i.p4)
-      aggregates.free(index, functions)
+      aggregates.free(address, functions)
       throw error
     }
     finishCall(i.p4)
     // The result may lie in the accumulator's memory: take it before that is freed.
     takeResult(into: i.p1)
-    aggregates.free(index, functions)
+    aggregates.free(address, functions)
   }
 }

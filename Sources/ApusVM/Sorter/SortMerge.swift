@@ -1,5 +1,6 @@
 // Merges sorted runs: a binary heap of readers, the smallest record at its root. Runs are numbered in the order in which
-// their records came in, and the lower number wins among equals, so the merge is stable.
+// their records came in, and the lower number wins among equals, so the merge is stable. `unsafe` lives here: the readers
+// lie in one array that the merge owns.
 
 import ApusBase
 import ApusIO
