@@ -30,7 +30,8 @@ struct FunctionTable {
     for (index, call) in calls.enumerated() {
       let traits = call.definition.traits
       var slot = FunctionSlot(
-        step: FunctionTable.notAnAggregate, stateByteCount: 0, needsPreparation: !traits.isDisjoint(with: [.usesCollation, .readsConnection, .hasCallState]),
+        step: FunctionTable.notAnAggregate, stateByteCount: 0,
+        needsPreparation: !traits.isDisjoint(with: [.usesCollation, .readsConnection, .hasCallState]),
         scalar: nil, aggregate: nil, collation: call.collation, needsCollation: traits.contains(.usesCollation),
         needsFigures: traits.contains(.readsConnection), hasCallState: traits.contains(.hasCallState), callState: nil)
       switch call.definition.body {

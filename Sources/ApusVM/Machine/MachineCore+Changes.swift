@@ -59,7 +59,9 @@ extension MachineCore {
     if progress == 0 {
       guard try cursors[tree: i.p1].seek(key: registers.range(i.p2, Int(i.p3)), .equal) else {
         if i.p5 & 1 != 0 {
-          throw .error(.corruptIndex, cause: "an index lacks the entry of a row", hint: "run PRAGMA integrity_check; REINDEX may repair it")
+          throw .error(
+            .corruptIndex, cause: "an index lacks the entry of a row",
+            hint: "run PRAGMA integrity_check; REINDEX may repair it")
         }
         return
       }

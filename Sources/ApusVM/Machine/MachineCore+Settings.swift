@@ -9,7 +9,9 @@ extension MachineCore {
   mutating func checkpoint(_ i: Instruction) throws(Fault) {
     let modes: [CheckpointMode] = [.passive, .full, .restart, .truncate]
     guard i.p2 >= 0, Int(i.p2) < modes.count else { throw .error(.internal, "an unknown checkpoint mode") }
-    if !state.isAutocommit || state.active.contains(where: { $0 != reference }) { throw .error(.locked, "database table is locked") }
+    if !state.isAutocommit || state.active.contains(where: { $0 != reference }) {
+      throw .error(.locked, "database table is locked")
+    }
     // All databases means the main one: the temporary one has no log, and no other is attached.
     let pager = try state.pager(max(Int(i.p1), 0))
     let outcome = try pager.checkpoint(modes[Int(i.p2)])
