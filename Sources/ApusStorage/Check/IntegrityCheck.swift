@@ -1,0 +1,385 @@
+// The structure of a database file: every page is in exactly one place, every b-tree page is sound.
+//
+// The walk goes through the freelist and the trees and marks each page in a bit map; at the end every page must be
+// marked. It keeps one frame per level and looks at one page at a time, so its memory is bounded and a wait costs no work.
+// The complaints are SQLite's, word for word. Source: https://sqlite.org/pragma.html#pragma_integrity_check
+
+import ApusBase
+
+/// One run of the structure part of PRAGMA integrity_check.
+public final class IntegrityCheck {
+  /// A page of a tree on the way from the root, its cells visited from the last to the first.
+  private struct Frame {
+    var page: PageNumber
+    /// The cell to look at next; `cellCount` is the right-most child, -1 the end, nil a page not looked at yet.
+    var cell: Int?
+    var hasChildBehind = false
+    var checksCoverage = true
+    /// Row ids from here on to the left must be smaller.
+    var keyLimit: Int64
+    var keyMayEqual: Bool
+    /// Depth of the children seen so far.
+    var depth: Int?
+    var childIsLast = false
+  }
+
+  /// A freelist or an overflow chain that is being followed.
+  private struct ListWalk {
+    var next: UInt32
+    var left: Int64
+    let expected: Int64
+    let isFreelist: Bool
+    let complaintsBefore: Int
+    let prefix: String
+  }
+
+  private let pager: Pager
+  private let roots: [PageNumber]
+  private let complaintsMax: Int
+  private var geometry: TreeGeometry
+  private var seen: [UInt64] = []
+  private var seenCount = 0
+  private var stage = Stage.begin
+  private var nextRoot = 0
+  private var root = PageNumber.none
+  private var frames: [Frame] = []
+  private var list: ListWalk?
+  private var nextPage: UInt32 = 1
+
+  private enum Stage { case begin, freelist, trees, unused, done }
+
+  /// What was found so far, in SQLite's words.
+  public private(set) var complaints: [String] = []
+
+  /// - Parameters:
+  ///   - roots: the root pages of all tables and indexes; that of the schema need not be among them.
+  ///   - most: the check ends when it has this many complaints.
+  public init(_ pager: Pager, roots: [PageNumber], most: Int = 100) {
+    self.pager = pager
+    self.roots = roots.contains(.one) ? roots : [.one] + roots
+    complaintsMax = most
+    geometry = TreeGeometry(usableBytes: pager.usableSize)
+  }
+
+  /// Runs the check to its end. After a wait, called again, it goes on where it was.
+  public func run() throws(Fault) {
+    while complaints.count < complaintsMax {
+      pager.beginOperation()
+      if list != nil {
+        try followList()
+      } else if !frames.isEmpty {
+        try visitTop()
+      } else {
+        switch stage {
+        case .begin: try begin()
+        case .freelist: stage = .trees
+        case .trees: startNextTree()
+        case .unused: reportUnused()
+        case .done: return
+        }
+      }
+    }
+    stage = .done
+  }
+
+  // MARK: Stages
+
+  private func begin() throws(Fault) {
+    guard pager.pageCount > 0 else {
+      stage = .done
+      return
+    }
+    let header = try pager.page(.one).bytes
+    seen = [UInt64](repeating: 0, count: Int(pager.pageCount) / 64 + 1)
+    if pager.lockBytePage <= pager.pageCount { _ = mark(pager.lockBytePage) }
+    if header.bigEndianUInt32(at: DatabaseHeader.largestRootOffset) != 0 { markPointerMaps() }
+    let free = Int64(header.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset))
+    list = ListWalk(
+      next: header.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset), left: free, expected: free,
+      isFreelist: true, complaintsBefore: 0, prefix: "Freelist: ")
+    stage = .freelist
+  }
+
+  /// A file with auto_vacuum has a pointer map on page 2 and behind every group of pages that it describes.
+  private func markPointerMaps() {
+    let groupPages = UInt32(pager.usableSize / 5 + 1)
+    var number: UInt32 = 2
+    while number <= pager.pageCount {
+      _ = mark(number == pager.lockBytePage ? number + 1 : number)
+      let (next, overflow) = number.addingReportingOverflow(groupPages)
+      if overflow { return }
+      number = next
+    }
+  }
+
+  private func startNextTree() {
+    guard nextRoot < roots.count else {
+      stage = .unused
+      return
+    }
+    root = roots[nextRoot]
+    nextRoot += 1
+    if root.isNone { return }
+    push(root, keyLimit: Int64.max, keyMayEqual: true, prefix: "")
+  }
+
+  private func reportUnused() {
+    while nextPage <= pager.pageCount, complaints.count < complaintsMax {
+      if seen[Int(nextPage / 64)] & (1 << UInt64(nextPage % 64)) == 0 { complain("Page \(nextPage): never used") }
+      nextPage += 1
+    }
+    stage = .done
+  }
+
+  // MARK: References
+
+  private func complain(_ text: String) {
+    if complaints.count < complaintsMax { complaints.append(text) }
+  }
+
+  /// - Returns: false where the page was marked before.
+  private func mark(_ number: UInt32) -> Bool {
+    let bit: UInt64 = 1 << UInt64(number % 64)
+    if number > pager.pageCount || seen[Int(number / 64)] & bit != 0 { return false }
+    seen[Int(number / 64)] |= bit
+    return true
+  }
+
+  /// Marks a page that something refers to, and complains where it cannot be.
+  private func refer(_ number: UInt32, _ prefix: String) -> Bool {
+    if number == 0 || number > pager.pageCount {
+      complain("\(prefix)invalid page number \(number)")
+      return false
+    }
+    if !mark(number) {
+      complain("\(prefix)2nd reference to page \(number)")
+      return false
+    }
+    return true
+  }
+
+  private func push(_ number: PageNumber, keyLimit: Int64, keyMayEqual: Bool, prefix: String) {
+    guard refer(number.rawValue, prefix) else {
+      if !frames.isEmpty { childIsDone(depth: 0, keyLimit: keyLimit, prefix: prefix) }
+      return
+    }
+    frames.append(Frame(page: number, cell: nil, keyLimit: keyLimit, keyMayEqual: keyMayEqual))
+  }
+
+  // MARK: Lists
+
+  private func followList() throws(Fault) {
+    guard var walk = list else { return }
+    if walk.next == 0 || !isFollowable(walk) {
+      if walk.left != 0, complaints.count == walk.complaintsBefore {
+        complain(
+          "\(walk.prefix)\(walk.isFreelist ? "size" : "overflow list length") is \(walk.expected - walk.left) but should be "
+            + "\(walk.expected)")
+      }
+      list = nil
+      return
+    }
+    let bytes = try pager.page(PageNumber(walk.next)).bytes
+    guard refer(walk.next, walk.prefix) else {
+      list = nil
+      return
+    }
+    walk.left -= 1
+    if walk.isFreelist {
+      let leaves = bytes.bigEndianUInt32(at: 4)
+      if leaves > UInt32(pager.usableSize / 4 - 2) {
+        complain("\(walk.prefix)freelist leaf count too big on page \(walk.next)")
+        walk.left -= 1
+      } else {
+        for leaf in 0..<Int(leaves) { _ = refer(bytes.bigEndianUInt32(at: 8 + 4 * leaf), walk.prefix) }
+        walk.left -= Int64(leaves)
+      }
+    }
+    walk.next = bytes.bigEndianUInt32(at: 0)
+    list = walk
+  }
+
+  /// False where the next page lies outside the file, or was seen before: that is complained about, and the walk ends.
+  private func isFollowable(_ walk: ListWalk) -> Bool {
+    if walk.next <= pager.pageCount, seen[Int(walk.next / 64)] & (1 << UInt64(walk.next % 64)) == 0 { return true }
+    _ = refer(walk.next, walk.prefix)
+    return false
+  }
+
+  // MARK: Trees
+
+  /// Looks at the top frame's page up to the next child or chain, or to its end.
+  private func visitTop() throws(Fault) {
+    let top = frames.count - 1
+    var frame = frames[top]
+    let image = try pager.page(frame.page)
+    let place = "Tree \(root.rawValue) page \(frame.page.rawValue)"
+    guard frames.count <= TreeGeometry.depthMax, let page = parsed(image) else {
+      complain("\(place): btreeInitPage() returns error code 11")
+      finish(depth: 0)
+      return
+    }
+    var position: Int
+    if let cell = frame.cell {
+      position = cell
+    } else {
+      if !hasSoundFreeSpace(page) {
+        complain("\(place): free space corruption")
+        frame.checksCoverage = false
+        frames[top] = frame
+        finish(depth: 0)
+        return
+      }
+      position = page.isLeaf ? page.cellCount - 1 : page.cellCount
+    }
+    if position == page.cellCount, !page.isLeaf {
+      frame.cell = position - 1
+      frame.childIsLast = true
+      frames[top] = frame
+      push(
+        PageNumber(page.bytes.bigEndianUInt32(at: page.headerStart + 8)), keyLimit: frame.keyLimit,
+        keyMayEqual: frame.keyMayEqual, prefix: "\(place) right child: ")
+      return
+    }
+    while position >= 0 {
+      let step = visit(page, position, &frame, "\(place) cell \(position): ")
+      if case .chain(let walk) = step {
+        list = walk
+        // An interior page of an index has the cell's left child still to come.
+        if !page.isLeaf {
+          frame.cell = position
+          frame.hasChildBehind = true
+        } else {
+          frame.cell = position - 1
+        }
+        frames[top] = frame
+        return
+      }
+      if case .child(let number) = step {
+        frame.cell = position - 1
+        frame.hasChildBehind = false
+        frame.childIsLast = false
+        frames[top] = frame
+        push(number, keyLimit: frame.keyLimit, keyMayEqual: frame.keyMayEqual, prefix: "\(place) cell \(position): ")
+        return
+      }
+      position -= 1
+    }
+    frames[top] = frame
+    if frame.checksCoverage { checkCoverage(page) }
+    finish(depth: (frame.depth ?? 0) + 1)
+  }
+
+  private func parsed(_ image: Page) -> BTreePage? {
+    do { return try BTreePage(image) } catch { return nil }
+  }
+
+  private func hasSoundFreeSpace(_ page: BTreePage) -> Bool {
+    do {
+      _ = try page.freeSpace()
+      return true
+    } catch { return false }
+  }
+
+  private enum Step {
+    case next
+    case chain(ListWalk)
+    case child(PageNumber)
+  }
+
+  private func visit(_ page: BTreePage, _ index: Int, _ frame: inout Frame, _ prefix: String) -> Step {
+    let offset = page.bytes.bigEndianUInt16(at: page.pointersStart + 2 * index)
+    let last = pager.usableSize - TreeGeometry.cellBytesMin
+    guard offset >= page.contentStart, offset <= last else {
+      complain("\(prefix)Offset \(offset) out of range \(page.contentStart)..\(last)")
+      frame.checksCoverage = false
+      return .next
+    }
+    guard let length = length(page, index), offset + max(length, TreeGeometry.cellBytesMin) <= pager.usableSize else {
+      complain("\(prefix)Extends off end of page")
+      frame.checksCoverage = false
+      return .next
+    }
+    if !frame.hasChildBehind {
+      if page.kind.isTable, let rowid = rowid(page, index) {
+        if frame.keyMayEqual ? rowid > frame.keyLimit : rowid >= frame.keyLimit {
+          complain("\(prefix)Rowid \(rowid) out of order")
+        }
+        frame.keyLimit = rowid
+        frame.keyMayEqual = false
+      }
+      if page.kind != .tableInterior, let cell = cell(page, index), cell.overflows {
+        let pages = Int64((cell.payloadBytes - cell.localBytes + geometry.overflowBytes - 1) / geometry.overflowBytes)
+        return .chain(
+          ListWalk(
+            next: page.overflowHead(cell).rawValue, left: pages, expected: pages, isFreelist: false,
+            complaintsBefore: complaints.count, prefix: prefix))
+      }
+    }
+    return page.isLeaf ? .next : .child(PageNumber(page.bytes.bigEndianUInt32(at: offset)))
+  }
+
+  private func length(_ page: BTreePage, _ index: Int) -> Int? {
+    do { return try page.cellLength(index, geometry) } catch { return nil }
+  }
+
+  private func rowid(_ page: BTreePage, _ index: Int) -> Int64? {
+    do { return try page.rowid(index) } catch { return nil }
+  }
+
+  private func cell(_ page: BTreePage, _ index: Int) -> TreeCell? {
+    do { return try page.cell(index, geometry) } catch { return nil }
+  }
+
+  /// The top frame's page is done: its parent goes on.
+  private func finish(depth: Int) {
+    let frame = frames.removeLast()
+    if let parent = frames.last {
+      let cell = (parent.cell ?? -1) + 1
+      childIsDone(
+        depth: depth, keyLimit: frame.keyLimit,
+        prefix: "Tree \(root.rawValue) page \(parent.page.rawValue) cell \(cell): ")
+    }
+  }
+
+  private func childIsDone(depth: Int, keyLimit: Int64, prefix: String) {
+    let top = frames.count - 1
+    if let known = frames[top].depth, known != depth, !frames[top].childIsLast {
+      complain("\(prefix)Child page depth differs")
+    }
+    frames[top].depth = depth
+    frames[top].keyLimit = keyLimit
+    frames[top].keyMayEqual = false
+  }
+
+  /// Cells and freeblocks must not overlap, and what they leave over is the page's count of fragments.
+  private func checkCoverage(_ page: BTreePage) {
+    var uses: [(start: Int, end: Int)] = []
+    for index in 0..<page.cellCount {
+      guard let length = length(page, index) else { return }
+      let offset = page.bytes.bigEndianUInt16(at: page.pointersStart + 2 * index)
+      uses.append((offset, offset + max(length, TreeGeometry.cellBytesMin)))
+    }
+    var block = page.bytes.bigEndianUInt16(at: page.headerStart + 1)
+    while block != 0 {
+      uses.append((block, block + page.bytes.bigEndianUInt16(at: block + 2)))
+      block = page.bytes.bigEndianUInt16(at: block)
+    }
+    uses.sort { $0.start < $1.start }
+    var end = page.contentStart
+    var fragments = 0
+    for use in uses {
+      if use.start < end {
+        complain("Multiple uses for byte \(use.start) of page \(page.number.rawValue)")
+        return
+      }
+      fragments += use.start - end
+      end = use.end
+    }
+    fragments += pager.usableSize - end
+    let reported = Int(page.bytes[page.headerStart + 7])
+    if fragments != reported {
+      complain("Fragmentation of \(fragments) bytes reported as \(reported) on page \(page.number.rawValue)")
+    }
+  }
+}
