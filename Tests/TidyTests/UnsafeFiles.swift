@@ -18,8 +18,11 @@ let unsafeFiles: [String: Set<String>] = [
   ],
   "ApusStorage": [
     "BTreeCursor.swift",
+    "BTreePage.swift",
     "ColumnSlots.swift",
     "CursorRegistry.swift",
+    "CursorState+Record.swift",
+    "CursorState.swift",
     "FileCache.swift",
     "KeyDescription.swift",
     "Page.swift",
@@ -33,7 +36,9 @@ let unsafeFiles: [String: Set<String>] = [
     "Pager+Spill.swift",
     "Pager+Transactions.swift",
     "Pager.swift",
+    "RecordCodec.swift",
     "RequestGroup.swift",
+    "SerialType.swift",
     "WALFormat.swift",
   ],
   "ApusVM": [

@@ -26,18 +26,22 @@ struct ColumnSlots: ~Copyable {
   }
 
   @inline(__always)
+  mutating func reserve(_ count: Int) {
+    if count > room { grow(to: count) }
+  }
+
+  @inline(__always)
   mutating func set(_ index: Int, offset: Int, type: UInt64) {
-    if index >= room { grow() }
     precondition(UInt(bitPattern: index) < UInt(bitPattern: room))
     unsafe (base + index).initialize(
       to: Slot(offset: UInt32(truncatingIfNeeded: offset), type: UInt32(truncatingIfNeeded: type)))
   }
 
-  private mutating func grow() {
-    let grown = UnsafeMutablePointer<Slot>.allocate(capacity: room * 2)
+  private mutating func grow(to count: Int) {
+    let grown = UnsafeMutablePointer<Slot>.allocate(capacity: max(count, room * 2))
     unsafe grown.update(from: base, count: room)
     unsafe base.deallocate()
     unsafe base = grown
-    room *= 2
+    room = max(count, room * 2)
   }
 }

@@ -70,10 +70,20 @@ struct CursorRegistry {
   }
 
   /// Makes every cursor on `root` but `writer` save its key. Repeatable: one that has saved stays so.
-  func saveOthers(on root: PageNumber, except writer: borrowing CursorState) throws(Fault) {
-    let before = unsafe writer.link.previous
-    let after = unsafe writer.link.next
+  /// - Parameter link: the place in the list of the cursor that is about to write.
+  @inline(__always)
+  func saveOthers(on root: PageNumber, but link: CursorLink) throws(Fault) {
+    let before = unsafe link.previous
+    let after = unsafe link.next
     if unsafe before == nil && after == nil { return }
+    try unsafe saveOthers(on: root, before, after)
+  }
+
+  @unsafe
+  @inline(never)
+  private func saveOthers(
+    on root: PageNumber, _ before: UnsafeMutablePointer<CursorState>?, _ after: UnsafeMutablePointer<CursorState>?
+  ) throws(Fault) {
     #if PlantedBugs
       if PlantedBug.isActive(.skipSavingOtherCursors) { return }
     #endif

@@ -55,7 +55,7 @@ extension CursorState {
   }
 
   /// The planned level whose parent is at `depth`: the last one, unless the page was changed only by its own edit.
-  private func levelBelow(_ depth: Int) -> Int {
+  private mutating func levelBelow(_ depth: Int) -> Int {
     guard let level = plan.levels.indices.last, plan.levels[level].parentDepth == depth else { return -1 }
     return level
   }
@@ -135,7 +135,7 @@ extension CursorState {
     return level
   }
 
-  private func childNumber(_ parent: CellList, _ index: Int) -> PageNumber {
+  private mutating func childNumber(_ parent: CellList, _ index: Int) -> PageNumber {
     PageNumber(index == parent.count ? parent.rightChild : plan.child(of: plan.cells[parent.start + index]))
   }
 

@@ -8,7 +8,7 @@ extension CursorState {
     guard writeStep != .freeingChain else { return try finishWrite() }
     if position == .displaced { try restore() }
     guard position == .atRow else { return }
-    try pager.cursors.saveOthers(on: root, except: self)
+    try pager.cursors.saveOthers(on: root, but: link)
     try saveKeyOfCurrent()
     gapHasKey = true
     try beginWriteOperation()

@@ -25,27 +25,28 @@ extension CursorState {
   mutating func insert(rowid: Int64, record: ByteView, isAppend: Bool) throws(Fault) {
     if try appendQuickly(rowid, record) { return }
     guard writeStep != .freeingChain else { return try finishWrite() }
-    try pager.cursors.saveOthers(on: root, except: self)
+    try pager.cursors.saveOthers(on: root, but: link)
     try writeChain(record)
     try beginWriteOperation()
     let isExact = try locate(rowid: rowid)
     let cell = NewCell(record: record, rowid: rowid, isTable: true, overflowHead: chain.head, geometry)
     savedRowid = rowid
     try change(cell, replaces: isExact)
-    if position == .atRow { isAtLastLeaf = isPathAtEnd }
+    if position == .atRow { isAtLastLeaf = isPathAtEnd() }
     try finishWrite()
   }
 
-  private var isPathAtEnd: Bool {
+  private mutating func isPathAtEnd() -> Bool {
     guard current.index == current.page.cellCount - 1 else { return false }
-    for level in 0..<depth where ancestors[level].index != ancestors[level].page.cellCount { return false }
-    return true
+    var level = 0
+    while level < depth, ancestors[level].index == ancestors[level].page.cellCount { level &+= 1 }
+    return level == depth
   }
 
   /// - Parameter values: the columns that make the entry unique: an equal entry is overwritten.
   mutating func insert(key record: ByteView, values: ValueRange) throws(Fault) {
     guard writeStep != .freeingChain else { return try finishWrite() }
-    try pager.cursors.saveOthers(on: root, except: self)
+    try pager.cursors.saveOthers(on: root, but: link)
     try writeChain(record)
     try beginWriteOperation()
     let equal = try locate(key: values, isAfter: false)
@@ -87,7 +88,7 @@ extension CursorState {
         } else {
           insertion = plan.add(cell, isInterior: try page.child(index))
         }
-        plan.isAppend = !replaces && isStagedAtEnd
+        plan.isAppend = !replaces && isStagedAtEnd()
         try makePlan(
           PageEdit(depth: place, index: index, removes: replaces, insertion: insertion), above: nil)
         releasePath()
@@ -174,10 +175,8 @@ extension CursorState {
     let cell = NewCell(record: record, rowid: rowid, isTable: true, overflowHead: .none, geometry)
     let space = cell.spaceBytes
     guard try page.gap() >= space &+ 2 else { return false }
-    try pager.cursors.saveOthers(on: root, except: self)
-    pager.unpin(page.page)
-    let writable = pager.writable(page.page)
-    pager.pin(writable)
+    try pager.cursors.saveOthers(on: root, but: link)
+    guard let writable = pager.writableInPlace(page.page) else { return false }
     let editor = PageEditor(writable, like: page)
     let offset = editor.takeFromGap(space)
     cell.write(to: editor.bytes, at: offset)
@@ -191,7 +190,9 @@ extension CursorState {
   private mutating func appendLeaf(_ page: BTreePage, _ index: Int, _ cell: NewCell) throws(Fault) -> Bool {
     let place = stagedCount &- 1
     guard isTable, place > 0, index == page.cellCount, index > 0 else { return false }
-    for level in 0..<place where staged[level].index != staged[level].page.cellCount { return false }
+    for level in 0..<place {
+      if staged[level].index != staged[level].page.cellCount { return false }
+    }
     let parent = staged[place - 1].page
     let last = try page.rowid(index - 1)
     let dividerBytes = 4 + Varint.byteCount(UInt64(bitPattern: last))
@@ -224,9 +225,10 @@ extension CursorState {
   }
 
   /// True where the staged path leads to the tree's right end: what is inserted there is an append.
-  private var isStagedAtEnd: Bool {
-    for level in 0..<stagedCount where staged[level].index != staged[level].page.cellCount { return false }
-    return true
+  private mutating func isStagedAtEnd() -> Bool {
+    var level = 0
+    while level < stagedCount, staged[level].index == staged[level].page.cellCount { level &+= 1 }
+    return level == stagedCount
   }
 
   // MARK: Overflow chains

@@ -158,7 +158,7 @@ extension CursorState {
     }
   }
 
-  private func prefetch(_ page: BTreePage, from index: Int) {
+  private mutating func prefetch(_ page: BTreePage, from index: Int) {
     var numbers: [PageNumber] = []
     for sibling in index..<max(index, min(index + 8, page.cellCount + 1)) {
       guard let number = try? page.child(sibling), number.rawValue > 1, number.rawValue <= pager.pageCount else { return }

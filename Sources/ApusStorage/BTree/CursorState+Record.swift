@@ -3,18 +3,25 @@
 // Column offsets are found once: the header is parsed as far as the right-most column asked for so far. What lies on the
 // page is given out in place. What lies on overflow pages is copied into `assembled`, which has room for the whole
 // payload from the start, so that what was given out before stays where it is; the chain is walked once.
+//
+// `unsafe` lives here: this is the inner loop of every scan. Bounds are checked once per record and once per column, not
+// once per byte: `recordBase` has `localBytes` readable bytes, `headerBase` has `headerEnd`, `slots` has room for as many
+// columns as the header has bytes.
 
 import ApusBase
 
 extension CursorState {
-  /// - Returns: false where the record has no such column (it was added to the table later).
+  /// The longest header: SQLite takes no longer one (32767 columns of three bytes).
+  private static let headerBytesMax = 98_307
+
+  /// - Returns: nil where the record has no such column (it was added to the table later).
   @inline(__always)
   mutating func column(_ index: Int) throws(Fault) -> Value? {
     if index >= parsedColumns, try !parse(through: index) { return position == .nullRow ? .null : nil }
     let slot = slots[index]
-    let type = UInt64(slot.type)
     let offset = Int(slot.offset)
-    if offset &+ SerialType.byteCount(type) <= payload.count { return SerialType.value(type, payload, at: offset) }
+    let type = UInt64(slot.type)
+    if offset &+ SerialType.byteCount(type) <= localBytes { return unsafe SerialType.load(type, recordBase + offset) }
     return try distantColumn(type, offset)
   }
 
@@ -28,60 +35,115 @@ extension CursorState {
   /// - Returns: false where the record has fewer columns.
   @inline(never)
   private mutating func parse(through index: Int) throws(Fault) -> Bool {
-    if parsedColumns < 0 {
-      try loadCell()
+    if parsedColumns < 0, !loadQuickly() {
+      try loadRecord()
       if position == .nullRow { return false }
-      try loadHeader()
     }
     var count = parsedColumns
     var next = headerNext
     var body = bodyNext
-    while count <= index, next < headerEnd {
-      guard let (type, end) = header.quickVarint(at: next), end <= headerEnd, type < 1 << 32 else {
-        throw malformedRecord()
+    let end = headerEnd
+    while count <= index, next < end {
+      var type = unsafe UInt64(headerBase.load(fromByteOffset: next, as: UInt8.self))
+      next &+= 1
+      if type >= 0x80 {
+        guard let (long, after) = unsafe ByteView(unchecked: headerBase, count: end).varint(at: next &- 1),
+          long < 1 << 32
+        else { throw malformedRecord() }
+        type = long
+        next = after
       }
       slots.set(count, offset: body, type: type)
       body &+= SerialType.byteCount(type)
-      guard body <= cell.payloadBytes else { throw malformedRecord() }
-      next = end
       count &+= 1
     }
+    guard body <= payloadBytes else { throw malformedRecord() }
     parsedColumns = count
     headerNext = next
     bodyNext = body
     return count > index
   }
 
-  private func malformedRecord() -> Fault { Fault.corrupt(current.page.number, "malformed record", cell: current.index) }
+  private mutating func malformedRecord() -> Fault {
+    Fault.corrupt(current.page.number, "malformed record", cell: current.index)
+  }
 
-  /// Parses the current cell. The cursor must be on a row.
+  /// The usual record: on a row, wholly on its page, not at its very end, lengths of one or two bytes.
   @inline(__always)
-  mutating func loadCell() throws(Fault) {
+  private mutating func loadQuickly() -> Bool {
+    guard position == .atRow else { return false }
+    let bytes = current.page.bytes
+    let index = current.index
+    precondition(UInt(bitPattern: index) < UInt(bitPattern: current.page.cellCount))
+    var offset = bytes.bigEndianUInt16(at: current.page.pointersStart &+ 2 &* index)
+    // Two bytes of payload size, nine of row id, one of header size.
+    guard offset >= current.page.pointersEnd, offset <= bytes.count &- 12 else { return false }
+    let base = unsafe bytes.unsafeBase
+    var size = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
+    offset &+= 1
+    if size >= 0x80 {
+      let low = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
+      offset &+= 1
+      if low >= 0x80 { return false }
+      size = (size & 0x7f) << 7 | low
+    }
+    if isTable {
+      let last = offset &+ 8
+      while unsafe offset < last && base.load(fromByteOffset: offset, as: UInt8.self) >= 0x80 { offset &+= 1 }
+      offset &+= 1
+    } else if !current.page.isLeaf {
+      return false
+    }
+    let end = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
+    guard size <= (isTable ? geometry.localMaxLeaf : geometry.localMaxIndex), offset <= bytes.count &- size, end < 0x80,
+      end <= size, end > 0
+    else { return false }
+    unsafe recordBase = base + offset
+    unsafe headerBase = base + offset
+    localBytes = size
+    payloadBytes = size
+    headerEnd = end
+    headerNext = 1
+    bodyNext = end
+    assembledBytes = 0
+    parsedColumns = 0
+    slots.reserve(end)
+    return true
+  }
+
+  /// Parses the current cell and finds its record's header. The cursor must be on a row.
+  @inline(never)
+  private mutating func loadRecord() throws(Fault) {
     if position != .atRow {
       if position == .displaced { try restore() }
       if position == .nullRow { return }
       guard position == .atRow else { throw Fault.error(.abort, "the cursor is on no row") }
     }
-    cell = try current.page.cell(current.index, geometry)
-    payload = current.page.bytes.slice(cell.payloadOffset, cell.localBytes)
-    assembledBytes = 0
-  }
-
-  @inline(__always)
-  private mutating func loadHeader() throws(Fault) {
-    guard let (size, next) = payload.quickVarint(at: 0), size <= UInt64(cell.payloadBytes), size >= UInt64(next) else {
-      throw malformedRecord()
-    }
+    let cell = try current.page.cell(current.index, geometry)
+    unsafe recordBase = current.page.bytes.slice(cell.payloadOffset, cell.localBytes).unsafeBase
+    if parsedColumns != -2 { assembledBytes = 0 }
+    localBytes = cell.localBytes
+    payloadBytes = cell.payloadBytes
+    let payload = localPayload
+    guard let (size, next) = payload.quickVarint(at: 0), size <= UInt64(cell.payloadBytes), size >= UInt64(next),
+      size <= UInt64(CursorState.headerBytesMax)
+    else { throw malformedRecord() }
     headerEnd = Int(size)
-    if headerEnd > payload.count {
+    if headerEnd > localBytes {
+      parsedColumns = -2
       try assemble(through: headerEnd)
-      header = assembled.bytes
+      unsafe headerBase = assembled.bytes.unsafeBase
     } else {
-      header = payload
+      unsafe headerBase = recordBase
     }
+    slots.reserve(headerEnd)
     headerNext = next
     bodyNext = headerEnd
     parsedColumns = 0
+  }
+
+  private var localPayload: ByteView {
+    mutating get { unsafe ByteView(unchecked: recordBase, count: localBytes) }
   }
 
   mutating func currentRowid() throws(Fault) -> Int64 {
@@ -106,23 +168,21 @@ extension CursorState {
   }
 
   mutating func wholePayload() throws(Fault) -> ByteView {
-    if parsedColumns < 0 {
-      try loadCell()
+    if parsedColumns < 0, !loadQuickly() {
+      try loadRecord()
       if position == .nullRow { return .empty }
-      try loadHeader()
     }
-    if !cell.overflows { return payload }
-    try assemble(through: cell.payloadBytes)
+    if localBytes == payloadBytes { return localPayload }
+    try assemble(through: payloadBytes)
     return assembled.bytes
   }
 
   mutating func payloadByteCount() throws(Fault) -> Int {
-    if parsedColumns < 0 {
-      try loadCell()
+    if parsedColumns < 0, !loadQuickly() {
+      try loadRecord()
       if position == .nullRow { return 0 }
-      try loadHeader()
     }
-    return cell.payloadBytes
+    return payloadBytes
   }
 
   // MARK: Overflow
@@ -130,13 +190,16 @@ extension CursorState {
   /// Copies the payload into `assembled` up to byte `end`. After a wait it goes on where it was.
   private mutating func assemble(through end: Int) throws(Fault) {
     if assembledBytes == 0 {
-      try checkPayloadSize(cell.payloadBytes)
-      if assembled.capacity > 1 << 20, assembled.capacity > cell.payloadBytes &* 4 { assembled = ByteBuffer() }
+      // A payload that the file could not hold is damage: it must not become an allocation.
+      guard payloadBytes <= Int(pager.pageCount) &* pager.pageSize else {
+        throw Fault.corrupt(current.page.number, "payload larger than the database")
+      }
+      if assembled.capacity > 1 << 20, assembled.capacity > payloadBytes &* 4 { assembled = ByteBuffer() }
       assembled.removeAll()
-      assembled.resize(to: cell.payloadBytes)
-      assembled.mutableBytes.copy(payload, to: 0)
-      assembledNext = current.page.overflowHead(cell)
-      assembledBytes = payload.count
+      assembled.resize(to: payloadBytes)
+      assembled.mutableBytes.copy(localPayload, to: 0)
+      assembledNext = current.page.overflowHead(try current.page.cell(current.index, geometry))
+      assembledBytes = localBytes
     }
     var steps = 0
     while assembledBytes < end {
@@ -144,25 +207,18 @@ extension CursorState {
       if steps & 15 == 0 { pager.beginOperation() }
       steps &+= 1
       let page = try overflowPage(assembledNext)
-      let length = min(geometry.overflowBytes, cell.payloadBytes &- assembledBytes)
+      let length = min(geometry.overflowBytes, payloadBytes &- assembledBytes)
       assembled.mutableBytes.copy(page.bytes.slice(4, length), to: assembledBytes)
       assembledBytes &+= length
       assembledNext = PageNumber(page.bytes.bigEndianUInt32(at: 0))
     }
   }
 
-  func overflowPage(_ number: PageNumber) throws(Fault) -> Page {
+  mutating func overflowPage(_ number: PageNumber) throws(Fault) -> Page {
     guard number.rawValue > 1, number.rawValue <= pager.pageCount else {
       throw Fault.corrupt(current.page.number, "overflow chain ends early or leaves the file")
     }
     return try pager.page(number)
-  }
-
-  /// A payload that the file could not hold is damage: it must not become an allocation.
-  func checkPayloadSize(_ byteCount: Int) throws(Fault) {
-    guard byteCount <= Int(pager.pageCount) &* pager.pageSize else {
-      throw Fault.corrupt(current.page.number, "payload larger than the database")
-    }
   }
 
   /// Reads the whole payload of some entry into `probe`. After a wait it goes on where it was.

@@ -15,6 +15,9 @@
 //   2. `ancestors[d].index` is the child (0...cellCount) that the path takes.
 //   3. The path is as the tree is (`isFresh`), unless the position is `displaced`.
 //   4. A movement loads into `staged` first, which nobody sees, and then replaces the path without a fault.
+//
+// `unsafe` lives here: the addresses of the current record and its header, see CursorState+Record. Methods are `mutating`
+// even where they change nothing: a borrowed self of this size would be copied.
 
 import ApusBase
 
@@ -50,11 +53,13 @@ struct CursorState: ~Copyable {
   var staged: InlineArray<20, Level>
   var stagedCount = 0
 
-  // The current record. `parsedColumns` is -1 while the cell was not parsed.
+  // The current record. `parsedColumns` is -1 while the cell was not parsed, -2 where parsing waits
+  // for a header that lies on overflow pages.
   var parsedColumns = -1
-  var payload = ByteView.empty
-  var cell = TreeCell(rowid: 0, payloadBytes: 0, payloadOffset: 0, localBytes: 0, cellBytes: 0)
-  var header = ByteView.empty
+  var recordBase: UnsafeRawPointer
+  var localBytes = 0
+  var payloadBytes = 0
+  var headerBase: UnsafeRawPointer
   var headerEnd = 0
   var headerNext = 0
   var bodyNext = 0
@@ -98,6 +103,8 @@ struct CursorState: ~Copyable {
     isTable = description == nil
     self.isWritable = isWritable
     geometry = TreeGeometry(usableBytes: pager.usableSize)
+    unsafe recordBase = ByteView.empty.unsafeBase
+    unsafe headerBase = ByteView.empty.unsafeBase
     let nowhere = Level(page: .none, index: 0)
     current = nowhere
     ancestors = InlineArray(repeating: nowhere)

@@ -2,6 +2,27 @@
 
 import ApusBase
 
+extension MutableByteView {
+  /// As `setVarint`, with the usual short numbers in line.
+  @inline(__always)
+  func setQuickVarint(_ value: UInt64, at offset: Int) -> Int {
+    if value < 0x80 {
+      self[offset] = UInt8(truncatingIfNeeded: value)
+      return offset &+ 1
+    }
+    if value < 0x4000 {
+      setBigEndianUInt16(Int(truncatingIfNeeded: (value & 0x3f80) << 1 | value & 0x7f | 0x8000), at: offset)
+      return offset &+ 2
+    }
+    if value < 0x20_0000 {
+      setBigEndianUInt16(Int(truncatingIfNeeded: (value & 0x1f_c000) >> 6 | (value & 0x3f80) >> 7 | 0x8080), at: offset)
+      self[offset &+ 2] = UInt8(truncatingIfNeeded: value & 0x7f)
+      return offset &+ 3
+    }
+    return setVarint(value, at: offset)
+  }
+}
+
 struct NewCell {
   /// The whole record; `localBytes` of it go into the cell.
   let record: ByteView
@@ -32,8 +53,8 @@ struct NewCell {
 
   @inline(__always)
   func write(to bytes: MutableByteView, at offset: Int) {
-    var position = bytes.setVarint(UInt64(record.count), at: offset)
-    if isTable { position = bytes.setVarint(UInt64(bitPattern: rowid), at: position) }
+    var position = bytes.setQuickVarint(UInt64(record.count), at: offset)
+    if isTable { position = bytes.setQuickVarint(UInt64(bitPattern: rowid), at: position) }
     bytes.copy(record.slice(0, localBytes), to: position)
     position &+= localBytes
     if localBytes < record.count {

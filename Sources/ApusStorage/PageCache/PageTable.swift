@@ -80,6 +80,9 @@ struct PageTable {
   var lookupMask: Int
   var pageSize: Int
   var usableSize: Int
+  /// The serial of the youngest open savepoint: a private image with an older stamp is still owed to it. The largest number
+  /// while a commit is on its way, which every change must hear of.
+  var serialInForce: UInt32 = 0
 
   /// Something waits for the next operation's start: limbo, or more clean slots than the budget has.
   var needsTrim = false

@@ -51,6 +51,7 @@ extension Pager {
     store.batch.sort { $0.number < $1.number }
     store.batchCommits = true
     store.isCommitPrepared = true
+    unsafe table.pointee.serialInForce = .max
     return true
   }
 

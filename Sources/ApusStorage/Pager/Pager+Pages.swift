@@ -77,6 +77,17 @@ extension Pager {
     return unsafe Page(privateSlot(slot), byteCount: usableSize, isWritable: true)
   }
 
+  /// The page for writing, where its image is private already, nobody but the caller has it pinned, once, and no savepoint
+  /// or commit is concerned: what appending a row after another comes to. Needs no `beginWriteOperation`.
+  @inline(__always)
+  func writableInPlace(_ page: Page) -> Page? {
+    let slot = unsafe page.slot
+    guard unsafe slot.pointee.flags == .dirty, unsafe slot.pointee.pins == 1,
+      unsafe slot.pointee.stamp >= table.pointee.serialInForce
+    else { return nil }
+    return unsafe Page(slot, byteCount: table.pointee.usableSize, isWritable: true)
+  }
+
   private func privateSlot(_ slot: SlotPointer) -> SlotPointer {
     let isPrivate = unsafe slot.pointee.flags.contains(.dirty)
     let isSaved = unsafe slot.pointee.stamp >= savepointSerialInForce

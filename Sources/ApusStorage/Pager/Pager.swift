@@ -24,7 +24,9 @@ public final class Pager {
   var committedPageCount: UInt32 = 0
 
   // Savepoints: see Pager+Savepoints.
-  var savepoints: [SavepointMark] = []
+  var savepoints: [SavepointMark] = [] {
+    didSet { unsafe table.pointee.serialInForce = savepoints.last?.serial ?? 0 }
+  }
   var savepointSerial: UInt32 = 0
   var undo: [UndoEntry] = []
   var undoByteCount = 0

@@ -7,6 +7,7 @@
 //      6       8  integer                       N>=12    (N-12)/2      blob where N is even, text where it is odd
 //
 // Source: https://sqlite.org/fileformat2.html#record_format
+// `unsafe` lives here: `load` reads a value whose bytes the caller has checked to be there.
 
 import ApusBase
 
@@ -39,6 +40,34 @@ enum SerialType {
     case .real: return real
     case .text: return UInt64(truncatingIfNeeded: value.bytes.count &* 2 &+ 13)
     case .blob: return UInt64(truncatingIfNeeded: value.bytes.count &* 2 &+ 12)
+    }
+  }
+
+  /// As `value`, without bounds checks.
+  /// - Precondition: `byteCount(type)` bytes can be read at `base`.
+  @unsafe
+  @inline(__always)
+  static func load(_ type: UInt64, _ base: UnsafeRawPointer) -> Value {
+    switch type {
+    case 1: return unsafe .integer(Int64(base.load(as: Int8.self)))
+    case 2: return unsafe .integer(Int64(Int16(bigEndian: base.loadUnaligned(as: Int16.self))))
+    case 3:
+      let high = unsafe Int64(base.load(as: Int8.self))
+      let low = unsafe Int64(UInt16(bigEndian: base.loadUnaligned(fromByteOffset: 1, as: UInt16.self)))
+      return .integer(high << 16 | low)
+    case 4: return unsafe .integer(Int64(Int32(bigEndian: base.loadUnaligned(as: Int32.self))))
+    case 5:
+      let high = unsafe Int64(Int16(bigEndian: base.loadUnaligned(as: Int16.self)))
+      let low = unsafe Int64(UInt32(bigEndian: base.loadUnaligned(fromByteOffset: 2, as: UInt32.self)))
+      return .integer(high << 32 | low)
+    case 6: return unsafe .integer(Int64(bigEndian: base.loadUnaligned(as: Int64.self)))
+    case real: return unsafe .real(Double(bitPattern: UInt64(bigEndian: base.loadUnaligned(as: UInt64.self))))
+    case zero: return .integer(0)
+    case one: return .integer(1)
+    default:
+      if type < firstBlob { return .null }
+      let content = unsafe ByteView(unchecked: base, count: byteCount(type))
+      return type & 1 == 0 ? .blob(content) : .text(content)
     }
   }
 
