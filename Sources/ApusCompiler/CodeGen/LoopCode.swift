@@ -142,20 +142,47 @@ extension Generator {
   }
 
   /// The cheapest way to find the rows of one part of an OR; nil where that is a full scan.
-  func bestAlternative(
-    _ conjuncts: [BoundExpression], _ whole: WhereClause, _ source: Source, _ prerequisites: UInt64
-  ) -> LoopCandidate? {
-    let clause = WhereClause(conjuncts, in: whole)
-    return bestAlternative(clause, source, allowed: ~0)
-  }
-
-  private func bestAlternative(_ clause: WhereClause, _ source: Source, allowed: UInt64) -> LoopCandidate? {
+  func bestAlternative(_ clause: WhereClause, _ source: Source, allowed: UInt64 = ~0, depth: Int) -> LoopCandidate? {
     var search = CandidateSearch(clause, LoopWishes(), self)
-    search.orDepth = 1
+    search.orDepth = depth
     try? search.addOne(source)
     return search.candidates
-      .filter { $0.prerequisites & ~allowed == 0 && ($0.equalityCount > 0 || $0.flags.contains(.range)) }
+      .filter {
+        $0.prerequisites & ~allowed == 0
+          && ($0.equalityCount > 0 || $0.flags.contains(.range) || $0.flags.contains(.multipleOr))
+      }
       .min { ($0.run, $0.rows) < ($1.run, $1.rows) }
+  }
+
+  // The searches of an OR, those of an OR inside one of its parts included.
+  private func openAlternatives(
+    _ level: LoopLevel, _ term: WhereTerm, _ clause: WhereClause, _ table: CatalogTable, allowed: UInt64, depth: Int,
+    parent: Int32
+  ) throws(EngineError) {
+    let id = builder.explain("MULTI-INDEX OR", parent: parent)
+    for (number, conjuncts) in term.alternatives.enumerated() {
+      let line = builder.explain("INDEX \(number + 1)", parent: id)
+      let part = WhereClause(conjuncts, in: clause, beside: term)
+      guard let best = bestAlternative(part, level.source, allowed: allowed, depth: depth) else {
+        throw EngineError(.internal, "an OR term lost its index")
+      }
+      if best.flags.contains(.multipleOr) {
+        try openAlternatives(level, best.terms[0], part, table, allowed: allowed, depth: depth + 1, parent: line)
+        continue
+      }
+      // The table's own row is needed by the body: never covering.
+      best.flags.remove(.covering)
+      var cursor: Int32 = -1
+      if let index = best.index, index !== table.primaryKeyIndex {
+        cursor = builder.allocateCursor()
+        try open(index, of: table, cursor: cursor)
+      }
+      let outer = planParent
+      planParent = line
+      explain(LoopLevel(best, level.source, builder))
+      planParent = outer
+      level.alternatives.append((part, best, cursor))
+    }
   }
 
   // Whether rows cannot repeat in these expressions: they hold a key of the only table.
@@ -208,18 +235,8 @@ extension Generator {
     if candidate.flags.contains(.multipleOr) {
       try open(table, cursor: Int32(source.cursor))
       level.alternatives = []
-      for conjuncts in candidate.terms[0].alternatives {
-        let clause = WhereClause(conjuncts, in: clause)
-        guard let best = bestAlternative(clause, source, allowed: candidate.prerequisites) else {
-          throw EngineError(.internal, "an OR term lost its index")
-        }
-        var cursor: Int32 = -1
-        if let index = best.index, index !== table.primaryKeyIndex {
-          cursor = builder.allocateCursor()
-          try open(index, of: table, cursor: cursor)
-        }
-        level.alternatives.append((clause, best, cursor))
-      }
+      try openAlternatives(
+        level, candidate.terms[0], clause, table, allowed: candidate.prerequisites, depth: 1, parent: planParent)
       return
     }
     let isPrimary = candidate.index === table.primaryKeyIndex
@@ -512,9 +529,6 @@ extension Generator {
       let inner = LoopLevel(alternative.candidate, source, builder)
       inner.indexCursor = alternative.cursor
       let parent = alternative.candidate
-      let usesIndex = parent.index != nil && parent.index !== table.primaryKeyIndex
-      // The table's own row is needed by the body: never covering.
-      if usesIndex { parent.flags.remove(.covering) }
       if parent.index != nil {
         try beginIndex(inner, parent)
       } else if parent.equalityCount > 0 {
@@ -522,7 +536,8 @@ extension Generator {
       } else {
         try beginRowidRange(inner, parent)
       }
-      for term in alternative.clause.terms where !term.isVirtual && !term.isCoded {
+      let known = ready | level.candidate.mask
+      for term in alternative.clause.terms where !term.isVirtual && !term.isCoded && term.mask & ~known == 0 {
         try jump(ifFalse: term.expression, to: inner.next, nullJumps: true)
         term.markCoded()
       }

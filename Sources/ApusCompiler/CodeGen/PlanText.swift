@@ -8,13 +8,7 @@ extension Generator {
   func explain(_ level: LoopLevel) {
     let source = level.source, candidate = level.candidate
     let isSearch = candidate.equalityCount > 0 || candidate.flags.contains(.range) || candidate.flags.contains(.oneRow)
-    if candidate.flags.contains(.multipleOr) {
-      let id = builder.explain("MULTI-INDEX OR", parent: planParent)
-      for (number, _) in candidate.terms[0].alternatives.enumerated() {
-        builder.explain("INDEX \(number + 1)", parent: id)
-      }
-      return
-    }
+    if candidate.flags.contains(.multipleOr) { return }
     var text = isSearch || candidate.flags.contains(.automatic) ? "SEARCH " : "SCAN "
     text += name(of: source)
     if candidate.flags.contains(.automatic) {

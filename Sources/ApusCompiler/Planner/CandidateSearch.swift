@@ -31,7 +31,13 @@ struct CandidateSearch {
   }
 
   /// The candidates of one source alone.
-  mutating func addOne(_ source: Source) throws(EngineError) { try addTable(source, 0) }
+  mutating func addOne(_ source: Source) throws(EngineError) {
+    try addTable(source, 0)
+    try addOr(source, 0)
+  }
+
+  /// How deep an OR inside an AND inside an OR is looked at.
+  private static let orDepthMax = 3
 
   // MARK: One table
 
@@ -371,14 +377,17 @@ struct CandidateSearch {
   // MARK: OR
 
   private mutating func addOr(_ source: Source, _ prerequisites: UInt64) throws(EngineError) {
-    guard orDepth == 0, let table = source.table, table.hasRowid || table.isWithoutRowid, source.joinKind != .left
+    guard orDepth < Self.orDepthMax, let table = source.table, table.hasRowid || table.isWithoutRowid,
+      source.joinKind != .left
     else { return }
     for term in clause.terms where term.operators == .or && term.rightMask & (1 << UInt64(source.place)) != 0 {
       var run: LogEstimate = 0, rows: LogEstimate = 0
       var needed: UInt64 = 0
       var isFirst = true, isUsable = true
       for conjuncts in term.alternatives {
-        guard let best = generator.bestAlternative(conjuncts, clause, source, prerequisites) else {
+        guard let best = generator.bestAlternative(
+          WhereClause(conjuncts, in: clause, beside: term), source, depth: orDepth + 1)
+        else {
           isUsable = false
           break
         }

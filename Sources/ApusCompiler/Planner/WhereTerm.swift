@@ -91,12 +91,15 @@ final class WhereClause {
     }
   }
 
-  /// The conjuncts of one part of an OR, over the same FROM items.
-  init(_ conjuncts: [BoundExpression], in whole: WhereClause) {
+  /// The conjuncts of one part of an OR, over the same FROM items; the conditions beside the OR hold as well.
+  init(_ conjuncts: [BoundExpression], in whole: WhereClause, beside or: WhereTerm) {
     sources = whole.sources
     generator = whole.generator
     planNumber = whole.planNumber
     for conjunct in conjuncts { add(conjunct, outerJoin: -1) }
+    for term in whole.terms where term !== or && !term.isVirtual && term.outerJoin < 0 && term.mask != 0 {
+      add(term.expression, outerJoin: -1)
+    }
   }
 
   static func split(_ expression: BoundExpression, _ op: BinaryOperator, _ parts: inout [BoundExpression]) {
@@ -300,9 +303,9 @@ final class WhereClause {
         let probe = WhereTerm(conjunct)
         probe.mask = mask(conjunct)
         let count = terms.count
-        probe.isVirtual = true
         analyze(probe)
         if probe.source >= 0 { sources |= 1 << UInt64(probe.source) }
+        if probe.operators == .or { sources |= probe.rightMask }
         for extra in terms[count...] where extra.source >= 0 { sources |= 1 << UInt64(extra.source) }
         terms.removeSubrange(count...)
       }
