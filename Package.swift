@@ -26,6 +26,8 @@ let package = Package(
   products: [
     .library(name: "Apus", targets: ["Apus"]),
     .executable(name: "apus", targets: ["ApusCLI"]),
+    // `make capi` links it under its real name; here the name must not stand in the way of the system's library.
+    .library(name: "ApusSQLite3", type: .dynamic, targets: ["ApusSQLite3"]),
     .executable(name: "apus-bench", targets: ["ApusBench"]),
     .executable(name: "apus-sim", targets: ["ApusSim"]),
     .executable(name: "apus-conformance", targets: ["ApusConformance"]),
@@ -46,6 +48,12 @@ let package = Package(
     library("ApusCompiler", ["ApusBase", "ApusSQL", "ApusVM", "ApusStorage"]),
     library("ApusFunctions", ["ApusBase", "ApusVM"]),
     library("Apus", ["ApusBase", "ApusIO", "ApusStorage", "ApusSQL", "ApusVM", "ApusCompiler", "ApusFunctions"]),
+
+    // The C door: libsqlite3.so.0. C says what Swift cannot, functions with a variable number of arguments.
+    .target(name: "CApus"),
+    library(
+      "ApusSQLite3",
+      ["ApusBase", "ApusIO", "ApusStorage", "ApusSQL", "ApusVM", "ApusCompiler", "ApusFunctions", "Apus", "CApus"]),
 
     library("ApusSimulation", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM", "Apus"]),
     // Tools: the shell, and what proves and measures the engine beside real SQLite.

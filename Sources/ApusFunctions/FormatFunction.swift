@@ -210,9 +210,9 @@ private struct Formatter {
 
   // MARK: Reals
 
-  private enum Notation { case plain, exponential, general }
+  fileprivate enum Notation { case plain, exponential, general }
 
-  private func real(
+  fileprivate func real(
     _ value: Double, _ notation: Notation, capital: Bool, _ specification: FormatSpecification,
     _ context: inout FunctionContext
   ) throws(Fault) {
@@ -467,4 +467,25 @@ private struct Formatter {
 
 extension ByteBuffer {
   fileprivate var last: UInt8? { count == 0 ? nil : bytes[count &- 1] }
+}
+
+/// The formatter without the SQL function around it: for texts that the engine itself makes as SQLite's printf would.
+public enum PrintfFormatter {
+  /// Appends `format` with its arguments filled in to `context.output`.
+  /// - Throws: SQLITE_TOOBIG where the text would be over the context's limit.
+  public static func format(
+    _ format: ByteView, _ arguments: ValueRange, _ context: inout FunctionContext
+  ) throws(Fault) {
+    var formatter = Formatter(arguments: arguments, lengthLimit: context.lengthLimit)
+    try formatter.run(format.untilNUL(), &context)
+  }
+
+  /// Appends `value` to `context.output` as `%!.15g` prints it: what a literal of it looks like in SQLite's texts.
+  public static func appendLiteral(_ value: Double, _ context: inout FunctionContext) throws(Fault) {
+    var specification = FormatSpecification()
+    specification.isExtended = true
+    specification.precision = 15
+    try Formatter(arguments: .empty, lengthLimit: context.lengthLimit)
+      .real(value, .general, capital: false, specification, &context)
+  }
 }

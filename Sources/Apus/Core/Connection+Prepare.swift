@@ -99,13 +99,18 @@ extension Connection {
     }
   }
 
-  private func compilerContext() -> CompilerContext {
+  /// The catalogs as they are known now.
+  func schemaSet() -> SchemaSet {
     var set = SchemaSet(
       main: schemas[0] ?? Schema.empty(database: 0), temporary: schemas[1] ?? Schema.empty(database: 1))
     for index in schemas.indices.dropFirst(2) {
       guard let schema = schemas[index], let name = state.databases[index]?.name else { continue }
       set.databases.append(SchemaSet.Database(name: Name(name), schema: schema))
     }
+    return set
+  }
+
+  private func compilerContext() -> CompilerContext {
     var settings = CompilerSettings()
     func isOn(_ setting: Setting, _ standard: Bool) -> Bool {
       state.settings.values[setting].map { $0 != 0 } ?? standard
@@ -120,7 +125,7 @@ extension Connection {
     settings.writableSchema = isOn(.writableSchema, false)
     settings.queryOnly = state.settings.isQueryOnly
     return CompilerContext(
-      schemas: set, functions: functions, settings: settings, isAutocommit: state.isAutocommit)
+      schemas: schemaSet(), functions: functions, settings: settings, isAutocommit: state.isAutocommit)
   }
 
   // MARK: Catalogs

@@ -117,6 +117,12 @@ public struct ValueRange: @unchecked Sendable {
     self.count = count
   }
 
+  /// No values; its address is never read.
+  @inlinable
+  public static var empty: ValueRange {
+    unsafe ValueRange(unchecked: UnsafePointer(bitPattern: 16).unsafelyUnwrapped, count: 0)
+  }
+
   @inlinable @inline(__always)
   public subscript(index: Int) -> Value {
     precondition(UInt(bitPattern: index) < UInt(bitPattern: count))

@@ -1,0 +1,175 @@
+// Entry points that programs link against and that are not built yet: each fails with an error that names it, and does
+// nothing. They are here so that a program loads which does not call them.
+//
+// `unsafe`: this is the border to C.
+
+import Apus
+import ApusBase
+
+private func refuse(_ database: OpaquePointer?, _ name: String) -> CInt {
+  unsafe withDatabase(database) { handle, _ in handle.fail(.error, "not supported: \(name)") }
+}
+
+@_cdecl("sqlite3_create_function_v2")
+public func sqlite3_create_function_v2(
+  _ database: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ count: CInt, _ encoding: CInt,
+  _ argument: UnsafeMutableRawPointer?, _ function: UnsafeRawPointer?, _ step: UnsafeRawPointer?,
+  _ final: UnsafeRawPointer?, _ destructor: UnsafeRawPointer?
+) -> CInt {
+  unsafe destroy(destructor, UnsafeRawPointer(argument))
+  return unsafe refuse(database, "sqlite3_create_function_v2")
+}
+
+@_cdecl("sqlite3_create_window_function")
+public func sqlite3_create_window_function(
+  _ database: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ count: CInt, _ encoding: CInt,
+  _ argument: UnsafeMutableRawPointer?, _ step: UnsafeRawPointer?, _ final: UnsafeRawPointer?,
+  _ value: UnsafeRawPointer?, _ inverse: UnsafeRawPointer?, _ destructor: UnsafeRawPointer?
+) -> CInt {
+  unsafe destroy(destructor, UnsafeRawPointer(argument))
+  return unsafe refuse(database, "sqlite3_create_window_function")
+}
+
+/// Does not call the destructor on failure, as SQLite's does not.
+@_cdecl("sqlite3_create_collation_v2")
+public func sqlite3_create_collation_v2(
+  _ database: OpaquePointer?, _ name: UnsafePointer<CChar>?, _ encoding: CInt, _ argument: UnsafeMutableRawPointer?,
+  _ compare: UnsafeRawPointer?, _ destructor: UnsafeRawPointer?
+) -> CInt { unsafe refuse(database, "sqlite3_create_collation_v2") }
+
+@_cdecl("sqlite3_set_authorizer")
+public func sqlite3_set_authorizer(
+  _ database: OpaquePointer?, _ callback: UnsafeRawPointer?, _ argument: UnsafeMutableRawPointer?
+) -> CInt {
+  // Taking none away from none is done already.
+  unsafe callback == nil ? ResultCode.ok.rawValue : refuse(database, "sqlite3_set_authorizer")
+}
+
+@_cdecl("sqlite3_trace_v2")
+public func sqlite3_trace_v2(
+  _ database: OpaquePointer?, _ mask: UInt32, _ callback: UnsafeRawPointer?, _ argument: UnsafeMutableRawPointer?
+) -> CInt {
+  unsafe callback == nil || mask == 0 ? ResultCode.ok.rawValue : refuse(database, "sqlite3_trace_v2")
+}
+
+/// Has no result to fail with: an error is left on the connection.
+@_cdecl("sqlite3_progress_handler")
+public func sqlite3_progress_handler(
+  _ database: OpaquePointer?, _ steps: CInt, _ callback: UnsafeRawPointer?, _ argument: UnsafeMutableRawPointer?
+) {
+  if unsafe callback != nil { _ = unsafe refuse(database, "sqlite3_progress_handler") }
+}
+
+@_cdecl("sqlite3_enable_load_extension")
+public func sqlite3_enable_load_extension(_ database: OpaquePointer?, _ isOn: CInt) -> CInt {
+  isOn == 0 ? ResultCode.ok.rawValue : unsafe refuse(database, "sqlite3_enable_load_extension")
+}
+
+@_cdecl("sqlite3_load_extension")
+public func sqlite3_load_extension(
+  _ database: OpaquePointer?, _ file: UnsafePointer<CChar>?, _ entry: UnsafePointer<CChar>?,
+  _ message: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+) -> CInt {
+  unsafe message?.pointee = copyToC("not supported: sqlite3_load_extension")
+  return unsafe refuse(database, "sqlite3_load_extension")
+}
+
+@_cdecl("sqlite3_backup_init")
+public func sqlite3_backup_init(
+  _ target: OpaquePointer?, _ targetName: UnsafePointer<CChar>?, _ source: OpaquePointer?,
+  _ sourceName: UnsafePointer<CChar>?
+) -> OpaquePointer? {
+  _ = unsafe refuse(target, "sqlite3_backup_init")
+  return nil
+}
+
+@_cdecl("sqlite3_backup_step")
+public func sqlite3_backup_step(_ backup: OpaquePointer?, _ pages: CInt) -> CInt { ResultCode.misuse.rawValue }
+
+@_cdecl("sqlite3_backup_finish")
+public func sqlite3_backup_finish(_ backup: OpaquePointer?) -> CInt { ResultCode.ok.rawValue }
+
+@_cdecl("sqlite3_backup_remaining")
+public func sqlite3_backup_remaining(_ backup: OpaquePointer?) -> CInt { 0 }
+
+@_cdecl("sqlite3_backup_pagecount")
+public func sqlite3_backup_pagecount(_ backup: OpaquePointer?) -> CInt { 0 }
+
+@_cdecl("sqlite3_blob_open")
+public func sqlite3_blob_open(
+  _ database: OpaquePointer?, _ schema: UnsafePointer<CChar>?, _ table: UnsafePointer<CChar>?,
+  _ column: UnsafePointer<CChar>?, _ rowid: Int64, _ flags: CInt, _ result: UnsafeMutablePointer<OpaquePointer?>?
+) -> CInt {
+  unsafe result?.pointee = nil
+  return unsafe refuse(database, "sqlite3_blob_open")
+}
+
+@_cdecl("sqlite3_blob_close")
+public func sqlite3_blob_close(_ blob: OpaquePointer?) -> CInt { ResultCode.ok.rawValue }
+
+@_cdecl("sqlite3_blob_bytes")
+public func sqlite3_blob_bytes(_ blob: OpaquePointer?) -> CInt { 0 }
+
+@_cdecl("sqlite3_blob_read")
+public func sqlite3_blob_read(
+  _ blob: OpaquePointer?, _ buffer: UnsafeMutableRawPointer?, _ count: CInt, _ offset: CInt
+) -> CInt { ResultCode.misuse.rawValue }
+
+@_cdecl("sqlite3_blob_write")
+public func sqlite3_blob_write(
+  _ blob: OpaquePointer?, _ buffer: UnsafeRawPointer?, _ count: CInt, _ offset: CInt
+) -> CInt { ResultCode.misuse.rawValue }
+
+@_cdecl("sqlite3_serialize")
+public func sqlite3_serialize(
+  _ database: OpaquePointer?, _ schema: UnsafePointer<CChar>?, _ size: UnsafeMutablePointer<Int64>?, _ flags: UInt32
+) -> UnsafeMutablePointer<UInt8>? {
+  unsafe size?.pointee = -1
+  _ = unsafe refuse(database, "sqlite3_serialize")
+  return nil
+}
+
+@_cdecl("sqlite3_deserialize")
+public func sqlite3_deserialize(
+  _ database: OpaquePointer?, _ schema: UnsafePointer<CChar>?, _ data: UnsafeMutablePointer<UInt8>?, _ size: Int64,
+  _ capacity: Int64, _ flags: UInt32
+) -> CInt { unsafe refuse(database, "sqlite3_deserialize") }
+
+// What a function or a collation would be called with; without functions nobody calls them.
+
+@_cdecl("sqlite3_user_data")
+public func sqlite3_user_data(_ context: OpaquePointer?) -> UnsafeMutableRawPointer? { nil }
+
+@_cdecl("sqlite3_aggregate_context")
+public func sqlite3_aggregate_context(_ context: OpaquePointer?, _ size: CInt) -> UnsafeMutableRawPointer? { nil }
+
+@_cdecl("sqlite3_context_db_handle")
+public func sqlite3_context_db_handle(_ context: OpaquePointer?) -> OpaquePointer? { nil }
+
+@_cdecl("sqlite3_result_blob")
+public func sqlite3_result_blob(
+  _ context: OpaquePointer?, _ blob: UnsafeRawPointer?, _ count: CInt, _ destructor: UnsafeRawPointer?
+) {}
+
+@_cdecl("sqlite3_result_double")
+public func sqlite3_result_double(_ context: OpaquePointer?, _ value: Double) {}
+
+@_cdecl("sqlite3_result_error")
+public func sqlite3_result_error(_ context: OpaquePointer?, _ message: UnsafePointer<CChar>?, _ count: CInt) {}
+
+@_cdecl("sqlite3_result_error_nomem")
+public func sqlite3_result_error_nomem(_ context: OpaquePointer?) {}
+
+@_cdecl("sqlite3_result_error_toobig")
+public func sqlite3_result_error_toobig(_ context: OpaquePointer?) {}
+
+@_cdecl("sqlite3_result_int64")
+public func sqlite3_result_int64(_ context: OpaquePointer?, _ value: Int64) {}
+
+@_cdecl("sqlite3_result_null")
+public func sqlite3_result_null(_ context: OpaquePointer?) {}
+
+@_cdecl("sqlite3_result_text")
+public func sqlite3_result_text(
+  _ context: OpaquePointer?, _ text: UnsafePointer<CChar>?, _ count: CInt, _ destructor: UnsafeRawPointer?
+) {}
