@@ -9,8 +9,8 @@ let unsafeFiles: [String: Set<String>] = [
     "Value.swift",
   ],
   "ApusIO": [
-    "MemorySharedMemory.swift",
     "EngineThread.swift",
+    "MemorySharedMemory.swift",
     "Ring.swift",
     "SystemCalls.swift",
     "ThreadSemaphore.swift",
@@ -60,17 +60,12 @@ let unsafeFiles: [String: Set<String>] = [
     "GroupConcatFunctions.swift",
     "PercentileFunctions.swift",
   ],
-  "ApusHarness": [
-    "ChildProcess.swift",
-    "Console.swift",
-    "SQLiteLibrary.swift",
-  ],
-  "ApusBench": [
-    "BenchCommand.swift"
-  ],
-  "ApusConformance": [
-    "ConformanceCommand.swift",
-    "ValueText.swift",
+  "Apus": [
+    "BlockingDatabase.swift",
+    "ConnectionSetup.swift",
+    "SQL.swift",
+    "Session.swift",
+    "Transactions.swift",
   ],
   "ApusSQLite3": [
     "ColumnCell.swift",
@@ -87,5 +82,30 @@ let unsafeFiles: [String: Set<String>] = [
     "StatementHandle.swift",
     "Statements.swift",
     "Values.swift",
+  ],
+  "ApusSimulation": [
+    "SimulatedFile.swift",
+  ],
+  "ApusHarness": [
+    "ApusEngine.swift",
+    "ChildProcess.swift",
+    "Console.swift",
+    "SQLiteLibrary.swift",
+  ],
+  "ApusCLI": [
+    "LineReader.swift",
+    "ShellOutput.swift",
+    "ShellSession.swift",
+    "StatementClock.swift",
+  ],
+  "ApusSim": [
+    "ApusSim.swift",
+  ],
+  "ApusBench": [
+    "BenchCommand.swift",
+  ],
+  "ApusConformance": [
+    "ConformanceCommand.swift",
+    "ValueText.swift",
   ],
 ]
