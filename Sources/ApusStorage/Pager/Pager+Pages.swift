@@ -54,7 +54,8 @@ extension Pager {
 
   /// Starts an operation that will make up to `pages` pages private, `allocate` and `free` included.
   public func beginWriteOperation(pages: Int) throws(Fault) {
-    precondition(state == .write)
+    // A COMMIT that was dropped behind its commit point has ended the transaction.
+    guard state == .write else { throw .error(.abort, cause: "the write transaction has ended") }
     beginOperation()
     if let store, store.isCommitPrepared { try abandonCommit(store) }
     try makeRoom(pages)
