@@ -28,7 +28,8 @@ extension Pager {
       throw error
     }
     store.opening = .start
-    busyAttempts = 0
+    // A write that lets its snapshot go while it waits for the lock counts its attempts across them.
+    if !store.writeOpensRead { busyAttempts = 0 }
   }
 
   /// Gives up what a dropped `beginRead` left.
