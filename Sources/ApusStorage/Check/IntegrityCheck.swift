@@ -120,7 +120,7 @@ public final class IntegrityCheck {
     root = roots[nextRoot]
     nextRoot += 1
     if root.isNone { return }
-    push(root, keyLimit: Int64.max, keyMayEqual: true, prefix: "")
+    push(root, keyLimit: Int64.max, prefix: "")
   }
 
   private func reportUnused() {
@@ -158,12 +158,13 @@ public final class IntegrityCheck {
     return true
   }
 
-  private func push(_ number: PageNumber, keyLimit: Int64, keyMayEqual: Bool, prefix: String) {
+  private func push(_ number: PageNumber, keyLimit: Int64, prefix: String) {
     guard refer(number.rawValue, prefix) else {
       if !frames.isEmpty { childIsDone(depth: 0, keyLimit: keyLimit, prefix: prefix) }
       return
     }
-    frames.append(Frame(page: number, cell: nil, keyLimit: keyLimit, keyMayEqual: keyMayEqual))
+    // A divider may equal the largest row id to its left.
+    frames.append(Frame(page: number, cell: nil, keyLimit: keyLimit, keyMayEqual: true))
   }
 
   // MARK: Lists
@@ -238,7 +239,7 @@ public final class IntegrityCheck {
       frames[top] = frame
       push(
         PageNumber(page.bytes.bigEndianUInt32(at: page.headerStart + 8)), keyLimit: frame.keyLimit,
-        keyMayEqual: frame.keyMayEqual, prefix: "\(place) right child: ")
+        prefix: "\(place) right child: ")
       return
     }
     while position >= 0 {
@@ -260,7 +261,7 @@ public final class IntegrityCheck {
         frame.hasChildBehind = false
         frame.childIsLast = false
         frames[top] = frame
-        push(number, keyLimit: frame.keyLimit, keyMayEqual: frame.keyMayEqual, prefix: "\(place) cell \(position): ")
+        push(number, keyLimit: frame.keyLimit, prefix: "\(place) cell \(position): ")
         return
       }
       position -= 1
