@@ -13,7 +13,7 @@ enum BenchCommand {
       --only        the workloads whose name contains TEXT
       --json        where the figures go as JSON (build/bench.json)
       --directory   where the databases are made (.build/bench)
-      --shell       the shell whose start is timed (.build/release/apus)
+      --shell       the shell whose start is timed (.build-shell/release/apus)
     """
 
   struct Options {
@@ -22,7 +22,7 @@ enum BenchCommand {
     var only: [String] = []
     var json = "build/bench.json"
     var directory = ".build/bench"
-    var shell = ".build/release/apus"
+    var shell = ".build-shell/release/apus"
     /// Run in a child: one engine, one workload, once; prints the peak of its memory.
     var single: (engine: String, workload: Int)?
   }

@@ -39,9 +39,9 @@ final class Shell {
   /// - Returns: SQLite's primary result code of the failure; zero where there is none.
   @discardableResult
   func run(_ sql: [UInt8], from source: Source) -> Int {
-    let clock = StatementClock()
+    let clock = settings.showsTime ? StatementClock() : nil
     defer {
-      if settings.showsTime { output.write(clock.report()) }
+      if let clock { output.write(clock.report()) }
       output.commandDidEnd()
     }
     var start = 0
