@@ -212,7 +212,7 @@ extension Generator {
       }
       let loops = try beginLoops(query.sources, query.filter, wishes)
       try codeStep(info, hasRows: hasRows)
-      integer(1, into: hasRows)
+      if info.slots.contains(where: { $0.isBare }) { integer(1, into: hasRows) }
       if extreme != nil, loops.isOrdered {
         if let extreme, extreme.isDescending {
           builder.emit(.goto, to: loops.exit)
@@ -341,7 +341,6 @@ extension Generator {
       nextRow = loops.next
       for (place, term) in query.groupBy.enumerated() { try code(term, into: current + Int32(place)) }
     } else {
-      builder.explain("USE TEMP B-TREE FOR GROUP BY", parent: planParent)
       let first = registers(width)
       for (place, term) in query.groupBy.enumerated() { try code(term, into: first + Int32(place)) }
       for slot in info.slots where slot.groupIndex < 0 {
@@ -349,6 +348,7 @@ extension Generator {
       }
       builder.emit(.sorterInsert, sorterCursor, first, Int32(width))
       try endLoops(loops)
+      builder.explain("USE TEMP B-TREE FOR GROUP BY", parent: planParent)
       nextRow = builder.makeLabel()
       builder.emit(.sorterSort, sorterCursor, to: behind)
       sorterLoop = builder.labelHere()
@@ -396,7 +396,6 @@ extension Generator {
     info.mode = .final
     if let having = query.having { try jump(ifFalse: having, to: leave, nullJumps: true) }
     if let sort {
-      builder.explain("USE TEMP B-TREE FOR ORDER BY", parent: planParent)
       try pushGroup(sort, results, leave, distinctCursor)
     } else {
       try emitRow(results, limit, destination, next: leave, end: stop, distinctCursor)
@@ -408,7 +407,10 @@ extension Generator {
     integer(0, into: hasRows)
     builder.emit(.return, resetReturn)
     builder.place(behind)
-    if let sort { try codeSortTail(sort, results.count, limit, destination, end) }
+    if let sort {
+      builder.explain("USE TEMP B-TREE FOR ORDER BY", parent: planParent)
+      try codeSortTail(sort, results.count, limit, destination, end)
+    }
     return max(loops.rowEstimate - 10, 0)
   }
 

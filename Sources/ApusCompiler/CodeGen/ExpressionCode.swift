@@ -89,7 +89,7 @@ extension Generator {
       guard call.register > 0 else {
         throw EngineError(.error, "misuse of aggregate: \(call.name)()", sqlOffset: expression.offset.value)
       }
-      builder.emit(.copy, Int32(call.register), target)
+      builder.emit(borrowsColumns ? .shallowCopy : .copy, Int32(call.register), target)
     case .aggregateColumn(let info, let slot): try codeAggregateColumn(info, slot, into: target)
     case .register(let register, _, _): if Int32(register) != target { builder.emit(.copy, Int32(register), target) }
     case .ifNullRow(let source, let inner):
@@ -224,7 +224,7 @@ extension Generator {
       } else {
         try code(kept.expression, into: target)
       }
-    case .final: builder.emit(.copy, Int32(kept.register), target)
+    case .final: builder.emit(borrowsColumns ? .shallowCopy : .copy, Int32(kept.register), target)
     }
   }
 

@@ -108,18 +108,22 @@ extension Generator {
     if isDistinct, loops.isUnique {
       builder.patch(distinctAddress) { $0 = Instruction(.noop) }
       isDistinct = false
-    } else if isDistinct {
-      builder.explain("USE TEMP B-TREE FOR DISTINCT", parent: planParent)
     }
     let expressions = query.columns.map(\.expression)
     if let sort {
-      builder.explain("USE TEMP B-TREE FOR \(loops.orderedPrefix > 0 ? "LAST \(sort.terms.count - loops.orderedPrefix) TERM\(sort.terms.count - loops.orderedPrefix > 1 ? "S" : "") OF " : "")ORDER BY", parent: planParent)
       try pushOnSorter(sort, expressions, loops.next, isDistinct ? distinctCursor : -1, limit)
     } else {
       try emitRow(expressions, limit, destination, next: loops.next, end: loops.exit, isDistinct ? distinctCursor : -1)
     }
     try endLoops(loops)
-    if let sort { try codeSortTail(sort, expressions.count, limit, destination, end) }
+    // Told behind the loops, so that no row passes over these instructions.
+    if isDistinct { builder.explain("USE TEMP B-TREE FOR DISTINCT", parent: planParent) }
+    if let sort {
+      let rest = sort.terms.count - loops.orderedPrefix
+      let part = loops.orderedPrefix == 0 ? "" : rest == 1 ? "LAST TERM OF " : "LAST \(rest) TERMS OF "
+      builder.explain("USE TEMP B-TREE FOR \(part)ORDER BY", parent: planParent)
+      try codeSortTail(sort, expressions.count, limit, destination, end)
+    }
     return loops.rowEstimate
   }
 

@@ -1,0 +1,138 @@
+// The compiler without a database: catalogs made of CREATE statements, the messages of name resolution, plans.
+
+import ApusBase
+import ApusCompiler
+import ApusFunctions
+import ApusSQL
+import ApusVM
+import Testing
+
+@Suite("Compiler")
+struct CompilerTests {
+  static let schema = [
+    "CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c)",
+    "CREATE TABLE u(a, d TEXT UNIQUE, e REAL DEFAULT 1)",
+    "CREATE INDEX ub ON u(a, e)",
+    "CREATE TABLE w(k TEXT, n INT, v, PRIMARY KEY(n, k)) WITHOUT ROWID",
+    "CREATE INDEX wv ON w(v)",
+    "CREATE VIEW x AS SELECT a AS p, b FROM t",
+  ]
+
+  static func catalog() throws -> Schema {
+    var builder = SchemaBuilder(database: 0)
+    for (place, sql) in schema.enumerated() {
+      let type = sql.hasPrefix("CREATE INDEX") ? "index" : sql.hasPrefix("CREATE VIEW") ? "view" : "table"
+      try builder.add(
+        SchemaRow(type: type, name: "o\(place)", tableName: "", root: Int64(type == "view" ? 0 : place * 2 + 2), sql: sql))
+      if place == 1 {
+        try builder.add(
+          SchemaRow(type: "index", name: "sqlite_autoindex_u_1", tableName: "u", root: 20, sql: nil))
+      }
+    }
+    return builder.finish(cookie: 1, generation: 1)
+  }
+
+  static func compile(_ sql: String) throws -> Program {
+    var text = ByteBuffer()
+    text.append(contentsOf: sql)
+    let parsed = try #require(try SQLParser.parseNext(text.bytes))
+    let context = CompilerContext(
+      schemas: SchemaSet(main: try catalog()), functions: FunctionRegistry(builtIn: BuiltInFunctions.library))
+    return try Compiler.compile(parsed, sql: text.bytes, context: context)
+  }
+
+  @Test("a schema gives tables their implicit indexes, keys and fields")
+  func builds() throws {
+    let schema = try Self.catalog()
+    let t = try #require(schema.table("t")), u = try #require(schema.table("u")), w = try #require(schema.table("w"))
+    #expect(t.rowidAlias == 0 && t.indexes.isEmpty)
+    #expect(u.indexes.map(\.name.text) == ["ub", "sqlite_autoindex_u_1"])
+    #expect(u.indexes[1].root == PageNumber(20))
+    #expect(w.fields == [1, 0, 2])
+    #expect(w.primaryKeyIndex?.columns.map(\.number) == [1, 0, 2])
+    // A secondary index ends with the primary key.
+    #expect(w.indexes.first?.columns.map(\.number) == [2, 1, 0])
+    #expect(schema.table("sqlite_schema") === schema.table("SQLITE_MASTER"))
+  }
+
+  @Test("an index without its table is damage", arguments: ["CREATE INDEX i ON nope(a)", "SELECT 1", "CREATE TABLE (", ""])
+  func damagedSchema(sql: String) throws {
+    var builder = SchemaBuilder(database: 0)
+    let error = #expect(throws: EngineError.self) {
+      try builder.add(SchemaRow(type: "table", name: "x", tableName: "x", root: 2, sql: sql.isEmpty ? nil : sql))
+    }
+    #expect(error?.code == .corrupt)
+    #expect(error?.message.hasPrefix("malformed database schema (x)") == true)
+  }
+
+  // Each message was given by SQLite 3.54.1.
+  static let expectedMessages: [(String, String)] = [
+    ("select * from nope", "no such table: nope"),
+    ("select * from main.nope", "no such table: main.nope"),
+    ("select z from t", "no such column: z"),
+    ("select main.t.z from t", "no such column: main.t.z"),
+    ("select a from t, u", "ambiguous column name: a"),
+    ("select rowid from t, u", "ambiguous column name: rowid"),
+    ("select rowid from x", "no such column: rowid"),
+    ("select foo(1)", "no such function: foo"),
+    ("select abs(1, 2)", "wrong number of arguments to function abs()"),
+    ("select * from t where count(*) > 1", "misuse of aggregate function count()"),
+    ("select count(*) as n from t where n > 1", "misuse of aggregate: count()"),
+    ("select sum(sum(a)) from t", "misuse of aggregate function sum()"),
+    ("select a from t group by count(*)", "aggregate functions are not allowed in the GROUP BY clause"),
+    ("select a from t having a > 1", "HAVING clause on a non-aggregate query"),
+    ("select a from t order by 3", "1st ORDER BY term out of range - should be between 1 and 1"),
+    ("select a from t group by 3", "1st GROUP BY term out of range - should be between 1 and 1"),
+    ("select 1 union all select 2 order by 1 + 1", "1st ORDER BY term does not match any column in the result set"),
+    (
+      "select a from t union select a, b from t",
+      "SELECTs to the left and right of UNION do not have the same number of result columns"
+    ),
+    ("select (1, 2)", "row value misused"),
+    ("select (select 1, 2)", "sub-select returns 2 columns - expected 1"),
+    ("select 1 in (select 1, 2)", "sub-select returns 2 columns - expected 1"),
+    ("select *", "no tables specified"),
+    ("select q.* from t", "no such table: q"),
+    ("select * from t natural join u using(a)", "a NATURAL join may not have an ON or USING clause"),
+    ("select * from t join u using(zz)", "cannot join using column zz - column not present in both tables"),
+    ("select a collate foo from t order by 1", "no such collation sequence: foo"),
+    ("with q(a, b) as (select 1) select * from q", "table q has 1 values for 2 columns"),
+    ("select abs(a) filter (where a) from t", "FILTER may not be used with non-aggregate abs()"),
+    ("select count(*) over () from t", "not supported: window functions"),
+    ("select * from t right join u using(a)", "not supported: RIGHT JOIN"),
+  ]
+
+  @Test("what cannot be resolved is refused in SQLite's words", arguments: expectedMessages)
+  func refuses(sql: String, message: String) throws {
+    let error = #expect(throws: EngineError.self) { try Self.compile(sql) }
+    #expect(error?.message == message, "\(sql)")
+  }
+
+  // Each plan was given by SQLite 3.54.1.
+  static let expectedPlans: [(String, [String])] = [
+    ("select * from t", ["SCAN t"]),
+    ("select * from t where a = 5", ["SEARCH t USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("select * from t where a > 5 and a <= 9", ["SEARCH t USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
+    ("select * from u where d = 'x'", ["SEARCH u USING INDEX sqlite_autoindex_u_1 (d=?)"]),
+    ("select a, e from u where a = 1 and e > 2", ["SEARCH u USING COVERING INDEX ub (a=? AND e>?)"]),
+    ("select * from w where n = 1 and k = 'a'", ["SEARCH w USING PRIMARY KEY (n=? AND k=?)"]),
+    ("select * from t order by b", ["SCAN t", "USE TEMP B-TREE FOR ORDER BY"]),
+    ("select * from t order by a desc", ["SCAN t"]),
+    ("select * from u join t on t.a = u.a", ["SCAN u", "SEARCH t USING INTEGER PRIMARY KEY (rowid=?)"]),
+    ("select p from x where p = 1", ["SEARCH t USING INTEGER PRIMARY KEY (rowid=?)"]),
+  ]
+
+  @Test("statements run as SQLite would run them", arguments: expectedPlans)
+  func plan(sql: String, plan: [String]) throws {
+    #expect(try Self.compile(sql).planRows.map(\.detail) == plan, "\(sql)")
+  }
+
+  @Test("result columns have SQLite's names, types and origins")
+  func names() throws {
+    let program = try Self.compile("select a, b AS q, a + 1, rowid, count(*), t.* from t")
+    #expect(program.resultColumns.map(\.name) == ["a", "q", "a + 1", "a", "count(*)", "a", "b", "c"])
+    #expect(program.resultColumns[0].declaredType == "INTEGER")
+    #expect(program.resultColumns[1].originName == "b" && program.resultColumns[1].tableName == "t")
+    #expect(program.resultColumns[2].originName == nil)
+  }
+}
