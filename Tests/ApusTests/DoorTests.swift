@@ -55,14 +55,19 @@ final class Flag: Sendable {
     let minimum = 30
     let names = try await database.read { tx in
       var names: [String] = []
-      for try await (name, age) in tx.rows("SELECT name, age FROM person WHERE age >= \(minimum) ORDER BY id", as: (String, Int).self) {
+      for try await (name, age) in tx.rows(
+        "SELECT name, age FROM person WHERE age >= \(minimum) ORDER BY id", as: (String, Int).self)
+      {
         names.append("\(name) \(age)")
       }
       return names
     }
     #expect(names == ["Ada 36", "Grace 85"])
     let all = try await database.read { tx in try await tx.all("SELECT * FROM person ORDER BY id", as: Person.self) }
-    #expect(all == [Person(id: 1, name: "Ada", age: 36), Person(id: 2, name: "Grace", age: 85), Person(id: 3, name: "Edsger", age: nil)])
+    let expected = [
+      Person(id: 1, name: "Ada", age: 36), Person(id: 2, name: "Grace", age: 85), Person(id: 3, name: "Edsger", age: nil),
+    ]
+    #expect(all == expected)
     let one = try await database.read { tx in try await tx.one("SELECT max(age) FROM person", as: Int.self) }
     #expect(one == 85)
     let none = try await database.read { tx in try await tx.one("SELECT 1 WHERE 0", as: Int.self) }

@@ -61,11 +61,7 @@ let unsafeFiles: [String: Set<String>] = [
     "PercentileFunctions.swift",
   ],
   "Apus": [
-    "BlockingDatabase.swift",
-    "ConnectionSetup.swift",
     "SQL.swift",
-    "Session.swift",
-    "Transactions.swift",
   ],
   "ApusSQLite3": [
     "ColumnCell.swift",

@@ -32,15 +32,15 @@ public struct BlockingDatabase: Sendable {
     handle.clearInterrupt()
     if handle.connection == nil { try session.block(sql: nil) { handle throws(Fault) in try opening.open(handle) } }
     do {
-      _ = try session.blockingExecute(SQL(unsafe: begin))
+      _ = try session.blockingExecute(SQL.own(begin))
       let result = try body(session)
       session.finishAll()
-      _ = try session.blockingExecute(SQL(unsafe: "COMMIT"))
+      _ = try session.blockingExecute(SQL.own("COMMIT"))
       session.end()
       return result
     } catch {
       session.finishAll()
-      if handle.connection?.isAutocommit == false { _ = try? session.blockingExecute(SQL(unsafe: "ROLLBACK")) }
+      if handle.connection?.isAutocommit == false { _ = try? session.blockingExecute(SQL.own("ROLLBACK")) }
       session.end()
       throw error
     }
@@ -170,14 +170,14 @@ public struct BlockingWriteTransaction: ~Copyable {
   @discardableResult
   public func savepoint<T>(_ body: (borrowing BlockingWriteTransaction) throws -> T) throws -> T {
     let name = session.nextSavepoint()
-    try execute(SQL(unsafe: "SAVEPOINT \(name)"))
+    try execute(SQL.own("SAVEPOINT \(name)"))
     do {
       let result = try body(self)
-      try execute(SQL(unsafe: "RELEASE \(name)"))
+      try execute(SQL.own("RELEASE \(name)"))
       return result
     } catch {
-      _ = try? session.blockingExecute(SQL(unsafe: "ROLLBACK TO \(name)"))
-      _ = try? session.blockingExecute(SQL(unsafe: "RELEASE \(name)"))
+      _ = try? session.blockingExecute(SQL.own("ROLLBACK TO \(name)"))
+      _ = try? session.blockingExecute(SQL.own("RELEASE \(name)"))
       throw error
     }
   }

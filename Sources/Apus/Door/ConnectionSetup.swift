@@ -52,7 +52,7 @@ final class ConnectionOpening: @unchecked Sendable {
       if setup.isShared, handle.isWriter, !opened.isReadOnly { statements.append("PRAGMA journal_mode = wal") }
     }
     while let statement = statements.first {
-      let current = run ?? StatementRun(SQL(unsafe: statement))
+      let current = run ?? StatementRun(SQL.own(statement))
       run = current
       _ = try current.execute(handle)
       run = nil

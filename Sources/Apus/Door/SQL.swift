@@ -1,4 +1,5 @@
 // SQL as a type of its own: what is interpolated is bound, never pasted. A plain String does not compile.
+// The word `unsafe` stands here as the label of the way round; no memory is concerned.
 
 /// A statement's text and the values of its parameters.
 ///
@@ -25,6 +26,9 @@ public struct SQL: ExpressibleByStringInterpolation, Sendable {
     self.text = text
     self.values = values.map(\.databaseValue)
   }
+
+  /// The door's own statements.
+  static func own(_ text: String) -> SQL { SQL(unsafe: text) }
 
   public struct Interpolation: StringInterpolationProtocol {
     var text = ""

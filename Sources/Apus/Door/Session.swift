@@ -42,13 +42,13 @@ final class Session: Sendable {
   // MARK: the transaction
 
   nonisolated(nonsending) func begin(_ statement: String) async throws {
-    let run = StatementRun(SQL(unsafe: statement))
+    let run = StatementRun(SQL.own(statement))
     _ = try await perform(sql: statement) { handle throws(Fault) in try run.execute(handle) }
   }
 
   nonisolated(nonsending) func commit() async throws {
     end()
-    let run = StatementRun(SQL(unsafe: "COMMIT"))
+    let run = StatementRun(SQL.own("COMMIT"))
     _ = try await perform(sql: "COMMIT") { [self] handle throws(Fault) in
       finishAll()
       return try run.execute(handle)
@@ -59,7 +59,7 @@ final class Session: Sendable {
   /// back by itself, or the connection is unusable and says so at its next use.
   nonisolated(nonsending) func rollback() async {
     end()
-    let run = StatementRun(SQL(unsafe: "ROLLBACK"))
+    let run = StatementRun(SQL.own("ROLLBACK"))
     _ = try? await perform(sql: "ROLLBACK", isCancellable: false) { [self] handle throws(Fault) in
       finishAll()
       if handle.connection?.isAutocommit != false { return 0 }

@@ -86,7 +86,7 @@ public struct WriteTransaction: ~Copyable {
     _ body: nonisolated(nonsending) (borrowing WriteTransaction) async throws -> sending T
   ) async throws -> sending T {
     let name = session.nextSavepoint()
-    _ = try await session.execute(SQL(unsafe: "SAVEPOINT \(name)"))
+    _ = try await session.execute(SQL.own("SAVEPOINT \(name)"))
     let result: T
     do {
       result = try await body(self)
@@ -94,7 +94,7 @@ public struct WriteTransaction: ~Copyable {
       await session.undo(toSavepoint: name)
       throw error
     }
-    _ = try await session.execute(SQL(unsafe: "RELEASE \(name)"))
+    _ = try await session.execute(SQL.own("RELEASE \(name)"))
     return result
   }
 }
@@ -103,7 +103,7 @@ extension Session {
   /// Undoes to a savepoint and removes it, also where the task was cancelled.
   nonisolated(nonsending) func undo(toSavepoint name: String) async {
     for statement in ["ROLLBACK TO \(name)", "RELEASE \(name)"] {
-      let run = StatementRun(SQL(unsafe: statement))
+      let run = StatementRun(SQL.own(statement))
       _ = try? await perform(sql: statement, isCancellable: false) { handle throws(Fault) in try run.execute(handle) }
     }
   }
