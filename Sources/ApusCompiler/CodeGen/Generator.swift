@@ -101,7 +101,10 @@ public final class Generator {
     for part in index.columns {
       columns.append(KeyColumn(collation: try context.collation(part.collation), isDescending: part.isDescending))
     }
-    let number = builder.keyIndex(KeyDescription(columns))
+    // Entries of a table without row ids are told apart by its primary key alone.
+    let hasRowid = index.columns.contains { if case .rowid = $0.source { true } else { false } }
+    let isTable = index.origin == .primaryKey && !hasRowid
+    let number = builder.keyIndex(KeyDescription(columns, uniqueCount: isTable ? index.keyCount : nil))
     keyDescriptions[ObjectIdentifier(index)] = number
     return number
   }

@@ -227,7 +227,7 @@ extension CursorState {
       gapHasKey = true
       return
     }
-    guard savedValues.load(savedKey.bytes, most: description?.columns.count ?? 0) else {
+    guard savedValues.load(savedKey.bytes, most: description?.uniqueCount ?? 0) else {
       throw Fault.corrupt(root, "malformed record")
     }
     _ = try seek(key: savedValues.range, .equal)

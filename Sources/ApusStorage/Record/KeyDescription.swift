@@ -19,16 +19,19 @@ public struct KeyColumn: Sendable {
   }
 }
 
-/// The order of an index's entries. Immutable and shared. Columns past the described ones compare as binary, ascending
-/// (a row id at the end of an index entry needs no description).
+/// The order of an index's entries. Immutable and shared. Columns past the described ones compare as binary, ascending.
 @safe
 public final class KeyDescription: @unchecked Sendable {
   public let columns: [KeyColumn]
+  /// How many of an entry's first columns make it unique: a cursor goes back to its entry by them. All of an index's, its
+  /// row id included; the primary key's of a table without row ids.
+  public let uniqueCount: Int
   let memory: UnsafeMutablePointer<KeyOrder.Column>
   let customs: UnsafeMutablePointer<KeyColumn>
 
-  public init(_ columns: [KeyColumn]) {
+  public init(_ columns: [KeyColumn], uniqueCount: Int? = nil) {
     self.columns = columns
+    self.uniqueCount = uniqueCount ?? columns.count
     let capacity = max(columns.count, 1)
     unsafe memory = UnsafeMutablePointer<KeyOrder.Column>.allocate(capacity: capacity)
     unsafe customs = UnsafeMutablePointer<KeyColumn>.allocate(capacity: capacity)

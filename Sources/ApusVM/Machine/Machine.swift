@@ -117,6 +117,7 @@ extension MachineCore {
     budget = MachineCore.turnsPerCheck
     turnCount = 0
     progress = 0
+    integrityCheck = nil
     progressCount = 0
     permutation = -1
     order = 0

@@ -134,7 +134,29 @@ extension MachineCore {
   // MARK: Checks
 
   mutating func checkIntegrity(_ i: Instruction) throws(Fault) {
-    throw .error(.error, "PRAGMA integrity_check is not supported yet")
+    let index = Int(i.p1)
+    let pager = try state.pager(index)
+    uses |= 1 << UInt64(i.p1)
+    try pager.beginRead()
+    let most = Int(registers[i.p3].asInteger)
+    let roots = program.integerLists[Int(i.p4)].map { PageNumber(UInt32(bitPattern: $0)) }
+    // The walk remembers how far it has come before a wait.
+    let check = integrityCheck ?? IntegrityCheck(pager, roots: roots, most: most)
+    integrityCheck = check
+    do {
+      try check.run()
+    } catch {
+      if case .failure = error { integrityCheck = nil }
+      throw error
+    }
+    integrityCheck = nil
+    registers[i.p3] = .integer(Int64(most - check.complaints.count))
+    if check.complaints.isEmpty {
+      registers[i.p2] = .null
+    } else {
+      let name = index < state.databases.count ? state.databases[index]?.name : nil
+      setText(i.p2, "*** in database \(name ?? "temp") ***\n" + check.complaints.joined(separator: "\n"))
+    }
   }
 
   mutating func resetCount() {

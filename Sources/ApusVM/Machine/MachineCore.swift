@@ -67,6 +67,7 @@ struct MachineCore: ~Copyable {
   /// How far an instruction that acts in steps has come; 0 between instructions.
   var progress = 0
   var progressCount: Int64 = 0
+  var integrityCheck: IntegrityCheck?
 
   var resultFirst: Int32 = 0
   var resultCount = 0
