@@ -16,7 +16,7 @@ RELEASE = -c release --static-swift-stdlib
 # benchmark, which loads SQLite at run time, cannot be.
 SHELL_BUILD = $(RELEASE) -Xswiftc -static-executable --scratch-path .build-shell
 
-.PHONY: run test check format bench sim capi conformance fuzz compare setup clean shell
+.PHONY: run test check format bench sim capi capi-test conformance fuzz compare setup clean shell
 
 run: shell
 	@.ci/tour $(DATABASE)
@@ -44,6 +44,10 @@ sim: setup
 
 capi: setup
 	@.ci/capi
+
+# Programs that know nothing of Apus, on the library.
+capi-test: capi
+	@.ci/capi-test build
 
 conformance: setup
 	swift build $(RELEASE) --product apus-conformance

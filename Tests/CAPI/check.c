@@ -1,0 +1,420 @@
+// What C programs rely on, said against SQLite's own header: the program passes on SQLite and must pass on Apus.
+//   check DIRECTORY      where it may write files
+#include <pthread.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failures = 0, checks = 0;
+
+#define CHECK(condition) \
+  do { \
+    checks++; \
+    if (!(condition)) { failures++; printf("check.c:%d: %s\n", __LINE__, #condition); } \
+  } while (0)
+#define TEXT(found, expected) \
+  do { \
+    const char *text_ = (const char *)(found); \
+    checks++; \
+    if (!text_ || strcmp(text_, (expected)) != 0) { \
+      failures++; \
+      printf("check.c:%d: %s is \"%s\", not \"%s\"\n", __LINE__, #found, text_ ? text_ : "(NULL)", (expected)); \
+    } \
+  } while (0)
+
+static sqlite3 *memory(void) {
+  sqlite3 *db = 0;
+  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+  return db;
+}
+
+static sqlite3_stmt *prepare(sqlite3 *db, const char *sql) {
+  sqlite3_stmt *statement = 0;
+  int code = sqlite3_prepare_v2(db, sql, -1, &statement, 0);
+  if (code != SQLITE_OK) printf("%s: %s\n", sql, sqlite3_errmsg(db));
+  CHECK(code == SQLITE_OK);
+  return statement;
+}
+
+static void run(sqlite3 *db, const char *sql) {
+  char *message = 0;
+  int code = sqlite3_exec(db, sql, 0, 0, &message);
+  if (code != SQLITE_OK) printf("%s: %s\n", sql, message);
+  CHECK(code == SQLITE_OK);
+  sqlite3_free(message);
+}
+
+static void errors(void) {
+  sqlite3 *db = memory();
+  sqlite3_stmt *statement = 0;
+  const char *tail = 0;
+  CHECK(sqlite3_errcode(db) == SQLITE_OK);
+  TEXT(sqlite3_errmsg(db), "not an error");
+  CHECK(sqlite3_prepare_v2(db, "SELECT * FROM nowhere", -1, &statement, &tail) == SQLITE_ERROR);
+  CHECK(statement == 0);
+  TEXT(sqlite3_errmsg(db), "no such table: nowhere");
+  CHECK(sqlite3_errmsg(db) == sqlite3_errmsg(db));
+  CHECK(sqlite3_errcode(db) == SQLITE_ERROR && sqlite3_extended_errcode(db) == SQLITE_ERROR);
+  CHECK(sqlite3_prepare_v2(db, "SELEC 1", -1, &statement, 0) == SQLITE_ERROR);
+  TEXT(sqlite3_errmsg(db), "near \"SELEC\": syntax error");
+  CHECK(sqlite3_error_offset(db) == 0);
+  // A success says so again.
+  run(db, "CREATE TABLE t(a PRIMARY KEY, b NOT NULL)");
+  CHECK(sqlite3_errcode(db) == SQLITE_OK);
+  TEXT(sqlite3_errmsg(db), "not an error");
+  run(db, "INSERT INTO t VALUES(1, 'x')");
+
+  // The error of a step is told again by the reset and by finalize, once, under the primary code.
+  statement = prepare(db, "INSERT INTO t VALUES(1, 'y')");
+  CHECK(sqlite3_step(statement) == SQLITE_CONSTRAINT);
+  TEXT(sqlite3_errmsg(db), "UNIQUE constraint failed: t.a");
+  CHECK(sqlite3_extended_errcode(db) == SQLITE_CONSTRAINT_PRIMARYKEY);
+  CHECK(sqlite3_errcode(db) == SQLITE_CONSTRAINT);
+  CHECK(sqlite3_reset(statement) == SQLITE_CONSTRAINT);
+  CHECK(sqlite3_reset(statement) == SQLITE_OK);
+  CHECK(sqlite3_extended_result_codes(db, 1) == SQLITE_OK);
+  CHECK(sqlite3_step(statement) == SQLITE_CONSTRAINT_PRIMARYKEY);
+  CHECK(sqlite3_errcode(db) == SQLITE_CONSTRAINT_PRIMARYKEY);
+  CHECK(sqlite3_finalize(statement) == SQLITE_CONSTRAINT_PRIMARYKEY);
+  sqlite3_extended_result_codes(db, 0);
+  statement = prepare(db, "SELECT 1");
+  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  CHECK(sqlite3_errcode(db) == SQLITE_ROW);
+  TEXT(sqlite3_errmsg(db), "another row available");
+  CHECK(sqlite3_step(statement) == SQLITE_DONE);
+  TEXT(sqlite3_errmsg(db), "no more rows available");
+  CHECK(sqlite3_finalize(statement) == SQLITE_OK);
+  TEXT(sqlite3_errstr(SQLITE_BUSY), "database is locked");
+  TEXT(sqlite3_errstr(SQLITE_CONSTRAINT_UNIQUE), "constraint failed");
+  TEXT(sqlite3_errstr(12345), "unknown error");
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+static void misuse(void) {
+  CHECK(sqlite3_step(0) == SQLITE_MISUSE);
+  CHECK(sqlite3_reset(0) == SQLITE_OK && sqlite3_finalize(0) == SQLITE_OK && sqlite3_close(0) == SQLITE_OK);
+  CHECK(sqlite3_bind_int(0, 1, 1) == SQLITE_MISUSE);
+  CHECK(sqlite3_column_count(0) == 0 && sqlite3_sql(0) == 0 && sqlite3_bind_parameter_count(0) == 0);
+  TEXT(sqlite3_errmsg(0), "out of memory");
+  sqlite3 *db = memory();
+  sqlite3_stmt *statement = (sqlite3_stmt *)1;
+  CHECK(sqlite3_prepare_v2(db, " -- nothing", -1, &statement, 0) == SQLITE_OK && statement == 0);
+  CHECK(sqlite3_prepare_v2(db, "", -1, &statement, 0) == SQLITE_OK && statement == 0);
+  // Nothing is bound while a statement runs, nor behind the last parameter.
+  statement = prepare(db, "SELECT ?");
+  CHECK(sqlite3_bind_int(statement, 1, 1) == SQLITE_OK);
+  CHECK(sqlite3_bind_int(statement, 2, 1) == SQLITE_RANGE && sqlite3_bind_int(statement, 0, 1) == SQLITE_RANGE);
+  TEXT(sqlite3_errmsg(db), "column index out of range");
+  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  CHECK(sqlite3_bind_int(statement, 1, 2) == SQLITE_MISUSE);
+  CHECK(sqlite3_column_int(statement, 0) == 1);
+  CHECK(sqlite3_column_int(statement, 1) == 0 && sqlite3_errcode(db) == SQLITE_RANGE);
+  CHECK(sqlite3_column_type(statement, -1) == SQLITE_NULL && sqlite3_column_text(statement, 99) == 0);
+  CHECK(sqlite3_step(statement) == SQLITE_DONE);
+  CHECK(sqlite3_bind_int(statement, 1, 2) == SQLITE_MISUSE);
+  CHECK(sqlite3_column_text(statement, 0) == 0 && sqlite3_data_count(statement) == 0);
+  // Without a reset it starts over.
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) == 1);
+  CHECK(sqlite3_close(db) == SQLITE_BUSY);
+  TEXT(sqlite3_errmsg(db), "unable to close due to unfinalized statements or unfinished backups");
+  // A zombie: the statement still runs, and the connection ends with it.
+  CHECK(sqlite3_close_v2(db) == SQLITE_OK);
+  CHECK(sqlite3_step(statement) == SQLITE_DONE);
+  CHECK(sqlite3_finalize(statement) == SQLITE_OK);
+
+  db = 0;
+  CHECK(sqlite3_open_v2("/nowhere/at/all", &db, SQLITE_OPEN_READWRITE, 0) == SQLITE_CANTOPEN);
+  CHECK(db != 0 && sqlite3_errcode(db) == SQLITE_CANTOPEN);
+  TEXT(sqlite3_errmsg(db), "unable to open database file");
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  CHECK(sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_CREATE, 0) == SQLITE_MISUSE);
+  sqlite3_close(db);
+  CHECK(sqlite3_open_v2(":memory:", &db, SQLITE_OPEN_READWRITE, "nowhere") == SQLITE_ERROR);
+  TEXT(sqlite3_errmsg(db), "no such vfs: nowhere");
+  sqlite3_close(db);
+}
+
+static void columns(void) {
+  sqlite3 *db = memory();
+  run(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b VARCHAR(10) COLLATE NOCASE NOT NULL, c)");
+  run(db, "INSERT INTO t VALUES(7, '12abc', NULL)");
+  sqlite3_stmt *statement = prepare(db, "SELECT a, b, c, 2.5, x'410042', '', x'', 9223372036854775807, a + 1 AS sum, -1e300 FROM t");
+  CHECK(sqlite3_column_count(statement) == 10 && sqlite3_data_count(statement) == 0);
+  const char *name = sqlite3_column_name(statement, 8);
+  TEXT(name, "sum");
+  CHECK(sqlite3_column_name(statement, 8) == name);
+  CHECK(sqlite3_column_name(statement, 10) == 0 && sqlite3_column_name(statement, -1) == 0);
+  TEXT(sqlite3_column_decltype(statement, 1), "VARCHAR(10)");
+  CHECK(sqlite3_column_decltype(statement, 2) == 0 && sqlite3_column_decltype(statement, 8) == 0);
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_data_count(statement) == 10);
+  TEXT(name, "sum");
+  CHECK(sqlite3_column_type(statement, 0) == SQLITE_INTEGER && sqlite3_column_type(statement, 1) == SQLITE_TEXT);
+  CHECK(sqlite3_column_type(statement, 2) == SQLITE_NULL && sqlite3_column_type(statement, 3) == SQLITE_FLOAT);
+  CHECK(sqlite3_column_type(statement, 4) == SQLITE_BLOB);
+  // Conversions.
+  const unsigned char *text = sqlite3_column_text(statement, 1);
+  TEXT(text, "12abc");
+  CHECK(sqlite3_column_text(statement, 1) == text && sqlite3_column_bytes(statement, 1) == 5);
+  CHECK(sqlite3_column_int(statement, 1) == 12 && sqlite3_column_double(statement, 1) == 12.0);
+  TEXT(sqlite3_column_text(statement, 0), "7");
+  CHECK(sqlite3_column_bytes(statement, 0) == 1 && sqlite3_column_double(statement, 0) == 7.0);
+  CHECK(memcmp(sqlite3_column_blob(statement, 0), "7", 1) == 0);
+  CHECK(sqlite3_column_text(statement, 2) == 0 && sqlite3_column_blob(statement, 2) == 0);
+  CHECK(sqlite3_column_bytes(statement, 2) == 0 && sqlite3_column_int64(statement, 2) == 0);
+  CHECK(sqlite3_column_int(statement, 3) == 2);
+  TEXT(sqlite3_column_text(statement, 3), "2.5");
+  CHECK(sqlite3_column_bytes(statement, 4) == 3);
+  CHECK(memcmp(sqlite3_column_blob(statement, 4), "A\0B", 3) == 0);
+  CHECK(sqlite3_column_text(statement, 4)[3] == 0);
+  TEXT(sqlite3_column_text(statement, 5), "");
+  CHECK(sqlite3_column_blob(statement, 6) == 0 && sqlite3_column_bytes(statement, 6) == 0);
+  CHECK(sqlite3_column_int64(statement, 7) == 9223372036854775807LL && sqlite3_column_int(statement, 7) == -1);
+  CHECK(sqlite3_column_int64(statement, 9) == (-9223372036854775807LL - 1));
+  // What was given out stays, whatever else is done on the connection before the next step.
+  run(db, "UPDATE t SET b = 'other'");
+  TEXT(text, "12abc");
+  // Values.
+  sqlite3_value *value = sqlite3_value_dup(sqlite3_column_value(statement, 1));
+  CHECK(sqlite3_step(statement) == SQLITE_DONE);
+  CHECK(sqlite3_finalize(statement) == SQLITE_OK);
+  CHECK(sqlite3_value_type(value) == SQLITE_TEXT && sqlite3_value_int(value) == 12);
+  TEXT(sqlite3_value_text(value), "12abc");
+  statement = prepare(db, "SELECT ?1, typeof(?1)");
+  CHECK(sqlite3_bind_value(statement, 1, value) == SQLITE_OK);
+  sqlite3_value_free(value);
+  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  TEXT(sqlite3_column_text(statement, 0), "12abc");
+  TEXT(sqlite3_column_text(statement, 1), "text");
+  sqlite3_finalize(statement);
+
+  const char *type = 0, *collation = 0;
+  int not_null = -1, primary = -1, increment = -1;
+  CHECK(sqlite3_table_column_metadata(db, 0, "t", "b", &type, &collation, &not_null, &primary, &increment) == SQLITE_OK);
+  TEXT(type, "VARCHAR(10)");
+  TEXT(collation, "NOCASE");
+  CHECK(not_null == 1 && primary == 0 && increment == 0);
+  CHECK(sqlite3_table_column_metadata(db, "main", "T", "rowid", &type, &collation, &not_null, &primary, &increment) == SQLITE_OK);
+  TEXT(type, "INTEGER");
+  TEXT(collation, "BINARY");
+  CHECK(not_null == 0 && primary == 1 && increment == 0);
+  CHECK(sqlite3_table_column_metadata(db, 0, "t", 0, 0, 0, 0, 0, 0) == SQLITE_OK);
+  CHECK(sqlite3_table_column_metadata(db, 0, "t", "z", 0, 0, 0, 0, 0) == SQLITE_ERROR);
+  TEXT(sqlite3_errmsg(db), "no such table column: t.z");
+  CHECK(sqlite3_table_column_metadata(db, 0, "u", 0, 0, 0, 0, 0, 0) == SQLITE_ERROR);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+static int destroyed = 0;
+static void destructor(void *memory) { destroyed++; free(memory); }
+
+static void parameters(void) {
+  sqlite3 *db = memory();
+  sqlite3_stmt *statement = prepare(db, "SELECT ?, :name, @x, $y, ?7, :name, ?");
+  CHECK(sqlite3_bind_parameter_count(statement) == 8);
+  CHECK(sqlite3_bind_parameter_name(statement, 1) == 0);
+  TEXT(sqlite3_bind_parameter_name(statement, 2), ":name");
+  TEXT(sqlite3_bind_parameter_name(statement, 7), "?7");
+  CHECK(sqlite3_bind_parameter_name(statement, 9) == 0);
+  CHECK(sqlite3_bind_parameter_index(statement, "$y") == 4 && sqlite3_bind_parameter_index(statement, "y") == 0);
+  CHECK(sqlite3_bind_text(statement, 1, "it's me", 4, SQLITE_TRANSIENT) == SQLITE_OK);
+  CHECK(sqlite3_bind_double(statement, 2, 1.0 / 3) == SQLITE_OK);
+  CHECK(sqlite3_bind_text(statement, 3, strdup("gone"), -1, destructor) == SQLITE_OK);
+  CHECK(sqlite3_bind_blob(statement, 4, "\x01\xff", 2, SQLITE_STATIC) == SQLITE_OK);
+  CHECK(sqlite3_bind_int64(statement, 7, -5000000000LL) == SQLITE_OK);
+  char *sql = sqlite3_expanded_sql(statement);
+  TEXT(sql, "SELECT 'it''s', 0.333333333333333, 'gone', x'01ff', -5000000000, 0.333333333333333, NULL");
+  sqlite3_free(sql);
+  TEXT(sqlite3_sql(statement), "SELECT ?, :name, @x, $y, ?7, :name, ?");
+  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  TEXT(sqlite3_column_text(statement, 0), "it's");
+  TEXT(sqlite3_column_text(statement, 2), "gone");
+  CHECK(sqlite3_column_bytes(statement, 3) == 2 && sqlite3_column_int64(statement, 4) == -5000000000LL);
+  CHECK(sqlite3_reset(statement) == SQLITE_OK);
+  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  TEXT(sqlite3_column_text(statement, 2), "gone");
+  CHECK(sqlite3_reset(statement) == SQLITE_OK && sqlite3_clear_bindings(statement) == SQLITE_OK);
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 2) == SQLITE_NULL);
+  sqlite3_reset(statement);
+  // A destructor is called also where binding fails, but not for a NULL.
+  CHECK(sqlite3_bind_text(statement, 99, strdup("x"), -1, destructor) == SQLITE_RANGE);
+  CHECK(sqlite3_bind_text(statement, 1, 0, -1, destructor) == SQLITE_OK);
+  CHECK(sqlite3_bind_zeroblob(statement, 1, 1000) == SQLITE_OK);
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_bytes(statement, 0) == 1000);
+  CHECK(((const char *)sqlite3_column_blob(statement, 0))[999] == 0);
+  sqlite3_finalize(statement);
+  CHECK(destroyed == 2);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+static int rows = 0;
+static int count_rows(void *stop, int count, char **values, char **names) {
+  rows++;
+  CHECK(count == 2);
+  TEXT(names[0], "a");
+  CHECK(values[1] == 0);
+  return stop && rows == 2;
+}
+
+static void executing(void) {
+  sqlite3 *db = memory();
+  char *message = 0;
+  run(db, "CREATE TABLE t(a, b); INSERT INTO t VALUES(1, NULL), (2, NULL), (3, NULL); -- end");
+  CHECK(sqlite3_changes(db) == 3 && sqlite3_total_changes(db) == 3 && sqlite3_last_insert_rowid(db) == 3);
+  CHECK(sqlite3_exec(db, "SELECT a, b FROM t", count_rows, 0, &message) == SQLITE_OK && rows == 3 && message == 0);
+  rows = 0;
+  CHECK(sqlite3_exec(db, "SELECT a, b FROM t", count_rows, &rows, &message) == SQLITE_ABORT && rows == 2);
+  TEXT(message, "query aborted");
+  sqlite3_free(message);
+  CHECK(sqlite3_exec(db, "INSERT INTO t VALUES(4, 4); SELECT * FROM nowhere; INSERT INTO t VALUES(5, 5)", 0, 0, &message) == SQLITE_ERROR);
+  TEXT(message, "no such table: nowhere");
+  sqlite3_free(message);
+  CHECK(sqlite3_exec(db, 0, 0, 0, 0) == SQLITE_OK && sqlite3_exec(db, " ; ", 0, 0, 0) == SQLITE_OK);
+  char **table = 0;
+  int row_count = 0, column_count = 0;
+  CHECK(sqlite3_get_table(db, "SELECT a, b FROM t ORDER BY a", &table, &row_count, &column_count, 0) == SQLITE_OK);
+  CHECK(row_count == 4 && column_count == 2);
+  TEXT(table[0], "a");
+  TEXT(table[2], "1");
+  CHECK(table[3] == 0);
+  TEXT(table[9], "4");
+  sqlite3_free_table(table);
+  CHECK(sqlite3_get_table(db, "SELECT a FROM t; SELECT a, b FROM t", &table, &row_count, &column_count, &message) == SQLITE_ERROR);
+  TEXT(message, "sqlite3_get_table() called with two or more incompatible queries");
+  sqlite3_free(message);
+
+  // Several statements of one text, from tail to tail.
+  const char *sql = "SELECT 1; SELECT 2 ;  ", *tail = sql;
+  for (int number = 1; number <= 2; number++) {
+    sqlite3_stmt *statement = 0;
+    CHECK(sqlite3_prepare_v2(db, tail, -1, &statement, &tail) == SQLITE_OK);
+    CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) == number);
+    CHECK(sqlite3_next_stmt(db, 0) == statement && sqlite3_next_stmt(db, statement) == 0);
+    CHECK(sqlite3_db_handle(statement) == db && sqlite3_stmt_readonly(statement) && sqlite3_stmt_busy(statement));
+    CHECK(sqlite3_stmt_status(statement, SQLITE_STMTSTATUS_RUN, 0) == 1);
+    sqlite3_finalize(statement);
+  }
+  TEXT(tail, "  ");
+  sqlite3_stmt *cut = 0;
+  CHECK(sqlite3_prepare_v2(db, "SELECT 12345", 8, &cut, 0) == SQLITE_OK);
+  CHECK(sqlite3_step(cut) == SQLITE_ROW && sqlite3_column_int(cut, 0) == 1);
+  sqlite3_finalize(cut);
+
+  // A statement lives through a change of the schema.
+  sqlite3_stmt *statement = prepare(db, "SELECT * FROM t WHERE a = 1");
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_count(statement) == 2);
+  CHECK(sqlite3_reset(statement) == SQLITE_OK);
+  run(db, "DROP TABLE t; CREATE TABLE t(a, b, c); INSERT INTO t VALUES(1, 2, 3)");
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_count(statement) == 3);
+  CHECK(sqlite3_column_int(statement, 2) == 3);
+  TEXT(sqlite3_column_name(statement, 2), "c");
+  sqlite3_finalize(statement);
+  CHECK(sqlite3_get_autocommit(db) == 1);
+  run(db, "BEGIN");
+  CHECK(sqlite3_get_autocommit(db) == 0);
+  statement = prepare(db, "INSERT INTO t VALUES(1, 1, 1)");
+  CHECK(!sqlite3_stmt_readonly(statement));
+  sqlite3_finalize(statement);
+  run(db, "ROLLBACK");
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+static void texts(void) {
+  char buffer[8];
+  char *text = sqlite3_mprintf("%d|%5.2f|%s|%q|%Q|%w|%lld|%x|%c|%%|%Q", -1, 2.345, (char *)0, "it's", "it's", "a\"b", 1LL << 40, 255, 'z', (char *)0);
+  TEXT(text, "-1| 2.35||it''s|'it''s'|a\"\"b|1099511627776|ff|z|%|NULL");
+  sqlite3_free(text);
+  // With a precision the text need not end.
+  char open_ended[3] = {'a', 'b', 'c'};
+  text = sqlite3_mprintf("[%.*s|%-5s|%z]", 2, open_ended, "x", sqlite3_mprintf("%u", 4294967295u));
+  TEXT(text, "[ab|x    |4294967295]");
+  sqlite3_free(text);
+  CHECK(sqlite3_snprintf(sizeof buffer, buffer, "%s", "0123456789") == buffer);
+  TEXT(buffer, "0123456");
+  CHECK(sqlite3_complete("SELECT 1;") == 1 && sqlite3_complete("SELECT ';") == 0);
+  CHECK(sqlite3_stricmp("aBc", "AbC") == 0 && sqlite3_strnicmp("abx", "aby", 2) == 0 && sqlite3_stricmp("a", "b") < 0);
+  CHECK(sqlite3_libversion_number() >= 3040001 && sqlite3_threadsafe() != 0);
+  sqlite3_int64 before = sqlite3_memory_used();
+  void *block = sqlite3_malloc(100);
+  CHECK(sqlite3_msize(block) >= 100 && sqlite3_memory_used() >= before + 100);
+  memset(block, 7, 100);
+  block = sqlite3_realloc(block, 1000);
+  CHECK(((char *)block)[99] == 7);
+  sqlite3_free(block);
+  CHECK(sqlite3_memory_used() == before && sqlite3_malloc(0) == 0 && sqlite3_malloc(-1) == 0);
+}
+
+static int asked = 0;
+static int ask(void *argument, int attempt) {
+  CHECK(attempt == asked);
+  return ++asked < *(int *)argument;
+}
+
+static void files(const char *directory) {
+  char *path = sqlite3_mprintf("%s/check.db", directory);
+  sqlite3 *one = 0, *other = 0;
+  CHECK(sqlite3_open(path, &one) == SQLITE_OK);
+  run(one, "CREATE TABLE t(a); INSERT INTO t VALUES(1)");
+  CHECK(sqlite3_open_v2(path, &other, SQLITE_OPEN_READWRITE, 0) == SQLITE_OK);
+  TEXT(strrchr(sqlite3_db_filename(one, "main"), '/'), "/check.db");
+  CHECK(sqlite3_db_readonly(one, "main") == 0 && sqlite3_db_readonly(one, "none") == -1);
+  run(one, "BEGIN IMMEDIATE");
+  CHECK(sqlite3_exec(other, "BEGIN IMMEDIATE", 0, 0, 0) == SQLITE_BUSY);
+  TEXT(sqlite3_errmsg(other), "database is locked");
+  int tries = 3;
+  CHECK(sqlite3_busy_handler(other, ask, &tries) == SQLITE_OK);
+  CHECK(sqlite3_exec(other, "BEGIN IMMEDIATE", 0, 0, 0) == SQLITE_BUSY && asked == 3);
+  CHECK(sqlite3_busy_timeout(other, 20) == SQLITE_OK);
+  CHECK(sqlite3_exec(other, "BEGIN IMMEDIATE", 0, 0, 0) == SQLITE_BUSY && asked == 3);
+  run(one, "INSERT INTO t VALUES(2); COMMIT");
+  run(other, "BEGIN IMMEDIATE; INSERT INTO t VALUES(3); COMMIT");
+  CHECK(sqlite3_close(other) == SQLITE_OK && sqlite3_close(one) == SQLITE_OK);
+  CHECK(sqlite3_open_v2(path, &one, SQLITE_OPEN_READONLY, 0) == SQLITE_OK);
+  CHECK(sqlite3_db_readonly(one, "main") == 1);
+  CHECK(sqlite3_exec(one, "INSERT INTO t VALUES(4)", 0, 0, 0) == SQLITE_READONLY);
+  TEXT(sqlite3_errmsg(one), "attempt to write a readonly database");
+  CHECK(sqlite3_close(one) == SQLITE_OK);
+  sqlite3_free(path);
+}
+
+static void *insert_rows(void *argument) {
+  sqlite3 *db = argument;
+  for (int row = 0; row < 200; row++) {
+    sqlite3_stmt *statement = 0;
+    if (sqlite3_prepare_v2(db, "INSERT INTO t VALUES(?)", -1, &statement, 0) != SQLITE_OK) return (void *)1;
+    sqlite3_bind_int(statement, 1, row);
+    if (sqlite3_step(statement) != SQLITE_DONE) return (void *)1;
+    if (sqlite3_finalize(statement) != SQLITE_OK) return (void *)1;
+  }
+  return 0;
+}
+
+// One connection, several threads: calls are serialized.
+static void threads(void) {
+  sqlite3 *db = memory();
+  pthread_t ids[4];
+  run(db, "CREATE TABLE t(a)");
+  for (int index = 0; index < 4; index++) pthread_create(&ids[index], 0, insert_rows, db);
+  for (int index = 0; index < 4; index++) {
+    void *result = 0;
+    pthread_join(ids[index], &result);
+    CHECK(result == 0);
+  }
+  sqlite3_stmt *statement = prepare(db, "SELECT count(*) FROM t");
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) == 800);
+  sqlite3_finalize(statement);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
+int main(int count, char **arguments) {
+  errors();
+  misuse();
+  columns();
+  parameters();
+  executing();
+  texts();
+  files(count > 1 ? arguments[1] : ".");
+  threads();
+  printf("%d checks, %d failed (SQLite %s)\n", checks, failures, sqlite3_libversion());
+  return failures != 0;
+}
