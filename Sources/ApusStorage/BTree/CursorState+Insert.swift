@@ -45,6 +45,7 @@ extension CursorState {
 
   /// - Parameter values: the columns that make the entry unique: an equal entry is overwritten.
   mutating func insert(key record: ByteView, values: ValueRange) throws(Fault) {
+    if try appendQuickly(record, values) { return }
     guard writeStep != .freeingChain else { return try finishWrite() }
     try pager.cursors.saveOthers(on: root, but: link)
     try writeChain(record)
@@ -58,6 +59,7 @@ extension CursorState {
     savedKey.append(record)
     let cell = NewCell(record: record, rowid: 0, isTable: false, overflowHead: chain.head, geometry)
     try change(cell, replaces: isExact)
+    if position == .atRow { isAtLastLeaf = isPathAtEnd() }
     try finishWrite()
   }
 
@@ -166,13 +168,35 @@ extension CursorState {
   /// A row behind the last one of the tree, on the leaf that the cursor is on: what a bulk load does.
   @inline(__always)
   private mutating func appendQuickly(_ rowid: Int64, _ record: ByteView) throws(Fault) -> Bool {
-    guard isAtLastLeaf, isFresh, position == .atRow, generation == pager.cursors.generation,
-      record.count <= geometry.localMaxLeaf, writeStep == .begin, chain.head.isNone
-    else { return false }
+    guard mayAppend, record.count <= geometry.localMaxLeaf else { return false }
     let page = current.page
-    let count = page.cellCount
-    guard count > 0, try page.rowid(count &- 1) < rowid else { return false }
+    guard try page.rowid(page.cellCount &- 1) < rowid else { return false }
     let cell = NewCell(record: record, rowid: rowid, isTable: true, overflowHead: .none, geometry)
+    return try append(cell, page)
+  }
+
+  /// The same for an entry of an index: what building one from sorted entries does.
+  @inline(__always)
+  private mutating func appendQuickly(_ record: ByteView, _ values: ValueRange) throws(Fault) -> Bool {
+    guard mayAppend, record.count <= geometry.localMaxIndex else { return false }
+    let page = current.page
+    let last = try page.cell(page.cellCount &- 1, geometry)
+    if last.overflows { return false }
+    guard try compare(page, page.cellCount &- 1, values) < 0 else { return false }
+    return try append(NewCell(record: record, rowid: 0, isTable: false, overflowHead: .none, geometry), page)
+  }
+
+  private var mayAppend: Bool {
+    @inline(__always)
+    mutating get {
+      isAtLastLeaf && isFresh && position == .atRow && current.page.cellCount > 0 && writeStep == .begin
+        && chain.head.isNone && generation == pager.cursors.generation
+    }
+  }
+
+  @inline(__always)
+  private mutating func append(_ cell: NewCell, _ page: BTreePage) throws(Fault) -> Bool {
+    let count = page.cellCount
     let space = cell.spaceBytes
     guard try page.gap() >= space &+ 2 else { return false }
     try pager.cursors.saveOthers(on: root, but: link)

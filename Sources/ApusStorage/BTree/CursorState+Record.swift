@@ -21,7 +21,8 @@ extension CursorState {
     let slot = slots[index]
     let offset = Int(slot.offset)
     let type = UInt64(slot.type)
-    if offset &+ SerialType.byteCount(type) <= localBytes { return unsafe SerialType.load(type, recordBase + offset) }
+    let length = SerialType.byteCount(type)
+    if offset &+ length <= localBytes { return unsafe SerialType.load(type, length, recordBase + offset) }
     return try distantColumn(type, offset)
   }
 
@@ -35,21 +36,26 @@ extension CursorState {
   /// - Returns: false where the record has fewer columns.
   @inline(never)
   private mutating func parse(through index: Int) throws(Fault) -> Bool {
-    if parsedColumns < 0, !loadQuickly() {
+    if parsedColumns < 0 {
+      if loadQuickly() { return try parse(through: index, from: 0, next: 1, body: headerEnd) }
       try loadRecord()
       if position == .nullRow { return false }
     }
-    var count = parsedColumns
-    var next = headerNext
-    var body = bodyNext
+    return try parse(through: index, from: parsedColumns, next: headerNext, body: bodyNext)
+  }
+
+  @inline(__always)
+  private mutating func parse(through index: Int, from first: Int, next: Int, body: Int) throws(Fault) -> Bool {
+    var count = first
+    var next = next
+    var body = body
     let end = headerEnd
+    let header = unsafe headerBase
     while count <= index, next < end {
-      var type = unsafe UInt64(headerBase.load(fromByteOffset: next, as: UInt8.self))
+      var type = unsafe UInt64(header.load(fromByteOffset: next, as: UInt8.self))
       next &+= 1
       if type >= 0x80 {
-        guard let (long, after) = unsafe ByteView(unchecked: headerBase, count: end).varint(at: next &- 1),
-          long < 1 << 32
-        else { throw malformedRecord() }
+        guard let (long, after) = unsafe longType(header, next &- 1) else { throw malformedRecord() }
         type = long
         next = after
       }
@@ -64,6 +70,15 @@ extension CursorState {
     return count > index
   }
 
+  @unsafe
+  @inline(never)
+  private mutating func longType(_ header: UnsafeRawPointer, _ offset: Int) -> (type: UInt64, end: Int)? {
+    guard let (type, end) = unsafe ByteView(unchecked: header, count: headerEnd).varint(at: offset), type < 1 << 32 else {
+      return nil
+    }
+    return (type, end)
+  }
+
   private mutating func malformedRecord() -> Fault {
     Fault.corrupt(current.page.number, "malformed record", cell: current.index)
   }
@@ -76,7 +91,7 @@ extension CursorState {
     let index = current.index
     precondition(UInt(bitPattern: index) < UInt(bitPattern: current.page.cellCount))
     var offset = bytes.bigEndianUInt16(at: current.page.pointersStart &+ 2 &* index)
-    // Two bytes of payload size, nine of row id, one of header size.
+    // Two bytes of payload size, nine of row id, one of header size; row ids are looked at eight bytes at a time.
     guard offset >= current.page.pointersEnd, offset <= bytes.count &- 12 else { return false }
     let base = unsafe bytes.unsafeBase
     var size = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
@@ -88,9 +103,9 @@ extension CursorState {
       size = (size & 0x7f) << 7 | low
     }
     if isTable {
-      let last = offset &+ 8
-      while unsafe offset < last && base.load(fromByteOffset: offset, as: UInt8.self) >= 0x80 { offset &+= 1 }
-      offset &+= 1
+      // The first byte without its high bit ends the row id; where all eight have it, the ninth does.
+      let word = unsafe UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+      offset &+= (~word & 0x8080_8080_8080_8080).trailingZeroBitCount >> 3 &+ 1
     } else if !current.page.isLeaf {
       return false
     }
@@ -105,8 +120,8 @@ extension CursorState {
     headerEnd = end
     headerNext = 1
     bodyNext = end
-    assembledBytes = 0
     parsedColumns = 0
+    if assembledBytes != 0 { assembledBytes = 0 }
     slots.reserve(end)
     return true
   }

@@ -44,29 +44,24 @@ enum SerialType {
   }
 
   /// As `value`, without bounds checks.
-  /// - Precondition: `byteCount(type)` bytes can be read at `base`.
+  /// - Precondition: `byteCount` bytes, those of the type, can be read at `base`, and so can the eight before their end: on
+  ///   a page the page header lies before them.
   @unsafe
   @inline(__always)
-  static func load(_ type: UInt64, _ base: UnsafeRawPointer) -> Value {
+  static func load(_ type: UInt64, _ byteCount: Int, _ base: UnsafeRawPointer) -> Value {
+    if type &- 1 < 6 {
+      // The eight bytes that end with the integer's: what is before it is shifted out.
+      let word = unsafe UInt64(bigEndian: base.loadUnaligned(fromByteOffset: byteCount &- 8, as: UInt64.self))
+      let shift = UInt64(truncatingIfNeeded: 64 &- byteCount &* 8)
+      return .integer(Int64(bitPattern: word &<< shift) &>> Int64(bitPattern: shift))
+    }
     switch type {
-    case 1: return unsafe .integer(Int64(base.load(as: Int8.self)))
-    case 2: return unsafe .integer(Int64(Int16(bigEndian: base.loadUnaligned(as: Int16.self))))
-    case 3:
-      let high = unsafe Int64(base.load(as: Int8.self))
-      let low = unsafe Int64(UInt16(bigEndian: base.loadUnaligned(fromByteOffset: 1, as: UInt16.self)))
-      return .integer(high << 16 | low)
-    case 4: return unsafe .integer(Int64(Int32(bigEndian: base.loadUnaligned(as: Int32.self))))
-    case 5:
-      let high = unsafe Int64(Int16(bigEndian: base.loadUnaligned(as: Int16.self)))
-      let low = unsafe Int64(UInt32(bigEndian: base.loadUnaligned(fromByteOffset: 2, as: UInt32.self)))
-      return .integer(high << 32 | low)
-    case 6: return unsafe .integer(Int64(bigEndian: base.loadUnaligned(as: Int64.self)))
     case real: return unsafe .real(Double(bitPattern: UInt64(bigEndian: base.loadUnaligned(as: UInt64.self))))
     case zero: return .integer(0)
     case one: return .integer(1)
     default:
       if type < firstBlob { return .null }
-      let content = unsafe ByteView(unchecked: base, count: byteCount(type))
+      let content = unsafe ByteView(unchecked: base, count: byteCount)
       return type & 1 == 0 ? .blob(content) : .text(content)
     }
   }
