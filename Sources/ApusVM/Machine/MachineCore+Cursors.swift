@@ -236,7 +236,9 @@ extension MachineCore {
     settle(cursor, true)
   }
 
-  func setNullRow(_ cursor: Int32) {
+  mutating func setNullRow(_ cursor: Int32) {
+    // Its place is lost as well: a `next` that follows the row of NULLs ends the loop, wherever the cursor stood before.
+    if cursors[cursor].kind == .table || cursors[cursor].kind == .index { cursors[tree: cursor].isNullRow = true }
     cursors[cursor].isPlain = false
     cursors[cursor].isNullRow = true
     cursors[cursor].deferredFrom = -1
