@@ -598,10 +598,9 @@ extension Generator {
       if !columns.contains(number) { columns.append(number) }
     }
     for (place, column) in columns.enumerated() { map[column] = place }
-    let hasRowid = source.table?.hasRowid ?? false
-    if hasRowid {
-      map[source.columnCount] = columns.count
-    }
+    // The rowid keeps equal rows apart; ephemeral tables have one too.
+    let hasRowid = source.table?.hasRowid ?? true
+    map[source.columnCount] = columns.count
     var key: [KeyColumn] = []
     for term in terms {
       guard let left = term.left, let right = term.right else { continue }

@@ -231,9 +231,7 @@ struct CandidateSearch {
     for term in found {
       if term.rightMask & (1 << UInt64(source.place)) != 0 { continue }
       // A WHERE condition on the right side of LEFT JOIN tests the null row too; it must not steer the search.
-      if source.joinKind == .left, term.outerJoin != source.place,
-        term.operators.contains(.isNull) || term.operators.contains(.is)
-      { continue }
+      if source.joinKind == .left, term.outerJoin != source.place { continue }
       if term.isLikeRange, term.operators.contains(.less), !base.flags.contains(.bottom) { continue }
       let next = base.copy()
       next.terms.append(term)

@@ -61,7 +61,9 @@ extension Rewrite {
   }
 
   /// Makes `node` mean `expression`; as a column's, its collation is no explicit one.
-  static func replace(_ node: BoundExpression, by expression: BoundExpression, _ nullable: Source?) {
+  static func replace(_ node: BoundExpression, by original: BoundExpression, _ nullable: Source?) {
+    // Each place gets its own nodes: later rewrites change them in place.
+    let expression = original.deepCopy()
     var isColumn = false
     if case .column = expression.kind { isColumn = true }
     if let nullable, !isColumn {

@@ -18,5 +18,5 @@ enum Rewrite {
   typealias Rule = @Sendable (Subject) -> Void
 
   /// In the order in which they are applied.
-  static let rules: [Rule] = [flattenSubqueries, pushDownConditions, dropUnusedColumns]
+  static let rules: [Rule] = [reduceOuterJoins, flattenSubqueries, reduceOuterJoins, pushDownConditions, dropUnusedColumns]
 }
