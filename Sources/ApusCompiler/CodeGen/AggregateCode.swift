@@ -116,7 +116,10 @@ extension Generator {
   /// Adds the current row to its group. `isFirst` is a register that says whether bare columns have been kept yet.
   private func codeStep(_ info: AggregateInfo, hasRows: Int32) throws(EngineError) {
     var extreme: Int32 = 0
-    let bare = info.slots.indices.filter { info.slots[$0].isBare && info.slots[$0].groupIndex < 0 }
+    // With min or max even the group's own terms come from the extreme row (equal terms may look different).
+    let bare = info.slots.indices.filter {
+      info.slots[$0].isBare && (info.slots[$0].groupIndex < 0 || takesExtremeRow(info))
+    }
     for call in info.calls {
       let skip = builder.makeLabel()
       if let filter = call.filter { try jump(ifFalse: filter, to: skip, nullJumps: true) }
@@ -156,6 +159,12 @@ extension Generator {
     }
     borrowsColumns = borrows
     builder.place(behind)
+  }
+
+  private func takesExtremeRow(_ info: AggregateInfo) -> Bool {
+    info.calls.contains {
+      $0.definition.traits.contains(.isMinimum) || $0.definition.traits.contains(.isMaximum)
+    }
   }
 
   private func codeDistinctArgument(_ call: AggregateCall, _ argument: Int32, _ skip: Label) throws(EngineError) {
@@ -389,7 +398,8 @@ extension Generator {
     builder.emit(.ifPos, hasRows, to: isThere, 0)
     builder.emit(.goto, to: leave)
     builder.place(isThere)
-    for slot in info.slots where slot.groupIndex >= 0 {
+    let isExtreme = takesExtremeRow(info)
+    for slot in info.slots where slot.groupIndex >= 0 && !(isExtreme && slot.isBare) {
       builder.emit(.copy, previous + Int32(slot.groupIndex), Int32(slot.register))
     }
     try codeFinals(info)

@@ -88,12 +88,16 @@ extension MachineCore {
 
   @inline(__always)
   mutating func next(_ cursor: Int32) throws(Fault) -> Bool {
+    // From an outer join's null row there is no way on, wherever the tree's cursor stands.
+    if !cursors[cursor].isPlain, cursors[cursor].isNullRow { return false }
     let found = try cursors[tree: cursor].next()
     settle(cursor, found)
     return found
   }
 
   mutating func previous(_ cursor: Int32) throws(Fault) -> Bool {
+    // From an outer join's null row there is no way on, wherever the tree's cursor stands.
+    if !cursors[cursor].isPlain, cursors[cursor].isNullRow { return false }
     let found = try cursors[tree: cursor].previous()
     settle(cursor, found)
     return found
