@@ -8,6 +8,8 @@
     // Pager, journal, WAL.
     case skipWALSync, keepSaltsAtReset, acceptUncommittedTail, evictDirtyPage, stalePageAfterRollback
     case skipJournalSync, backfillBeforeWALSync, ackBeforeSync
+    // Statements.
+    case forgetIndexEntryOnUpdate
 
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors

@@ -30,6 +30,11 @@ extension Generator {
     for place in target.indexes.indices {
       target.indexes[place].isChanged = row.mayChangeKey || isAffected(target.indexes[place].index, by: changed)
     }
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetIndexEntryOnUpdate), !target.indexes.isEmpty {
+        target.indexes[target.indexes.count - 1].isChanged = false
+      }
+    #endif
     let replaces = mayReplace(target, update.conflict)
     target.opensAllIndexes = replaces
     try forEachFound(target, filter) { (key, skip) throws(EngineError) in

@@ -22,6 +22,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var injectsFaults: Bool
   /// One wait in so many is the statement's last: it is dropped there.
   public var cancelOneIn: Int
+  /// One operation in so many leaves a SELECT open, which goes on while others change its table; 0 none.
+  public var scanOneIn: Int
 
   public init(seed: UInt64) {
     var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
@@ -30,7 +32,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     journal = random.oneIn(3) ? .delete : .wal
     synchronous = journal == .wal ? pick([.full, .full, .full, .normal]) : pick([.full, .extra, .extra])
     cachePages = pick([10, 20, 60, 500])
-    autocheckpointFrames = pick([0, 8, 30, 100, 1000])
+    autocheckpointFrames = pick([0, 4, 8, 8, 30, 1000])
     clientCount = 1 + random.below(4)
     processCount = 1 + random.below(2)
     cutCount = 1 + random.below(3)
@@ -40,6 +42,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     operationCountMax = pick([2, 6, 20])
     injectsFaults = random.oneIn(2)
     cancelOneIn = pick([0, 50, 300])
+    scanOneIn = pick([0, 4, 10])
   }
 
   public var description: String {

@@ -33,6 +33,8 @@ final class Client {
     case choosing
     case operating(Operation, rows: [[ImageField]])
     case savepointing(String)
+    /// A SELECT is read up to some row and left open; later it is read to its end.
+    case scanning(rowsLeft: Int), finishingScan
     case stamping, committing, rollingBack
   }
 
@@ -51,6 +53,7 @@ final class Client {
   private var oldestAllowed: Int64 = 0
   private var operationsLeft = 0
   private var busyCount = 0
+  private var scan: OpenScan?
   private(set) var wait: Wait?
 
   init(name: Int, engine: EngineClient, world: World) {
@@ -117,7 +120,8 @@ final class Client {
     case .beginning: phase = .resting
     case .readingStamp: engine.start("SELECT n FROM stamp", [])
     case .choosing: try choose()
-    case .operating, .savepointing: throw Finding(oracle: .error, text: "client \(name) lost its statement")
+    case .operating, .savepointing, .scanning, .finishingScan:
+      throw Finding(oracle: .error, text: "client \(name) lost its statement")
     case .stamping: engine.start("UPDATE stamp SET n=?1", [.integer(stamp)])
     case .committing: engine.start("COMMIT", [])
     case .rollingBack: engine.start("ROLLBACK", [])
@@ -126,6 +130,11 @@ final class Client {
 
   private func choose() throws(Finding) {
     guard let model else { throw Finding(oracle: .error, text: "client \(name) has no model") }
+    if operationsLeft == 0, scan != nil {
+      phase = .finishingScan
+      engine.resumeScan()
+      return
+    }
     if operationsLeft == 0 {
       if !isWriting {
         phase = .committing
@@ -141,7 +150,19 @@ final class Client {
       return
     }
     operationsLeft -= 1
-    if isWriting && world.random.oneIn(10) {
+    if isWriting, scan == nil, world.chance(oneIn: world.profile.scanOneIn) {
+      let table = world.random.below(model.shapes.count)
+      let isByIndex = world.random.oneIn(2)
+      scan = OpenScan(table: table, before: model, isByIndex: isByIndex)
+      phase = .scanning(rowsLeft: world.random.below(6))
+      let name = model.shapes[table].name
+      // The same text never comes from another operation: a statement is one run at a time.
+      engine.start(
+        isByIndex ? "SELECT id, k FROM \(name) WHERE k>=?1 ORDER BY k" : "SELECT id, k FROM \(name) WHERE k>=?1 ORDER BY id",
+        [.integer(-1)])
+      return
+    }
+    if isWriting && scan == nil && world.random.oneIn(10) {
       let statement = savedModel == nil ? "SAVEPOINT s" : world.random.oneIn(2) ? "ROLLBACK TO s" : "RELEASE s"
       phase = .savepointing(statement)
       engine.start(statement, [])
@@ -174,6 +195,15 @@ final class Client {
       rows.append(fields)
       phase = .operating(operation, rows: rows)
     case .settingUp: break
+    case .scanning(let rowsLeft):
+      scan?.seen.append(fields)
+      if rowsLeft > 0 {
+        phase = .scanning(rowsLeft: rowsLeft - 1)
+      } else {
+        engine.keepAsScan()
+        phase = .choosing
+      }
+    case .finishingScan: scan?.seen.append(fields)
     case .resting, .beginning, .choosing, .savepointing, .stamping, .committing, .rollingBack:
       throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
     }
@@ -190,6 +220,12 @@ final class Client {
       if model == nil { throw Finding(oracle: .read, text: "client \(name): the stamp is gone") }
       phase = .choosing
     case .choosing: break
+    case .scanning, .finishingScan:
+      if let scan, let model, let problem = scan.problem(after: model) {
+        throw Finding(oracle: .read, text: "client \(name): \(problem)")
+      }
+      scan = nil
+      phase = .choosing
     case .operating(let operation, let rows):
       try verify(operation, rows)
       phase = .choosing
@@ -260,8 +296,8 @@ final class Client {
       }
       phase = .choosing
     case .operating where isBusy && !isWriting, .choosing where isBusy && !isWriting: phase = .rollingBack
-    case .settingUp, .resting, .beginning, .readingStamp, .choosing, .operating, .savepointing, .stamping, .committing,
-      .rollingBack:
+    case .settingUp, .resting, .beginning, .readingStamp, .choosing, .operating, .savepointing, .scanning,
+      .finishingScan, .stamping, .committing, .rollingBack:
       throw Finding(oracle: .error, text: "client \(name) in \(phaseName): \(error) (code \(error.code.rawValue))")
     }
   }
@@ -275,9 +311,50 @@ final class Client {
     case .choosing: "between statements"
     case .operating(let operation, _): model.map(operation.sql) ?? "an operation"
     case .savepointing(let statement): statement
+    case .scanning, .finishingScan: "a scan that stays open"
     case .stamping: "its stamp"
     case .committing: "COMMIT"
     case .rollingBack: "ROLLBACK"
+    }
+  }
+}
+
+/// A SELECT that was left open while its transaction went on changing the table.
+///
+/// What it shows of a row that changes meanwhile is nobody's promise. But a row that is there before and after, untouched
+/// in the columns that order the scan, must be seen exactly once, and in order.
+struct OpenScan {
+  let table: Int
+  let before: DatabaseModel
+  let isByIndex: Bool
+  var seen: [[ImageField]] = []
+
+  func problem(after: DatabaseModel) -> String? {
+    let old = before.tables[table], new = after.tables[table]
+    let name = before.shapes[table].name
+    var counts: [[UInt8]: Int] = [:]
+    for row in seen {
+      guard let id = row.first else { return "a row without columns" }
+      counts[Self.bytes(id), default: 0] += 1
+    }
+    for (id, row) in old.sorted(by: { $0.key < $1.key }) {
+      guard let kept = new[id], kept.k == row.k, kept == row else { continue }
+      let count = counts[Self.bytes(before.key(id, in: table))] ?? 0
+      if count != 1 { return "an open scan of \(name) saw the untouched row \(id) \(count) times" }
+    }
+    let keys = seen.compactMap { row -> Int64? in
+      guard isByIndex, row.count == 2, case .integer(let k) = row[1] else { return nil }
+      return k
+    }
+    for (left, right) in zip(keys, keys.dropFirst()) where left > right { return "an open scan of \(name) went back from \(left) to \(right)" }
+    return nil
+  }
+
+  private static func bytes(_ field: ImageField) -> [UInt8] {
+    switch field {
+    case .integer(let number): Array("\(number)".utf8)
+    case .text(let bytes): bytes
+    case .null, .real, .blob: []
     }
   }
 }

@@ -42,6 +42,7 @@ final class EngineClient {
   deinit {
     // Statements end before their connection.
     running = nil
+    scan = nil
     prepared = [:]
   }
 
@@ -114,6 +115,24 @@ final class EngineClient {
       for byte in bytes { buffer.append(byte) }
       try statement.bind(.blob(buffer.bytes), at: place)
     }
+  }
+
+  // MARK: a SELECT that stays open
+
+  private var scan: PreparedStatement?
+
+  var hasScan: Bool { scan != nil }
+
+  /// Puts the current statement aside after it gave a row; `resumeScan` goes on with it.
+  func keepAsScan() {
+    scan = running
+    running = nil
+  }
+
+  func resumeScan() {
+    precondition(!isBusy)
+    running = scan
+    scan = nil
   }
 
   /// Drops the statement at its wait.

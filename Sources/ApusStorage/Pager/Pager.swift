@@ -120,6 +120,7 @@ public final class Pager {
   /// Sizes the connection's own table, as PRAGMA cache_size asks.
   public func setCacheBytes(_ byteCount: Int) {
     configuration.cacheBytes = byteCount
+    configuration.dirtyBytes = byteCount
     if store != nil {
       unsafe table.pointee.cleanLimit = cleanLimit
       unsafe table.pointee.needsTrim = true
