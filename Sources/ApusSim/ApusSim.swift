@@ -83,7 +83,8 @@ enum Command {
   }
 
   private func replay(_ options: Options) -> Int32 {
-    let verdict = Simulation(seed: options.seed).run()
+    let verdict = Simulation(seed: options.seed, keepsTrace: options.showsTrace).run()
+    for line in verdict.trace { print(line) }
     show(verdict, options)
     return verdict.finding == nil ? 0 : 1
   }
@@ -122,13 +123,14 @@ struct Options {
   var seedCount = 100
   var jobCount = 2
   var plant: String?
+  var showsTrace = false
 
   static let help = """
     usage: apus-sim run [--seeds N] [--seed S] [-j JOBS] [--plant BUG]
-           apus-sim replay --seed S [--plant BUG]
+           apus-sim replay --seed S [--plant BUG] [--trace]
            apus-sim plants
       run      runs N seeds from S on (100 from 1 on) and stops at the first failure
-      replay   runs one seed again: the same seed gives the same trace
+      replay   runs one seed again: the same seed gives the same trace, --trace prints it
       plants   lists the planted bugs; they need a build with --traits PlantedBugs
     exit status: 0 nothing found, 1 a finding, 2 wrong usage
 
@@ -144,6 +146,10 @@ struct Options {
     case let other?: throw Usage(text: "unknown command '\(other)'")
     }
     while let option = rest.popFirst() {
+      if option == "--trace" {
+        showsTrace = true
+        continue
+      }
       guard let value = rest.popFirst() else { throw Usage(text: "\(option) needs a value") }
       switch option {
       case "--seeds": seedCount = try Self.number(option, value)

@@ -14,7 +14,8 @@ public final class Simulation {
   /// Most steps that recovery, or the end of an era, may take before the run counts as hanging.
   private static let patienceSteps = 400_000
 
-  public init(seed: UInt64, profile: SimulationProfile? = nil) {
+  /// - Parameter keepsTrace: the verdict then has every event as a line.
+  public init(seed: UInt64, profile: SimulationProfile? = nil, keepsTrace: Bool = false) {
     self.seed = seed
     let profile = profile ?? SimulationProfile(seed: seed)
     self.profile = profile
@@ -22,6 +23,7 @@ public final class Simulation {
       TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
     ])
     world = World(disk: SimulatedDisk(seed: seed), profile: profile, model: model, seed: seed)
+    world.disk.trace.keepsLines = keepsTrace
   }
 
   public func run() -> Verdict {
@@ -42,7 +44,7 @@ public final class Simulation {
     return Verdict(
       seed: seed, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
       eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
-      droppedCount: world.droppedCount)
+      droppedCount: world.droppedCount, trace: world.disk.trace.lines)
   }
 
   // MARK: eras

@@ -23,4 +23,6 @@ public struct Verdict: Sendable {
   public var commitCount: Int
   public var cutCount: Int
   public var droppedCount: Int
+  /// The events, where they were asked for.
+  public var trace: [String]
 }

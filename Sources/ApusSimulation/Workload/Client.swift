@@ -71,6 +71,12 @@ final class Client {
   /// Ends the connection; nothing may be under way.
   func close() throws(Finding) { try engine.close() }
 
+  /// Puts a statement into the trace and starts it.
+  private func start(_ sql: String, _ bindings: [Operation.Binding]) {
+    world.disk.trace.add("client", "\(name): \(sql)")
+    engine.start(sql, bindings)
+  }
+
   /// Goes on until the next wait, row or end of a statement.
   func run(mayBegin: Bool) throws(Finding) {
     wait = nil
@@ -105,7 +111,7 @@ final class Client {
     case .settingUp(let index):
       let statements = world.profile.connectionStatements
       if index < statements.count {
-        engine.start(statements[index], [])
+        start(statements[index], [])
       } else {
         phase = .resting
       }
@@ -116,15 +122,15 @@ final class Client {
       oldestAllowed = world.ledger.lastAcknowledged
       savedModel = nil
       phase = .beginning
-      engine.start(isWriting ? "BEGIN IMMEDIATE" : "BEGIN", [])
+      start(isWriting ? "BEGIN IMMEDIATE" : "BEGIN", [])
     case .beginning: phase = .resting
-    case .readingStamp: engine.start("SELECT n FROM stamp", [])
+    case .readingStamp: start("SELECT n FROM stamp", [])
     case .choosing: try choose()
     case .operating, .savepointing, .scanning, .finishingScan:
       throw Finding(oracle: .error, text: "client \(name) lost its statement")
-    case .stamping: engine.start("UPDATE stamp SET n=?1", [.integer(stamp)])
-    case .committing: engine.start("COMMIT", [])
-    case .rollingBack: engine.start("ROLLBACK", [])
+    case .stamping: start("UPDATE stamp SET n=?1", [.integer(stamp)])
+    case .committing: start("COMMIT", [])
+    case .rollingBack: start("ROLLBACK", [])
     }
   }
 
@@ -138,14 +144,14 @@ final class Client {
     if operationsLeft == 0 {
       if !isWriting {
         phase = .committing
-        engine.start("COMMIT", [])
+        start("COMMIT", [])
       } else if world.random.oneIn(8) {
         phase = .rollingBack
-        engine.start("ROLLBACK", [])
+        start("ROLLBACK", [])
       } else {
         stamp = world.ledger.makeStamp()
         phase = .stamping
-        engine.start("UPDATE stamp SET n=?1", [.integer(stamp)])
+        start("UPDATE stamp SET n=?1", [.integer(stamp)])
       }
       return
     }
@@ -157,7 +163,7 @@ final class Client {
       phase = .scanning(rowsLeft: world.random.below(6))
       let name = model.shapes[table].name
       // The same text never comes from another operation: a statement is one run at a time.
-      engine.start(
+      start(
         isByIndex ? "SELECT id, k FROM \(name) WHERE k>=?1 ORDER BY k" : "SELECT id, k FROM \(name) WHERE k>=?1 ORDER BY id",
         [.integer(-1)])
       return
@@ -165,13 +171,13 @@ final class Client {
     if isWriting && scan == nil && world.random.oneIn(10) {
       let statement = savedModel == nil ? "SAVEPOINT s" : world.random.oneIn(2) ? "ROLLBACK TO s" : "RELEASE s"
       phase = .savepointing(statement)
-      engine.start(statement, [])
+      start(statement, [])
       return
     }
     var operation = world.generator.next(&world.random)
     while !isWriting && !operation.isRead { operation = world.generator.next(&world.random) }
     phase = .operating(operation, rows: [])
-    engine.start(operation.sql(model), operation.bindings(model))
+    start(operation.sql(model), operation.bindings(model))
   }
 
   // MARK: answers

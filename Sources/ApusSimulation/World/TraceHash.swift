@@ -3,6 +3,9 @@
 public struct TraceHash: Sendable {
   public private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
   public private(set) var eventCount = 0
+  /// Keeps each event as a line of text too.
+  public var keepsLines = false
+  public private(set) var lines: [String] = []
 
   public init() {}
 
@@ -16,6 +19,7 @@ public struct TraceHash: Sendable {
 
   public mutating func add(_ event: StaticString, _ a: UInt64, _ b: Int, _ c: Int) {
     eventCount += 1
+    if keepsLines { lines.append("\(event) \(a) \(b) \(c)") }
     for byte in "\(event)".utf8 { mix(byte) }
     mix(a)
     mix(UInt64(bitPattern: Int64(b)))
@@ -24,6 +28,7 @@ public struct TraceHash: Sendable {
 
   public mutating func add(_ event: StaticString, _ text: String) {
     eventCount += 1
+    if keepsLines { lines.append("\(event) \(text)") }
     for byte in "\(event)".utf8 { mix(byte) }
     for byte in text.utf8 { mix(byte) }
   }

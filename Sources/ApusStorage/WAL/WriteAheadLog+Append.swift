@@ -74,6 +74,7 @@ extension WriteAheadLog {
   private func step(_ group: RequestGroup) throws(Fault) {
     do {
       try group.finish(queue)
+      settle(group)
     } catch {
       if case .failure = error { append = .idle }
       throw error
@@ -82,11 +83,7 @@ extension WriteAheadLog {
 
   private func sync() -> RequestGroup {
     let group = RequestGroup()
-    group.add(queue.sync(file, .data))
-    if needsDirectorySync {
-      group.add(queue.syncDirectory(of: path))
-      needsDirectorySync = false
-    }
+    addSync(to: group)
     return group
   }
 

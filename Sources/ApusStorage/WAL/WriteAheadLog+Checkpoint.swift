@@ -140,14 +140,12 @@ extension WriteAheadLog {
           state.phase = .read
         } else if let group = state.group {
           try finish(group, &state)
+          settle(group)
           state.phase = .read
         } else {
-          state.group = RequestGroup()
-          state.group?.add(queue.sync(file, .data))
-          if needsDirectorySync {
-            state.group?.add(queue.syncDirectory(of: path))
-            needsDirectorySync = false
-          }
+          let group = RequestGroup()
+          addSync(to: group)
+          state.group = group
         }
       case .read:
         if let group = state.group {

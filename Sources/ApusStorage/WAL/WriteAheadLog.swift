@@ -35,6 +35,8 @@ final class WriteAheadLog {
   /// The log's directory entry may not be durable yet: the first sync covers it. True for every opener, not only for the one
   /// that made the file, since nobody knows whether that one ever synced.
   var needsDirectorySync = true
+  /// The requests that cover it. Only their end counts: they may be abandoned with the statement that began them.
+  private var directorySync: RequestGroup?
   var append = AppendPhase.idle
   /// Frames whose commit mark may have reached the file although the commit was not published.
   var doubtfulFrame: UInt32?
@@ -51,6 +53,24 @@ final class WriteAheadLog {
     self.path = file.path
     self.index = WALIndex(memory)
     self.pageSize = pageSize
+  }
+
+  // MARK: Syncs
+
+  /// Adds the sync of the log, and of its directory entry where that may be needed, to `group`.
+  func addSync(to group: RequestGroup) {
+    group.add(queue.sync(file, .data))
+    if needsDirectorySync {
+      group.add(queue.syncDirectory(of: path))
+      directorySync = group
+    }
+  }
+
+  /// `group` has ended well.
+  func settle(_ group: RequestGroup) {
+    guard directorySync === group else { return }
+    directorySync = nil
+    needsDirectorySync = false
   }
 
   // MARK: Locks
