@@ -144,6 +144,9 @@ extension WriteAheadLog {
     if tip != frame { try index.truncate(to: frame) }
     tip = frame
     tipChecksum = checksum
+    // A savepoint may be older than the file header that its transaction wrote, and does not know its checksum: the next
+    // frame is the first one, behind a header of its own.
+    if frame == 0 { needsHeader = true }
   }
 
   /// Overwrites the first header of a commit that was written but not published.
