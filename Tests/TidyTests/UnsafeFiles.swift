@@ -61,6 +61,7 @@ let unsafeFiles: [String: Set<String>] = [
     "PercentileFunctions.swift",
   ],
   "Apus": [
+    "PreparedStatement.swift",
     "SQL.swift",
   ],
   "ApusSQLite3": [

@@ -1,14 +1,18 @@
 // A prepared statement: a program with its parameters, compiled again by itself where the schema has changed.
+//
+// `unsafe` lives here: the machine lies in memory that the statement owns, from its making to its end. As a property of a
+// class it would cost two checks for exclusive access at each row and each column.
 
 import ApusBase
 import ApusCompiler
 import ApusVM
 
+@safe
 public final class PreparedStatement {
   public let connection: Connection
   /// The statement's text, with what stands before it.
   public let sql: String
-  private var machine: Machine
+  private let machine: UnsafeMutablePointer<Machine>
   private var listing: ProgramListing?
   private var serial: UInt64 = 0
   private var isFinalized = false
@@ -25,17 +29,22 @@ public final class PreparedStatement {
   init(_ connection: Connection, _ program: Program, _ text: ByteView) {
     self.connection = connection
     sql = text.string
-    machine = Machine(program: program, state: connection.state)
+    unsafe machine = .allocate(capacity: 1)
+    unsafe machine.initialize(to: Machine(program: program, state: connection.state))
     functionsVersion = connection.functions.version
     if program.explainMode != 0 { listing = ProgramListing(program) }
     serial = connection.register(self)
   }
 
-  deinit { connection.unregister(serial) }
+  deinit {
+    connection.unregister(serial)
+    unsafe machine.deinitialize(count: 1)
+    unsafe machine.deallocate()
+  }
 
   // MARK: What it is
 
-  public var program: Program { machine.program }
+  public var program: Program { unsafe machine.pointee.program }
   /// 0 a statement, 1 EXPLAIN, 2 EXPLAIN QUERY PLAN.
   public var explainMode: Int { program.explainMode }
   public var columns: [ResultColumn] { listing?.columns ?? program.resultColumns }
@@ -63,13 +72,13 @@ public final class PreparedStatement {
     if isFinalized || isRunning {
       throw EngineError(.misuse, cause: isFinalized ? "the statement is finalized" : "the statement runs")
     }
-    try machine.bind(value, at: index)
+    try unsafe machine.pointee.bind(value, at: index)
   }
 
-  public func clearBindings() { machine.clearBindings() }
+  public func clearBindings() { unsafe machine.pointee.clearBindings() }
 
   /// What is bound at `index` (from 1); its bytes stay until it is bound anew.
-  public func binding(_ index: Int) -> Value { machine.parameter(index) }
+  public func binding(_ index: Int) -> Value { unsafe machine.pointee.parameter(index) }
 
   // MARK: Running
 
@@ -109,7 +118,7 @@ public final class PreparedStatement {
         }
       }
       do throws(EngineError) {
-        return try machine.step()
+        return try unsafe machine.pointee.step()
       } catch {
         // Only the beginning of a run finds that out: nothing has been done or given out.
         guard error.code == .schema, recompileCount < Self.recompileCountMax else { throw error }
@@ -133,9 +142,9 @@ public final class PreparedStatement {
     var fresh = Machine(program: program, state: connection.state)
     for index in stride(from: 1, through: min(parameterCount, program.parameterNames.count), by: 1) {
       // A value that was bound once is neither out of range nor too big.
-      try? fresh.bind(machine.parameter(index), at: index)
+      try? fresh.bind(unsafe machine.pointee.parameter(index), at: index)
     }
-    machine = fresh
+    unsafe machine.pointee = fresh
   }
 
   /// Runs to the next row or the end, on this thread.
@@ -158,7 +167,7 @@ public final class PreparedStatement {
   /// Column `index` of the current row, NULL where there is none; its bytes stay until the next step or reset.
   public func column(_ index: Int) -> Value {
     if let listing { return hasRow ? listing.column(index) : .null }
-    return machine.column(index)
+    return unsafe machine.pointee.column(index)
   }
 
   // MARK: Ending
@@ -166,7 +175,7 @@ public final class PreparedStatement {
   /// Ends the run, so that the statement can be started over; bindings stay. Never waits: what would have to be waited for
   /// (the undoing of a statement that was dropped at a wait) is done before the connection's next statement.
   public func reset() {
-    if let result = try? machine.reset(), case .pending = result { replaceMachine(program) }
+    if let result = try? unsafe machine.pointee.reset(), case .pending = result { replaceMachine(program) }
     settleReset()
   }
 
@@ -174,7 +183,7 @@ public final class PreparedStatement {
   /// - Throws: what the commit met.
   public func resetBlocking() throws(EngineError) {
     defer { settleReset() }
-    while case .pending(let wait) = try machine.reset() { connection.wait(for: wait) }
+    while case .pending(let wait) = try unsafe machine.pointee.reset() { connection.wait(for: wait) }
   }
 
   private func settleReset() {
