@@ -245,8 +245,8 @@ extension Binder {
     for arm in arms {
       let part = try bind(Select(first: arm.core), parent: frame.scope)
       guard part.columnCount == whole.columnCount else {
-        throw error(
-          "SELECTs to the left and right of \(arm.operator == .union ? "UNION" : "UNION ALL") do not have the same number of result columns")
+        let words = arm.operator == .union ? "UNION" : "UNION ALL"
+        throw error("SELECTs to the left and right of \(words) do not have the same number of result columns")
       }
       if part.arms[0].aggregates != nil { throw error("recursive aggregate queries not supported") }
       whole.arms.append(part.arms[0])

@@ -295,7 +295,7 @@ extension Binder {
       if place == nil {
         for (arm, scope) in zip(bound.arms, scopes) {
           if case .column(let reference) = bare, reference.table == nil {
-            place = arm.columns.firstIndex { $0.alias == reference.column || ($0.alias == nil && Name($0.name) == reference.column) }
+            place = arm.columns.firstIndex { ($0.alias ?? Name($0.name)) == reference.column }
           }
           if place == nil {
             scope.allowsAggregates = arm.aggregates != nil

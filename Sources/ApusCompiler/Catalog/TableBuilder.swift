@@ -253,8 +253,12 @@ public struct TableBuilder {
 
   private static func withPrimaryKey(_ columns: [IndexColumn], _ key: [IndexColumn]) -> [IndexColumn] {
     var all = columns
-    for part in key
-    where !all.contains(where: { $0.number == part.number && ($0.collation?.key ?? "binary") == (part.collation?.key ?? "binary") }) {
+    func isThere(_ part: IndexColumn) -> Bool {
+      all.contains {
+        $0.number == part.number && ($0.collation?.key ?? "binary") == (part.collation?.key ?? "binary")
+      }
+    }
+    for part in key where !isThere(part) {
       all.append(IndexColumn(source: part.source, collation: part.collation, isDescending: part.isDescending))
     }
     return all

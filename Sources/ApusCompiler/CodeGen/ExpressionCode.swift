@@ -94,7 +94,8 @@ extension Generator {
     case .register(let register, _, _): if Int32(register) != target { builder.emit(.copy, Int32(register), target) }
     case .ifNullRow(let source, let inner):
       let behind = builder.makeLabel()
-      builder.emit(.ifNullRow, Int32(source.cursor), to: behind, target)
+      let standsIn = source.coveringIndex != nil || source.automaticColumns != nil
+      builder.emit(.ifNullRow, Int32(standsIn ? source.coveringCursor : source.cursor), to: behind, target)
       try code(inner, into: target)
       builder.place(behind)
     case .coalesceUsing(let parts): try codeCoalesce(parts, into: target)
@@ -172,7 +173,10 @@ extension Generator {
     guard let generator = table.columns[number].generator else { return }
     let bound = try binder.scalar(generator, Scope(sources: [source]))
     let behind = builder.makeLabel()
-    if source.isNullable { builder.emit(.ifNullRow, Int32(source.cursor), to: behind, target) }
+    if source.isNullable {
+      let standsIn = source.coveringIndex != nil || source.automaticColumns != nil
+      builder.emit(.ifNullRow, Int32(standsIn ? source.coveringCursor : source.cursor), to: behind, target)
+    }
     try code(bound, into: target)
     let affinity = table.columns[number].affinity
     if affinity != .blob { builder.emit(.affinity, target, 1, p4: builder.affinityIndex([affinity])) }

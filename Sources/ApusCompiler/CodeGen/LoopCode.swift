@@ -569,7 +569,8 @@ extension Generator {
     }
     builder.emit(.goto, to: level.exit)
     builder.place(body)
-    level.candidate.terms[0].markCoded()
+    // Parts that read FROM items further in have not been tested yet.
+    if level.candidate.terms[0].mask & ~(ready | level.candidate.mask) == 0 { level.candidate.terms[0].markCoded() }
   }
 
   // MARK: Automatic indexes

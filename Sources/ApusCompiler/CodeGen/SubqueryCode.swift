@@ -145,13 +145,13 @@ extension Generator {
       let isConstant = items.allSatisfy { $0.isConstant }
       func fill() throws(EngineError) {
         builder.emit(.openEphemeral, cursor, 1, p4: key)
+        // The affinity is applied where the value lies, so that must be no constant's register.
+        let member = register()
         try withTemporary { (record) throws(EngineError) in
           for item in items {
-            let member = try self.operand(item)
-            self.builder.emit(
-              .makeRecord, member.register, 1, record, p4: self.builder.affinityIndex([affinity]))
-            self.builder.emit(.idxInsert, cursor, record, member.register, p4: 0)
-            self.release(member)
+            try self.code(item, into: member)
+            self.builder.emit(.makeRecord, member, 1, record, p4: self.builder.affinityIndex([affinity]))
+            self.builder.emit(.idxInsert, cursor, record, member, p4: 0)
           }
         }
       }

@@ -338,7 +338,8 @@ struct CandidateSearch {
   // MARK: Automatic indexes
 
   private mutating func addAutomatic(_ source: Source, _ prerequisites: UInt64, _ rowCount: LogEstimate) {
-    guard generator.context.settings.automaticIndex, orDepth == 0, !source.isRecursive, source.coroutineRegister == 0 || source.isMaterialized
+    guard generator.context.settings.automaticIndex, orDepth == 0, !source.isRecursive,
+      source.coroutineRegister == 0 || source.isMaterialized
     else { return }
     if case .notIndexed = source.hint { return }
     if let table = source.table, table.isWithoutRowid { return }

@@ -66,12 +66,13 @@ extension Rewrite {
     let expression = original.deepCopy()
     var isColumn = false
     if case .column = expression.kind { isColumn = true }
-    if let nullable, !isColumn {
-      node.kind = .ifNullRow(nullable, expression)
-    } else if expression.hasCollate, let name = expression.collation {
-      node.kind = .collate(expression.withoutCollate, name)
-    } else {
+    if isColumn {
       node.kind = expression.kind
+    } else {
+      // As a column it had a collation of its own, BINARY if no other.
+      let name = expression.collation ?? "BINARY"
+      let value = expression.withoutCollate
+      node.kind = .collate(nullable.map { BoundExpression(.ifNullRow($0, value)) } ?? value, name)
     }
     node.hasCollate = false
   }
