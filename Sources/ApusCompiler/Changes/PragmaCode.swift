@@ -92,7 +92,8 @@ extension Generator {
 
   private func setting(_ known: SettingPragma, _ pragma: Pragma, _ database: Int) throws(EngineError) {
     let value = register()
-    if known.usesFile { reads(database) }
+    // Setting the page size must come before the first read.
+    if known.usesFile && (pragma.argument == nil || known.setting != .pageSize) { reads(database) }
     guard let argument = pragma.argument else {
       builder.emit(.setting, Int32(database), value, known.setting.rawValue)
       answer([pragma.name.key == "busy_timeout" ? "timeout" : pragma.name.key], from: value)

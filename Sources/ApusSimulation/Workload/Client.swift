@@ -73,7 +73,7 @@ final class Client {
 
   /// Puts a statement into the trace and starts it.
   private func start(_ sql: String, _ bindings: [Operation.Binding]) {
-    world.disk.trace.add("client", "\(name): \(sql)")
+    world.disk.trace.add("client", "\(name): \(sql) \(bindings)")
     engine.start(sql, bindings)
   }
 

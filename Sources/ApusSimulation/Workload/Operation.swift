@@ -18,7 +18,19 @@ enum Operation: Sendable {
   case readAll(table: Int)
 
   /// A parameter of the statement.
-  enum Binding { case integer(Int64), text([UInt8]), blob([UInt8]), null }
+  enum Binding: CustomStringConvertible {
+    case integer(Int64), text([UInt8]), blob([UInt8]), null
+
+    var description: String {
+      switch self {
+      case .integer(let number): "\(number)"
+      case .text(let bytes) where bytes.count > 20: "text of \(bytes.count)"
+      case .text(let bytes): "'\(String(decoding: bytes, as: UTF8.self))'"
+      case .blob(let bytes): "blob of \(bytes.count)"
+      case .null: "NULL"
+      }
+    }
+  }
 
   var table: Int {
     switch self {

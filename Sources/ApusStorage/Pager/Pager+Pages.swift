@@ -84,7 +84,7 @@ extension Pager {
   func writableInPlace(_ page: Page) -> Page? {
     let slot = unsafe page.slot
     guard unsafe slot.pointee.flags == .dirty, unsafe slot.pointee.pins == 1,
-      unsafe slot.pointee.stamp >= table.pointee.serialInForce
+      unsafe slot.pointee.stamp >= table.pointee.serialInForce, unsafe slot.pointee.image.isUnique
     else { return nil }
     return unsafe Page(slot, byteCount: table.pointee.usableSize, isWritable: true)
   }
@@ -93,7 +93,8 @@ extension Pager {
     let isPrivate = unsafe slot.pointee.flags.contains(.dirty)
     let isSaved = unsafe slot.pointee.stamp >= savepointSerialInForce
     let isSpilled = unsafe slot.pointee.flags.contains(.spilled)
-    if unsafe isPrivate && isSaved && slot.pointee.pins == 0 {
+    // An image that somebody else holds (an undo entry, a spill under way) stays as it is.
+    if unsafe isPrivate && isSaved && slot.pointee.pins == 0 && slot.pointee.image.isUnique {
       if isSpilled { unsafe table.pointee.markUnspilled(slot) }
       return unsafe slot
     }
