@@ -49,7 +49,11 @@ extension Generator {
     let open = builder.emit(.openEphemeral, found, Int32(keyCount))
     null(key)
     let loops = try beginLoops([source], filter, LoopWishes())
+    let borrowsKey = borrowsColumns
+    // The only row's key outlives the cursor it comes from, which is opened again for writing.
+    borrowsColumns = borrowsColumns && !loops.isOneRow
     try codeRowKey(target, into: key)
+    borrowsColumns = borrowsKey
     if loops.isOneRow {
       builder.patch(open) { $0 = Instruction(.noop) }
     } else {
