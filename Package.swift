@@ -31,6 +31,7 @@ let package = Package(
     .executable(name: "apus-bench", targets: ["ApusBench"]),
     .executable(name: "apus-sim", targets: ["ApusSim"]),
     .executable(name: "apus-conformance", targets: ["ApusConformance"]),
+    .executable(name: "apus-prove", targets: ["ApusProve"]),
   ],
   traits: [
     .trait(name: "PlantedBugs", description: "Compiles the simulator's one-line mutations into the engine."),
@@ -62,6 +63,7 @@ let package = Package(
     executable("ApusSim", ["ApusBase", "ApusSimulation"]),
     executable("ApusConformance", ["ApusHarness"]),
     executable("ApusBench", ["ApusBase", "ApusHarness"]),
+    executable("ApusProve", ["Apus", "ApusBase", "ApusHarness", "ApusIO"]),
 
     tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),
     tests("ApusStorageTests", ["ApusBase", "ApusIO", "ApusStorage", "CSQLite"]),

@@ -35,6 +35,27 @@ public enum Console {
     return readAll(descriptor)
   }
 
+  /// Writes a file anew.
+  /// - Returns: false where that cannot be.
+  public static func put(_ bytes: [UInt8], to path: String) -> Bool {
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    var start = 0
+    while start < bytes.count {
+      let written = unsafe bytes.withUnsafeBytes { buffer in
+        unsafe Glibc.write(descriptor, buffer.baseAddress.map { unsafe $0 + start }, buffer.count - start)
+      }
+      if written < 0, errno == EINTR { continue }
+      if written <= 0 { return false }
+      start += written
+    }
+    return true
+  }
+
+  /// Removes a file; one that is not there is fine.
+  public static func remove(_ path: String) { _ = unsafe unlink(path) }
+
   public static func readAll(_ descriptor: Int32) -> [UInt8]? {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 65536)

@@ -27,12 +27,13 @@ let layers: [String: Set<String>] = {
     "ApusSim": engine.union(["ApusSimulation"]),
     "ApusBench": engine.union(["ApusHarness"]),
     "ApusConformance": engine.union(["ApusHarness"]),
+    "ApusProve": engine.union(["ApusHarness"]),
   ]
 }()
 
 /// Targets that may ask the C library: the door to the world, the C door, and what runs on its own.
 let glibcTargets: Set<String> = [
-  "ApusIO", "ApusSQLite3", "ApusHarness", "ApusCLI", "ApusSim", "ApusBench", "ApusConformance",
+  "ApusIO", "ApusSQLite3", "ApusHarness", "ApusCLI", "ApusSim", "ApusBench", "ApusConformance", "ApusProve",
 ]
 
 let bannedNames: [(pattern: String, advice: String)] = [

@@ -1,0 +1,145 @@
+// Damage to files: one seed, one damaged copy. Kinds that hit the format where it hurts (page headers, child pointers, the
+// freelist, the schema) stand beside plain bit flips.
+
+import ApusBase
+
+struct Damage {
+  private var random: SeededRandom
+  private(set) var description = ""
+
+  init(seed: UInt64) { random = SeededRandom(seed: seed &* 0x9e37_79b9 &+ 17) }
+
+  /// Bytes that sit at the edges of what fields may hold.
+  private static let edges: [UInt8] = [0, 1, 2, 5, 8, 10, 13, 0x7f, 0x80, 0x81, 0xfe, 0xff]
+
+  mutating func edge() -> UInt8 {
+    random.oneIn(3) ? UInt8(truncatingIfNeeded: random.next()) : Self.edges[random.below(Self.edges.count)]
+  }
+
+  mutating func oneIn(_ n: Int) -> Bool { random.oneIn(n) }
+  mutating func below(_ n: Int) -> Int { random.below(n) }
+
+  /// Damages a database file.
+  mutating func apply(to bytes: inout [UInt8]) {
+    var pageSize = bytes.count > 18 ? Int(bytes[16]) << 8 | Int(bytes[17]) : 4096
+    if pageSize < 512 { pageSize = pageSize == 1 ? 65536 : 4096 }
+    for _ in 0...(random.oneIn(4) ? random.below(3) : 0) { applyOne(to: &bytes, pageSize) }
+  }
+
+  private mutating func applyOne(to bytes: inout [UInt8], _ pageSize: Int) {
+    let pageCount = max(1, bytes.count / pageSize)
+    guard bytes.count >= 512 else { return }
+    func start(_ page: Int) -> Int { min(page * pageSize, bytes.count - 1) }
+    /// Where the B-tree header of a page stands.
+    func header(_ page: Int) -> Int { start(page) + (page == 0 ? 100 : 0) }
+    func put(_ value: UInt8, _ at: Int) { if at < bytes.count { bytes[at] = value } }
+    func putPage(_ number: Int, _ at: Int) {
+      for shift in 0..<4 { put(UInt8(truncatingIfNeeded: number >> (24 - 8 * shift)), at + shift) }
+    }
+    let kind = random.below(14)
+    switch kind {
+    case 0:
+      let size = random.oneIn(3) ? random.below(pageCount) * pageSize : random.below(bytes.count)
+      bytes.removeSubrange(size...)
+      note("truncated to \(size)")
+    case 1, 2:
+      let count = 1 + random.below(64)
+      for _ in 0..<count {
+        let at = random.below(bytes.count)
+        bytes[at] ^= 1 << UInt8(random.below(8))
+      }
+      note("\(count) bits flipped")
+    case 3:
+      let page = random.below(pageCount), count = 1 + random.below(64)
+      for _ in 0..<count {
+        let at = min(start(page) + random.below(pageSize), bytes.count - 1)
+        bytes[at] ^= 1 << UInt8(random.below(8))
+      }
+      note("\(count) bits flipped in page \(page + 1)")
+    case 4:
+      let page = random.below(pageCount)
+      for at in start(page)..<min(start(page) + pageSize, bytes.count) { bytes[at] = 0 }
+      note("page \(page + 1) zeroed")
+    case 5, 6:
+      let left = random.below(pageCount), right = random.below(pageCount), isCopy = kind == 6
+      for offset in 0..<pageSize {
+        let a = start(left) + offset, b = start(right) + offset
+        guard a < bytes.count, b < bytes.count else { break }
+        if isCopy { bytes[a] = bytes[b] } else { bytes.swapAt(a, b) }
+      }
+      note("page \(left + 1) \(isCopy ? "overwritten by" : "swapped with") \(right + 1)")
+    case 7:
+      let count = 1 + random.below(4)
+      for _ in 0..<count { put(edge(), random.below(100)) }
+      note("\(count) bytes of the file header")
+    case 8:
+      let page = random.below(min(pageCount, 30)), count = 1 + random.below(20)
+      for _ in 0..<count {
+        let at = start(page) + random.below(pageSize)
+        put(random.oneIn(2) ? edge() : UInt8(32 + random.below(95)), at)
+      }
+      note("\(count) bytes of page \(page + 1)")
+    case 9:
+      for _ in 0...random.below(6) {
+        let page = random.below(pageCount)
+        for _ in 0...random.below(3) { put(edge(), header(page) + random.below(12)) }
+      }
+      note("page headers")
+    case 10:
+      for _ in 0...random.below(6) {
+        let page = random.below(pageCount)
+        for _ in 0...random.below(6) { put(edge(), header(page) + 8 + random.below(40)) }
+      }
+      note("cell pointers")
+    case 11:
+      // Right children, and the pages that cells name: cycles and strangers.
+      for _ in 0...random.below(4) {
+        let page = random.below(pageCount), target = 1 + random.below(random.oneIn(2) ? pageCount : min(pageCount, 40))
+        putPage(target, header(page) + 8)
+        let pointer = header(page) + 12 + 2 * random.below(4)
+        if pointer + 1 < bytes.count {
+          putPage(1 + random.below(pageCount), start(page) + Int(bytes[pointer]) << 8 + Int(bytes[pointer + 1]))
+        }
+      }
+      note("child pointers")
+    case 12:
+      putPage(random.oneIn(4) ? Int(truncatingIfNeeded: random.next() >> 32) : 1 + random.below(pageCount), 32)
+      putPage(random.below(pageCount), 36)
+      let page = random.below(pageCount)
+      putPage(random.below(pageCount), start(page))
+      putPage(random.below(pageSize), start(page) + 4)
+      note("freelist")
+    default:
+      let page = random.below(pageCount)
+      // The first bytes of a cell: payload length, rowid, record header.
+      for _ in 0...random.below(8) {
+        let pointer = header(page) + 8 + 2 * random.below(8)
+        guard pointer + 1 < bytes.count else { break }
+        put(edge(), start(page) + Int(bytes[pointer]) << 8 + Int(bytes[pointer + 1]) + random.below(12))
+      }
+      note("cells of page \(page + 1)")
+    }
+  }
+
+  /// Damages a journal or a log.
+  mutating func applyToLog(_ bytes: inout [UInt8], _ name: String) {
+    guard bytes.count > 64 else { return }
+    switch random.below(4) {
+    case 0:
+      let size = random.below(bytes.count)
+      bytes.removeSubrange(size...)
+      note("\(name) truncated to \(size)")
+    case 1:
+      for _ in 0...random.below(3) { bytes[random.below(32)] = edge() }
+      note("\(name): header")
+    case 2:
+      for _ in 0...random.below(64) { bytes[random.below(bytes.count)] ^= 1 << UInt8(random.below(8)) }
+      note("\(name): bits")
+    default:
+      for _ in 0...random.below(12) { bytes[random.below(min(bytes.count, 600))] = edge() }
+      note("\(name): beginning")
+    }
+  }
+
+  private mutating func note(_ text: String) { description += description.isEmpty ? text : ", \(text)" }
+}

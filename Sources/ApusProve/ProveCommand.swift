@@ -1,0 +1,79 @@
+// apus-prove: long proofs on whole files. `bad-input` gives the engine damaged databases, each in a child process;
+// `round-trip` and `handover` write and exchange files with real SQLite.
+
+import ApusHarness
+import Glibc
+
+@main
+enum ProveCommand {
+  static let usage = """
+    usage: apus-prove bad-input [--variants N] [--seed S] [--base FILE|small] [--jobs N] [--deadline SECONDS]
+           apus-prove round-trip [--transactions N] [--seed S] [--page-size N]
+           apus-prove handover [--rounds N] [--seed S]
+      --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
+      --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes
+      --deadline      seconds that one statement may take (60)
+      --transactions  in all, spread over page sizes, kinds of tables and journal modes (10000)
+    """
+
+  struct Options {
+    var variants = 2000
+    var transactions = 10_000
+    var rounds = 40
+    var seed: UInt64 = 1
+    var base = "/usr/share/proj/proj.db"
+    var jobs = 2
+    var deadline: UInt32 = 60
+    var pageSize: Int?
+    var isChild = false
+    var isVerbose = false
+  }
+
+  static func main() {
+    var options = Options()
+    var arguments = CommandLine.arguments.dropFirst()
+    guard let verb = arguments.popFirst() else { stop(usage) }
+    func value(_ name: String) -> String {
+      guard let value = arguments.popFirst() else { stop("\(name) wants a value\n\(usage)") }
+      return value
+    }
+    func number(_ name: String) -> Int {
+      let text = value(name)
+      guard let number = Int(text), number >= 0 else { stop("\(name) wants a number, not \(text)") }
+      return number
+    }
+    while let argument = arguments.popFirst() {
+      switch argument {
+      case "--variants": options.variants = number(argument)
+      case "--transactions": options.transactions = number(argument)
+      case "--rounds": options.rounds = number(argument)
+      case "--seed": options.seed = UInt64(number(argument))
+      case "--base": options.base = value(argument)
+      case "--jobs": options.jobs = max(1, number(argument))
+      case "--deadline": options.deadline = UInt32(number(argument))
+      case "--page-size": options.pageSize = number(argument)
+      case "--child": options.isChild = true
+      case "--verbose": options.isVerbose = true
+      default: stop("unknown option \(argument)\n\(usage)")
+      }
+    }
+    switch verb {
+    case "bad-input" where options.isChild: BadInput(options).runVariants()
+    case "bad-input": exit(BadInput.runAll(options) ? 0 : 1)
+    case "round-trip", "handover":
+      do {
+        let trip = try RoundTrip(options)
+        exit((verb == "handover" ? trip.runHandovers() : trip.runTransactions()) ? 0 : 1)
+      } catch {
+        stop("\(error)")
+      }
+    case "--help", "-h", "help": Console.line(usage)
+    default: stop("unknown verb \(verb)\n\(usage)")
+    }
+  }
+
+  static func stop(_ message: String) -> Never {
+    Console.error(message)
+    exit(2)
+  }
+}
