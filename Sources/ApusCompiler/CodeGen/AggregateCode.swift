@@ -49,14 +49,13 @@ extension Generator {
           node.kind = .aggregateColumn(info, slot)
           return false
         }
-        guard case .column(let source, let number) = node.kind, query.sources.contains(where: { $0 === source }) else {
-          return true
+        let source: Source
+        switch node.kind {
+        case .column(let other, _), .ifNullRow(let other, _): source = other
+        default: return true
         }
-        var slot = info.slots.firstIndex { slot in
-          if slot.groupIndex >= 0 { return false }
-          if case .column(let other, let column) = slot.expression.kind { return other === source && column == number }
-          return false
-        }
+        guard query.sources.contains(where: { $0 === source }) else { return true }
+        var slot = info.slots.firstIndex { $0.groupIndex < 0 && $0.expression.matches(node) }
         if slot == nil {
           info.slots.append(AggregateInfo.Slot(expression: node.copy(), groupIndex: -1, isBare: isBare))
           slot = info.slots.count - 1
