@@ -59,6 +59,7 @@ final class Shell {
       }
       defer { start = max(prepared.end, start + 1) }
       guard let statement = prepared.statement else { continue }
+      for warning in session.warnings { output.error("Warning: \(warning)") }
       defer { statement.finish() }
       do {
         try show(statement, sql: sql[start..<prepared.end])

@@ -57,6 +57,8 @@ final class Session {
 
   var changes: Int64 { connection.changes }
   var totalChanges: Int64 { connection.totalChanges }
+  /// Of the statement prepared last.
+  var warnings: [String] { connection.warnings }
 
   func close() { try? connection.closeBlocking() }
 }

@@ -91,7 +91,9 @@ enum Command {
 
   private func show(_ verdict: Verdict, _ options: Options) {
     let plant = options.plant.map { " --plant \($0)" } ?? ""
-    print("\(verdict.finding == nil ? "PASS" : "FAIL") seed \(verdict.seed)  trace \(verdict.traceHash) (\(verdict.eventCount) events, step \(verdict.step))")
+    print(
+      "\(verdict.finding == nil ? "PASS" : "FAIL") seed \(verdict.seed)  trace \(verdict.traceHash) "
+        + "(\(verdict.eventCount) events, step \(verdict.step))")
     print("  profile  \(verdict.profile)")
     print("  run      \(verdict.commitCount) commits, \(verdict.cutCount) cuts, \(verdict.droppedCount) dropped statements")
     if let finding = verdict.finding {

@@ -34,11 +34,13 @@ struct TidyTests {
         file("Sources/ApusVM/A.swift", "var g = SystemRandomNumberGenerator()"),
         file("Sources/ApusVM/A.swift", "Int.random(in: 1...6)"), file("Sources/ApusVM/A.swift", "try! f()"),
         file("Sources/ApusVM/A.swift", "fatalError(\"\")"), file("Sources/ApusVM/A.swift", "x as! Int"),
-        file("Sources/ApusVM/A.swift", "let c = ContinuousClock()"),
+        file("Sources/ApusVM/A.swift", "let c = ContinuousClock()"), file("Sources/ApusHarness/A.swift", "print(1)"),
+        file("Sources/ApusSim/A.swift", "try! f()"),
       ],
       [
         file("Sources/ApusVM/A.swift", "// print(1)\n/* try! */ let a = \"fatalError(\" + #\"print(\"#\nprinter.print(x)"),
         file("Tests/ApusVMTests/A.swift", "print(1)"),
+        file("Sources/ApusSim/A.swift", "print(ContinuousClock().now)"),
         file("Sources/ApusVM/A.swift", "let a = \"\"\"\n  print(1) \"x\"\n  \"\"\"\nblueprint(2)"),
       ]
     ),

@@ -65,6 +65,7 @@ extension Connection {
 
   func compile(_ sql: ByteView, from start: Int) throws(Fault) -> Compiled? {
     lastError = nil
+    warnings = []
     do throws(Fault) {
       if isClosed { throw .error(.misuse, cause: "the connection is closed") }
       try state.settleDebts()
@@ -90,6 +91,7 @@ extension Connection {
       try refreshCatalogs()
       do throws(EngineError) {
         let program = try Compiler.compile(parsed, sql: text, context: compilerContext())
+        warnings = program.warnings
         return Compiled(program: program, end: start + parsed.end)
       } catch {
         // A name that is missing may have been created by another connection meanwhile.
@@ -124,8 +126,11 @@ extension Connection {
     settings.ignoreCheckConstraints = isOn(.ignoreCheckConstraints, false)
     settings.writableSchema = isOn(.writableSchema, false)
     settings.queryOnly = state.settings.isQueryOnly
-    return CompilerContext(
+    settings.strictPragmas = isOn(.strictPragmas, false)
+    var context = CompilerContext(
       schemas: schemaSet(), functions: functions, settings: settings, isAutocommit: state.isAutocommit)
+    if !path.isEmpty { context.databasePaths[0] = path }
+    return context
   }
 
   // MARK: Catalogs

@@ -31,6 +31,8 @@ public final class Connection {
   public let state: ConnectionState
   /// Of the last prepare or step; nil after success.
   public internal(set) var lastError: EngineError?
+  /// What the statement prepared last leaves without effect, such as a pragma that is unknown.
+  public internal(set) var warnings: [String] = []
 
   /// Asked, with the number of times it was asked before, whether to wait for another's lock once more. Goes before the timeout.
   public var busyHandler: ((Int) -> Bool)?

@@ -360,7 +360,7 @@ extension Generator {
   ) throws(EngineError) -> Int {
     if isTemporary {
       if let schema, schema.key != "temp" {
-        throw EngineError(.error, kind == "table" ? "temporary table name must be unqualified" : "temporary table name must be unqualified", sqlOffset: offset.value)
+        throw EngineError(.error, "temporary table name must be unqualified", sqlOffset: offset.value)
       }
       return 1
     }

@@ -108,7 +108,8 @@ extension Generator {
       for table in database.schema.tables.values.sorted(by: { $0.name.key < $1.name.key }) {
         if let argument = pragma.argument, Name(argument.text) != table.name { continue }
         let type = table.isView ? "view" : table.isVirtual ? "virtual" : "table"
-        let name = table.name.key == "sqlite_master" ? "sqlite_schema" : table.name.key == "sqlite_temp_master" ? "sqlite_temp_schema" : table.name.text
+        let schemaTables = ["sqlite_master": "sqlite_schema", "sqlite_temp_master": "sqlite_temp_schema"]
+        let name = schemaTables[table.name.key] ?? table.name.text
         rows.append([
           .text(database.name.text), .text(name), .text(type), .integer(columns(of: table).count),
           .flag(table.isWithoutRowid), .flag(table.isStrict),

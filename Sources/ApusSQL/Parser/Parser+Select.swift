@@ -119,11 +119,18 @@ extension Parser {
         columns.append(.tableStar(name, start.offset))
         continue
       }
-      let span = SourceSpan(Int(start.start), Int(previous.end))
+      let span = SourceSpan(Int(start.start), endOfBlanks(before: Int(token.start)))
       columns.append(.expression(expression, alias: try parseAlias(), span: span))
     } while try accept(.comma)
     try checkCount(columns.count, "columns in result set")
     return columns
+  }
+
+  /// A column's text reaches to the token behind it, comments included, blanks not.
+  private func endOfBlanks(before offset: Int) -> Int {
+    var end = offset
+    while end > 0, lexer.byte(end - 1) == 0x20 || lexer.byte(end - 1) &- 9 < 5 { end -= 1 }
+    return end
   }
 
   /// `AS nm`, or a bare word.

@@ -130,6 +130,7 @@ public struct DatabaseModel: Sendable {
       }
       return "rowid \(entries[place].rowid) (\(fields.joined(separator: ", ")))"
     }
-    return "\(name): \(stored.count) entries where \(expected.count) are due; at \(place): \(text(stored)) instead of \(text(expected))"
+    return "\(name): \(stored.count) entries where \(expected.count) are due; "
+      + "at \(place): \(text(stored)) instead of \(text(expected))"
   }
 }

@@ -129,7 +129,8 @@ public final class Simulation {
     if !world.ledger.allowsAfterCut(stamp, promise: profile.promise) {
       throw Finding(
         oracle: .durability,
-        text: "after cut \(cutCount) the file holds transaction \(stamp); acknowledged was \(world.ledger.lastAcknowledged), under way \(world.ledger.underWay.sorted())")
+        text: "after cut \(cutCount) the file holds transaction \(stamp); acknowledged was "
+          + "\(world.ledger.lastAcknowledged), under way \(world.ledger.underWay.sorted())")
     }
     world.ledger.restart(at: stamp)
     try checkFile("after cut \(cutCount)")

@@ -273,7 +273,8 @@ final class Client {
       if rows != expected {
         throw Finding(
           oracle: .read,
-          text: "client \(name), transaction on \(base): \(operation.sql(after)) gives \(rows.count) rows, \(expected.count) are due")
+          text: "client \(name), transaction on \(base): \(operation.sql(after)) gives \(rows.count) rows, "
+            + "\(expected.count) are due")
       }
       return
     }
@@ -352,7 +353,9 @@ struct OpenScan {
       guard isByIndex, row.count == 2, case .integer(let k) = row[1] else { return nil }
       return k
     }
-    for (left, right) in zip(keys, keys.dropFirst()) where left > right { return "an open scan of \(name) went back from \(left) to \(right)" }
+    for (left, right) in zip(keys, keys.dropFirst()) where left > right {
+      return "an open scan of \(name) went back from \(left) to \(right)"
+    }
     return nil
   }
 
