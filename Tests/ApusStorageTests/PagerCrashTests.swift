@@ -6,7 +6,7 @@ import ApusStorage
 import Testing
 
 @Suite struct PagerCrashTests {
-  @Test("a crash after any request leaves a whole transaction", 
+  @Test("a crash after any request leaves a whole transaction",
     arguments: [JournalMode.delete, .truncate, .persist, .wal], [1, 2])
   func survivesCrashes(mode: JournalMode, seed: Int) throws {
     let world = CrashWorld(seed: UInt64(seed))
