@@ -51,6 +51,15 @@ struct CursorRegistry {
     }
   }
 
+  /// Before a rollback to a savepoint: every cursor saves its key while the pages still show it. May wait; repeatable.
+  func saveAllBeforeRollback() throws(Fault) {
+    var next = unsafe head.pointee.first
+    while let state = unsafe next {
+      try unsafe state.pointee.saveBeforeRollback()
+      unsafe next = state.pointee.link.next
+    }
+  }
+
   func insert(_ state: UnsafeMutablePointer<CursorState>) {
     let first = unsafe head.pointee.first
     unsafe state.pointee.link.next = first

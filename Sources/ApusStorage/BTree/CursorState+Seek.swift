@@ -234,8 +234,23 @@ extension CursorState {
     gapHasKey = true
   }
 
-  /// The same where nothing may be thrown: pages are rolled back. A key that lies partly on overflow pages is lost, and
-  /// the cursor with it; its statement is being undone anyway.
+  /// Saves the key, however long it is, before pages are rolled back to a savepoint: statements that are open go on.
+  mutating func saveBeforeRollback() throws(Fault) {
+    if writeStep != .begin {
+      // What this cursor was writing is what is being undone.
+      writeStep = .begin
+      chain = OverflowChain()
+      countProgress = nil
+    }
+    do { try save() } catch {
+      if case .wait = error { throw error }
+      setPosition(.unpositioned)
+      isFresh = false
+    }
+  }
+
+  /// The same where nothing may be thrown: the whole transaction is rolled back, or the snapshot has ended. A key that
+  /// lies partly on overflow pages is lost, and the cursor with it; its statement ends anyway.
   mutating func saveAtRollback() {
     writeStep = .begin
     chain = OverflowChain()

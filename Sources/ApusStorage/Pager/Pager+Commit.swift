@@ -350,7 +350,8 @@ extension Pager {
 
   private func truncateDatabase(_ store: FileStore) throws(Fault) {
     let (file, size) = (store.file, Int64(currentPageCount) * Int64(pageSize))
-    if currentPageCount >= committedPageCount { return }
+    // A spilled page that a rollback to a savepoint took back may stand behind the end, too.
+    if currentPageCount >= committedPageCount && !store.hasSpilled { return }
     try faulting { () throws(EngineError) in
       if try file.size() > size { try file.truncate(to: size) }
     }

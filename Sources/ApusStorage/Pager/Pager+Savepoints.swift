@@ -52,6 +52,7 @@ extension Pager {
       if store.isCommitPrepared { try abandonCommit(store) }
     }
     let mark = savepoints[index]
+    try cursors.saveAllBeforeRollback()
     let originals = try loadOriginals(from: mark.undoCount)
     // Everything is loaded: act.
     cursors.forgetPaths()
