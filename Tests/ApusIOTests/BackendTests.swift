@@ -79,16 +79,18 @@ import Testing
     let environment = backend.make()
     let file = try environment.open(environment.fullPath(directory.file("a")), .create)
     for round in 0..<20 {
+      // The buffers outlive the queue, which outlives its requests.
+      let source = Bytes(count: 100_000, fill: UInt8(round + 1)), target = Bytes(count: 100_000)
       do {
         let queue = environment.makeQueue()
-        let source = Bytes(count: 100_000, fill: UInt8(round + 1)), target = Bytes(count: 100_000)
         _ = queue.write(file, at: 0, from: [source.view.readable])
         _ = queue.read(file, at: 0, into: target.view)
         _ = queue.sync(file, .data)
         queue.submit()
         file.preallocate(to: 200_000)
-        withExtendedLifetime((source, target, queue)) {}
+        withExtendedLifetime(queue) {}
       }
+      withExtendedLifetime((source, target)) {}
     }
     #expect(try file.size() == 200_000)
   }
