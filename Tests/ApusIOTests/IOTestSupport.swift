@@ -102,11 +102,13 @@ extension IOQueue {
 
   func write(_ file: any File, _ bytes: [UInt8], at offset: Int64) throws -> Int {
     let buffer = Bytes(bytes)
+    defer { withExtendedLifetime(buffer) {} }
     return try finishCount(write(file, at: offset, from: [buffer.view.readable]))
   }
 
   func read(_ file: any File, _ count: Int, at offset: Int64) throws -> [UInt8] {
     let buffer = Bytes(count: count, fill: 0xee)
+    defer { withExtendedLifetime(buffer) {} }
     let length = try finishCount(read(file, at: offset, into: buffer.view))
     return Array(buffer.array.prefix(length))
   }
