@@ -120,6 +120,11 @@ extension Binder {
     guard !openViews.contains(where: { $0 === table }) else {
       throw error("view \(table.name.text) is circularly defined", reference.offset)
     }
+    // Views of views double their number at each step: a few damaged bytes must not cost hours.
+    viewCount += 1
+    guard viewCount <= Binder.viewCountMax else {
+      throw error("too many FROM clause terms, max: \(Binder.viewCountMax)", reference.offset)
+    }
     openViews.append(table)
     let outerText = text, outerTables = commonTables
     text = view.text

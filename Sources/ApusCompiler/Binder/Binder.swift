@@ -45,6 +45,9 @@ public final class Binder {
   var text: [UInt8]
   var commonTables: CommonTableFrame?
   var openViews: [CatalogTable] = []
+  /// Views that this statement has looked into, each as often as it was named.
+  var viewCount = 0
+  static let viewCountMax = 1000
   /// The common table whose recursive part is being bound.
   var recursion: (name: Name, frame: CommonTableFrame, columns: [SourceColumn], used: [Source])?
   var openCommonTables: [(key: String, frame: CommonTableFrame)] = []

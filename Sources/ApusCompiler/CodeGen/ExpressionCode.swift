@@ -171,6 +171,11 @@ extension Generator {
     _ source: Source, _ table: CatalogTable, _ number: Int, into target: Int32
   ) throws(EngineError) {
     guard let generator = table.columns[number].generator else { return }
+    guard !openGeneratedColumns.contains(where: { $0.table === table && $0.number == number }) else {
+      throw EngineError(.error, "generated column loop on \"\(table.columns[number].name.text)\"")
+    }
+    openGeneratedColumns.append((table, number))
+    defer { openGeneratedColumns.removeLast() }
     let bound = try binder.scalar(generator, Scope(sources: [source]))
     let behind = builder.makeLabel()
     if source.isNullable {

@@ -14,6 +14,8 @@ public final class Generator {
   private var hoisted: [(expression: BoundExpression, register: Int32)] = []
   /// Columns are read in place: right while no register outlives its cursor's row.
   var borrowsColumns = true
+  /// Virtual columns that are being computed: one that needs itself has no value.
+  var openGeneratedColumns: [(table: CatalogTable, number: Int)] = []
   /// The line of EXPLAIN QUERY PLAN that new lines are children of.
   var planParent: Int32 = 0
   var subqueryCount = 0
