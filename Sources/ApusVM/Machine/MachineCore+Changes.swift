@@ -71,7 +71,6 @@ extension MachineCore {
     progress = 0
   }
 
-
   // MARK: Whole b-trees
 
   mutating func createTree(_ i: Instruction) throws(Fault) {
