@@ -8,15 +8,13 @@ DATA ?= ../shared/sqllogictest
 SQLITE ?=
 SEEDS ?= 200
 SEED ?= 1
-TARGET ?= database
-SECONDS ?= 60
 
 RELEASE = -c release --static-swift-stdlib
 # The shell is linked without a dynamic linker: it starts in half the time. In a build directory of its own, since the
 # benchmark, which loads SQLite at run time, cannot be.
 SHELL_BUILD = $(RELEASE) -Xswiftc -static-executable --scratch-path .build-shell
 
-.PHONY: run test check format bench sim capi capi-test conformance fuzz compare setup clean shell
+.PHONY: run test check format bench sim capi capi-test conformance compare setup clean shell
 
 run: shell
 	@.ci/tour $(DATABASE)
@@ -56,9 +54,6 @@ conformance: setup
 # The query corpus through the C door, and on the newest SQLite (apsw, in an environment of its own).
 compare: capi
 	@.ci/compare $(DATABASE)
-
-fuzz: setup
-	$(MAKE) -C Fuzz run TARGET=$(TARGET) SECONDS=$(SECONDS)
 
 setup:
 	@.ci/setup
