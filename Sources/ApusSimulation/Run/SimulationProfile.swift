@@ -46,7 +46,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    "\(journal.rawValue)/\(synchronous.rawValue) page \(pageSize) cache \(cachePages) clients \(clientCount) "
+    "\(journal.rawValue)/\(synchronous.rawValue) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) clients \(clientCount) "
       + "processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
   }
 

@@ -45,6 +45,9 @@ extension Pager {
     return header.salts == store.salts ? store.generation : 0
   }
 
+  /// A commit has ended, and the checkpoint that follows it has not: `commit` goes on with it.
+  public var owesCheckpoint: Bool { store?.needsCheckpoint ?? false }
+
   /// After a commit: what can be copied is, without waiting for anybody. Its failure is not the commit's.
   func checkpointAfterCommit(_ store: FileStore) throws(Fault) {
     guard let wal = store.wal else { return }

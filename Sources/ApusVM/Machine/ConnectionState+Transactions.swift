@@ -43,7 +43,8 @@ extension ConnectionState {
   /// Makes the transaction durable in every database that it wrote, one after the other.
   func commitAll() throws(Fault) {
     for database in databases {
-      if let pager = database?.pager, pager.state == .write { try pager.commit() }
+      // A commit that is done may still owe the log its checkpoint: a wait lies between the two.
+      if let pager = database?.pager, pager.state == .write || pager.owesCheckpoint { try pager.commit() }
     }
     savepoints = []
     schemaChangedInTransaction = 0
