@@ -83,7 +83,7 @@ import Testing
       for _ in 0..<3 {
         group.addTask {
           let driver = try Driver(environment, path) { $0.autocheckpointFrames = 10 }
-          driver.pager.busyPolicy = { $0 < 5000 ? environment.monotonicNanoseconds() + 200_000 : nil }
+          driver.pager.busyPolicy = { $0 < 200_000 ? environment.monotonicNanoseconds() + 200_000 : nil }
           for _ in 0..<rounds {
             try driver.begin()
             let tag = try driver.tag(2)

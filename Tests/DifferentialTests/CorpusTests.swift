@@ -3,7 +3,7 @@
 import ApusHarness
 import Testing
 
-@Suite("Differential: proj.db", .timeLimit(.minutes(10)))
+@Suite("Differential: proj.db", .timeLimit(.minutes(30)))
 struct CorpusTests {
   @Test("each query of the corpus has SQLite's answer", arguments: QueryCorpus.files)
   func queries(file: String) throws {

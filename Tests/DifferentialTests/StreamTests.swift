@@ -4,7 +4,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Differential: random statements", .timeLimit(.minutes(10)))
+@Suite("Differential: random statements", .timeLimit(.minutes(30)))
 struct StreamTests {
   static let stepCount = 400
   /// In an order that no choice of index decides.
