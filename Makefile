@@ -8,13 +8,15 @@ DATA ?= ../shared/sqllogictest
 SQLITE ?=
 SEEDS ?= 200
 SEED ?= 1
+VARIANTS ?= 2000
+TRANSACTIONS ?= 10000
 
 RELEASE = -c release --static-swift-stdlib
 # The shell is linked without a dynamic linker: it starts in half the time. In a build directory of its own, since the
 # benchmark, which loads SQLite at run time, cannot be.
 SHELL_BUILD = $(RELEASE) -Xswiftc -static-executable --scratch-path .build-shell
 
-.PHONY: run test check format bench sim capi capi-test conformance compare setup clean shell
+.PHONY: run test check format bench sim capi capi-test conformance compare prove setup clean shell
 
 run: shell
 	@.ci/tour $(DATABASE)
@@ -54,6 +56,14 @@ conformance: setup
 # The query corpus through the C door, and on the newest SQLite (apsw, in an environment of its own).
 compare: capi
 	@.ci/compare $(DATABASE)
+
+# Whole files: damaged ones, round trips and handovers with SQLite. What `make test` runs in small.
+prove: setup
+	swift build $(RELEASE) --product apus-prove
+	.build/release/apus-prove bad-input --variants $(VARIANTS) --seed $(SEED)
+	.build/release/apus-prove bad-input --variants $(VARIANTS) --seed $(SEED) --base small
+	.build/release/apus-prove round-trip --transactions $(TRANSACTIONS) --seed $(SEED)
+	.build/release/apus-prove handover --rounds 80 --seed $(SEED)
 
 setup:
 	@.ci/setup

@@ -75,6 +75,7 @@ let package = Package(
     tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
     tests("DifferentialTests", ["ApusBase", "ApusHarness"]),
+    tests("ProofTests", ["ApusHarness", "ApusProve"]),
     tests("TidyTests", []),
   ]
 )

@@ -1,0 +1,43 @@
+// Short runs of apus-prove: each proof once in small. The long runs are `make prove` (docs/tools.md).
+
+import ApusHarness
+import Foundation
+import Testing
+
+@Suite("Proofs on whole files", .timeLimit(.minutes(10)))
+struct ProofTests {
+  /// The tool, built beside these tests.
+  private static func prove(_ arguments: [String]) throws -> ChildResult {
+    var directory = try URL(fileURLWithPath: FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+      .deletingLastPathComponent()
+    // The test process may be a helper of the toolchain: then the package's build directory says where.
+    if !FileManager.default.isExecutableFile(atPath: directory.appendingPathComponent("apus-prove").path) {
+      let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+      directory = package.appendingPathComponent(".build/debug")
+    }
+    let tool = directory.appendingPathComponent("apus-prove").path
+    let child = try #require(ChildProcess.run(tool, ["apus-prove"] + arguments), "cannot start \(tool)")
+    return child.wait()
+  }
+
+  @Test(
+    "damaged databases give rows or a clear error, never a trap or a hang",
+    arguments: [["--base", "small", "--variants", "30"], ["--variants", "2"]])
+  func badInput(arguments: [String]) throws {
+    let result = try Self.prove(["bad-input"] + arguments)
+    #expect(result.status == 0, "\(result.output)")
+  }
+
+  @Test("after random transactions real SQLite finds the file whole, with the model's contents")
+  func roundTrip() throws {
+    let result = try Self.prove(["round-trip", "--transactions", "320"])
+    #expect(result.status == 0, "\(result.output)")
+  }
+
+  @Test("files of SQLite, also those of a killed process, are recovered, changed and handed back")
+  func handover() throws {
+    let result = try Self.prove(["handover", "--rounds", "8"])
+    #expect(result.status == 0, "\(result.output)")
+  }
+}
