@@ -37,7 +37,7 @@ let glibcTargets: Set<String> = [
 ]
 
 /// Targets that are programs: nothing stands on them, so the terminal and the clock are theirs.
-let executableTargets: Set<String> = ["ApusCLI", "ApusSim", "ApusBench", "ApusConformance"]
+let executableTargets: Set<String> = ["ApusCLI", "ApusSim", "ApusBench", "ApusConformance", "ApusProve"]
 
 /// What executables may name all the same.
 let executablesMayName: [(pattern: String, advice: String)] = [

@@ -46,8 +46,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    "\(journal.rawValue)/\(synchronous.rawValue) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) clients \(clientCount) "
-      + "processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
+    "\(journal.rawValue)/\(synchronous.rawValue) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) "
+      + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
   }
 
   /// What the first connection says to an empty file.
