@@ -73,6 +73,19 @@ enum SystemCalls {
     return .done(done)
   }
 
+  /// The same into several views by one call, which may read less than they hold; nil where it reads nothing.
+  static func readCached(_ fd: Int32, at offset: Int64, into views: [MutableByteView]) -> Int? {
+    let nowait: Int32 = 8  // RWF_NOWAIT, <linux/fs.h>
+    let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: views.count) { vectors in
+      for index in views.indices {
+        unsafe vectors.initializeElement(
+          at: index, to: iovec(iov_base: views[index].unsafeBase, iov_len: views[index].count))
+      }
+      return retrying { unsafe preadv2(fd, vectors.baseAddress, Int32(views.count), off_t(offset), nowait) }
+    }
+    return count > 0 ? count : nil
+  }
+
   /// Writes all views one behind the other, starting with byte `skip` of their concatenation.
   static func write(_ fd: Int32, at offset: Int64, _ views: [ByteView], skipping skip: Int = 0) -> CallResult {
     let total = views.reduce(0) { $0 + $1.count }

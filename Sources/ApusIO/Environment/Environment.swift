@@ -118,6 +118,11 @@ public enum SyncKind: Sendable {
 public protocol IOQueue: AnyObject {
   /// Reads into all of `buffer`. The result is the number of bytes read, fewer only at the end of the file.
   func read(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket
+  /// Reads into the views, one behind the other, what is in memory anyway; a hint that takes no ticket and never waits.
+  /// - Returns: how many bytes were read, from the front; nil where nothing was.
+  func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int?
+  /// The same for one view.
+  func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int?
   /// Writes the views one behind the other from `offset` on. A short write is finished or fails: the result is the sum.
   func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket
   /// Covers the writes that had completed before the call, and no others.
@@ -134,6 +139,11 @@ public protocol IOQueue: AnyObject {
   func waitForCompletion()
   /// A descriptor that polls readable when completions are there (for a driver's event loop); nil where requests complete at once.
   var completionDescriptor: Int32? { get }
+}
+
+extension IOQueue {
+  public func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? { nil }
+  public func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int? { nil }
 }
 
 public enum IOResult: Sendable {

@@ -62,6 +62,21 @@ final class RingQueue: IOQueue {
     return enqueue(request)
   }
 
+  func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? {
+    guard let file = file as? PosixFile, file.knowsNowait.load(ordering: .relaxed), !options.sendsEverything,
+      let descriptor = try? file.descriptor
+    else { return nil }
+    return SystemCalls.readCached(descriptor.number, at: offset, into: views)
+  }
+
+  func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int? {
+    guard let file = file as? PosixFile, file.knowsNowait.load(ordering: .relaxed), !options.sendsEverything,
+      let descriptor = try? file.descriptor,
+      case .done(let count) = SystemCalls.readCached(descriptor.number, at: offset, into: view)
+    else { return nil }
+    return count
+  }
+
   func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket {
     let total = views.reduce(0) { $0 + $1.count }
     return start(file, .write(views, total: total), offset: offset)

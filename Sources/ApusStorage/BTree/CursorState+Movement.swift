@@ -6,9 +6,17 @@ extension CursorState {
   mutating func moveToFirst() throws(Fault) -> Bool {
     beginOperation()
     countProgress = nil
+    forgetScan()
     let page = try load(root, atDepth: 0)
     stage(page, 0)
     return try finishForward(at: 0)
+  }
+
+  /// A scan begins anew: how far to read ahead is found out again.
+  @inline(__always)
+  mutating func forgetScan() {
+    aheadCount = 1
+    leafDepth = -1
   }
 
   mutating func moveToLast() throws(Fault) -> Bool {
@@ -48,6 +56,7 @@ extension CursorState {
     case .atRow, .inGap: break
     }
     beginOperation()
+    if current.page.isLeaf { leafDepth = depth }
     let isGap = position == .inGap
     if current.page.isLeaf {
       stage(current.page, isGap ? current.index : current.index &+ 1)
@@ -150,12 +159,28 @@ extension CursorState {
 
   /// A child that a scan moves on to. Where it is not in memory, its right siblings are asked for with it.
   private mutating func loadChildAhead(_ page: BTreePage, _ index: Int, atDepth newDepth: Int) throws(Fault) -> BTreePage {
+    if newDepth == leafDepth { readAhead(page, index) }
     do {
       return try loadChild(page, index, atDepth: newDepth)
     } catch {
       if case .wait(.completion) = error { prefetch(page, from: index &+ 1) }
       throw error
     }
+  }
+
+  /// The leaves from child `index` on that follow each other in the file.
+  private mutating func readAhead(_ page: BTreePage, _ index: Int) {
+    guard let first = try? page.child(index), !pager.isLoaded(first) else { return }
+    // Each further miss of a scan doubles what is read at once.
+    if aheadCount < CursorState.aheadCountMax { aheadCount = aheadCount &* 2 }
+    let limit = min(aheadCount, page.cellCount &+ 1 &- index)
+    var count = 1
+    while count < limit, let next = try? page.child(index &+ count),
+      UInt64(next.rawValue) == UInt64(first.rawValue) &+ UInt64(count)
+    {
+      count &+= 1
+    }
+    pager.readAhead(first.rawValue, count: count)
   }
 
   private mutating func prefetch(_ page: BTreePage, from index: Int) {

@@ -47,6 +47,7 @@ extension CursorState {
   mutating func seek(rowid target: Int64, _ operation: SeekOperation) throws(Fault) -> Bool {
     if operation == .equal, let found = try seekNearby(target) { return found }
     beginOperation()
+    forgetScan()
     countProgress = nil
     let isExact = try locate(rowid: target)
     switch operation {
@@ -116,6 +117,7 @@ extension CursorState {
 
   mutating func seek(key: ValueRange, _ operation: SeekOperation) throws(Fault) -> Bool {
     beginOperation()
+    forgetScan()
     switch operation {
     case .equal:
       let equal = try locate(key: key, isAfter: false)

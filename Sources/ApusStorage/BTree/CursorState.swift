@@ -53,6 +53,11 @@ struct CursorState: ~Copyable {
   var staged: InlineArray<20, Level>
   var stagedCount = 0
 
+  /// Leaves that a scan asks for at once when it comes to one that is not in memory, and where the leaves are.
+  var aheadCount = 1
+  var leafDepth = -1
+  static let aheadCountMax = 32
+
   // The current record. `parsedColumns` is -1 while the cell was not parsed, -2 where parsing waits
   // for a header that lies on overflow pages.
   var parsedColumns = -1

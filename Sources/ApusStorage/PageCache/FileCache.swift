@@ -47,6 +47,10 @@ final class FileCache: Sendable {
 
   private let state: Mutex<State>
   private let registryKey: RegistryKey
+  private let userCount = Atomic<Int>(0)
+
+  /// True where more than one connection uses the file.
+  var isShared: Bool { userCount.load(ordering: .relaxed) > 1 }
 
   private init(_ key: RegistryKey, byteCountMax: Int) {
     registryKey = key
@@ -67,6 +71,7 @@ final class FileCache: Sendable {
       caches[key] = cache
       cache.state.withLock { state in
         state.users += 1
+        cache.userCount.store(state.users, ordering: .relaxed)
         state.byteCountMax = max(state.byteCountMax, byteCountMax)
       }
       return cache
@@ -78,6 +83,7 @@ final class FileCache: Sendable {
     FileCache.registry.withLock { caches in
       let users = state.withLock { state in
         state.users -= 1
+        userCount.store(state.users, ordering: .relaxed)
         return state.users
       }
       if users == 0 { caches[registryKey] = nil }

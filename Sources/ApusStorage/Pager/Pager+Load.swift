@@ -21,7 +21,14 @@ extension Pager {
     }
     try store.checkPoison()
     let place = try place(of: number.rawValue, store)
-    if !place.isPrivate, place.version != 0, let image = store.cache?.find(number.rawValue, place.version) {
+    // A connection that is alone with its file has no use for the file's cache.
+    let cache = place.isPrivate || place.version == 0 || store.cache?.isShared != true ? nil : store.cache
+    if let image = cache?.find(number.rawValue, place.version) {
+      return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
+    }
+    if !place.isPrivate, store.reads.isEmpty, let image = imageAtOnce(number.rawValue, place, store) {
+      unsafe image.header.pointee.version = place.version
+      cache?.insert(image, version: place.version)
       return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
     }
     if !store.reads.contains(where: { $0.matches(number.rawValue, place) }) {
@@ -51,7 +58,7 @@ extension Pager {
       return unsafe Page(table.pointee.insertSpilled(read.image), byteCount: usableSize, isWritable: false)
     }
     unsafe read.image.header.pointee.version = place.version
-    if place.version != 0 { store.cache?.insert(read.image, version: place.version) }
+    cache?.insert(read.image, version: place.version)
     return unsafe Page(table.pointee.insertClean(read.image), byteCount: usableSize, isWritable: false)
   }
 
@@ -71,6 +78,54 @@ extension Pager {
       submitted = true
     }
     if submitted { store.queue.submit() }
+  }
+
+  /// The page, where the kernel has all of it in memory: most reads, and no request.
+  private func imageAtOnce(_ number: UInt32, _ place: PagePlace, _ store: FileStore) -> PageImage? {
+    let image = unsafe table.pointee.makeImage(number)
+    let byteCount: Int?
+    if place.frame != 0, let wal = store.wal {
+      let offset = WALFormat.frameOffset(place.frame, pageSize: pageSize) + Int64(WALFormat.frameHeaderByteCount)
+      byteCount = store.queue.readAtOnce(wal.file, at: offset, into: image.mutableBytes)
+    } else {
+      byteCount = store.queue.readAtOnce(
+        store.file, at: Int64(number - 1) * Int64(pageSize), into: image.mutableBytes)
+    }
+    if byteCount == pageSize { return image }
+    unsafe table.pointee.recycle(image)
+    return nil
+  }
+
+  /// A hint by a scan: of the pages that begin with `first` and follow each other in the file, those that the kernel has in
+  /// memory come in by one call. They do not go to the file cache: a scan would only drive out what others use.
+  func readAhead(_ first: UInt32, count: Int) {
+    guard let store, state != .none, store.poison == nil, store.reads.isEmpty, faultInjection == nil, count > 1 else { return }
+    let isBound = first > 0 && UInt64(first) + UInt64(count) <= UInt64(currentPageCount) + 1
+    guard isBound, let place = try? place(of: first, store), !place.isPrivate, place.frame == 0 else { return }
+    if place.version != 0, let cache = store.cache, cache.isShared, let image = cache.find(first, place.version) {
+      image.release()
+      return
+    }
+    var images: [PageImage] = []
+    images.reserveCapacity(count)
+    for number in first..<first + UInt32(count) {
+      if unsafe table.pointee.findLoaded(number) != nil { break }
+      if number != first {
+        guard let next = try? self.place(of: number, store), !next.isPrivate, next.frame == 0 else { break }
+      }
+      images.append(unsafe table.pointee.makeImage(number))
+    }
+    let byteCount =
+      store.queue.readAtOnce(
+        store.file, at: Int64(first - 1) * Int64(pageSize), into: images.map { $0.mutableBytes }) ?? 0
+    for (index, image) in images.enumerated() {
+      if (index + 1) * pageSize > byteCount {
+        unsafe table.pointee.recycle(image)
+        continue
+      }
+      unsafe image.header.pointee.version = place.version
+      unsafe table.pointee.insertClean(image).pointee.wasVisited = true
+    }
   }
 
   private func submitRead(_ number: UInt32, _ place: PagePlace, _ store: FileStore) {

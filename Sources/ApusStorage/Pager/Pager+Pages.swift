@@ -44,6 +44,9 @@ extension Pager {
     return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
   }
 
+  /// True where the page is in this connection's table.
+  func isLoaded(_ number: PageNumber) -> Bool { unsafe table.pointee.findLoaded(number.rawValue) != nil }
+
   // MARK: Operations
 
   /// Starts an operation: images that only the previous one held may go.
