@@ -21,7 +21,7 @@ enum SumFunctions {
     stateByteCount: 8,
     step: { (_, state, _) throws(Fault) in state.update(Int64.self) { $0 &+= 1 } },
     finalize: countResult, value: countResult,
-    inverse: { (_, state, _) throws(Fault) in state.store(state.load(as: Int64.self) &- 1) })
+    inverse: { (_, state, _) throws(Fault) in state.store(state.load(as: Int64.self) &- 1) }, quickStep: .countRows)
 
   private static let count = AggregateFunction(
     stateByteCount: 8,
@@ -50,7 +50,7 @@ enum SumFunctions {
       inverse: { (_, state, arguments) throws(Fault) in
         let number = arguments[0].asSummand
         if !number.isNull { state.update(RunningSum.self) { $0.remove(number) } }
-      })
+      }, quickStep: .sumIntegers)
   }
 
   private static func sumResult(_ context: inout FunctionContext, _ state: AggregateState) throws(Fault) {
@@ -84,15 +84,27 @@ extension Value {
 
 /// All zero is the empty sum.
 struct RunningSum: BitwiseCopyable {
-  var exact: Int64 = 0
+  /// What the machine adds integers to by itself: it stands first.
+  var quick = QuickSum()
   var high = 0.0
   /// What the roundings of `high` have lost so far.
   var compensation = 0.0
-  var count: Int64 = 0
-  /// The sum is in `high` and `compensation`, no longer in `exact`.
-  var isApproximate = false
   /// Nothing but integers came, and their sum did not fit.
   var hasOverflowed = false
+
+  var exact: Int64 {
+    get { quick.exact }
+    set { quick.exact = newValue }
+  }
+  var count: Int64 {
+    get { quick.count }
+    set { quick.count = newValue }
+  }
+  /// The sum is in `high` and `compensation`, no longer in `exact`.
+  var isApproximate: Bool {
+    get { quick.isApproximate }
+    set { quick.isApproximate = newValue }
+  }
 
   var real: Double {
     if !isApproximate { return Double(exact) }

@@ -330,6 +330,7 @@ extension Generator {
     }
     let key = try keyDescription(groupOrder)
     let sorterAddress = builder.emit(.sorterOpen, sorterCursor, Int32(width), p4: key)
+    let groupsAddress = builder.emit(.noop)
     integer(0, into: isDone)
     // A cleared NULL differs from every value: the first row begins a group.
     builder.emit(.null, 1, previous, previous + Int32(count) - 1)
@@ -344,18 +345,45 @@ extension Generator {
     let isSorted = loops.isOrdered
     let nextRow: Label
     var sorterLoop: Label?
+    var groupsCursor: Int32 = -1
     if isSorted {
       builder.patch(sorterAddress) { $0 = Instruction(.noop) }
       nextRow = loops.next
       for (place, term) in query.groupBy.enumerated() { try code(term, into: current + Int32(place)) }
     } else {
+      let isHashed = try canHash(query, info)
+      let number = Int32(width)
+      if isHashed { width += 1 }
       let first = registers(width)
       for (place, term) in query.groupBy.enumerated() { try code(term, into: first + Int32(place)) }
+      if isHashed {
+        // Groups that find room gather in memory; only the rows of the others are sorted.
+        groupsCursor = builder.allocateCursor()
+        let list = try groupList(info)
+        builder.patch(sorterAddress) { $0.p2 = Int32(width) }
+        builder.patch(groupsAddress) { $0 = Instruction(.groupOpen, groupsCursor, Int32(count), p4: list) }
+        let sorted = builder.makeLabel()
+        builder.emit(.groupFind, groupsCursor, to: sorted, first)
+        try codeStep(info, hasRows: hasRows)
+        builder.emit(.goto, to: loops.next)
+        builder.place(sorted)
+        null(first + number)
+      }
       for slot in info.slots where slot.groupIndex < 0 {
         try code(slot.expression, into: first + Int32(slot.sorterColumn))
       }
       builder.emit(.sorterInsert, sorterCursor, first, Int32(width))
       try endLoops(loops)
+      if isHashed {
+        // A finished group takes its place in the order as a row of its own, with its number.
+        let done = builder.makeLabel()
+        if Int(number) > count { builder.emit(.null, 0, first + Int32(count), first + number - 1) }
+        let again = builder.labelHere()
+        builder.emit(.groupNext, groupsCursor, to: done, first, p4: first + number)
+        builder.emit(.sorterInsert, sorterCursor, first, Int32(width))
+        builder.emit(.goto, to: again)
+        builder.place(done)
+      }
       builder.explain("USE TEMP B-TREE FOR GROUP BY", parent: planParent)
       nextRow = builder.makeLabel()
       builder.emit(.sorterSort, sorterCursor, to: behind)
@@ -377,7 +405,19 @@ extension Generator {
     builder.emit(.ifPos, isDone, to: end, 0)
     builder.emit(.gosub, resetReturn, to: reset)
     builder.place(same)
+    let stepped = builder.makeLabel()
+    if groupsCursor >= 0 {
+      let step = builder.makeLabel()
+      try withTemporary { (number) throws(EngineError) in
+        self.builder.emit(.column, sorterCursor, Int32(width - 1), number)
+        self.builder.emit(.isNull, number, to: step)
+        self.builder.emit(.groupLoad, groupsCursor, number)
+      }
+      builder.emit(.goto, to: stepped)
+      builder.place(step)
+    }
     try codeStep(info, hasRows: hasRows)
+    builder.place(stepped)
     integer(1, into: hasRows)
     if let sorterLoop {
       builder.place(nextRow)
@@ -421,6 +461,44 @@ extension Generator {
       try codeSortTail(sort, results.count, limit, destination, end)
     }
     return max(loops.rowEstimate - 10, 0)
+  }
+
+  // Accumulators that are a few numbers, of arguments that may be computed at two places of the program; keys that are
+  // equal when their bytes are.
+  private func canHash(_ query: BoundQuery, _ info: AggregateInfo) throws(EngineError) -> Bool {
+    if info.slots.contains(where: { $0.isBare && $0.groupIndex < 0 }) { return false }
+    for call in info.calls {
+      guard !call.isDistinct, call.orderBy.isEmpty, call.filter == nil, case .aggregate(let body) = call.definition.body,
+        body.destroy == nil, call.definition.traits.contains(.builtIn),
+        call.definition.traits.isDisjoint(with: [.hasCallState, .isMinimum, .isMaximum]),
+        call.arguments.allSatisfy({ !hasSubquery($0) })
+      else { return false }
+    }
+    for term in query.groupBy {
+      guard case .binary = try context.collation(collationForOrder(term)) else { return false }
+    }
+    return info.slots.allSatisfy { !hasSubquery($0.expression) }
+  }
+
+  private func hasSubquery(_ expression: BoundExpression) -> Bool {
+    var found = false
+    expression.walk { node in
+      switch node.kind {
+      case .inSelect, .exists, .subquery, .subqueryColumn: found = true
+      default: break
+      }
+      return !found
+    }
+    return found
+  }
+
+  private func groupList(_ info: AggregateInfo) throws(EngineError) -> Int32 {
+    var list: [Int32] = []
+    for call in info.calls {
+      list.append(builder.functionIndex(ApusVM.FunctionCall(call.definition, collation: try stepCollation(call))))
+      list.append(Int32(call.register))
+    }
+    return builder.integersIndex(list)
   }
 
   private func pushGroup(

@@ -132,6 +132,36 @@ public struct AggregateState {
   }
 }
 
+/// A step that the machine takes itself where it can, without a call.
+public enum QuickStep: UInt8, Sendable {
+  case none
+  /// The block begins with an `Int64` that counts the rows.
+  case countRows
+  /// The block begins with a `QuickSum`, to which integers are added.
+  case sumIntegers
+}
+
+/// The sum of integers as far as it fits; all zero is the empty one.
+public struct QuickSum: BitwiseCopyable, Sendable {
+  public var exact: Int64 = 0
+  public var count: Int64 = 0
+  /// The sum is no longer in `exact`.
+  public var isApproximate = false
+
+  public init() {}
+
+  /// - Returns: false where it takes more than this, and nothing was added.
+  @inlinable @inline(__always)
+  public mutating func add(_ integer: Int64) -> Bool {
+    if isApproximate { return false }
+    let (sum, overflow) = exact.addingReportingOverflow(integer)
+    if overflow { return false }
+    exact = sum
+    count &+= 1
+    return true
+  }
+}
+
 /// The code of an aggregate. The machine calls: `step` for each row; for windows `inverse` for each row that leaves the
 /// frame and `value` for the result so far; `finalize` once for the result (also of a group without rows); `destroy`
 /// last, always, also when the statement was dropped.
@@ -141,6 +171,7 @@ public struct AggregateFunction: Sendable {
   public typealias Destroy = @Sendable (AggregateState) -> Void
 
   public let stateByteCount: Int
+  public let quickStep: QuickStep
   public let step: Step
   public let finalize: Result
   /// The result so far; nil where the aggregate cannot be used over a window.
@@ -152,8 +183,9 @@ public struct AggregateFunction: Sendable {
 
   public init(
     stateByteCount: Int, step: @escaping Step, finalize: @escaping Result, value: Result? = nil, inverse: Step? = nil,
-    destroy: Destroy? = nil
+    destroy: Destroy? = nil, quickStep: QuickStep = .none
   ) {
+    self.quickStep = quickStep
     self.stateByteCount = stateByteCount
     self.step = step
     self.finalize = finalize

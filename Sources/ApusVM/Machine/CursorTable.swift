@@ -6,7 +6,7 @@ import ApusStorage
 
 @safe
 struct CursorSlot {
-  enum Kind: UInt8 { case closed, table, index, pseudo, sorter }
+  enum Kind: UInt8 { case closed, table, index, pseudo, sorter, groups }
 
   var kind = Kind.closed
   /// True where `column` and `rowid` need no thought: a b-tree cursor that is on a row of its own.
@@ -30,6 +30,7 @@ struct CursorSlot {
   var nextSequence: Int64 = 0
   fileprivate var tree: UnsafeMutablePointer<BTreeCursor>?
   fileprivate var sorter: UnsafeMutablePointer<Sorter>?
+  fileprivate var groups: UnsafeMutablePointer<GroupTable>?
 
   /// Stands on an entry.
   @inline(__always)
@@ -103,6 +104,26 @@ struct CursorTable {
     }
   }
 
+  @inline(__always)
+  subscript(groups cursor: Int32) -> GroupTable {
+    _read {
+      guard let groups = unsafe slots[Int(cursor)].groups else { preconditionFailure("the cursor is no table of groups") }
+      yield unsafe groups.pointee
+    }
+    nonmutating _modify {
+      guard let groups = unsafe slots[Int(cursor)].groups else { preconditionFailure("the cursor is no table of groups") }
+      yield unsafe &groups.pointee
+    }
+  }
+
+  func open(_ cursor: Int32, groups: consuming GroupTable) {
+    close(cursor)
+    let memory = UnsafeMutablePointer<GroupTable>.allocate(capacity: 1)
+    unsafe memory.initialize(to: groups)
+    unsafe slots[Int(cursor)].groups = memory
+    unsafe slots[Int(cursor)].kind = .groups
+  }
+
   func open(_ cursor: Int32, tree: consuming BTreeCursor, kind: CursorSlot.Kind) {
     close(cursor)
     let memory = UnsafeMutablePointer<BTreeCursor>.allocate(capacity: 1)
@@ -128,6 +149,10 @@ struct CursorTable {
     if let sorter = unsafe slot.pointee.sorter {
       unsafe sorter.deinitialize(count: 1)
       unsafe sorter.deallocate()
+    }
+    if let groups = unsafe slot.pointee.groups {
+      unsafe groups.deinitialize(count: 1)
+      unsafe groups.deallocate()
     }
     unsafe slot.pointee = CursorSlot()
   }

@@ -8,6 +8,7 @@ struct FunctionSlot {
   /// The aggregate's step by itself: what is called for each row is not to be copied out of a larger whole.
   var step: AggregateFunction.Step
   var stateByteCount: Int
+  var quickStep: QuickStep
   /// The context must be prepared before a step.
   var needsPreparation: Bool
   var scalar: FunctionDefinition.Scalar?
@@ -30,7 +31,7 @@ struct FunctionTable {
     for (index, call) in calls.enumerated() {
       let traits = call.definition.traits
       var slot = FunctionSlot(
-        step: FunctionTable.notAnAggregate, stateByteCount: 0,
+        step: FunctionTable.notAnAggregate, stateByteCount: 0, quickStep: .none,
         needsPreparation: !traits.isDisjoint(with: [.usesCollation, .readsConnection, .hasCallState]),
         scalar: nil, aggregate: nil, collation: call.collation, needsCollation: traits.contains(.usesCollation),
         needsFigures: traits.contains(.readsConnection), hasCallState: traits.contains(.hasCallState), callState: nil)
@@ -40,6 +41,7 @@ struct FunctionTable {
         slot.aggregate = body
         slot.step = body.step
         slot.stateByteCount = body.stateByteCount
+        slot.quickStep = body.quickStep
       }
       unsafe (slots + index).initialize(to: slot)
     }
@@ -74,6 +76,9 @@ struct FunctionTable {
     }
     return unsafe AggregateState(unchecked: memory, byteCount: slots[Int(function)].stateByteCount)
   }
+
+  @inline(__always)
+  func quickStep(_ function: Int32) -> QuickStep { unsafe slots[Int(function)].quickStep }
 
   @inline(__always)
   func needsPreparation(_ function: Int32) -> Bool { unsafe slots[Int(function)].needsPreparation }

@@ -334,6 +334,15 @@ extension MachineCore {
           try finishAggregate(i)
           pc &+= 1
 
+        case .groupOpen:
+          openGroups(i)
+          pc &+= 1
+        case .groupFind: pc = findGroup(i) ? pc &+ 1 : Int(i.p2)
+        case .groupNext: pc = nextGroup(i) ? pc &+ 1 : Int(i.p2)
+        case .groupLoad:
+          try loadGroup(i)
+          pc &+= 1
+
         // Transactions and schema
         case .transaction:
           try beginTransaction(i)

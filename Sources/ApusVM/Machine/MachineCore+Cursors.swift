@@ -293,7 +293,7 @@ extension MachineCore {
       return
     }
     switch slot.kind {
-    case .closed: throw .error(.internal, "the cursor is closed")
+    case .closed, .groups: throw .error(.internal, "the cursor is closed")
     case .pseudo:
       let record = registers[slot.register]
       guard record.hasBytes else {

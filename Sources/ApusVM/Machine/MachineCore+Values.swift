@@ -379,6 +379,19 @@ extension MachineCore {
       accumulator = newAccumulator(i.p4)
       registers[i.p3] = accumulator
     }
+    switch functions.quickStep(i.p4) {
+    case .none: break
+    case .countRows:
+      functions.state(accumulator, i.p4).update(Int64.self) { $0 &+= 1 }
+      return
+    case .sumIntegers:
+      let value = registers[i.p2]
+      if value.kind == .integer {
+        var isDone = false
+        functions.state(accumulator, i.p4).update(QuickSum.self) { sum in isDone = sum.add(value.integerValue) }
+        if isDone { return }
+      }
+    }
     if functions.needsPreparation(i.p4) || i.p1 != 0 {
       try stepWithContext(i, accumulator)
       return
@@ -398,6 +411,31 @@ extension MachineCore {
     }
     finishCall(i.p4)
     if i.p1 != 0 { registers[i.p1] = .boolean(context.keepsBareColumns) }
+  }
+
+  // MARK: Groups
+
+  func openGroups(_ i: Instruction) {
+    let list = program.integerLists[Int(i.p4)]
+    var states: [(register: Int32, byteCount: Int)] = []
+    for index in stride(from: 0, to: list.count - 1, by: 2) {
+      states.append((list[index + 1], functions[list[index]].stateByteCount))
+    }
+    cursors.open(
+      i.p1, groups: GroupTable(keyCount: Int(i.p2), states: states, byteCountMax: state.limits.sorterBytes / 2))
+  }
+
+  @inline(__always)
+  func findGroup(_ i: Instruction) -> Bool {
+    cursors[groups: i.p1].find(registers.range(i.p3, cursors[groups: i.p1].keyCount), registers)
+  }
+
+  func nextGroup(_ i: Instruction) -> Bool { cursors[groups: i.p1].next(i.p3, number: i.p4, registers) }
+
+  func loadGroup(_ i: Instruction) throws(Fault) {
+    guard cursors[groups: i.p1].load(registers[i.p2].asInteger, registers) else {
+      throw .error(.internal, "a group has a number that no group has")
+    }
   }
 
   @inline(never)

@@ -274,6 +274,17 @@ public enum Opcode: UInt8, CaseIterable, Sendable {
   case aggStep
   /// r1 = result of aggregate p4 (p2 arguments); the accumulator is gone.
   case aggFinal
+  /// Opens c1 as an empty table of groups with keys of p2 values; integers p4: for each aggregate its function and the
+  /// register of its accumulator.
+  case groupOpen
+  /// The accumulators' registers name the states of the group of c1 whose key lies in the registers from r3 on, a new one
+  /// where need be; jumps where a new group has no room.
+  case groupFind
+  /// The next group of c1, in no order that means anything: its key goes to the registers from r3 on, its number to r4;
+  /// jumps behind the last.
+  case groupNext
+  /// The accumulators' registers name the states of group number r2 of c1.
+  case groupLoad
 
   // Transactions and schema -----------------------------------------------------------------------------------------
 
@@ -312,13 +323,13 @@ extension Opcode {
     case .halt, .haltIfNull, .explain, .savepoint: .message
     case .constant, .column: .constant
     case .eq, .ne, .lt, .le, .gt, .ge: .collation
-    case .permutation, .deferredSeek, .integrityCheck: .integers
+    case .permutation, .deferredSeek, .integrityCheck, .groupOpen: .integers
     case .compare, .openRead, .openWrite, .openEphemeral, .openAutoindex, .sorterOpen: .keyDescription
     case .affinity, .makeRecord: .affinity
     case .function, .aggStep, .aggFinal: .function
     case .insert, .delete, .typeCheck: .table
     case .isTrue, .seekGE, .seekGT, .seekLE, .seekLT, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT,
-      .idxInsert, .sorterCompare, .rowSetTest:
+      .idxInsert, .sorterCompare, .rowSetTest, .groupNext:
       .number
     default: .none
     }
@@ -330,7 +341,7 @@ extension Opcode {
     case .initialize, .goto, .gosub, .yield, .once, .eq, .ne, .lt, .le, .gt, .ge, .if, .ifNot, .isNull, .notNull,
       .ifNullRow, .mustBeInt, .ifPos, .ifNotZero, .decrJumpZero, .rewind, .last, .next, .prev, .seekGE, .seekGT, .seekLE,
       .seekLT, .seekRowid, .notExists, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT, .sorterSort,
-      .sorterNext, .sorterCompare, .rowSetRead, .rowSetTest:
+      .sorterNext, .sorterCompare, .rowSetRead, .rowSetTest, .groupFind, .groupNext:
       (false, true, false)
     case .initCoroutine: (false, true, true)
     case .jump: (true, true, true)
