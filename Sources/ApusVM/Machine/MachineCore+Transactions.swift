@@ -39,7 +39,7 @@ extension MachineCore {
       }
     }
     if isWrite, writes & bit == 0 {
-      marks[index] = pager.openSavepoint()
+      if program.needsUndoScope { marks[index] = pager.openSavepoint() }
       writes |= bit
       state.ownBorrowedValues(except: reference)
     }

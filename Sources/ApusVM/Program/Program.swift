@@ -78,6 +78,8 @@ public final class Program: @unchecked Sendable {
   public let isReadOnly: Bool
   /// Inserts, updates or deletes: `changes()` is about it when it has ended.
   public let countsChanges: Bool
+  /// False where the program changes one row by one instruction, behind which nothing can fail: there is nothing to undo.
+  let needsUndoScope: Bool
   /// Bit i: database i takes part (bit i of `writes`: in a write transaction).
   public let databasesUsed: UInt64
   public let databasesWritten: UInt64
@@ -108,6 +110,7 @@ public final class Program: @unchecked Sendable {
     cursorCount = Int(builder.cursorCount)
     isReadOnly = builder.isReadOnly
     countsChanges = instructions.contains { $0.countsChanges }
+    needsUndoScope = !UndoScope.isSingleInsert(instructions)
     databasesUsed = builder.databasesUsed
     databasesWritten = builder.databasesWritten
     planRows = builder.planRows
