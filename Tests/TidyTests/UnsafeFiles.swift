@@ -46,6 +46,7 @@ let unsafeFiles: [String: Set<String>] = [
     "CursorTable.swift",
     "FunctionDefinition.swift",
     "FunctionTable.swift",
+    "GroupTable.swift",
     "Loop.swift",
     "Machine.swift",
     "MachineCore.swift",

@@ -468,8 +468,8 @@ extension Generator {
   private func canHash(_ query: BoundQuery, _ info: AggregateInfo) throws(EngineError) -> Bool {
     if info.slots.contains(where: { $0.isBare && $0.groupIndex < 0 }) { return false }
     for call in info.calls {
-      guard !call.isDistinct, call.orderBy.isEmpty, call.filter == nil, case .aggregate(let body) = call.definition.body,
-        body.destroy == nil, call.definition.traits.contains(.builtIn),
+      guard !call.isDistinct, call.orderBy.isEmpty, call.filter == nil,
+        case .aggregate(let body) = call.definition.body, body.destroy == nil,
         call.definition.traits.isDisjoint(with: [.hasCallState, .isMinimum, .isMaximum]),
         call.arguments.allSatisfy({ !hasSubquery($0) })
       else { return false }

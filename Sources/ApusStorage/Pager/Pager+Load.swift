@@ -96,10 +96,11 @@ extension Pager {
     return nil
   }
 
-  /// A hint by a scan: of the pages that begin with `first` and follow each other in the file, those that the kernel has in
-  /// memory come in by one call. They do not go to the file cache: a scan would only drive out what others use.
+  /// A hint by a scan: of the pages that begin with `first` and follow each other in the file, those that the kernel
+  /// has in memory come in by one call. They do not go to the file cache: a scan would only drive out what others use.
   func readAhead(_ first: UInt32, count: Int) {
-    guard let store, state != .none, store.poison == nil, store.reads.isEmpty, faultInjection == nil, count > 1 else { return }
+    guard let store, state != .none, store.poison == nil, store.reads.isEmpty, faultInjection == nil, count > 1
+    else { return }
     let isBound = first > 0 && UInt64(first) + UInt64(count) <= UInt64(currentPageCount) + 1
     guard isBound, let place = try? place(of: first, store), !place.isPrivate, place.frame == 0 else { return }
     if place.version != 0, let cache = store.cache, cache.isShared, let image = cache.find(first, place.version) {

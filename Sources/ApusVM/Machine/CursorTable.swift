@@ -107,11 +107,11 @@ struct CursorTable {
   @inline(__always)
   subscript(groups cursor: Int32) -> GroupTable {
     _read {
-      guard let groups = unsafe slots[Int(cursor)].groups else { preconditionFailure("the cursor is no table of groups") }
+      guard let groups = unsafe slots[Int(cursor)].groups else { preconditionFailure("no table of groups") }
       yield unsafe groups.pointee
     }
     nonmutating _modify {
-      guard let groups = unsafe slots[Int(cursor)].groups else { preconditionFailure("the cursor is no table of groups") }
+      guard let groups = unsafe slots[Int(cursor)].groups else { preconditionFailure("no table of groups") }
       yield unsafe &groups.pointee
     }
   }

@@ -21,8 +21,8 @@ enum UndoScope {
     guard place >= 0 else { return false }
     // A row that is overwritten may have overflow pages, which are freed one after the other.
     let cursor = code[place].p1
-    guard code.contains(where: { ($0.opcode == .newRowid || $0.opcode == .notExists) && $0.p1 == cursor }) else { return false }
-    return onlyEnds(after: place, code)
+    let isNew = code.contains { ($0.opcode == .newRowid || $0.opcode == .notExists) && $0.p1 == cursor }
+    return isNew && onlyEnds(after: place, code)
   }
 
   private static func onlyEnds(after place: Int, _ code: [Instruction]) -> Bool {
