@@ -15,6 +15,7 @@ public enum Compiler {
     let span = statement.span
     let start = max(0, min(Int(span.start), text.count)), end = max(start, min(Int(span.end), text.count))
     let generator = Generator(context, sql: String(decoding: text[start..<end], as: UTF8.self), text: text)
+    defer { generator.binder.unlink() }
     let builder = generator.builder
     builder.parameterNames = statement.parameterNames
     while builder.parameterNames.count < statement.parameterCount { builder.parameterNames.append(nil) }

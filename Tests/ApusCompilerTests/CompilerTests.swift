@@ -124,7 +124,7 @@ struct CompilerTests {
 
   @Test("statements run as SQLite would run them", arguments: expectedPlans)
   func plan(sql: String, plan: [String]) throws {
-    #expect(try Self.compile(sql).planRows.map(\.detail) == plan, "\(sql)")
+    #expect(try Self.compile("EXPLAIN QUERY PLAN " + sql).planRows.map(\.detail) == plan, "\(sql)")
   }
 
   @Test("result columns have SQLite's names, types and origins")

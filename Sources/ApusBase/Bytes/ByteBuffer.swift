@@ -97,6 +97,7 @@ public struct ByteBuffer: ~Copyable, @unchecked Sendable {
 
   /// Appends a string's UTF-8; for messages and the edges of the engine, never per row.
   public mutating func append(contentsOf text: String) {
-    for byte in text.utf8 { append(byte) }
+    var text = text
+    text.withUTF8 { unsafe append(ByteView(unchecked: UnsafeRawBufferPointer($0))) }
   }
 }

@@ -6,7 +6,7 @@ import ApusVM
 
 extension Binder {
   /// Binds an expression that must have one value.
-  public func scalar(_ expression: Expression, _ scope: Scope?) throws(EngineError) -> BoundExpression {
+  func scalar(_ expression: Expression, _ scope: Scope?) throws(EngineError) -> BoundExpression {
     let bound = try bind(expression, scope)
     try checkScalar(bound)
     return bound
@@ -22,7 +22,7 @@ extension Binder {
   }
 
   /// Binds any expression; row values stay row values.
-  public func bind(_ expression: Expression, _ scope: Scope?) throws(EngineError) -> BoundExpression {
+  func bind(_ expression: Expression, _ scope: Scope?) throws(EngineError) -> BoundExpression {
     switch expression {
     case .literal(let literal, let offset):
       return try bind(literal, offset)
@@ -316,7 +316,7 @@ extension Binder {
     guard let query = home.query else {
       throw error("misuse of aggregate function \(call.name.text)()", call.offset)
     }
-    if query.aggregates == nil { query.aggregates = AggregateInfo() }
+    if query.aggregates == nil { query.aggregates = newAggregates() }
     // Equal calls are computed once.
     if let same = query.aggregates?.calls.first(where: { BoundExpression(.aggregate($0)).matches(node) }) {
       return BoundExpression(.aggregate(same), call.offset)

@@ -63,7 +63,7 @@ extension Binder {
       hasSubqueries = true
       let bound = try bind(select, parent: scope.parent)
       if bound.isCorrelated { scope.select?.isCorrelated = true }
-      let source = Source(cursor: newCursor(), table: nil, alias: alias, name: alias?.text ?? "")
+      let source = newSource(alias: alias, name: alias?.text ?? "")
       source.name = alias?.text ?? "(subquery-\(source.cursor))"
       source.select = bound
       source.columns = columns(of: bound, names: [])
@@ -89,7 +89,7 @@ extension Binder {
         }
       }
       bound.arms = [query]
-      let source = Source(cursor: newCursor(), table: nil, alias: alias, name: alias?.text ?? "")
+      let source = newSource(alias: alias, name: alias?.text ?? "")
       source.name = alias?.text ?? "(join-\(source.cursor))"
       source.select = bound
       source.columns = columns(of: bound, names: query.columns.map { Name($0.name) })
@@ -138,9 +138,8 @@ extension Binder {
     if !view.columns.isEmpty, view.columns.count != bound.columnCount {
       throw error("expected \(view.columns.count) columns for '\(table.name.text)' but got \(bound.columnCount)")
     }
-    let source = Source(
-      cursor: newCursor(), table: nil, alias: reference.alias ?? reference.name,
-      name: reference.alias?.text ?? table.name.text)
+    let source = newSource(
+      alias: reference.alias ?? reference.name, name: reference.alias?.text ?? table.name.text)
     source.database = table.database
     source.select = bound
     source.columns = columns(of: bound, names: view.columns)
@@ -157,9 +156,8 @@ extension Binder {
 
   private func bindCommonTable(_ reference: TableReference, _ scope: Scope) throws(EngineError) -> Source? {
     if let recursion, recursion.name == reference.name, isInSight(recursion.frame, reference.name) {
-      let source = Source(
-        cursor: newCursor(), table: nil, alias: reference.alias ?? reference.name,
-        name: reference.alias?.text ?? reference.name.text)
+      let source = newSource(
+        alias: reference.alias ?? reference.name, name: reference.alias?.text ?? reference.name.text)
       source.columns = recursion.columns
       source.isRecursive = true
       self.recursion?.used.append(source)
@@ -207,9 +205,8 @@ extension Binder {
       throw error(
         "table \(table.name.text) has \(bound.columnCount) values for \(table.columns.count) columns", table.offset)
     }
-    let source = Source(
-      cursor: newCursor(), table: nil, alias: reference.alias ?? reference.name,
-      name: reference.alias?.text ?? table.name.text)
+    let source = newSource(
+      alias: reference.alias ?? reference.name, name: reference.alias?.text ?? table.name.text)
     source.select = bound
     source.isCommonTable = true
     source.materialization = table.materialization

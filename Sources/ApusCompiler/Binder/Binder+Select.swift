@@ -6,7 +6,7 @@ import ApusVM
 
 extension Binder {
   /// Binds a select whose enclosing scope is `parent`.
-  public func bind(_ select: Select, parent: Scope?) throws(EngineError) -> BoundSelect {
+  func bind(_ select: Select, parent: Scope?) throws(EngineError) -> BoundSelect {
     let outerTables = commonTables
     if let with = select.with {
       for (place, table) in with.tables.enumerated()
@@ -106,7 +106,7 @@ extension Binder {
         query.groupBy.append(try bindGroupTerm(term, index, query, scope))
       }
       scope.isGroupBy = false
-      if query.aggregates == nil { query.aggregates = AggregateInfo() }
+      if query.aggregates == nil { query.aggregates = newAggregates() }
     }
     if let having = syntax.having {
       scope.allowsAggregates = true

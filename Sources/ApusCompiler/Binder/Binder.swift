@@ -5,9 +5,9 @@ import ApusSQL
 import ApusVM
 
 /// The names that an expression may use: the FROM items of one query, its result's aliases, and the enclosing scopes.
-public final class Scope {
-  public var sources: [Source]
-  public let parent: Scope?
+final class Scope {
+  var sources: [Source]
+  let parent: Scope?
   /// The select whose scope it is; marked as correlated when a name reaches beyond it.
   var select: BoundSelect?
   var query: BoundQuery?
@@ -17,9 +17,9 @@ public final class Scope {
   var isPartialIndexOrCheck = false
   var isGroupBy = false
   /// Sources that answer to qualified names only: `excluded`, `new`, `old`.
-  public var qualifiedSources: [Source] = []
+  var qualifiedSources: [Source] = []
 
-  public init(sources: [Source] = [], parent: Scope? = nil) {
+  init(sources: [Source] = [], parent: Scope? = nil) {
     self.sources = sources
     self.parent = parent
   }
@@ -37,10 +37,10 @@ final class CommonTableFrame {
   }
 }
 
-public final class Binder {
-  public let context: CompilerContext
+final class Binder {
+  let context: CompilerContext
   /// Hands out cursor numbers.
-  public let builder: ProgramBuilder
+  let builder: ProgramBuilder
   /// The text that the syntax tree's spans point into.
   var text: [UInt8]
   var commonTables: CommonTableFrame?
@@ -52,19 +52,47 @@ public final class Binder {
   var recursion: (name: Name, frame: CommonTableFrame, columns: [SourceColumn], used: [Source])?
   var openCommonTables: [(key: String, frame: CommonTableFrame)] = []
   /// Databases that the statement reads.
-  public internal(set) var databasesRead: Set<Int> = []
+  var databasesRead: Set<Int> = []
   /// The tables that FROM items and targets of changes name, in the order of their binding.
   private(set) var boundTables: [CatalogTable] = []
   /// Set when a subquery is bound; programs without one need no second thought.
   var hasSubqueries = false
 
-  public init(_ context: CompilerContext, text: [UInt8], builder: ProgramBuilder) {
+  init(_ context: CompilerContext, text: [UInt8], builder: ProgramBuilder) {
     self.context = context
     self.text = text
     self.builder = builder
   }
 
-  public func newCursor() -> Int { Int(builder.allocateCursor()) }
+  /// What was made for the statement, for `unlink`.
+  private var sources: [Source] = []
+  private var aggregates: [AggregateInfo] = []
+
+  func newCursor() -> Int { Int(builder.allocateCursor()) }
+
+  func newSource(_ table: CatalogTable? = nil, alias: Name?, name: String) -> Source {
+    let source = Source(cursor: newCursor(), table: table, alias: alias, name: name)
+    sources.append(source)
+    return source
+  }
+
+  func newAggregates() -> AggregateInfo {
+    let info = AggregateInfo()
+    aggregates.append(info)
+    return info
+  }
+
+  /// Breaks the circles of the bound tree (an ON reads columns of the FROM item that holds it), so that it is freed.
+  func unlink() {
+    for source in sources {
+      source.on = nil
+      source.select = nil
+    }
+    for info in aggregates {
+      info.calls = []
+      info.slots = []
+    }
+  }
 
   func error(_ message: String, _ offset: SourceOffset = .none) -> EngineError {
     EngineError(.error, message, sqlOffset: offset.rawValue >= 0 ? offset.value : nil)
@@ -84,8 +112,8 @@ public final class Binder {
   // MARK: Tables
 
   /// A FROM item, or the target of a change, for a table of the catalog.
-  public func source(for table: CatalogTable, alias: Name? = nil) -> Source {
-    let source = Source(cursor: newCursor(), table: table, alias: alias ?? table.name, name: table.name.text)
+  func source(for table: CatalogTable, alias: Name? = nil) -> Source {
+    let source = newSource(table, alias: alias ?? table.name, name: table.name.text)
     source.rowEstimate = table.rowEstimate
     databasesRead.insert(table.database)
     boundTables.append(table)
@@ -93,7 +121,7 @@ public final class Binder {
   }
 
   /// The table of this name, or SQLite's error.
-  public func table(_ reference: TableReference) throws(EngineError) -> CatalogTable {
+  func table(_ reference: TableReference) throws(EngineError) -> CatalogTable {
     if let table = context.schemas.table(reference.name, schema: reference.schema) { return table }
     if let schema = reference.schema {
       throw error("no such table: \(schema.text).\(reference.name.text)", reference.offset)

@@ -5,8 +5,8 @@ import ApusBase
 import ApusSQL
 import ApusVM
 
-public final class BoundExpression {
-  public enum Kind {
+final class BoundExpression {
+  enum Kind {
     case null
     case integer(Int64)
     case real(Double)
@@ -44,12 +44,12 @@ public final class BoundExpression {
     case coalesceUsing([BoundExpression])
   }
 
-  public var kind: Kind
-  public var offset: SourceOffset
+  var kind: Kind
+  var offset: SourceOffset
   /// COLLATE was written in it at a place that counts for a comparison.
-  public var hasCollate: Bool
+  var hasCollate: Bool
 
-  public init(_ kind: Kind, _ offset: SourceOffset = .none) {
+  init(_ kind: Kind, _ offset: SourceOffset = .none) {
     self.kind = kind
     self.offset = offset
     switch kind {
@@ -66,21 +66,21 @@ public final class BoundExpression {
   }
 
   /// The same node again, so that the original can be rewritten.
-  public func copy() -> BoundExpression {
+  func copy() -> BoundExpression {
     let node = BoundExpression(kind, offset)
     node.hasCollate = hasCollate
     return node
   }
 
   /// Without the COLLATEs at its top.
-  public var withoutCollate: BoundExpression {
+  var withoutCollate: BoundExpression {
     var node = self
     while case .collate(let inner, _) = node.kind { node = inner }
     return node
   }
 
   /// How many values it has: more than one for row values.
-  public var width: Int {
+  var width: Int {
     switch kind {
     case .row(let parts): parts.count
     case .subquery(let select): select.columnCount
@@ -90,7 +90,7 @@ public final class BoundExpression {
   }
 
   /// The `index`th value of a row value.
-  public func part(_ index: Int) -> BoundExpression {
+  func part(_ index: Int) -> BoundExpression {
     switch kind {
     case .row(let parts): parts[index]
     case .subquery(let select): select.columnCount == 1 ? self : BoundExpression(.subqueryColumn(self, index), offset)
@@ -98,17 +98,17 @@ public final class BoundExpression {
     }
   }
 
-  public var isNullLiteral: Bool { if case .null = kind { true } else { false } }
+  var isNullLiteral: Bool { if case .null = kind { true } else { false } }
 }
 
 /// One call of an aggregate function in an aggregate query.
-public final class AggregateCall {
-  public let definition: FunctionDefinition
-  public let name: String
-  public var arguments: [BoundExpression]
-  public let isDistinct: Bool
-  public var filter: BoundExpression?
-  public var orderBy: [BoundOrder]
+final class AggregateCall {
+  let definition: FunctionDefinition
+  let name: String
+  var arguments: [BoundExpression]
+  let isDistinct: Bool
+  var filter: BoundExpression?
+  var orderBy: [BoundOrder]
   /// The accumulator, and the result after `aggFinal`.
   var register = 0
   /// Ephemeral index of the values seen so far (DISTINCT).
@@ -130,8 +130,8 @@ public final class AggregateCall {
 }
 
 /// What an aggregate query computes: the calls, and the columns and expressions that are kept for each group.
-public final class AggregateInfo {
-  public enum Mode {
+final class AggregateInfo {
+  enum Mode {
     /// Rows come from the tables: columns are read there.
     case direct
     /// Rows come from the sorter.
@@ -139,31 +139,31 @@ public final class AggregateInfo {
     /// The group is complete: values lie in registers.
     case final
   }
-  public struct Slot {
-    public var expression: BoundExpression
+  struct Slot {
+    var expression: BoundExpression
     /// Index in GROUP BY, -1 for a bare column.
-    public var groupIndex: Int
-    public var register = 0
-    public var sorterColumn = -1
+    var groupIndex: Int
+    var register = 0
+    var sorterColumn = -1
     /// Used outside the arguments of aggregates.
-    public var isBare: Bool
+    var isBare: Bool
   }
-  public internal(set) var calls: [AggregateCall] = []
-  public internal(set) var slots: [Slot] = []
+  var calls: [AggregateCall] = []
+  var slots: [Slot] = []
   var mode = Mode.direct
   /// The record that the current row is read from in `sorting` mode.
   var sorterCursor = -1
 }
 
 /// A term of ORDER BY.
-public struct BoundOrder {
-  public var expression: BoundExpression
-  public var isDescending: Bool
-  public var isNullsLast: Bool
+struct BoundOrder {
+  var expression: BoundExpression
+  var isDescending: Bool
+  var isNullsLast: Bool
   /// The 0-based result column it names or equals, -1 for none.
-  public var resultColumn = -1
+  var resultColumn = -1
 
-  public init(_ expression: BoundExpression, isDescending: Bool = false, isNullsLast: Bool = false) {
+  init(_ expression: BoundExpression, isDescending: Bool = false, isNullsLast: Bool = false) {
     self.expression = expression
     self.isDescending = isDescending
     self.isNullsLast = isNullsLast

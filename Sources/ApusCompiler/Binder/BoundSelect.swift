@@ -5,45 +5,45 @@ import ApusSQL
 import ApusVM
 
 /// A whole select: one arm, or a compound.
-public final class BoundSelect {
-  public var arms: [BoundQuery]
+final class BoundSelect {
+  var arms: [BoundQuery]
   /// operators[i] stands between arms[i] and arms[i + 1].
-  public var operators: [CompoundOperator]
+  var operators: [CompoundOperator]
   /// Of a compound: terms name result columns. A single arm's terms are any expressions.
-  public var orderBy: [BoundOrder] = []
-  public var limit: BoundExpression?
-  public var offset: BoundExpression?
+  var orderBy: [BoundOrder] = []
+  var limit: BoundExpression?
+  var offset: BoundExpression?
   /// Some name in it belongs to an enclosing query.
-  public var isCorrelated = false
+  var isCorrelated = false
   /// A recursive common table's body: arms before this index are the initial ones.
-  public var recursiveArmStart: Int?
-  public var recursiveSources: [Source] = []
+  var recursiveArmStart: Int?
+  var recursiveSources: [Source] = []
   /// Set once code was generated for it as a subquery: where the result lies, and the subroutine to call again.
   var codedRegister = 0
   /// Estimated rows, known when code for it was generated.
   var rowEstimate: LogEstimate = 0
 
-  public init(arms: [BoundQuery], operators: [CompoundOperator] = []) {
+  init(arms: [BoundQuery], operators: [CompoundOperator] = []) {
     self.arms = arms
     self.operators = operators
   }
 
-  public var isCompound: Bool { arms.count > 1 }
-  public var columns: [BoundResultColumn] { arms[0].columns }
-  public var columnCount: Int { arms[0].columns.count }
+  var isCompound: Bool { arms.count > 1 }
+  var columns: [BoundResultColumn] { arms[0].columns }
+  var columnCount: Int { arms[0].columns.count }
 }
 
-public struct BoundResultColumn {
-  public var expression: BoundExpression
+struct BoundResultColumn {
+  var expression: BoundExpression
   /// What the statement calls the column.
-  public var name: String
-  public var alias: Name?
+  var name: String
+  var alias: Name?
   /// FROM item's alias, for parenthesised joins.
-  public var nestedTable: Name?
+  var nestedTable: Name?
   /// Belongs to the right side of a USING; only visible with its table's name.
-  public var isHiddenByUsing = false
+  var isHiddenByUsing = false
 
-  public init(_ expression: BoundExpression, name: String, alias: Name? = nil) {
+  init(_ expression: BoundExpression, name: String, alias: Name? = nil) {
     self.expression = expression
     self.name = name
     self.alias = alias
@@ -51,61 +51,61 @@ public struct BoundResultColumn {
 }
 
 /// One SELECT or VALUES.
-public final class BoundQuery {
-  public var columns: [BoundResultColumn] = []
-  public var sources: [Source] = []
-  public var filter: BoundExpression?
-  public var groupBy: [BoundExpression] = []
-  public var having: BoundExpression?
-  public var isDistinct = false
+final class BoundQuery {
+  var columns: [BoundResultColumn] = []
+  var sources: [Source] = []
+  var filter: BoundExpression?
+  var groupBy: [BoundExpression] = []
+  var having: BoundExpression?
+  var isDistinct = false
   /// Rows of VALUES beyond the first, which `columns` holds.
-  public var moreRows: [[BoundExpression]] = []
+  var moreRows: [[BoundExpression]] = []
   /// Set for an aggregate query.
-  public var aggregates: AggregateInfo?
+  var aggregates: AggregateInfo?
 
-  public init() {}
-  public var isValues: Bool { !moreRows.isEmpty }
+  init() {}
+  var isValues: Bool { !moreRows.isEmpty }
 }
 
 /// A column of a FROM item that is a subquery.
-public struct SourceColumn {
-  public var name: Name
-  public var affinity: Affinity
-  public var collation: Name?
-  public var declaredType: String?
-  public var nestedTable: Name?
-  public var isHiddenByUsing = false
+struct SourceColumn {
+  var name: Name
+  var affinity: Affinity
+  var collation: Name?
+  var declaredType: String?
+  var nestedTable: Name?
+  var isHiddenByUsing = false
 }
 
 /// A FROM item, or the table that a statement changes.
-public final class Source {
+final class Source {
   /// The machine's cursor on its rows, unique within the program; bit number of planner masks comes from the plan.
-  public let cursor: Int
-  public let table: CatalogTable?
+  let cursor: Int
+  let table: CatalogTable?
   /// The body of a subquery, view or common table.
-  public internal(set) var select: BoundSelect?
+  var select: BoundSelect?
   /// Columns of `select`.
-  public internal(set) var columns: [SourceColumn] = []
+  var columns: [SourceColumn] = []
   /// What qualified names call it.
-  public var alias: Name?
+  var alias: Name?
   /// The name that messages and EXPLAIN QUERY PLAN use.
-  public var name: String
-  public var joinKind: JoinOperator.Kind?
+  var name: String
+  var joinKind: JoinOperator.Kind?
   /// ON, and what USING and NATURAL mean.
-  public var on: BoundExpression?
-  public var usingColumns: [Name] = []
-  public var hint: IndexHint = .none
+  var on: BoundExpression?
+  var usingColumns: [Name] = []
+  var hint: IndexHint = .none
   /// The database of the table or view.
-  public var database: Int?
+  var database: Int?
   /// A common table expression's name counts for no database.
-  public var isCommonTable = false
-  public var materialization: Materialization?
+  var isCommonTable = false
+  var materialization: Materialization?
   /// The parenthesised join it stands for.
-  public var isNested = false
+  var isNested = false
   /// A recursive reference to the common table being computed.
-  public var isRecursive = false
+  var isRecursive = false
   /// Bit c: column c is used; bit 63: some column from 63 on.
-  public var usedColumns: UInt64 = 0
+  var usedColumns: UInt64 = 0
 
   /// Its place in the FROM that is being planned, and which planning that is.
   var place = 0
@@ -113,9 +113,9 @@ public final class Source {
 
   // Set by code generation.
   /// The row's columns lie in registers from here on (a coroutine's row, a row about to be written).
-  public var registerBase: Int?
+  var registerBase: Int?
   /// With `registerBase`: the register that holds the rowid.
-  public var rowidRegister: Int?
+  var rowidRegister: Int?
   /// Covering index cursor: columns are read there, table column -> index column.
   var coveringCursor = -1
   var coveringIndex: CatalogIndex?
@@ -130,7 +130,7 @@ public final class Source {
   var automaticColumns: [Int]?
   var rowEstimate: LogEstimate = 200
 
-  public init(cursor: Int, table: CatalogTable?, alias: Name?, name: String) {
+  init(cursor: Int, table: CatalogTable?, alias: Name?, name: String) {
     self.cursor = cursor
     self.table = table
     self.alias = alias
@@ -138,15 +138,15 @@ public final class Source {
     database = table?.database
   }
 
-  public var columnCount: Int { table?.columns.count ?? columns.count }
-  public var hasRowid: Bool { table?.hasRowid ?? false }
+  var columnCount: Int { table?.columns.count ?? columns.count }
+  var hasRowid: Bool { table?.hasRowid ?? false }
 
-  public func column(named key: String) -> Int? {
+  func column(named key: String) -> Int? {
     if let table { return table.column(named: key) }
     return columns.firstIndex { $0.name.key == key }
   }
 
-  public func columnName(_ number: Int) -> Name {
+  func columnName(_ number: Int) -> Name {
     if let table {
       if number >= 0 { return table.columns[number].name }
       if let alias = table.rowidAlias { return table.columns[alias].name }
@@ -155,17 +155,17 @@ public final class Source {
     return number < 0 ? "rowid" : columns[number].name
   }
 
-  public func affinity(_ number: Int) -> Affinity {
+  func affinity(_ number: Int) -> Affinity {
     if number < 0 { return .integer }
     return table?.columns[number].affinity ?? columns[number].affinity
   }
 
-  public func collation(_ number: Int) -> Name? {
+  func collation(_ number: Int) -> Name? {
     if number < 0 { return nil }
     return table != nil ? table?.columns[number].collation : columns[number].collation
   }
 
-  public func declaredType(_ number: Int) -> String? {
+  func declaredType(_ number: Int) -> String? {
     if let table {
       if number < 0 { return table.rowidAlias.flatMap { table.columns[$0].declaredType } ?? "INTEGER" }
       return table.columns[number].declaredType

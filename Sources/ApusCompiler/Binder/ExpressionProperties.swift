@@ -10,7 +10,7 @@ extension Affinity {
 }
 
 extension BoundExpression {
-  public var affinity: Affinity {
+  var affinity: Affinity {
     switch kind {
     case .column(let source, let number): source.affinity(number)
     case .cast(_, let affinity): affinity
@@ -27,13 +27,13 @@ extension BoundExpression {
   }
 
   /// The collation that a comparison takes from this side; nil where it has none to give.
-  public var collation: Name? {
+  var collation: Name? {
     var node = self
     while true {
       switch node.kind {
       case .collate(_, let name): return name
       case .column(let source, let number):
-        return source.collation(number) ?? (number >= 0 ? "BINARY" : nil)
+        return source.collation(number) ?? (number >= 0 ? .binary : nil)
       case .cast(let inner, _), .unary(.plus, let inner), .ifNullRow(_, let inner): node = inner
       case .subquery(let select): node = select.columns[0].expression
       case .subqueryColumn(let row, let index):

@@ -67,8 +67,8 @@ public struct SchemaSet: Sendable {
 
   public init(main: Schema, temporary: Schema? = nil) {
     databases = [
-      Database(name: "main", schema: main),
-      Database(name: "temp", schema: temporary ?? Schema.empty(database: 1)),
+      Database(name: .main, schema: main),
+      Database(name: .temp, schema: temporary ?? Schema.empty(database: 1)),
     ]
   }
 

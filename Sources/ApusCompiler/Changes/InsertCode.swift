@@ -87,7 +87,7 @@ extension Generator {
   func newRow(_ table: CatalogTable) -> NewRow {
     let rowid = register()
     let base = registers(table.columns.count)
-    let source = Source(cursor: binder.newCursor(), table: table, alias: table.name, name: table.name.text)
+    let source = binder.newSource(table, alias: table.name, name: table.name.text)
     source.registerBase = Int(base)
     source.rowidRegister = Int(rowid)
     return NewRow(source: source, base: base, rowid: rowid)

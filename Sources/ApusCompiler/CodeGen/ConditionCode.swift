@@ -6,7 +6,7 @@ import ApusVM
 
 extension Generator {
   /// Jumps to `label` if `expression` is true, and if it is NULL where `nullJumps`; falls through else.
-  public func jump(ifTrue expression: BoundExpression, to label: Label, nullJumps: Bool) throws(EngineError) {
+  func jump(ifTrue expression: BoundExpression, to label: Label, nullJumps: Bool) throws(EngineError) {
     switch expression.kind {
     case .binary(.and, let left, let right):
       let behind = builder.makeLabel()
@@ -54,7 +54,7 @@ extension Generator {
   }
 
   /// Jumps to `label` if `expression` is false, and if it is NULL where `nullJumps`; falls through else.
-  public func jump(ifFalse expression: BoundExpression, to label: Label, nullJumps: Bool) throws(EngineError) {
+  func jump(ifFalse expression: BoundExpression, to label: Label, nullJumps: Bool) throws(EngineError) {
     switch expression.kind {
     case .binary(.and, let left, let right):
       // The side without a subquery first.

@@ -3,7 +3,7 @@
 import ApusBase
 import ApusVM
 
-public indirect enum Destination {
+indirect enum Destination {
   /// To the caller, as rows of the result.
   case output
   /// To the consumer of a coroutine: the row lies in registers from `base` on, `state` is the coroutine's register.

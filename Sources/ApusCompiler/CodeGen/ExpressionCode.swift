@@ -46,7 +46,7 @@ extension Generator {
   }
 
   /// Puts the value of `expression` into `target`.
-  public func code(_ expression: BoundExpression, into target: Int32) throws(EngineError) {
+  func code(_ expression: BoundExpression, into target: Int32) throws(EngineError) {
     switch expression.kind {
     case .null: builder.emit(.null, 0, target)
     case .integer(let value): codeInteger(value, into: target)
@@ -118,7 +118,7 @@ extension Generator {
   // MARK: Columns
 
   /// Reads a column of a FROM item: -1 is the rowid.
-  public func codeColumn(_ source: Source, _ number: Int, into target: Int32) throws(EngineError) {
+  func codeColumn(_ source: Source, _ number: Int, into target: Int32) throws(EngineError) {
     if let register = heldRegister(source, number) {
       if register != target { builder.emit(.shallowCopy, register, target) }
       return

@@ -5,10 +5,10 @@ import ApusSQL
 import ApusStorage
 import ApusVM
 
-public final class Generator {
-  public let context: CompilerContext
-  public let builder: ProgramBuilder
-  public let binder: Binder
+final class Generator {
+  let context: CompilerContext
+  let builder: ProgramBuilder
+  let binder: Binder
 
   /// Constants that are computed once, before the program's first row.
   private var hoisted: [(expression: BoundExpression, register: Int32)] = []
@@ -28,7 +28,7 @@ public final class Generator {
   private var databasesWritten: UInt64 = 0
   private var keyDescriptions: [ObjectIdentifier: Int32] = [:]
 
-  public init(_ context: CompilerContext, sql: String, text: [UInt8]) {
+  init(_ context: CompilerContext, sql: String, text: [UInt8]) {
     self.context = context
     builder = ProgramBuilder(sql: sql)
     binder = Binder(context, text: text, builder: builder)
@@ -39,17 +39,17 @@ public final class Generator {
   // MARK: The frame of a program
 
   /// The program uses this database; it will begin a read transaction and verify the schema.
-  public func reads(_ database: Int) { databasesVerified |= 1 << UInt64(database) }
+  func reads(_ database: Int) { databasesVerified |= 1 << UInt64(database) }
 
   /// The program writes this database.
-  public func writes(_ database: Int) {
+  func writes(_ database: Int) {
     reads(database)
     databasesWritten |= 1 << UInt64(database)
   }
 
   /// Ends the program: a halt, then the part that opens transactions and computes constants.
   /// - Parameter endsWithHalt: false where the body has ended itself.
-  public func finish(endsWithHalt: Bool = true) throws(EngineError) -> Program {
+  func finish(endsWithHalt: Bool = true) throws(EngineError) -> Program {
     if endsWithHalt { builder.emit(.halt) }
     builder.place(start)
     for database in binder.databasesRead { reads(database) }
@@ -96,7 +96,7 @@ public final class Generator {
   // MARK: Trees
 
   /// The description of an index's key order, all its columns included.
-  public func keyDescription(_ index: CatalogIndex) throws(EngineError) -> Int32 {
+  func keyDescription(_ index: CatalogIndex) throws(EngineError) -> Int32 {
     if let known = keyDescriptions[ObjectIdentifier(index)] { return known }
     var columns: [KeyColumn] = []
     columns.reserveCapacity(index.columns.count)
@@ -112,7 +112,7 @@ public final class Generator {
   }
 
   /// Opens `cursor` on the rows of a table.
-  public func open(_ table: CatalogTable, cursor: Int32, forWriting: Bool = false) throws(EngineError) {
+  func open(_ table: CatalogTable, cursor: Int32, forWriting: Bool = false) throws(EngineError) {
     if forWriting { writes(table.database) } else { reads(table.database) }
     let key = try table.primaryKeyIndex.map { index throws(EngineError) in try keyDescription(index) } ?? -1
     builder.emit(
@@ -122,7 +122,7 @@ public final class Generator {
   }
 
   /// Opens `cursor` on an index.
-  public func open(
+  func open(
     _ index: CatalogIndex, of table: CatalogTable, cursor: Int32, forWriting: Bool = false
   ) throws(EngineError) {
     if forWriting { writes(table.database) } else { reads(table.database) }

@@ -35,21 +35,21 @@ final class LoopLevel {
 }
 
 /// The loops of one query, between `beginLoops` and `endLoops`.
-public final class LoopSet {
+final class LoopSet {
   let clause: WhereClause
   var levels: [LoopLevel] = []
   /// Jump there for the next row.
-  public let next: Label
+  let next: Label
   /// Jump there when no more rows are wanted.
-  public let exit: Label
+  let exit: Label
   /// The rows come in the wished order.
-  public internal(set) var isOrdered = false
-  public internal(set) var orderedPrefix = 0
+  var isOrdered = false
+  var orderedPrefix = 0
   /// No two rows are equal in the wished columns.
-  public internal(set) var isUnique = false
-  public internal(set) var rowEstimate: LogEstimate = 0
+  var isUnique = false
+  var rowEstimate: LogEstimate = 0
   /// At most one row comes out.
-  public internal(set) var isOneRow = false
+  var isOneRow = false
 
   init(_ clause: WhereClause, next: Label, exit: Label) {
     self.clause = clause
@@ -61,7 +61,7 @@ public final class LoopSet {
 extension Generator {
   /// Plans the loops and generates their heads: the code that follows runs for each row that passes `filter` and the
   /// joins' conditions. `endLoops` closes them.
-  public func beginLoops(
+  func beginLoops(
     _ sources: [Source], _ filter: BoundExpression?, _ wishes: LoopWishes = LoopWishes(), opensTables: Bool = true
   ) throws(EngineError) -> LoopSet {
     let clause = WhereClause(sources, filter, self)
@@ -96,7 +96,7 @@ extension Generator {
   }
 
   /// Closes the loops, innermost first.
-  public func endLoops(_ loops: LoopSet) throws(EngineError) {
+  func endLoops(_ loops: LoopSet) throws(EngineError) {
     if loops.levels.isEmpty { builder.place(loops.next) }
     for level in loops.levels.reversed() {
       builder.place(level.next)
@@ -134,7 +134,7 @@ extension Generator {
     if clause.sources.isEmpty { return JoinPath(ordered: wishes.wishedTerms.count) }
     var search = CandidateSearch(clause, wishes, self)
     try search.addAll()
-    let order = JoinOrder(clause: clause, wishes: wishes, candidates: search.candidates)
+    let order = JoinOrder(clause, wishes, search.candidates)
     guard var path = order.best(sortedRows: nil) else { throw EngineError(.error, "no query solution") }
     if !wishes.wishedTerms.isEmpty, let sorted = order.best(sortedRows: path.rows + 1) { path = sorted }
     OmitJoins.apply(&path, clause, wishes)

@@ -6,6 +6,7 @@ import ApusVM
 
 extension Generator {
   func explain(_ level: LoopLevel) {
+    if builder.explainMode == 0 { return }
     let source = level.source, candidate = level.candidate
     let isSearch = candidate.equalityCount > 0 || candidate.flags.contains(.range) || candidate.flags.contains(.oneRow)
     if candidate.flags.contains(.multipleOr) { return }

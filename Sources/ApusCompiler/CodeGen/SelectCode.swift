@@ -18,7 +18,7 @@ struct SortState {
 
 extension Generator {
   /// Generates code that sends the rows of `select` to `destination`.
-  public func code(_ select: BoundSelect, to destination: Destination) throws(EngineError) {
+  func code(_ select: BoundSelect, to destination: Destination) throws(EngineError) {
     if select.recursiveArmStart != nil {
       try codeRecursive(select, to: destination)
       return

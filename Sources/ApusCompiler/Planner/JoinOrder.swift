@@ -17,9 +17,17 @@ struct JoinPath {
 }
 
 struct JoinOrder {
-  let clause: WhereClause
-  let wishes: LoopWishes
-  let candidates: [LoopCandidate]
+  private let clause: WhereClause
+  private let wishes: LoopWishes
+  private let check: OrderCheck
+  private let candidates: [LoopCandidate]
+
+  init(_ clause: WhereClause, _ wishes: LoopWishes, _ candidates: [LoopCandidate]) {
+    self.clause = clause
+    self.wishes = wishes
+    self.candidates = candidates
+    check = OrderCheck(clause, wishes)
+  }
 
   /// The best path; nil where no order respects all joins (which cannot happen).
   /// - Parameters:
@@ -28,37 +36,40 @@ struct JoinOrder {
   func best(queryLoops: LogEstimate = 0, sortedRows: LogEstimate?) -> JoinPath? {
     let count = clause.sources.count
     let width = count <= 1 ? 1 : count == 2 ? 5 : 12
-    let terms = sortedRows == nil ? [] : wishes.wishedTerms
+    let termCount = sortedRows == nil ? 0 : check.terms.count
     var paths = [JoinPath(rows: min(queryLoops, 48))]
-    paths[0].ordered = terms.isEmpty ? 0 : -1
+    paths[0].ordered = termCount == 0 ? 0 : -1
+    var next: [JoinPath] = []
+    // The loops of the path that is being looked at; it gets an array of its own when it is kept.
+    var loops: [LoopCandidate] = []
     for _ in 0..<count {
-      var next: [JoinPath] = []
+      next.removeAll(keepingCapacity: true)
       for from in paths {
+        loops.removeAll(keepingCapacity: true)
+        loops.append(contentsOf: from.loops)
         for loop in candidates {
           if loop.prerequisites & ~from.mask != 0 || loop.mask & from.mask != 0 { continue }
           if loop.flags.contains(.automatic), from.rows < 3 { continue }
           var path = from
-          path.loops.append(loop)
           path.mask |= loop.mask
           path.rows = from.rows + loop.rows
           path.unsorted = LogEstimate.sum(
             LogEstimate.sum(loop.setup, loop.run + from.rows), from.unsorted)
           if path.ordered < 0 {
-            let (ordered, reversed) = OrderCheck(clause: clause, wishes: wishes).satisfied(
-              path.loops, isLast: path.loops.count == count)
-            path.ordered = ordered
-            path.isReversed = reversed
+            loops.append(loop)
+            (path.ordered, path.isReversed) = check.satisfied(loops, isLast: loops.count == count)
+            loops.removeLast()
           }
-          if path.ordered >= 0, path.ordered < terms.count {
-            path.cost = LogEstimate.sum(path.unsorted, sortCost(sortedRows ?? 0, terms.count, path.ordered)) + 3
+          if path.ordered >= 0, path.ordered < termCount {
+            path.cost = LogEstimate.sum(path.unsorted, sortCost(sortedRows ?? 0, termCount, path.ordered)) + 3
           } else {
             path.cost = path.unsorted
             path.unsorted -= 2
           }
-          insert(path, &next, width)
+          insert(path, loop, &next, width)
         }
       }
-      paths = next
+      swap(&paths, &next)
       if paths.isEmpty { return nil }
     }
     return paths.min { $0.cost < $1.cost }
@@ -78,26 +89,31 @@ struct JoinOrder {
     return cost + LogEstimate.logarithm(effective)
   }
 
-  private func insert(_ path: JoinPath, _ paths: inout [JoinPath], _ width: Int) {
+  /// Keeps `path`, whose last loop is `loop`, where it is among the `width` best.
+  private func insert(_ path: JoinPath, _ loop: LoopCandidate, _ paths: inout [JoinPath], _ width: Int) {
+    guard let place = place(for: path, paths, width) else { return }
+    var path = path
+    path.loops.append(loop)
+    if place == paths.count { paths.append(path) } else { paths[place] = path }
+  }
+
+  private func place(for path: JoinPath, _ paths: [JoinPath], _ width: Int) -> Int? {
     if let place = paths.firstIndex(where: { $0.mask == path.mask && ($0.ordered >= 0) == (path.ordered >= 0) }) {
-      let other = paths[place]
-      if other.cost < path.cost
-        || (other.cost == path.cost
-          && (other.rows < path.rows || (other.rows == path.rows && other.unsorted <= path.unsorted)))
-      { return }
-      paths[place] = path
-      return
+      if paths[place].cost < path.cost
+        || (paths[place].cost == path.cost
+          && (paths[place].rows < path.rows
+            || (paths[place].rows == path.rows && paths[place].unsorted <= path.unsorted)))
+      { return nil }
+      return place
     }
-    if paths.count < width {
-      paths.append(path)
-      return
-    }
+    if paths.count < width { return paths.count }
     var worst = 0
     for place in paths.indices.dropFirst() where paths[place].cost > paths[worst].cost
       || (paths[place].cost == paths[worst].cost && paths[place].unsorted > paths[worst].unsorted)
     { worst = place }
     if path.cost < paths[worst].cost || (path.cost == paths[worst].cost && path.unsorted < paths[worst].unsorted) {
-      paths[worst] = path
+      return worst
     }
+    return nil
   }
 }

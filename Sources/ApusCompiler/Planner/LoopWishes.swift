@@ -3,23 +3,23 @@
 import ApusBase
 import ApusVM
 
-public struct LoopWishes {
+struct LoopWishes {
   /// The rows in this order.
-  public var orderBy: [BoundOrder] = []
+  var orderBy: [BoundOrder] = []
   /// Rows of equal values side by side, in whatever direction and order of the terms.
-  public var groupBy: [BoundExpression] = []
+  var groupBy: [BoundExpression] = []
   /// Rows of equal values side by side, so that duplicates are easily dropped.
-  public var distinct: [BoundExpression] = []
-  public var limit = false
-  public var limitEstimate: LogEstimate?
-  public var resultCount = 1
+  var distinct: [BoundExpression] = []
+  var limit = false
+  var limitEstimate: LogEstimate?
+  var resultCount = 1
   /// Only the first row is wanted (min, max).
-  public var firstRowOnly = false
+  var firstRowOnly = false
 
   /// All that is computed from a row; nil: not known, so that every table may be needed.
-  public var outputs: [BoundExpression]?
+  var outputs: [BoundExpression]?
 
-  public init() {}
+  init() {}
 
   var isGroup: Bool { orderBy.isEmpty }
   var isDistinctWish: Bool { orderBy.isEmpty && groupBy.isEmpty && !distinct.isEmpty }

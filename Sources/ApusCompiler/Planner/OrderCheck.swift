@@ -5,15 +5,23 @@ import ApusSQL
 import ApusVM
 
 struct OrderCheck {
-  let clause: WhereClause
-  let wishes: LoopWishes
+  private let clause: WhereClause
+  private let isGroup: Bool
+  private let isDistinctWish: Bool
+  /// The wished order as terms.
+  let terms: [BoundOrder]
+
+  init(_ clause: WhereClause, _ wishes: LoopWishes) {
+    self.clause = clause
+    isGroup = wishes.isGroup
+    isDistinctWish = wishes.isDistinctWish
+    terms = wishes.wishedTerms
+  }
 
   /// The number of leading terms that come out in order, and the loops that have to run backwards for it.
   /// - Returns: -1 while more loops could still complete it.
   func satisfied(_ loops: [LoopCandidate], isLast: Bool) -> (Int, UInt64) {
-    let terms = wishes.wishedTerms
     if terms.isEmpty { return (0, 0) }
-    let isGroup = wishes.isGroup
     var done = [Bool](repeating: false, count: terms.count)
     var reversed: UInt64 = 0
     var ready: UInt64 = 0
@@ -28,17 +36,17 @@ struct OrderCheck {
       // Terms whose column this loop fixes by equality.
       for (place, term) in terms.enumerated() where !done[place] {
         guard let (from, column) = column(term.expression), from === source else { continue }
-        let equalities = clause.terms.filter {
+        let equality = clause.terms.first {
           $0.source == loop.source && $0.column == column && !$0.operators.isDisjoint(with: [.equal, .is])
             && $0.rightMask & ~ready == 0 && $0.outerJoin < 0
         }
-        if let equality = equalities.first, source.joinKind != .left, let left = equality.left, let right = equality.right {
+        if let equality, source.joinKind != .left, let left = equality.left, let right = equality.right {
           let collation = Comparison.collation(left, right)
           if collation?.key ?? "binary" == termCollation(term)?.key ?? "binary" { done[place] = true }
         }
       }
       if !loop.flags.contains(.oneRow) {
-        let isReverse = matchIndex(loop, source, terms, &done, isGroup: isGroup, &isOrderDistinct)
+        let isReverse = matchIndex(loop, source, &done, &isOrderDistinct)
         if isReverse { reversed |= 1 << UInt64(position) }
       }
       ready |= loop.mask
@@ -57,7 +65,7 @@ struct OrderCheck {
       }
       if done.allSatisfy({ $0 }) { return (terms.count, reversed) }
     }
-    if isGroup || wishes.isDistinctWish {
+    if isGroup || isDistinctWish {
       return done.allSatisfy({ $0 }) ? (terms.count, reversed) : (isLast ? 0 : isOrderDistinct ? -1 : 0, 0)
     }
     if isOrderDistinct, !isLast { return (-1, reversed) }
@@ -83,34 +91,35 @@ struct OrderCheck {
 
   // Walks the index's columns along the terms. Returns whether the loop runs backwards.
   private func matchIndex(
-    _ loop: LoopCandidate, _ source: Source, _ terms: [BoundOrder], _ done: inout [Bool], isGroup: Bool,
-    _ isOrderDistinct: inout Bool
+    _ loop: LoopCandidate, _ source: Source, _ done: inout [Bool], _ isOrderDistinct: inout Bool
   ) -> Bool {
     var isReverse: Bool?
     let parts: [IndexColumn]
-    let keyCount: Int
+    let partCount: Int
     var isDistinct: Bool
     if let index = loop.index {
-      parts = index === source.table?.primaryKeyIndex ? Array(index.columns.prefix(index.keyCount)) : index.columns
-      keyCount = index.keyCount
+      let keyCount = index.keyCount
+      parts = index.columns
+      partCount = index === source.table?.primaryKeyIndex ? keyCount : parts.count
       isDistinct = index.isUnique && !loop.flags.contains(.membership)
         && (index.isUniqueNotNull || index.columns.count > index.keyCount)
       // With the row's identity at its end, the whole entry tells rows apart.
-      isDistinct = isDistinct || parts.count > keyCount
+      isDistinct = isDistinct || partCount > keyCount
       if index.isUnordered {
         isOrderDistinct = false
         return false
       }
     } else if loop.flags.contains(.rowid) {
-      parts = [IndexColumn(source: .rowid, collation: nil, isDescending: false)]
-      keyCount = 1
+      parts = OrderCheck.rowidParts
+      partCount = 1
       isDistinct = true
     } else {
       isOrderDistinct = false
       return false
     }
     var matchedAll = true
-    for (position, part) in parts.enumerated() {
+    for position in 0..<partCount {
+      let part = parts[position]
       if position < loop.equalityCount, position < loop.terms.count {
         let term = loop.terms[position]
         if term.operators.contains(.in) {
@@ -119,7 +128,7 @@ struct OrderCheck {
           return finishIn(&isOrderDistinct, isReverse)
         }
         // Fixed by an equality: it orders nothing. IS NULL too.
-        markFixed(part, source, loop, position, terms, &done)
+        markFixed(part, source, loop, position, &done)
         continue
       }
       // The next term that is not done must be this column.
@@ -156,14 +165,15 @@ struct OrderCheck {
     return isReverse ?? false
   }
 
+  private static let rowidParts = [IndexColumn(source: .rowid, collation: nil, isDescending: false)]
+
   private func finishIn(_ isOrderDistinct: inout Bool, _ isReverse: Bool?) -> Bool {
     isOrderDistinct = false
     return isReverse ?? false
   }
 
   private func markFixed(
-    _ part: IndexColumn, _ source: Source, _ loop: LoopCandidate, _ position: Int, _ terms: [BoundOrder],
-    _ done: inout [Bool]
+    _ part: IndexColumn, _ source: Source, _ loop: LoopCandidate, _ position: Int, _ done: inout [Bool]
   ) {
     for (place, term) in terms.enumerated() where !done[place] {
       if matches(term, part, source, loop, position) { done[place] = true }

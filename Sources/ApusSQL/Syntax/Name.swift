@@ -41,12 +41,20 @@ public struct Name: Hashable, Sendable, CustomStringConvertible {
   @inlinable public static func == (left: Name, right: Name) -> Bool { left.key == right.key }
   @inlinable public func hash(into hasher: inout Hasher) { hasher.combine(key) }
 
+  /// The collating sequence that columns have where nothing else is said.
+  public static let binary = Name("BINARY")
+  /// What an unqualified name's database is called.
+  public static let main = Name("main"), temp = Name("temp")
+
   /// Folds ASCII letters to lower case, as SQLite compares identifiers; other letters stay as they are.
   public static func fold(_ text: String) -> String {
     var hasUpper = false
     for byte in text.utf8 where byte &- 0x41 < 26 { hasUpper = true }
     guard hasUpper else { return text }
-    return String(decoding: text.utf8.lazy.map { $0 &- 0x41 < 26 ? $0 | 0x20 : $0 }, as: UTF8.self)
+    var folded: [UInt8] = []
+    folded.reserveCapacity(text.utf8.count)
+    for byte in text.utf8 { folded.append(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
+    return String(decoding: folded, as: UTF8.self)
   }
 }
 

@@ -93,7 +93,7 @@ struct MachineCore: ~Copyable {
     unsafe reference = MachineReference(address)
     self.program = program
     self.state = state
-    unsafe code = UnsafePointer(program.code.baseAddress!)
+    unsafe code = program.code
     unsafe constants = UnsafePointer(program.constantValues.baseAddress!)
     registers = RegisterFile(count: program.registerCount)
     parameters = RegisterFile(count: program.parameterNames.count)

@@ -8,7 +8,7 @@
 //       12     4  p3
 //       16     4  p4, a number or an index into one of the program's pools
 
-public struct Instruction: Sendable {
+public struct Instruction: Sendable, BitwiseCopyable {
   public var opcode: Opcode
   public var p5: UInt16
   public var p1: Int32

@@ -8,7 +8,7 @@
 // Names and meanings follow SQLite's where they have one (https://sqlite.org/opcode.html). What differs: `constant`
 // replaces Int64, Real, String8 and Blob; `column` reads a sorter directly; `sorterInsert` and `column` take more work on.
 
-public enum Opcode: UInt8, CaseIterable, Sendable {
+public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   // Control ---------------------------------------------------------------------------------------------------------
 
   /// First instruction: jumps to p2 (the part that opens transactions), 0 = falls through.

@@ -98,18 +98,22 @@ public final class Program: @unchecked Sendable {
   public let integerLists: [[Int32]]
   public let affinityStrings: [[Affinity]]
 
-  let code: UnsafeMutableBufferPointer<Instruction>
+  /// The instructions, which `codeList` keeps.
+  let code: UnsafePointer<Instruction>
+  private let codeList: TrivialList<Instruction>
   let constantValues: UnsafeMutableBufferPointer<Value>
   private let constantBytes: ByteBuffer
 
-  init(_ builder: ProgramBuilder, code instructions: [Instruction]) {
+  /// Takes the builder's instructions over.
+  init(_ builder: ProgramBuilder) {
+    let instructions = builder.instructions
     sql = builder.sql
     resultColumns = builder.resultColumns
     parameterNames = builder.parameterNames
     registerCount = Int(builder.registerCount)
     cursorCount = Int(builder.cursorCount)
     isReadOnly = builder.isReadOnly
-    countsChanges = instructions.contains { $0.countsChanges }
+    countsChanges = (0..<instructions.count).contains { instructions[$0].countsChanges }
     needsUndoScope = !UndoScope.isSingleInsert(instructions)
     databasesUsed = builder.databasesUsed
     databasesWritten = builder.databasesWritten
@@ -125,12 +129,14 @@ public final class Program: @unchecked Sendable {
     integerLists = builder.integerLists.items
     affinityStrings = builder.affinityStrings.items
 
-    let code = UnsafeMutableBufferPointer<Instruction>.allocate(capacity: instructions.count)
-    _ = unsafe code.initialize(from: instructions)
-    unsafe self.code = code
+    codeList = instructions
+    unsafe code = instructions.start
 
     let constants = builder.constants.items
-    var bytes = ByteBuffer(capacity: constants.reduce(0) { $0 + $1.byteCount })
+    var byteCount = 0
+    for constant in constants { byteCount += constant.byteCount }
+    var bytes = ByteBuffer()
+    if byteCount > 0 { bytes.reserve(byteCount) }
     let values = UnsafeMutableBufferPointer<Value>.allocate(capacity: constants.count)
     for (index, constant) in constants.enumerated() {
       let start = bytes.count
@@ -152,17 +158,11 @@ public final class Program: @unchecked Sendable {
     constantBytes = bytes
   }
 
-  deinit {
-    unsafe code.deallocate()
-    unsafe constantValues.deallocate()
-  }
+  deinit { unsafe constantValues.deallocate() }
 
-  public var instructionCount: Int { unsafe code.count }
+  public var instructionCount: Int { codeList.count }
 
-  public func instruction(_ address: Int) -> Instruction {
-    precondition(address >= 0 && address < instructionCount)
-    return unsafe code[address]
-  }
+  public func instruction(_ address: Int) -> Instruction { codeList[address] }
 
   /// The constant at `index` of the pool; its bytes live as long as the program.
   public func constant(_ index: Int) -> Value {

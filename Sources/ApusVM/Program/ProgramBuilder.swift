@@ -33,11 +33,22 @@ struct SharedPool<Item: Hashable> {
   private(set) var items: [Item] = []
   private var indexes: [Item: Int32] = [:]
 
+  // Few items are compared one by one; hashing pays only when there are many.
+  private static var listedMax: Int { 16 }
+
   mutating func index(of item: Item) -> Int32 {
-    if let index = indexes[item] { return index }
+    if items.count <= Self.listedMax {
+      for place in items.indices where items[place] == item { return Int32(place) }
+    } else if let index = indexes[item] {
+      return index
+    }
     let index = Int32(items.count)
     items.append(item)
-    indexes[item] = index
+    if items.count > Self.listedMax + 1 {
+      indexes[item] = index
+    } else if items.count == Self.listedMax + 1 {
+      for (place, item) in items.enumerated() { indexes[item] = Int32(place) }
+    }
     return index
   }
 }
@@ -53,12 +64,13 @@ public final class ProgramBuilder {
   /// What the caller should know although the statement compiles.
   public var warnings: [String] = []
 
-  private(set) var instructions: [Instruction] = []
+  let instructions = TrivialList<Instruction>(capacity: 64)
   private(set) var comments: [Int: String] = [:]
-  private var labelAddresses: [Int32?] = []
+  /// The address of each label, -1 where it is not placed yet.
+  private let labelAddresses = TrivialList<Int32>(capacity: 64)
   private(set) var registerCount: Int32 = 0
   private(set) var cursorCount: Int32 = 0
-  private var freeTemporaries: [Int32] = []
+  private let freeTemporaries = TrivialList<Int32>(capacity: 16)
 
   var constants = SharedPool<ConstantValue>()
   var messages = SharedPool<String>()
@@ -98,19 +110,25 @@ public final class ProgramBuilder {
   public func instruction(_ address: Int32) -> Instruction { instructions[Int(address)] }
 
   /// Changes an instruction that was emitted before.
-  public func patch(_ address: Int32, _ change: (inout Instruction) -> Void) { change(&instructions[Int(address)]) }
+  public func patch(_ address: Int32, _ change: (inout Instruction) -> Void) {
+    var instruction = instructions[Int(address)]
+    change(&instruction)
+    instructions[Int(address)] = instruction
+  }
 
-  /// A note on the last instruction, for EXPLAIN.
-  public func comment(_ text: @autoclosure () -> String) { comments[instructions.count - 1] = text() }
+  /// A note on the last instruction, which only EXPLAIN asks for.
+  public func comment(_ text: @autoclosure () -> String) {
+    if explainMode == 1 { comments[instructions.count - 1] = text() }
+  }
 
   public func makeLabel() -> Label {
-    labelAddresses.append(nil)
+    labelAddresses.append(-1)
     return Label(operand: -Int32(labelAddresses.count))
   }
 
   /// The label means the next instruction.
   public func place(_ label: Label) {
-    precondition(labelAddresses[Int(-label.operand) - 1] == nil, "a label has one place")
+    precondition(labelAddresses[Int(-label.operand) - 1] < 0, "a label has one place")
     labelAddresses[Int(-label.operand) - 1] = nextAddress
   }
 
@@ -141,7 +159,7 @@ public final class ProgramBuilder {
   public func allocateTemporary() -> Int32 { freeTemporaries.popLast() ?? allocateRegister() }
 
   public func releaseTemporary(_ register: Int32) {
-    assert(!freeTemporaries.contains(register), "a register is released once")
+    assert((0..<freeTemporaries.count).allSatisfy { freeTemporaries[$0] != register }, "a register is released once")
     freeTemporaries.append(register)
   }
 
@@ -177,10 +195,12 @@ public final class ProgramBuilder {
     return Int32(tables.count - 1)
   }
 
-  /// Adds a line of EXPLAIN QUERY PLAN and the `explain` instruction for it; returns its id, for its children.
+  /// Adds a line of EXPLAIN QUERY PLAN and the `explain` instruction for it; returns its id, for its children. A statement
+  /// that is to run has no such lines: nobody asks it for them.
   @discardableResult
-  public func explain(_ detail: String, parent: Int32 = 0) -> Int32 {
-    let id = nextAddress
+  public func explain(_ detail: @autoclosure () -> String, parent: Int32 = 0) -> Int32 {
+    if explainMode == 0 { return 0 }
+    let id = nextAddress, detail = detail()
     emit(.explain, id, parent, p4: messageIndex(detail))
     planRows.append(PlanRow(id: id, parent: parent, detail: detail))
     return id
@@ -191,24 +211,28 @@ public final class ProgramBuilder {
   /// Resolves the labels. The last instruction must not fall through.
   /// - Precondition: every label in use is placed; every register and cursor was allocated here.
   public func finish() -> Program {
-    var code = instructions
-    for index in code.indices {
-      let jumps = code[index].opcode.jumps
-      if jumps.p1 { code[index].p1 = resolve(code[index].p1) }
-      if jumps.p2 { code[index].p2 = resolve(code[index].p2) }
-      if jumps.p3 { code[index].p3 = resolve(code[index].p3) }
+    let last = instructions.count
+    for index in 0..<last {
+      var instruction = instructions[index]
+      let jumps = instruction.opcode.jumps
+      if !jumps.p1, !jumps.p2, !jumps.p3 { continue }
+      if jumps.p1 { instruction.p1 = resolve(instruction.p1, last) }
+      if jumps.p2 { instruction.p2 = resolve(instruction.p2, last) }
+      if jumps.p3 { instruction.p3 = resolve(instruction.p3, last) }
+      instructions[index] = instruction
     }
     // The loop fetches without a bounds check, so the end must be reached by a halt.
-    code.append(Instruction(.halt, 0, 0))
-    return Program(self, code: code)
+    instructions.append(Instruction(.halt, 0, 0))
+    return Program(self)
   }
 
-  private func resolve(_ operand: Int32) -> Int32 {
+  private func resolve(_ operand: Int32, _ last: Int) -> Int32 {
     if operand >= 0 {
-      precondition(operand <= instructions.count, "a jump stays inside the program")
+      precondition(operand <= last, "a jump stays inside the program")
       return operand
     }
-    guard let address = labelAddresses[Int(-operand) - 1] else { preconditionFailure("a label was never placed") }
+    let address = labelAddresses[Int(-operand) - 1]
+    precondition(address >= 0, "a label was never placed")
     return address
   }
 }

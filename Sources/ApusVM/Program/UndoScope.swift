@@ -4,9 +4,10 @@
 
 enum UndoScope {
   /// True where the only change is the insertion of a new row, which no loop repeats, and only the end follows it.
-  static func isSingleInsert(_ code: [Instruction]) -> Bool {
+  static func isSingleInsert(_ code: TrivialList<Instruction>) -> Bool {
     var place = -1
-    for (address, instruction) in code.enumerated() {
+    for address in 0..<code.count {
+      let instruction = code[address]
       switch instruction.opcode {
       case .insert:
         let flags = ChangeFlags(rawValue: instruction.p5)
@@ -21,11 +22,14 @@ enum UndoScope {
     guard place >= 0 else { return false }
     // A row that is overwritten may have overflow pages, which are freed one after the other.
     let cursor = code[place].p1
-    let isNew = code.contains { ($0.opcode == .newRowid || $0.opcode == .notExists) && $0.p1 == cursor }
+    let isNew = (0..<code.count).contains { address in
+      let instruction = code[address]
+      return (instruction.opcode == .newRowid || instruction.opcode == .notExists) && instruction.p1 == cursor
+    }
     return isNew && onlyEnds(after: place, code)
   }
 
-  private static func onlyEnds(after place: Int, _ code: [Instruction]) -> Bool {
+  private static func onlyEnds(after place: Int, _ code: TrivialList<Instruction>) -> Bool {
     var address = place + 1
     for _ in 0..<code.count where address < code.count {
       switch code[address].opcode {
