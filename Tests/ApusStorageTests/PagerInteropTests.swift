@@ -196,6 +196,36 @@ final class Directory {
     other.close()
   }
 
+  @Test("SQLite recovers a log that ends in zeros, and goes on with it; the pager goes on with that")
+  func sharesZeros() throws {
+    let directory = Directory()
+    defer { for name in ["a", "b"] { directory.remove(name) } }
+    let (first, second) = (directory.file("a"), directory.file("b"))
+    let reference = try Reference(first)
+    try reference.run("PRAGMA journal_mode=WAL; CREATE TABLE t(a)")
+    reference.close()
+    let driver = try Driver(directory.environment, first)
+    try driver.write { try driver.run { () throws(Fault) in try driver.pager.setMeta(6, 5) } }
+    // One frame and room for many.
+    let byteCount = try #require(try directory.environment.size(of: first + "-wal"))
+    #expect(byteCount > 32 + 10 * (24 + 4096))
+    for suffix in ["", "-wal"] { try directory.copy(first + suffix, second + suffix) }
+    driver.pager.close()
+    let other = try Reference(second)
+    #expect(try other.run("PRAGMA user_version") == ["5"])
+    let again = try Driver(directory.environment, second)
+    for round in 6...80 {
+      try other.run("INSERT INTO t VALUES(\(round)); PRAGMA user_version=\(round * 2)")
+      let found = try again.read { try again.run { () throws(Fault) in try again.pager.meta(6) } }
+      #expect(found == UInt32(round * 2))
+      try again.write { try again.run { () throws(Fault) in try again.pager.setMeta(6, found + 1) } }
+      #expect(try other.run("PRAGMA user_version") == ["\(round * 2 + 1)"])
+    }
+    #expect(try other.run("PRAGMA integrity_check; SELECT count(*) FROM t") == ["ok", "75"])
+    other.close()
+    again.pager.close()
+  }
+
   @Test("a hot journal of SQLite is rolled back")
   func rollsBackSQLitesJournal() throws {
     let directory = Directory()

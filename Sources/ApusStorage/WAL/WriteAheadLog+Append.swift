@@ -4,6 +4,9 @@
 //
 // Up to the write of a commit frame the transaction can be rolled back by forgetting the tip. From then until it is
 // published, rolling back first breaks the commit frame in the file (`doubtfulFrame`), so that no recovery finds it.
+//
+// A small commit that is synced and would make the file longer writes zeros behind its frames, room for the next ones: their
+// sync then has no new blocks and no new size to record, which takes half as long. No frame is ever found in zeros.
 
 import ApusBase
 import ApusIO
@@ -27,33 +30,47 @@ enum AppendPhase {
 struct AppendedFrames {
   var pages: [UInt32]
   var checksum: WALChecksum
+  /// Where the write ends in the file, and how much of it are zeros.
+  var end: Int64
+  var zeroBytes: Int
 }
 
 extension WriteAheadLog {
+  /// Frames that zeros are written for at a time.
+  static let filledFrameCount = 32
+
   /// Appends the images as frames; with `commitPageCount` the last one commits. Called again until it returns.
   /// - Parameter images: must be the same at each call; they stay unchanged until it returns.
   func appendFrames(
     _ images: [PageImage], commitPageCount: UInt32, syncsHeader: Bool, syncsFrames: Bool
   ) throws(Fault) {
     precondition(holdsWriteLock && !images.isEmpty)
+    let fills = commitPageCount != 0 && syncsFrames
     while true {
       switch append {
       case .idle:
         try index.reserve(tip + UInt32(images.count))
-        append = needsHeader ? .header(writeFileHeader()) : writeFrames(images, commitPageCount)
+        append = needsHeader ? .header(writeFileHeader()) : writeFrames(images, commitPageCount, fills)
       case .header(let group):
         try step(group)
         needsHeader = false
         if syncsHeader {
           append = .headerSync(sync())
         } else {
-          append = writeFrames(images, commitPageCount)
+          append = writeFrames(images, commitPageCount, fills)
         }
       case .headerSync(let group):
         try step(group)
-        append = writeFrames(images, commitPageCount)
+        append = writeFrames(images, commitPageCount, fills)
       case .frames(let group, let frames):
-        try step(group)
+        do throws(Fault) {
+          try step(group)
+        } catch {
+          guard case .failure(let failure) = error, failure.code.primary == .full, frames.zeroBytes > 0 else { throw error }
+          mayFill = false
+          continue
+        }
+        if let allocated = allocatedByteCount { allocatedByteCount = max(allocated, frames.end) }
         #if PlantedBugs
           let skips = PlantedBug.isActive(.skipWALSync)
         #else
@@ -98,10 +115,12 @@ extension WriteAheadLog {
     return group
   }
 
-  private func writeFrames(_ images: [PageImage], _ commitPageCount: UInt32) -> AppendPhase {
+  private func writeFrames(_ images: [PageImage], _ commitPageCount: UInt32, _ fills: Bool) -> AppendPhase {
     let group = RequestGroup()
     let headers = group.allocate(images.count * WALFormat.frameHeaderByteCount)
-    var frames = AppendedFrames(pages: [], checksum: tipChecksum)
+    let next = tip + UInt32(images.count) + 1
+    var frames = AppendedFrames(
+      pages: [], checksum: tipChecksum, end: WALFormat.frameOffset(next, pageSize: pageSize), zeroBytes: 0)
     frames.pages.reserveCapacity(images.count)
     var views: [ByteView] = []
     views.reserveCapacity(images.count * 2)
@@ -117,9 +136,25 @@ extension WriteAheadLog {
       views.append(image.bytes)
       frames.pages.append(image.number)
     }
+    if fills, mayFill, images.count <= WriteAheadLog.filledFrameCount, endsFile(frames.end) {
+      frames.zeroBytes = WriteAheadLog.filledFrameCount * (WALFormat.frameHeaderByteCount + pageSize)
+      let zeros = group.allocate(frames.zeroBytes)
+      zeros.fill(0, zeros.count)
+      views.append(zeros.readable)
+      frames.end += Int64(zeros.count)
+    }
     if commitPageCount != 0 { doubtfulFrame = tip + 1 }
     group.add(queue.write(file, at: WALFormat.frameOffset(tip + 1, pageSize: pageSize), from: views))
     return .frames(group, frames)
+  }
+
+  /// True where what is written up to `end` makes the file longer. Another process that cut the file also restarted the log.
+  private func endsFile(_ end: Int64) -> Bool {
+    if allocatedByteCount == nil || allocatedSalts != header.salts {
+      allocatedByteCount = try? file.size()
+      allocatedSalts = header.salts
+    }
+    return end > allocatedByteCount ?? .max
   }
 
   private func finishAppend(_ frames: AppendedFrames, _ commitPageCount: UInt32) throws(Fault) {

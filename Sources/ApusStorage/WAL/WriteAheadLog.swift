@@ -38,6 +38,11 @@ final class WriteAheadLog {
   /// The requests that cover it. Only their end counts: they may be abandoned with the statement that began them.
   private var directorySync: RequestGroup?
   var append = AppendPhase.idle
+  /// How long the file is known to be, in the log with these salts; frames that lie inside overwrite zeros.
+  var allocatedByteCount: Int64?
+  var allocatedSalts: UInt64 = 0
+  /// False once the disk had no room for zeros.
+  var mayFill = true
   /// Frames whose commit mark may have reached the file although the commit was not published.
   var doubtfulFrame: UInt32?
 
