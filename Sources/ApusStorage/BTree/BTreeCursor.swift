@@ -142,6 +142,14 @@ public struct BTreeCursor: ~Copyable {
     try unsafe state.pointee.delete()
   }
 
+  /// True where `insert` of a record of that size, over the current row where it `replaces` one, or `delete` goes in several
+  /// steps, between which it may wait: the change needs an undo scope then.
+  public mutating func insertTakesSteps(recordBytes: Int, replaces: Bool) -> Bool {
+    unsafe state.pointee.insertTakesSteps(recordBytes: recordBytes, replaces: replaces)
+  }
+
+  public mutating func deleteTakesSteps() -> Bool { unsafe state.pointee.deleteTakesSteps() }
+
   /// How many rows there are. Visits every page.
   public mutating func count() throws(Fault) -> Int { try unsafe state.pointee.count() }
 

@@ -42,7 +42,8 @@ extension CursorState {
     }
   }
 
-  private mutating func stagePath() {
+  /// Stages the path that the cursor has.
+  mutating func stagePath() {
     var level = 0
     while level < depth {
       stage(ancestors[level].page, ancestors[level].index)

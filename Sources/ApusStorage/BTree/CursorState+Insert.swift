@@ -28,12 +28,43 @@ extension CursorState {
     try pager.cursors.saveOthers(on: root, but: link)
     try writeChain(record)
     try beginWriteOperation()
-    let isExact = try locate(rowid: rowid)
+    let isExact: Bool
+    if let isHere = try placeOf(rowid) {
+      isExact = isHere
+      stagePath()
+    } else {
+      isExact = try locate(rowid: rowid)
+    }
     let cell = NewCell(record: record, rowid: rowid, isTable: true, overflowHead: chain.head, geometry)
-    savedRowid = rowid
     try change(cell, replaces: isExact)
+    // Not before: until the change is made, the cursor may be in the gap of another row.
+    savedRowid = rowid
     if position == .atRow { isAtLastLeaf = isPathAtEnd() }
     try finishWrite()
+  }
+
+  /// True where `insert` may wait between two steps of its change: the record, or the one it replaces, has overflow pages.
+  mutating func insertTakesSteps(recordBytes: Int, replaces: Bool) -> Bool {
+    if recordBytes > (isTable ? geometry.localMaxLeaf : geometry.localMaxIndex) { return true }
+    return replaces && deleteTakesSteps()
+  }
+
+  /// The same for `delete`.
+  mutating func deleteTakesSteps() -> Bool {
+    if position == .inGap || position == .unpositioned { return false }
+    guard position == .atRow, isFresh, let cell = try? current.page.cell(current.index, geometry) else { return true }
+    return cell.overflows
+  }
+
+  /// Where the last search left the cursor, if that is the row's place: true on the row, false in the gap where it will be;
+  /// nil where it must be searched for.
+  private mutating func placeOf(_ rowid: Int64) throws(Fault) -> Bool? {
+    guard isFresh, current.page.isLeaf else { return nil }
+    switch position {
+    case .atRow: return try current.page.rowid(current.index) == rowid ? true : nil
+    case .inGap: return gapHasKey && savedRowid == rowid ? false : nil
+    case .unpositioned, .displaced, .nullRow: return nil
+    }
   }
 
   private mutating func isPathAtEnd() -> Bool {

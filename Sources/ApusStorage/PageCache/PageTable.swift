@@ -84,6 +84,9 @@ struct PageTable {
   /// while a commit is on its way, which every change must hear of.
   var serialInForce: UInt32 = 0
 
+  /// Up to so many private pages nothing has to be done before a write operation; 0 where that is to be found out anew.
+  var dirtyRoom = 0
+
   /// Something waits for the next operation's start: limbo, or more clean slots than the budget has.
   var needsTrim = false
 

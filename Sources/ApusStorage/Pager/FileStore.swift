@@ -113,7 +113,6 @@ final class FileStore {
     while true {
       reap()
       if abandoned.isEmpty || !queue.isBusy { return }
-      queue.submit()
       queue.waitForCompletion()
     }
   }
@@ -158,7 +157,7 @@ enum OpenPhase {
 /// How far writing a batch through the rollback journal has come.
 enum FlushPhase {
   case idle
-  case originals(RequestGroup, [UInt32: PageImage])
+  case originals(RequestGroup, [PageImage], JournalSegment)
   case segment(RequestGroup, JournalSegment)
   case segmentSync(RequestGroup, JournalSegment)
   case count(RequestGroup)
@@ -173,7 +172,7 @@ enum FlushPhase {
   var group: RequestGroup? {
     switch self {
     case .idle, .exclusive, .finalize: nil
-    case .originals(let group, _), .segment(let group, _), .segmentSync(let group, _): group
+    case .originals(let group, _, _), .segment(let group, _), .segmentSync(let group, _): group
     case .count(let group), .countSync(let group), .database(let group), .databaseSync(let group): group
     case .journalEnd(let group): group
     case .finalized(let group): group
@@ -185,4 +184,7 @@ struct JournalSegment {
   var offset: Int64
   var end: Int64
   var pages: [UInt32]
+  var nonce: UInt32
+  /// Records that are written.
+  var recordCount = 0
 }

@@ -33,6 +33,7 @@ extension Pager {
   /// Stamps page 1 and collects what is to be written; false where the transaction changed nothing.
   private func prepareCommit(_ store: FileStore) throws(Fault) -> Bool {
     if store.isCommitPrepared { return true }
+    unsafe table.pointee.dirtyRoom = 0
     let isUnchanged = unsafe table.pointee.dirty.count == 0
     if isUnchanged && !store.hasSpilled && currentPageCount == committedPageCount { return false }
     // In the log, page 1 is written only where something on it changed.
@@ -112,10 +113,11 @@ extension Pager {
     }
     wal.base = wal.header
     let first = wal.tip - UInt32(store.batch.count)
+    let cache = store.cache?.isShared == true ? store.cache : nil
     for position in store.batch.indices {
       let version = UInt64(store.generation) << 32 | UInt64(first + 1 + UInt32(position))
       unsafe store.batch[position].header.pointee.version = version
-      store.cache?.insert(store.batch[position], version: version)
+      cache?.insert(store.batch[position], version: version)
     }
     settleTable()
     if configuration.autocheckpointFrames > 0 && wal.tip >= UInt32(configuration.autocheckpointFrames) {
@@ -150,7 +152,16 @@ extension Pager {
       store.cache?.restamp(stamp)
       let version = UInt64(store.generation) << 32
       store.spilledPages.forEach { store.cache?.remove($0, version) }
-      for image in store.batch { store.cache?.insert(image, version: version, replacing: true) }
+      // A connection that is alone with its file keeps nothing there.
+      let isShared = store.cache?.isShared == true
+      for image in store.batch {
+        unsafe image.header.pointee.version = version
+        if isShared {
+          store.cache?.insert(image, version: version, replacing: true)
+        } else {
+          store.cache?.remove(image.number, version)
+        }
+      }
     }
     settleTable()
   }
@@ -163,11 +174,15 @@ extension Pager {
       switch store.flush {
       case .idle:
         store.flush = try startJournal(store, isCommit: isCommit)
-      case .originals(let group, let images):
+      case .originals(let group, let images, let segment):
         try group.finish(store.queue)
-        store.flush = writeSegment(store, images, countsAtOnce: synchronous < .full)
+        store.flush = writeRecords(store, images, segment, countsAtOnce: synchronous < .full)
       case .segment(let group, let segment):
         try group.finish(store.queue)
+        if segment.recordCount < segment.pages.count {
+          store.flush = readOriginals(store, segment)
+          continue
+        }
         #if PlantedBugs
           let skips = PlantedBug.isActive(.skipJournalSync)
         #else
@@ -253,52 +268,78 @@ extension Pager {
         if try journal.size() > 0 { try journal.truncate(to: 0) }
       }
     }
-    let group = RequestGroup()
-    var images: [UInt32: PageImage] = [:]
-    for image in needed {
-      if let slot = unsafe table.pointee.findLoaded(image.number), let original = unsafe slot.pointee.original {
-        group.hold(original)
-        images[image.number] = original
-      } else {
-        let original = PageImage.allocate(image.number, byteCount: pageSize)
-        original.mutableBytes.fill(0, pageSize)
-        group.hold(original)
-        original.release()
-        images[image.number] = original
-        group.add(
-          store.queue.read(
-            store.file, at: Int64(image.number - 1) * Int64(pageSize), into: original.mutableBytes))
-      }
-    }
-    return .originals(group, images)
+    let sector = Int64(JournalFormat.sectorByteCount)
+    let start = (store.journalByteCount + sector - 1) / sector * sector
+    let byteCount = sector + Int64(needed.count * JournalFormat.recordByteCount(pageSize))
+    return readOriginals(
+      store,
+      JournalSegment(
+        offset: start, end: start + byteCount, pages: needed.map(\.number).sorted(),
+        nonce: UInt32(truncatingIfNeeded: environment.randomUInt64())))
   }
 
-  /// One segment: a header at a sector's start and the records.
-  private func writeSegment(_ store: FileStore, _ images: [UInt32: PageImage], countsAtOnce: Bool) -> FlushPhase {
-    guard let journal = store.journal else { preconditionFailure("the journal is open") }
-    let sector = JournalFormat.sectorByteCount
-    let recordByteCount = JournalFormat.recordByteCount(pageSize)
-    let start = (store.journalByteCount + Int64(sector) - 1) / Int64(sector) * Int64(sector)
+  /// Records that are read and written at a time: what a commit needs in memory does not grow with it.
+  private static var recordsPerWrite: Int { 64 }
+
+  /// The next originals of a segment: at hand where the transaction is small, else they are still in the file.
+  private func readOriginals(_ store: FileStore, _ segment: JournalSegment) -> FlushPhase {
     let group = RequestGroup()
-    let view = group.allocate(sector + images.count * recordByteCount)
-    view.fill(0, sector)
-    let nonce = UInt32(truncatingIfNeeded: environment.randomUInt64())
-    JournalFormat.write(
-      JournalFormat.Header(
-        recordCount: countsAtOnce ? UInt32(images.count) : 0, nonce: nonce, pageCount: committedPageCount,
-        sectorByteCount: sector, pageSize: pageSize), to: view)
-    var segment = JournalSegment(offset: start, end: start + Int64(view.count), pages: [])
-    var offset = sector
-    for number in images.keys.sorted() {
-      guard let bytes = images[number]?.bytes else { continue }
-      view.setBigEndianUInt32(number, at: offset)
-      view.copy(bytes, to: offset + 4)
-      view.setBigEndianUInt32(JournalFormat.checksum(bytes, nonce: nonce), at: offset + 4 + pageSize)
-      segment.pages.append(number)
-      offset += recordByteCount
+    var images: [PageImage] = []
+    for number in segment.pages[segment.recordCount...].prefix(Pager.recordsPerWrite) {
+      if let slot = unsafe table.pointee.findLoaded(number), let original = unsafe slot.pointee.original {
+        group.hold(original)
+        images.append(original)
+        continue
+      }
+      let original = unsafe table.pointee.makeImage(number)
+      group.hold(original)
+      original.release()
+      images.append(original)
+      let offset = Int64(number - 1) * Int64(pageSize)
+      if store.queue.readAtOnce(store.file, at: offset, into: original.mutableBytes) == pageSize { continue }
+      original.mutableBytes.fill(0, pageSize)
+      group.add(store.queue.read(store.file, at: offset, into: original.mutableBytes))
     }
-    group.add(store.queue.write(journal, at: start, from: [view.readable]))
-    return .segment(group, segment)
+    return .originals(group, images, segment)
+  }
+
+  /// The segment's next records, behind its header where they are the first: each is the page's number, the page, and a
+  /// checksum. What stands between two pages lies in one piece of memory, the pages are written from where they are.
+  private func writeRecords(
+    _ store: FileStore, _ images: [PageImage], _ segment: JournalSegment, countsAtOnce: Bool
+  ) -> FlushPhase {
+    guard let journal = store.journal else { preconditionFailure("the journal is open") }
+    let sector = segment.recordCount == 0 ? JournalFormat.sectorByteCount : 0
+    let recordByteCount = JournalFormat.recordByteCount(pageSize)
+    let group = RequestGroup()
+    let small = group.allocate(sector + 8 * images.count)
+    if sector > 0 {
+      small.fill(0, sector)
+      JournalFormat.write(
+        JournalFormat.Header(
+          recordCount: countsAtOnce ? UInt32(segment.pages.count) : 0, nonce: segment.nonce,
+          pageCount: committedPageCount, sectorByteCount: sector, pageSize: pageSize), to: small)
+    }
+    var views: [ByteView] = []
+    views.reserveCapacity(2 * images.count + 1)
+    var start = 0
+    var end = sector
+    for image in images {
+      small.setBigEndianUInt32(image.number, at: end)
+      views.append(small.readable.slice(start, end + 4 - start))
+      views.append(image.bytes)
+      group.hold(image)
+      start = end + 4
+      end += 8
+      small.setBigEndianUInt32(JournalFormat.checksum(image.bytes, nonce: segment.nonce), at: start)
+    }
+    views.append(small.readable.slice(start, end - start))
+    let headerByteCount = segment.recordCount == 0 ? 0 : JournalFormat.sectorByteCount
+    let offset = segment.offset + Int64(headerByteCount + segment.recordCount * recordByteCount)
+    var written = segment
+    written.recordCount += images.count
+    group.add(store.queue.write(journal, at: offset, from: views))
+    return .segment(group, written)
   }
 
   private func noteJournaled(_ store: FileStore, _ segment: JournalSegment) {

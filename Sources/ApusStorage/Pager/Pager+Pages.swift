@@ -56,13 +56,25 @@ extension Pager {
   }
 
   /// Starts an operation that will make up to `pages` pages private, `allocate` and `free` included.
+  @inline(__always)
   public func beginWriteOperation(pages: Int) throws(Fault) {
+    beginOperation()
+    if unsafe table.pointee.dirty.count &+ pages <= table.pointee.dirtyRoom, let one = unsafe table.pointee.find(1) {
+      // Without a freelist, page 1 is all that an operation needs.
+      let bytes = unsafe ByteView(unchecked: UnsafeRawPointer(one.pointee.image.base), count: table.pointee.usableSize)
+      if bytes.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset) == 0 { return }
+    }
+    try prepareWriteOperation(pages)
+  }
+
+  @inline(never)
+  private func prepareWriteOperation(_ pages: Int) throws(Fault) {
     // A COMMIT that was dropped behind its commit point has ended the transaction.
     guard state == .write else { throw .error(.abort, cause: "the write transaction has ended") }
-    beginOperation()
     if let store, store.isCommitPrepared { try abandonCommit(store) }
     try makeRoom(pages)
     try loadFreelist(pages: pages)
+    unsafe table.pointee.dirtyRoom = dirtyRoom
   }
 
   // MARK: Change
@@ -123,9 +135,14 @@ extension Pager {
 
   private var isInLog: Bool { store?.wal != nil }
 
-  /// True where the committed image below a private one must stay at hand: for the journal, or as the only one there
-  /// is.
-  private var keepsOriginals: Bool { !isInLog }
+  /// True where the committed image below a private one stays at hand: it is the only one there is, or goes into the journal
+  /// soon. A larger transaction reads it from the file again, which nobody changes before the journal is safe.
+  private var keepsOriginals: Bool {
+    guard let store else { return true }
+    return unsafe store.wal == nil && table.pointee.dirty.count < min(Pager.keptOriginalsMax, dirtyLimit / 2)
+  }
+
+  private static var keptOriginalsMax: Int { 64 }
 
   /// A private, zeroed image of a page whose content does not matter: a free page, or one behind the file's end.
   func blankPage(_ number: UInt32) -> Page {

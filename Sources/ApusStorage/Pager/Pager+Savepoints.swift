@@ -22,8 +22,6 @@ struct UndoEntry {
 }
 
 extension Pager {
-  var savepointSerialInForce: UInt32 { savepoints.last?.serial ?? 0 }
-
   /// Opens a savepoint and returns its index, the number of those open before.
   public func openSavepoint() -> Int {
     savepointSerial += 1
@@ -40,8 +38,8 @@ extension Pager {
   public func releaseSavepoint(_ index: Int) {
     precondition(index >= 0)
     if index >= savepoints.count { return }
-    savepoints.removeSubrange(index...)
-    if savepoints.isEmpty { releaseUndo(from: 0) }
+    if index == savepoints.count - 1 { savepoints.removeLast() } else { savepoints.removeSubrange(index...) }
+    if index == 0 && !undo.isEmpty { releaseUndo(from: 0) }
   }
 
   /// Undoes everything since savepoint `index` was opened; it stays open, those after it are gone.

@@ -27,6 +27,13 @@ extension Pager {
     try finishSpill(store)
   }
 
+  /// See `PageTable.dirtyRoom`.
+  var dirtyRoom: Int {
+    guard let store else { return isTemporary ? 0 : .max }
+    if !store.batch.isEmpty || store.isCommitPrepared { return 0 }
+    return canSpill ? max(dirtyLimit, store.spillBlockedUntil) : .max
+  }
+
   private var canSpill: Bool {
     let keepsNoJournal = configuration.journalMode == .memory || configuration.journalMode == .off
     return store?.wal != nil || store?.isTemporary == true || !keepsNoJournal
@@ -42,6 +49,7 @@ extension Pager {
 
   /// The older three quarters, less page 1 and what is pinned.
   private func chooseVictims(_ store: FileStore) {
+    unsafe table.pointee.dirtyRoom = 0
     var left = unsafe table.pointee.dirty.count * 3 / 4
     var slot = unsafe table.pointee.dirty.oldest
     while let current = unsafe slot, left > 0 {

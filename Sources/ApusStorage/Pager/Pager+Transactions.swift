@@ -173,6 +173,7 @@ extension Pager {
   }
 
   func endWrite() {
+    unsafe table.pointee.dirtyRoom = 0
     savepoints = []
     releaseUndo(from: 0)
     freedPages.removeAll()

@@ -15,35 +15,12 @@ public final class Pager {
   let environment: any Environment
   /// The b-tree cursors that are open on this pager.
   let cursors = CursorRegistry()
-  public internal(set) var configuration: Configuration
+  /// What operations read and write, in memory that the pager owns.
+  private let fields: UnsafeMutablePointer<PagerFields>
 
-  public internal(set) var state = State.none
-  /// Pages of the database in the snapshot or the write transaction.
-  var currentPageCount: UInt32 = 0
-  /// Pages of the database when the write transaction began.
-  var committedPageCount: UInt32 = 0
-
-  // Savepoints: see Pager+Savepoints.
-  var savepoints: [SavepointMark] = [] {
-    didSet { unsafe table.pointee.serialInForce = savepoints.last?.serial ?? 0 }
-  }
-  var savepointSerial: UInt32 = 0
-  var undo: [UndoEntry] = []
-  var undoByteCount = 0
-
-  /// Pages that the write transaction freed: their old content matters although they are free now.
-  var freedPages = PageSet()
-  /// Free pages of the snapshot that the write transaction took into use: what they held need not be journaled.
-  var contentlessPages = PageSet()
-  public internal(set) var dataVersion: UInt64 = 1
-  private var faultChance: SeededRandom?
-
-  /// nil while the database lives in memory only.
-  var store: FileStore?
   /// Gets a file when it grows over its budget.
   let isTemporary: Bool
   let temporaryQueue: (any IOQueue)?
-  var conversion: Conversion?
 
   /// Consulted before SQLITE_BUSY is reported: given how often this wait was tried already, the moment of the monotonic
   /// clock at which to try again, or nil to give up.
@@ -55,10 +32,10 @@ public final class Pager {
     temporaryQueue: (any IOQueue)? = nil
   ) {
     self.environment = environment
-    self.configuration = configuration
-    self.store = store
     self.temporaryQueue = temporaryQueue
     isTemporary = temporaryQueue != nil
+    unsafe fields = UnsafeMutablePointer<PagerFields>.allocate(capacity: 1)
+    unsafe fields.initialize(to: PagerFields(configuration: configuration, store: store))
     unsafe table = UnsafeMutablePointer<PageTable>.allocate(capacity: 1)
     unsafe table.initialize(
       to: PageTable(pageSize: configuration.pageSize, reserved: configuration.reservedBytes))
@@ -72,6 +49,8 @@ public final class Pager {
     unsafe table.pointee.destroy()
     unsafe table.deinitialize(count: 1)
     unsafe table.deallocate()
+    unsafe fields.deinitialize(count: 1)
+    unsafe fields.deallocate()
   }
 
   /// A database without a file: committed images live in memory only.
@@ -108,6 +87,79 @@ public final class Pager {
         sharedCacheBytes: configuration.sharedCacheBytes))
   }
 
+  // MARK: Fields
+
+  public internal(set) var configuration: Configuration {
+    @inline(__always) _read { yield unsafe fields.pointee.configuration }
+    @inline(__always) _modify { yield unsafe &fields.pointee.configuration }
+  }
+  public internal(set) var state: State {
+    @inline(__always) get { unsafe fields.pointee.state }
+    @inline(__always) set { unsafe fields.pointee.state = newValue }
+  }
+  /// Pages of the database in the snapshot or the write transaction.
+  var currentPageCount: UInt32 {
+    @inline(__always) get { unsafe fields.pointee.currentPageCount }
+    @inline(__always) set { unsafe fields.pointee.currentPageCount = newValue }
+  }
+  /// Pages of the database when the write transaction began.
+  var committedPageCount: UInt32 {
+    @inline(__always) get { unsafe fields.pointee.committedPageCount }
+    @inline(__always) set { unsafe fields.pointee.committedPageCount = newValue }
+  }
+
+  // Savepoints: see Pager+Savepoints.
+  var savepoints: [SavepointMark] {
+    @inline(__always) _read { yield unsafe fields.pointee.savepoints }
+    @inline(__always) _modify {
+      yield unsafe &fields.pointee.savepoints
+      let serial = unsafe fields.pointee.savepoints.last?.serial ?? 0
+      unsafe fields.pointee.savepointSerialInForce = serial
+      unsafe table.pointee.serialInForce = serial
+    }
+  }
+  var savepointSerialInForce: UInt32 { @inline(__always) get { unsafe fields.pointee.savepointSerialInForce } }
+  var savepointSerial: UInt32 {
+    @inline(__always) get { unsafe fields.pointee.savepointSerial }
+    @inline(__always) set { unsafe fields.pointee.savepointSerial = newValue }
+  }
+  var undo: [UndoEntry] {
+    @inline(__always) _read { yield unsafe fields.pointee.undo }
+    @inline(__always) _modify { yield unsafe &fields.pointee.undo }
+  }
+  var undoByteCount: Int {
+    @inline(__always) get { unsafe fields.pointee.undoByteCount }
+    @inline(__always) set { unsafe fields.pointee.undoByteCount = newValue }
+  }
+
+  /// Pages that the write transaction freed: their old content matters although they are free now.
+  var freedPages: PageSet {
+    @inline(__always) _read { yield unsafe fields.pointee.freedPages }
+    @inline(__always) _modify { yield unsafe &fields.pointee.freedPages }
+  }
+  /// Free pages of the snapshot that the write transaction took into use: what they held need not be journaled.
+  var contentlessPages: PageSet {
+    @inline(__always) _read { yield unsafe fields.pointee.contentlessPages }
+    @inline(__always) _modify { yield unsafe &fields.pointee.contentlessPages }
+  }
+  public internal(set) var dataVersion: UInt64 {
+    get { unsafe fields.pointee.dataVersion }
+    set { unsafe fields.pointee.dataVersion = newValue }
+  }
+  private var faultChance: SeededRandom? {
+    get { unsafe fields.pointee.faultChance }
+    _modify { yield unsafe &fields.pointee.faultChance }
+  }
+  /// nil while the database lives in memory only.
+  var store: FileStore? {
+    @inline(__always) get { unsafe fields.pointee.store }
+    set { unsafe fields.pointee.store = newValue }
+  }
+  var conversion: Conversion? {
+    get { unsafe fields.pointee.conversion }
+    set { unsafe fields.pointee.conversion = newValue }
+  }
+
   /// Most clean pages that stay in this connection's table.
   var cleanLimit: Int { max(configuration.cacheBytes / pageSize, 16) }
 
@@ -121,6 +173,7 @@ public final class Pager {
   public func setCacheBytes(_ byteCount: Int) {
     configuration.cacheBytes = byteCount
     configuration.dirtyBytes = byteCount
+    unsafe table.pointee.dirtyRoom = 0
     if store != nil {
       unsafe table.pointee.cleanLimit = cleanLimit
       unsafe table.pointee.needsTrim = true
@@ -175,5 +228,29 @@ public final class Pager {
 
   func injectFault() throws(Fault) {
     if faultChance?.oneIn(4) == true { throw .wait(.nothing) }
+  }
+}
+
+/// What changes as the pager works. Memory of its own, as the page table is: no access is checked for exclusivity.
+private struct PagerFields {
+  var configuration: Pager.Configuration
+  var state = Pager.State.none
+  var currentPageCount: UInt32 = 0
+  var committedPageCount: UInt32 = 0
+  var savepoints: [SavepointMark] = []
+  var savepointSerialInForce: UInt32 = 0
+  var savepointSerial: UInt32 = 0
+  var undo: [UndoEntry] = []
+  var undoByteCount = 0
+  var freedPages = PageSet()
+  var contentlessPages = PageSet()
+  var dataVersion: UInt64 = 1
+  var faultChance: SeededRandom?
+  var store: FileStore?
+  var conversion: Conversion?
+
+  init(configuration: Pager.Configuration, store: FileStore?) {
+    self.configuration = configuration
+    self.store = store
   }
 }
