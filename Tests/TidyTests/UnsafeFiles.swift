@@ -63,6 +63,7 @@ let unsafeFiles: [String: Set<String>] = [
     "PercentileFunctions.swift",
   ],
   "Apus": [
+    "Connection.swift",
     "PreparedStatement.swift",
     "SQL.swift",
   ],

@@ -2,6 +2,7 @@
 // shell, the simulator and the Swift API stand on.
 //
 // A connection and everything that hangs from it is used by one thread at a time; only `interrupt` may come from another.
+// `unsafe` lives here: what every step looks at lies in memory that the connection owns.
 
 import ApusBase
 import ApusCompiler
@@ -10,6 +11,7 @@ import ApusIO
 import ApusStorage
 import ApusVM
 
+@safe
 public final class Connection {
   public struct Options: Sendable {
     public var isReadOnly = false
@@ -29,8 +31,12 @@ public final class Connection {
   public let isReadOnly: Bool
   public let functions: FunctionRegistry
   public let state: ConnectionState
+  private let status: UnsafeMutablePointer<Status>
   /// Of the last prepare or step; nil after success.
-  public internal(set) var lastError: EngineError?
+  public internal(set) var lastError: EngineError? {
+    _read { yield unsafe status.pointee.lastError }
+    _modify { yield unsafe &status.pointee.lastError }
+  }
   /// What the statement prepared last leaves without effect, such as a pragma that is unknown.
   public internal(set) var warnings: [String] = []
 
@@ -48,7 +54,21 @@ public final class Connection {
   private struct Registered { weak var statement: PreparedStatement? }
   private var registered: [UInt64: Registered] = [:]
   private var nextSerial: UInt64 = 1
-  public private(set) var isClosed = false
+  public private(set) var isClosed: Bool {
+    get { unsafe status.pointee.isClosed }
+    set { unsafe status.pointee.isClosed = newValue }
+  }
+
+  /// What every step looks at, in memory of its own: no check for exclusive access.
+  private struct Status {
+    var lastError: EngineError?
+    var isClosed = false
+  }
+
+  deinit {
+    unsafe status.deinitialize(count: 1)
+    unsafe status.deallocate()
+  }
 
   /// Opens `name`: a path, ":memory:", "" (a temporary file), or a URI where the options say so. Nothing is read yet.
   /// - Throws: SQLITE_CANTOPEN where the file cannot be opened, or be created where it is missing.
@@ -79,6 +99,8 @@ public final class Connection {
       path = ""
       isReadOnly = false
     }
+    unsafe status = .allocate(capacity: 1)
+    unsafe status.initialize(to: Status())
     self.environment = environment
     self.queue = queue
     functions = FunctionRegistry(builtIn: BuiltInFunctions.library)

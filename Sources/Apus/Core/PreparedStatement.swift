@@ -1,7 +1,7 @@
 // A prepared statement: a program with its parameters, compiled again by itself where the schema has changed.
 //
-// `unsafe` lives here: the machine lies in memory that the statement owns, from its making to its end. As a property of a
-// class it would cost two checks for exclusive access at each row and each column.
+// `unsafe` lives here: the machine, and how far the statement has come, lie in memory that the statement owns, from its making
+// to its end. As properties of a class they would cost checks for exclusive access at each row and each column.
 
 import ApusBase
 import ApusCompiler
@@ -13,15 +13,10 @@ public final class PreparedStatement {
   /// The statement's text, with what stands before it.
   public let sql: String
   private let machine: UnsafeMutablePointer<Machine>
+  private let progress: UnsafeMutablePointer<Progress>
+  private let isListing: Bool
   private var listing: ProgramListing?
   private var serial: UInt64 = 0
-  private var isFinalized = false
-  private var isRunning = false
-  // Compiling again because of SQLITE_SCHEMA: how often in this run, and whether one is under way.
-  private var recompileCount = 0
-  private var mustRecompile = false
-  private var functionsVersion: Int
-  private var hasRow = false
 
   /// As often as SQLite tries (SQLITE_MAX_SCHEMA_RETRY).
   private static let recompileCountMax = 50
@@ -31,8 +26,10 @@ public final class PreparedStatement {
     sql = text.string
     unsafe machine = .allocate(capacity: 1)
     unsafe machine.initialize(to: Machine(program: program, state: connection.state))
-    functionsVersion = connection.functions.version
-    if program.explainMode != 0 { listing = ProgramListing(program) }
+    unsafe progress = .allocate(capacity: 1)
+    unsafe progress.initialize(to: Progress(functionsVersion: connection.functions.version))
+    isListing = program.explainMode != 0
+    if isListing { listing = ProgramListing(program) }
     serial = connection.register(self)
   }
 
@@ -40,6 +37,42 @@ public final class PreparedStatement {
     connection.unregister(serial)
     unsafe machine.deinitialize(count: 1)
     unsafe machine.deallocate()
+    unsafe progress.deallocate()
+  }
+
+  private struct Progress {
+    var functionsVersion: Int
+    var isFinalized = false
+    var isRunning = false
+    var hasRow = false
+    // Compiling again because of SQLITE_SCHEMA: whether one is under way, and how often in this run.
+    var mustRecompile = false
+    var recompileCount = 0
+  }
+
+  private var isFinalized: Bool {
+    get { unsafe progress.pointee.isFinalized }
+    set { unsafe progress.pointee.isFinalized = newValue }
+  }
+  private var isRunning: Bool {
+    get { unsafe progress.pointee.isRunning }
+    set { unsafe progress.pointee.isRunning = newValue }
+  }
+  private var hasRow: Bool {
+    get { unsafe progress.pointee.hasRow }
+    set { unsafe progress.pointee.hasRow = newValue }
+  }
+  private var mustRecompile: Bool {
+    get { unsafe progress.pointee.mustRecompile }
+    set { unsafe progress.pointee.mustRecompile = newValue }
+  }
+  private var recompileCount: Int {
+    get { unsafe progress.pointee.recompileCount }
+    set { unsafe progress.pointee.recompileCount = newValue }
+  }
+  private var functionsVersion: Int {
+    get { unsafe progress.pointee.functionsVersion }
+    set { unsafe progress.pointee.functionsVersion = newValue }
   }
 
   // MARK: What it is
@@ -84,7 +117,7 @@ public final class PreparedStatement {
 
   /// Runs to the next row, the end, or a wait; after `.pending` call it again. After the end it starts over.
   public func step() throws(EngineError) -> StepResult {
-    connection.lastError = nil
+    if connection.lastError != nil { connection.lastError = nil }
     do throws(EngineError) {
       let result = try advance()
       hasRow = if case .row = result { true } else { false }
@@ -104,7 +137,7 @@ public final class PreparedStatement {
   private func advance() throws(EngineError) -> StepResult {
     if isFinalized { throw EngineError(.misuse, cause: "the statement is finalized") }
     if connection.isClosed { throw EngineError(.misuse, cause: "the connection is closed") }
-    if listing != nil { return listing?.advance() == true ? .row : .done }
+    if isListing { return listing?.advance() == true ? .row : .done }
     if !isRunning, functionsVersion != connection.functions.version { mustRecompile = true }
     while true {
       if mustRecompile {
@@ -166,7 +199,7 @@ public final class PreparedStatement {
 
   /// Column `index` of the current row, NULL where there is none; its bytes stay until the next step or reset.
   public func column(_ index: Int) -> Value {
-    if let listing { return hasRow ? listing.column(index) : .null }
+    if isListing, let listing { return hasRow ? listing.column(index) : .null }
     return unsafe machine.pointee.column(index)
   }
 
@@ -187,7 +220,7 @@ public final class PreparedStatement {
   }
 
   private func settleReset() {
-    listing?.rewind()
+    if isListing { listing?.rewind() }
     hasRow = false
     isRunning = false
     mustRecompile = false

@@ -67,8 +67,12 @@ extension Generator {
   }
 
   /// Opens the row tree and the indexes for writing.
-  func openForWriting(_ target: ChangeTarget) throws(EngineError) {
-    try open(target.table, cursor: target.cursor, forWriting: true)
+  func openForWriting(_ target: ChangeTarget, opensRows: Bool = true) throws(EngineError) {
+    if opensRows {
+      try open(target.table, cursor: target.cursor, forWriting: true)
+    } else {
+      writes(target.table.database)
+    }
     for entry in target.indexes where entry.isChanged || target.opensAllIndexes {
       try open(entry.index, of: target.table, cursor: entry.cursor, forWriting: true)
     }

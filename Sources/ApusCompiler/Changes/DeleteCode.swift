@@ -66,10 +66,11 @@ extension Generator {
       }
     }
     try endLoops(loops)
+    let isFound = loops.findsRowid && openSearchForWriting(target, from: open)
     // From here on columns come from the row tree itself.
     source.coveringIndex = nil
     source.automaticColumns = nil
-    try openForWriting(target)
+    try openForWriting(target, opensRows: !isFound)
     let done = builder.makeLabel(), skip = builder.makeLabel(), loop = builder.makeLabel()
     if loops.isOneRow {
       // The key is its own set.
@@ -80,7 +81,7 @@ extension Generator {
       builder.place(loop)
       for place in 0..<keyCount { builder.emit(.column, found, Int32(place), key + Int32(place)) }
     }
-    seek(target, key: key, orElse: skip)
+    if !isFound { seek(target, key: key, orElse: skip) }
     let keepsBorrowing = borrowsColumns
     borrowsColumns = false
     try body(key, skip)
@@ -88,6 +89,18 @@ extension Generator {
     builder.place(skip)
     if !loops.isOneRow { builder.emit(.next, found, to: loop) }
     builder.place(done)
+  }
+
+  /// The search for the only row, whose code begins at `start`, uses the cursor that changes it.
+  /// - Returns: false where the search did not open the target's cursor.
+  private func openSearchForWriting(_ target: ChangeTarget, from start: Int32) -> Bool {
+    for address in start..<builder.nextAddress {
+      let instruction = builder.instruction(address)
+      guard instruction.opcode == .openRead, instruction.p1 == target.cursor else { continue }
+      builder.patch(address) { $0.opcode = .openWrite }
+      return true
+    }
+    return false
   }
 
   private func codeRowKey(_ target: ChangeTarget, into first: Int32) throws(EngineError) {

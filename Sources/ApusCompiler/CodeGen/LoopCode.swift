@@ -50,6 +50,11 @@ final class LoopSet {
   var rowEstimate: LogEstimate = 0
   /// At most one row comes out.
   var isOneRow = false
+  /// The only row is found by its rowid in the table's own tree, and the cursor is on it.
+  var findsRowid: Bool {
+    guard isOneRow, levels.count == 1, let level = levels.first, level.indexCursor < 0 else { return false }
+    return level.source.table?.hasRowid == true && level.alternatives.isEmpty && level.candidate.index == nil
+  }
 
   init(_ clause: WhereClause, next: Label, exit: Label) {
     self.clause = clause

@@ -7,6 +7,7 @@ import ApusStorage
 extension ConnectionState {
   /// True where some statement other than `machine` is writing.
   func hasOtherWriter(than machine: MachineReference) -> Bool {
+    if active.count == 1 { return false }
     for other in active where other != machine {
       if other.writes != 0 { return true }
     }
@@ -15,6 +16,7 @@ extension ConnectionState {
 
   /// True where some other statement has stopped at a wait in the middle of a change.
   func isWriterMidway(except machine: MachineReference) -> Bool {
+    if active.count == 1 { return false }
     for other in active where other != machine {
       if other.writes != 0 && other.isMidway { return true }
     }
@@ -23,18 +25,22 @@ extension ConnectionState {
 
   /// Before a statement changes pages, the others take copies of what they borrow from them.
   func ownBorrowedValues(except machine: MachineReference) {
+    if active.count == 1 { return }
     for other in active where other != machine { other.ownBorrowedValues() }
   }
 
   func activate(_ machine: MachineReference) { active.append(machine) }
 
   func deactivate(_ machine: MachineReference) {
-    if let index = active.firstIndex(of: machine) { active.remove(at: index) }
+    if active.last == machine {
+      active.removeLast()
+    } else if let index = active.firstIndex(of: machine) { active.remove(at: index) }
   }
 
   /// Starts the write transaction of database `index`, with a mark for each savepoint that is open.
   func beginWrite(_ index: Int, _ pager: Pager, exclusive: Bool) throws(Fault) {
     try pager.beginWrite(exclusive: exclusive)
+    if savepoints.isEmpty { return }
     for position in savepoints.indices where savepoints[position].marks[index] == nil {
       savepoints[position].marks[index] = pager.openSavepoint()
     }
@@ -126,7 +132,7 @@ extension ConnectionState {
       return
     }
     debt.wholeTransaction = debt.wholeTransaction || work.wholeTransaction
-    debt.marks.merge(work.marks) { old, new in min(old, new) }
+    debt.marks.merge(work.marks)
     owed = debt
   }
 

@@ -1,6 +1,7 @@
 // What the machines of one connection share: its databases, its transaction, its counters, its functions.
 // `Apus` makes one per connection. Used by one thread at a time, except for `interrupt`.
-// `unsafe` lives here: the figures lie in memory of their own, which every insert writes without an exclusivity check.
+// `unsafe` lives here: what changes with every statement lies in memory of its own, read and written without a check for
+// exclusive access.
 
 import ApusBase
 import ApusIO
@@ -26,31 +27,12 @@ public final class ConnectionState {
   /// Custom collations by name in capitals.
   public var collations: [String: any CustomCollation] = [:]
 
-  /// 0 main, 1 temp (nil until it is used), 2 and up attached.
-  public internal(set) var databases: [AttachedDatabase?]
+  /// Database 0, which never changes.
+  private let main: Pager
   /// Makes the temporary database when it is first used.
   private let makeTemporary: () throws(Fault) -> Pager
-
-  // The transaction.
-  public internal(set) var isAutocommit = true
-  var savepoints: [NamedSavepoint] = []
-  /// Databases whose catalog is stale since the last `takeStaleCatalogs`, bit by bit.
-  private(set) var staleCatalogs: UInt64 = 0
-  /// Databases whose schema the open transaction has changed.
-  var schemaChangedInTransaction: UInt64 = 0
-  /// Deferred foreign keys that are violated at the moment.
-  public internal(set) var deferredConstraints = 0
-
-  // What statements read and leave behind.
-  let figuresMemory: UnsafeMutablePointer<ConnectionFigures>
-  public var settings = ConnectionSettings()
-  public var limits = MachineLimits()
+  private let fields: UnsafeMutablePointer<ConnectionFields>
   let interrupted = Atomic<Bool>(false)
-
-  /// Machines that run: between their first step and their end.
-  var active: [MachineReference] = []
-  /// What a statement that was dropped at a wait has left undone.
-  var owed: OwedWork?
 
   public init(
     environment: any Environment, queue: any IOQueue, main: Pager, functions: FunctionRegistry,
@@ -60,20 +42,83 @@ public final class ConnectionState {
     self.queue = queue
     self.functions = functions
     self.makeTemporary = makeTemporary
-    databases = [AttachedDatabase(name: "main", pager: main), nil]
-    unsafe figuresMemory = UnsafeMutablePointer<ConnectionFigures>.allocate(capacity: 1)
-    unsafe figuresMemory.initialize(to: ConnectionFigures())
+    self.main = main
+    unsafe fields = UnsafeMutablePointer<ConnectionFields>.allocate(capacity: 1)
+    unsafe fields.initialize(
+      to: ConnectionFields(databases: [AttachedDatabase(name: "main", pager: main), nil]))
   }
 
   deinit {
     precondition(active.isEmpty, "statements end before their connection")
-    unsafe figuresMemory.deallocate()
+    unsafe fields.deinitialize(count: 1)
+    unsafe fields.deallocate()
+  }
+
+  // MARK: Fields
+
+  /// 0 main, 1 temp (nil until it is used), 2 and up attached.
+  public internal(set) var databases: [AttachedDatabase?] {
+    get { unsafe fields.pointee.databases }
+    _modify { yield unsafe &fields.pointee.databases }
+  }
+
+  public internal(set) var isAutocommit: Bool {
+    get { unsafe fields.pointee.isAutocommit }
+    set { unsafe fields.pointee.isAutocommit = newValue }
+  }
+
+  var savepoints: [NamedSavepoint] {
+    _read { yield unsafe fields.pointee.savepoints }
+    _modify { yield unsafe &fields.pointee.savepoints }
+  }
+
+  /// Databases whose catalog is stale since the last `takeStaleCatalogs`, bit by bit.
+  private var staleCatalogs: UInt64 {
+    get { unsafe fields.pointee.staleCatalogs }
+    set { unsafe fields.pointee.staleCatalogs = newValue }
+  }
+
+  /// Databases whose schema the open transaction has changed.
+  var schemaChangedInTransaction: UInt64 {
+    get { unsafe fields.pointee.schemaChangedInTransaction }
+    set { unsafe fields.pointee.schemaChangedInTransaction = newValue }
+  }
+
+  /// Deferred foreign keys that are violated at the moment.
+  public internal(set) var deferredConstraints: Int {
+    get { unsafe fields.pointee.deferredConstraints }
+    set { unsafe fields.pointee.deferredConstraints = newValue }
   }
 
   /// Changes, total changes, last rowid.
   public var figures: ConnectionFigures {
-    get { unsafe figuresMemory.pointee }
-    set { unsafe figuresMemory.pointee = newValue }
+    get { unsafe fields.pointee.figures }
+    set { unsafe fields.pointee.figures = newValue }
+  }
+
+  public var settings: ConnectionSettings {
+    get { unsafe fields.pointee.settings }
+    _modify { yield unsafe &fields.pointee.settings }
+  }
+
+  public var limits: MachineLimits {
+    get { unsafe fields.pointee.limits }
+    set { unsafe fields.pointee.limits = newValue }
+  }
+
+  /// Changes of database files are refused (PRAGMA query_only).
+  var isQueryOnly: Bool { unsafe fields.pointee.settings.isQueryOnly }
+
+  /// Machines that run: between their first step and their end.
+  var active: [MachineReference] {
+    _read { yield unsafe fields.pointee.active }
+    _modify { yield unsafe &fields.pointee.active }
+  }
+
+  /// What a statement that was dropped at a wait has left undone.
+  var owed: OwedWork? {
+    _read { yield unsafe fields.pointee.owed }
+    _modify { yield unsafe &fields.pointee.owed }
   }
 
   /// Stops the statements that run now at their next check. The one method that any thread may call.
@@ -87,6 +132,7 @@ public final class ConnectionState {
 
   /// The pager of database `index`; the temporary one is made now where it was not.
   public func pager(_ index: Int) throws(Fault) -> Pager {
+    if index == 0 { return main }
     if index < databases.count, let database = databases[index] { return database.pager }
     guard index == 1 else { throw .error(.error, "unknown database") }
     let pager = try makeTemporary()
@@ -134,6 +180,78 @@ public final class ConnectionState {
   public var hasActiveStatements: Bool { !active.isEmpty }
 }
 
+/// What changes as statements run.
+private struct ConnectionFields {
+  var databases: [AttachedDatabase?]
+  var isAutocommit = true
+  var savepoints: [NamedSavepoint] = []
+  var staleCatalogs: UInt64 = 0
+  var schemaChangedInTransaction: UInt64 = 0
+  var deferredConstraints = 0
+  var figures = ConnectionFigures()
+  var settings = ConnectionSettings()
+  var limits = MachineLimits()
+  var active: [MachineReference] = []
+  var owed: OwedWork?
+}
+
+/// The pagers' savepoints that a statement opened: its undo scopes, by database.
+struct UndoMarks {
+  // Nearly every statement writes one database.
+  private var database = -1
+  private var mark = 0
+  private var others: [(database: Int, mark: Int)] = []
+
+  @inline(__always)
+  var isEmpty: Bool { database < 0 }
+
+  subscript(database: Int) -> Int? {
+    if self.database == database { return mark }
+    return others.first { $0.database == database }?.mark
+  }
+
+  /// - Precondition: there is none for the database.
+  mutating func insert(_ database: Int, _ mark: Int) {
+    if self.database < 0 {
+      self.database = database
+      self.mark = mark
+    } else {
+      others.append((database, mark))
+    }
+  }
+
+  /// Takes the older mark of each database.
+  mutating func merge(_ newer: UndoMarks) {
+    var merged = self
+    func take(_ database: Int, _ mark: Int) {
+      if merged.database == database {
+        merged.mark = min(merged.mark, mark)
+      } else if let place = merged.others.firstIndex(where: { $0.database == database }) {
+        merged.others[place].mark = min(merged.others[place].mark, mark)
+      } else {
+        merged.insert(database, mark)
+      }
+    }
+    if newer.database >= 0 { take(newer.database, newer.mark) }
+    for other in newer.others { take(other.database, other.mark) }
+    self = merged
+  }
+
+  @inline(__always)
+  func forEach(_ body: (_ database: Int, _ mark: Int) throws(Fault) -> Void) throws(Fault) {
+    if database < 0 { return }
+    try body(database, mark)
+    for other in others { try body(other.database, other.mark) }
+  }
+
+  @inline(__always)
+  mutating func removeAll() {
+    if database < 0 { return }
+    database = -1
+    if !others.isEmpty { others = [] }
+  }
+}
+
 /// What pragmas set for a connection.
 public struct ConnectionSettings: Sendable {
   public var values: [Setting: Int64] = [:]
@@ -167,6 +285,6 @@ struct NamedSavepoint {
 
 /// What must be undone before the connection goes on.
 struct OwedWork {
-  var marks: [Int: Int] = [:]
+  var marks = UndoMarks()
   var wholeTransaction = false
 }

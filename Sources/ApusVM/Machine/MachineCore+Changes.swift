@@ -27,6 +27,10 @@ extension MachineCore {
     guard record.hasBytes else { throw .error(.internal, "a record is a blob") }
     let rowid = registers[i.p3].asInteger
     let flags = ChangeFlags(rawValue: i.p5)
+    if !program.needsUndoScope, marks.isEmpty {
+      let replaces = flags.contains(.isUpdate)
+      if cursors[tree: i.p1].insertTakesSteps(recordBytes: record.bytes.count, replaces: replaces) { try openUndoScope() }
+    }
     try cursors[tree: i.p1].insert(rowid: rowid, record: record.bytes, isAppend: flags.contains(.append))
     cursors[i.p1].deferredFrom = -1
     if flags.contains(.countsChange) { changes += 1 }
@@ -38,6 +42,7 @@ extension MachineCore {
       try finishSeek(i.p1)
       progress = 1
     }
+    if !program.needsUndoScope, marks.isEmpty, cursors[tree: i.p1].deleteTakesSteps() { try openUndoScope() }
     try cursors[tree: i.p1].delete()
     progress = 0
     if ChangeFlags(rawValue: i.p5).contains(.countsChange) { changes += 1 }

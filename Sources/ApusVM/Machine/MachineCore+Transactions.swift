@@ -19,7 +19,7 @@ extension MachineCore {
     let pager = try state.pager(index)
     let bit: UInt64 = 1 << UInt64(index)
     let isWrite = i.p2 != 0
-    if isWrite, state.settings.isQueryOnly { throw .error(.readOnly) }
+    if isWrite, state.isQueryOnly { throw .error(.readOnly) }
     // Known first, so that whatever begins below is ended with this statement even if it is dropped at a wait.
     uses |= bit
     // A write opens its snapshot itself: while it has none, it may wait for another writer and then see what that one did.
@@ -39,7 +39,7 @@ extension MachineCore {
       }
     }
     if isWrite, writes & bit == 0 {
-      if program.needsUndoScope { marks[index] = pager.openSavepoint() }
+      if program.needsUndoScope { marks.insert(index, pager.openSavepoint()) }
       writes |= bit
       state.ownBorrowedValues(except: reference)
     }
@@ -133,8 +133,16 @@ extension MachineCore {
     switch error.code.primary {
     case .ioError: return writes != 0 || !state.isAutocommit ? .undoTransaction : .undoStatement
     case .interrupt: return writes != 0 ? .undoTransaction : .undoStatement
+    // A damaged freelist shows in the midst of a change, and this one has no undo scope.
+    case .corrupt: return isChangingWithoutScope ? .undoTransaction : .undoStatement
     default: return .undoStatement
     }
+  }
+
+  /// True at the instruction that changes the row of a program that has no undo scope.
+  private var isChangingWithoutScope: Bool {
+    if program.needsUndoScope || !marks.isEmpty || writes == 0 { return false }
+    return opcode == .insert || opcode == .delete
   }
 
   /// Carries `ending` out. Repeated after a wait.
@@ -157,7 +165,7 @@ extension MachineCore {
         if isAlone {
           try state.rollbackAll(by: reference)
         } else {
-          for (index, mark) in marks { try state.pager(index).rollback(toSavepoint: mark) }
+          try marks.forEach { (index, mark) throws(Fault) in try state.pager(index).rollback(toSavepoint: mark) }
           releaseMarks()
         }
       }
@@ -171,8 +179,19 @@ extension MachineCore {
   }
 
   private mutating func releaseMarks() {
-    for (index, mark) in marks { state.databases[index]?.pager.releaseSavepoint(mark) }
-    marks = [:]
+    if marks.isEmpty { return }
+    try? marks.forEach { (index, mark) throws(Fault) in try state.pager(index).releaseSavepoint(mark) }
+    marks.removeAll()
+  }
+
+  /// For a program that runs without an undo scope: its only change goes in several steps, between which it may wait.
+  mutating func openUndoScope() throws(Fault) {
+    var rest = writes
+    while rest != 0 {
+      let index = rest.trailingZeroBitCount
+      rest &= rest - 1
+      marks.insert(index, try state.pager(index).openSavepoint())
+    }
   }
 
   private mutating func noteSchemaChange() {
@@ -190,7 +209,7 @@ extension MachineCore {
   /// The statement is over and its transaction settled: snapshots that nobody needs any more end.
   mutating func finish() {
     phase = .ended
-    marks = [:]
+    marks.removeAll()
     uses = 0
     writes = 0
     temporary = nil

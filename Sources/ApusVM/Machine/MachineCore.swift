@@ -76,7 +76,7 @@ struct MachineCore: ~Copyable {
   var uses: UInt64 = 0
   var writes: UInt64 = 0
   /// The statement's undo scopes, by database.
-  var marks: [Int: Int] = [:]
+  var marks = UndoMarks()
   var changes: Int64 = 0
   var schemaChanged: UInt64 = 0
 
@@ -108,6 +108,9 @@ struct MachineCore: ~Copyable {
     parameters.destroy()
     functions.destroy()
   }
+
+  /// The instruction at which the program stands.
+  var opcode: Opcode { unsafe code[address].opcode }
 
   @inline(__always)
   func constant(_ index: Int32) -> Value { unsafe constants[Int(index)] }

@@ -114,7 +114,7 @@ public final class Program: @unchecked Sendable {
     cursorCount = Int(builder.cursorCount)
     isReadOnly = builder.isReadOnly
     countsChanges = (0..<instructions.count).contains { instructions[$0].countsChanges }
-    needsUndoScope = !UndoScope.isSingleInsert(instructions)
+    needsUndoScope = !UndoScope.isSingleChange(instructions)
     databasesUsed = builder.databasesUsed
     databasesWritten = builder.databasesWritten
     planRows = builder.planRows

@@ -1,32 +1,35 @@
 // Tells the programs that need no undo scope. An instruction happens wholly or not at all, so a program that changes its
-// database by one instruction, once, and then ends, leaves nothing half done: the usual INSERT into a table without indexes.
-// Without the scope, pages that the transaction has changed already are changed in place.
+// database by one instruction, once, and then ends, leaves nothing half done: the INSERT, UPDATE or DELETE of one row that
+// touches no index. Without the scope, pages that the transaction has changed already are changed in place. A row with
+// overflow pages is changed in several steps, between which its instruction may wait: the instruction opens the scope then.
 
 enum UndoScope {
-  /// True where the only change is the insertion of a new row, which no loop repeats, and only the end follows it.
-  static func isSingleInsert(_ code: TrivialList<Instruction>) -> Bool {
+  /// True where the only change is that of one row, which no loop repeats, and only the end follows it.
+  static func isSingleChange(_ code: TrivialList<Instruction>) -> Bool {
     var place = -1
     for address in 0..<code.count {
       let instruction = code[address]
       switch instruction.opcode {
-      case .insert:
-        let flags = ChangeFlags(rawValue: instruction.p5)
-        guard place < 0, flags.contains(.setsLastRowid), !flags.contains(.isUpdate) else { return false }
+      case .insert, .delete:
+        guard place < 0, ChangeFlags(rawValue: instruction.p5).contains(.countsChange) else { return false }
         place = address
-      case .delete, .idxInsert, .idxDelete, .createBtree, .destroy, .clear, .setCookie, .setting, .schemaChanged,
+      case .idxInsert, .idxDelete, .createBtree, .destroy, .clear, .setCookie, .setting, .schemaChanged,
         .journalMode, .openEphemeral, .openAutoindex, .savepoint, .autoCommit, .resetCount:
         return false
       default: break
       }
     }
     guard place >= 0 else { return false }
-    // A row that is overwritten may have overflow pages, which are freed one after the other.
-    let cursor = code[place].p1
-    let isNew = (0..<code.count).contains { address in
-      let instruction = code[address]
-      return (instruction.opcode == .newRowid || instruction.opcode == .notExists) && instruction.p1 == cursor
+    if code[place].opcode == .insert, !ChangeFlags(rawValue: code[place].p5).contains(.isUpdate) {
+      // A new row replaces none, whose overflow pages would be freed one after the other.
+      let cursor = code[place].p1
+      let isNew = (0..<code.count).contains { address in
+        let instruction = code[address]
+        return (instruction.opcode == .newRowid || instruction.opcode == .notExists) && instruction.p1 == cursor
+      }
+      if !isNew { return false }
     }
-    return isNew && onlyEnds(after: place, code)
+    return onlyEnds(after: place, code)
   }
 
   private static func onlyEnds(after place: Int, _ code: TrivialList<Instruction>) -> Bool {
