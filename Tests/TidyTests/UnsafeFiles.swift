@@ -22,6 +22,7 @@ let unsafeFiles: [String: Set<String>] = [
     "ColumnSlots.swift",
     "CursorRegistry.swift",
     "CursorState+Record.swift",
+    "KeyProbe.swift",
     "CursorState.swift",
     "FileCache.swift",
     "KeyDescription.swift",

@@ -150,7 +150,13 @@ enum SystemCalls {
 
   /// Opens a file with `O_CLOEXEC`, never as descriptor 0, 1 or 2: a stray `print` would write into the database.
   static func open(_ path: String, _ flags: Int32, permissions: UInt32 = 0) -> CallResult {
-    let fd = retrying { unsafe Int(Glibc.open(path, flags | O_CLOEXEC, mode_t(permissions))) }
+    // Nobody wants to know when a database was last read, and each read would note it. Only the file's owner may ask for
+    // that.
+    let noTimes: Int32 = 0o1000000  // O_NOATIME, <asm-generic/fcntl.h>
+    var fd = retrying { unsafe Int(Glibc.open(path, flags | O_CLOEXEC | noTimes, mode_t(permissions))) }
+    if fd == -Int(EPERM) {
+      fd = retrying { unsafe Int(Glibc.open(path, flags | O_CLOEXEC, mode_t(permissions))) }
+    }
     if fd < 0 || fd > 2 { return fd }
     let moved = result(Int(fcntl(Int32(fd), F_DUPFD_CLOEXEC, 3)))
     close(Int32(fd))

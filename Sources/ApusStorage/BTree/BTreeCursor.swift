@@ -21,9 +21,34 @@ public struct BTreeCursor: ~Copyable {
   }
 
   deinit {
-    unsafe state.pointee.pager.cursors.remove(state)
+    if unsafe !state.pointee.isParked { unsafe state.pointee.pager.cursors.remove(state) }
     unsafe state.deinitialize(count: 1)
     unsafe state.deallocate()
+  }
+
+  // MARK: Use and use again
+
+  /// Ends the cursor's use but keeps its memory: nothing is pinned, and no write looks for it. Only `reopen` may follow.
+  public mutating func park() {
+    if unsafe state.pointee.isParked { return }
+    unsafe state.pointee.pager.cursors.remove(state)
+    unsafe state.pointee.park()
+  }
+
+  /// Makes a cursor, parked or not, as new, where it is one for this tree.
+  /// - Returns: false where it takes another cursor; this one is then as before.
+  public mutating func reopen(pager: Pager, root: PageNumber, key: KeyDescription?, isWritable: Bool) -> Bool {
+    guard unsafe state.pointee.pager === pager && state.pointee.root == root && state.pointee.description === key,
+      unsafe state.pointee.isWritable == isWritable,
+      unsafe state.pointee.geometry.usableBytes == pager.usableSize
+    else { return false }
+    if unsafe state.pointee.isParked {
+      unsafe state.pointee.isParked = false
+      unsafe pager.cursors.insert(state)
+    } else {
+      unsafe state.pointee.restart()
+    }
+    return true
   }
 
   public var root: PageNumber { unsafe state.pointee.root }
@@ -104,9 +129,7 @@ public struct BTreeCursor: ~Copyable {
   /// Stores column `index` of the current record. Text and blobs lie in the pinned page, or in memory of the cursor's.
   /// - Returns: false, and nothing stored, where the record has fewer columns.
   public mutating func column(_ index: Int, into target: UnsafeMutablePointer<Value>) throws(Fault) -> Bool {
-    guard let value = try unsafe state.pointee.column(index) else { return false }
-    unsafe target.pointee = value
-    return true
+    try unsafe state.pointee.column(index, into: target)
   }
 
   /// Column `index` of the current record; nil where the record has fewer columns.

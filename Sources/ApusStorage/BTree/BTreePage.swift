@@ -116,7 +116,14 @@ struct BTreePage {
   init(_ page: Page) throws(Fault) {
     let bytes = page.bytes
     let start = page.number == .one ? 100 : 0
-    guard let kind = PageKind(rawValue: bytes[start]) else { throw Fault.corrupt(page.number, "not a b-tree page") }
+    let kind: PageKind
+    switch bytes[start] {
+    case PageKind.tableLeaf.rawValue: kind = .tableLeaf
+    case PageKind.tableInterior.rawValue: kind = .tableInterior
+    case PageKind.indexLeaf.rawValue: kind = .indexLeaf
+    case PageKind.indexInterior.rawValue: kind = .indexInterior
+    default: throw Fault.corrupt(page.number, "not a b-tree page")
+    }
     self.page = page
     self.bytes = bytes
     self.kind = kind

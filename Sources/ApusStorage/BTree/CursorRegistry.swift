@@ -62,6 +62,7 @@ struct CursorRegistry {
 
   func insert(_ state: UnsafeMutablePointer<CursorState>) {
     let first = unsafe head.pointee.first
+    unsafe state.pointee.link.previous = nil
     unsafe state.pointee.link.next = first
     if let first = unsafe first { unsafe first.pointee.link.previous = state }
     unsafe head.pointee.first = state

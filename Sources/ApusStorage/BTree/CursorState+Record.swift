@@ -14,16 +14,91 @@ extension CursorState {
   /// The longest header: SQLite takes no longer one (32767 columns of three bytes).
   private static let headerBytesMax = 98_307
 
-  /// - Returns: nil where the record has no such column (it was added to the table later).
+  /// Stores column `index` of the current record in `target`.
+  /// - Returns: false, and nothing stored, where the record has no such column (it was added to the table later).
   @inline(__always)
+  mutating func column(_ index: Int, into target: UnsafeMutablePointer<Value>) throws(Fault) -> Bool {
+    if index < parsedColumns {
+      let slot = slots[index]
+      let offset = Int(slot.offset)
+      let type = UInt64(slot.type)
+      let length = SerialType.byteCount(type)
+      guard offset &+ length <= localBytes else {
+        unsafe target.pointee = try distantColumn(type, offset)
+        return true
+      }
+      unsafe target.pointee = unsafe SerialType.load(type, length, recordBase + offset)
+      return true
+    }
+    if parsedColumns >= 0 {
+      return try unsafe walk(to: index, from: parsedColumns, next: headerNext, body: bodyNext, target)
+    }
+    if loadQuickly() { return try unsafe walk(to: index, from: 0, next: 1, body: headerEnd, target) }
+    return try unsafe slowColumn(index, target)
+  }
+
+  /// Walks the header on to column `index` and stores the column.
+  @unsafe
+  @inline(__always)
+  private mutating func walk(
+    to index: Int, from first: Int, next: Int, body: Int, _ target: UnsafeMutablePointer<Value>
+  ) throws(Fault) -> Bool {
+    var count = first
+    var next = next
+    var body = body
+    let end = headerEnd
+    let header = unsafe headerBase
+    while next < end {
+      var type = unsafe UInt64(header.load(fromByteOffset: next, as: UInt8.self))
+      next &+= 1
+      if type >= 0x80 {
+        guard let (long, after) = unsafe longType(header, next &- 1) else { throw malformedRecord() }
+        type = long
+        next = after
+      }
+      let length = SerialType.byteCount(type)
+      slots.set(count, offset: body, type: type)
+      let start = body
+      body &+= length
+      count &+= 1
+      if count <= index { continue }
+      if body <= localBytes {
+        unsafe target.pointee = unsafe SerialType.load(type, length, recordBase + start)
+        parsedColumns = count
+        headerNext = next
+        bodyNext = body
+        return true
+      }
+      guard body <= payloadBytes else { throw malformedRecord() }
+      parsedColumns = count
+      headerNext = next
+      bodyNext = body
+      unsafe target.pointee = try distantColumn(type, start)
+      return true
+    }
+    guard body <= payloadBytes else { throw malformedRecord() }
+    parsedColumns = count
+    headerNext = next
+    bodyNext = body
+    return false
+  }
+
+  /// The same for a record that was not looked at yet, of any shape, or for no row.
+  @unsafe
+  @inline(never)
+  private mutating func slowColumn(_ index: Int, _ target: UnsafeMutablePointer<Value>) throws(Fault) -> Bool {
+    try loadRecord()
+    if position == .nullRow {
+      unsafe target.pointee = .null
+      return true
+    }
+    return try unsafe walk(to: index, from: parsedColumns, next: headerNext, body: bodyNext, target)
+  }
+
+  /// - Returns: nil where the record has no such column.
   mutating func column(_ index: Int) throws(Fault) -> Value? {
-    if index >= parsedColumns, try !parse(through: index) { return position == .nullRow ? .null : nil }
-    let slot = slots[index]
-    let offset = Int(slot.offset)
-    let type = UInt64(slot.type)
-    let length = SerialType.byteCount(type)
-    if offset &+ length <= localBytes { return unsafe SerialType.load(type, length, recordBase + offset) }
-    return try distantColumn(type, offset)
+    var value = Value.null
+    return try unsafe column(index, into: &value) ? value : nil
   }
 
   @inline(never)
@@ -110,9 +185,7 @@ extension CursorState {
       return false
     }
     let end = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
-    guard size <= (isTable ? geometry.localMaxLeaf : geometry.localMaxIndex), offset <= bytes.count &- size, end < 0x80,
-      end <= size, end > 0
-    else { return false }
+    guard size <= localMax, offset <= bytes.count &- size, end < 0x80, end <= size, end > 0 else { return false }
     unsafe recordBase = base + offset
     unsafe headerBase = base + offset
     localBytes = size

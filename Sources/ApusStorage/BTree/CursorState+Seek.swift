@@ -47,6 +47,7 @@ extension CursorState {
   mutating func seek(rowid target: Int64, _ operation: SeekOperation) throws(Fault) -> Bool {
     if operation == .equal, let found = try seekNearby(target) { return found }
     beginOperation()
+    if operation == .equal, holdsLeaf, let found = try seekInLeaf(target) { return found }
     forgetScan()
     countProgress = nil
     let isExact = try locate(rowid: target)
@@ -87,6 +88,28 @@ extension CursorState {
     return true
   }
 
+  /// True where the path ends in a leaf that is as the tree is now.
+  private var holdsLeaf: Bool {
+    @inline(__always)
+    mutating get { isFresh && depth >= 0 && current.page.isLeaf && current.page.cellCount > 1 }
+  }
+
+  /// A row id that lies between the first and the last one of the leaf in hand is there or nowhere.
+  /// - Returns: nil where it takes a search from the root.
+  @inline(__always)
+  private mutating func seekInLeaf(_ target: Int64) throws(Fault) -> Bool? {
+    let page = current.page
+    guard try page.rowid(0) <= target, try page.rowid(page.cellCount &- 1) >= target else { return nil }
+    let index = try lowerBound(page, target)
+    let isExact = try page.rowid(index) == target
+    current.index = index
+    countProgress = nil
+    setPosition(isExact ? .atRow : .inGap)
+    savedRowid = target
+    gapHasKey = true
+    return isExact
+  }
+
   // MARK: Keys
 
   /// Stages the path to the place of `key` in a leaf: before the first entry that is not smaller, or, where `isAfter`,
@@ -94,6 +117,7 @@ extension CursorState {
   /// - Returns: bit d set where the entry at depth d that the path stops before equals the key.
   mutating func locate(key: ValueRange, isAfter: Bool) throws(Fault) -> UInt32 {
     var equal: UInt32 = 0
+    let probe = KeyProbe(key, order, localMax: localMax)
     var page = try load(root, atDepth: 0)
     while true {
       var low = 0
@@ -101,7 +125,7 @@ extension CursorState {
       let depthHere = stagedCount
       while low < high {
         let middle = (low &+ high) >> 1
-        let order = try compare(page, middle, key)
+        let order = try compare(page, middle, probe)
         if order < 0 || (isAfter && order == 0) {
           low = middle &+ 1
         } else {
@@ -117,6 +141,7 @@ extension CursorState {
 
   mutating func seek(key: ValueRange, _ operation: SeekOperation) throws(Fault) -> Bool {
     beginOperation()
+    if holdsLeaf, let found = try seekInLeaf(key, operation) { return found }
     forgetScan()
     switch operation {
     case .equal:
@@ -144,8 +169,75 @@ extension CursorState {
     }
   }
 
-  /// The order of entry `index` relative to `key`.
+  /// Where the place of `key` lies behind the first and before the last entry of the leaf in hand, the cursor moves
+  /// there. It looks near the current entry first: lookups often come in order.
+  /// - Returns: as `seek`; nil where it takes a search from the root.
+  private mutating func seekInLeaf(_ key: ValueRange, _ operation: SeekOperation) throws(Fault) -> Bool? {
+    let probe = KeyProbe(key, order, localMax: localMax)
+    let isAfter = operation == .greater || operation == .lessOrEqual
+    let page = current.page
+    let last = page.cellCount &- 1
+    let hint = min(max(current.index, 0), last)
+    // The entries before `low` lie before the place; entry `high` does not, and `placeOrder` is its order.
+    var low: Int
+    var high: Int
+    var placeOrder = try compare(page, hint, probe)
+    if KeyProbe.isBefore(placeOrder, isAfter) {
+      high = last
+      placeOrder = try compare(page, last, probe)
+      if KeyProbe.isBefore(placeOrder, isAfter) { return nil }
+      low = hint &+ 1
+      var step = 1
+      while low &+ step <= last {
+        let order = try compare(page, low &+ step &- 1, probe)
+        if !KeyProbe.isBefore(order, isAfter) {
+          high = low &+ step &- 1
+          placeOrder = order
+          break
+        }
+        low = low &+ step
+        step = step &* 2
+      }
+    } else {
+      guard hint > 0, KeyProbe.isBefore(try compare(page, 0, probe), isAfter) else { return nil }
+      low = 1
+      high = hint
+      let order = try compare(page, hint &- 1, probe)
+      if KeyProbe.isBefore(order, isAfter) {
+        low = hint
+      } else {
+        high = hint &- 1
+        placeOrder = order
+      }
+    }
+    while low < high {
+      let middle = (low &+ high) >> 1
+      let order = try compare(page, middle, probe)
+      if KeyProbe.isBefore(order, isAfter) {
+        low = middle &+ 1
+      } else {
+        high = middle
+        placeOrder = order
+      }
+    }
+    current.index = operation == .lessOrEqual || operation == .less ? high &- 1 : high
+    if operation == .equal && placeOrder != 0 {
+      setPosition(.inGap)
+      gapHasKey = false
+      return false
+    }
+    setPosition(.atRow)
+    return true
+  }
+
+  /// The order of entry `index` relative to the key.
   @inline(__always)
+  private mutating func compare(_ page: BTreePage, _ index: Int, _ probe: KeyProbe) throws(Fault) -> Int {
+    let order = probe.quickOrder(page, index)
+    return order == KeyProbe.unknown ? try compare(page, index, probe.key) : order
+  }
+
+  /// The order of entry `index` relative to `key`.
   mutating func compare(_ page: BTreePage, _ index: Int, _ key: ValueRange) throws(Fault) -> Int {
     let entry = try page.cell(index, geometry)
     let order = RecordOrder.compare(
@@ -179,6 +271,8 @@ extension CursorState {
     if position == .displaced { try restore() }
     guard position == .atRow else { return -1 }
     if current.page.kind.isTable { return 0 }
+    let quick = KeyProbe(key, order, localMax: localMax).quickOrder(current.page, current.index)
+    if quick != KeyProbe.unknown { return quick }
     let entry = try current.page.cell(current.index, geometry)
     let result = RecordOrder.compare(
       current.page.bytes.slice(entry.payloadOffset, entry.localBytes), byteCount: entry.payloadBytes, key, order)

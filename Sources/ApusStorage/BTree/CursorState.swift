@@ -40,6 +40,8 @@ struct CursorState: ~Copyable {
   let isTable: Bool
   let isWritable: Bool
   let geometry: TreeGeometry
+  /// Longest payload that lies wholly in a cell that has one.
+  let localMax: Int
 
   // Position.
   var position = Position.unpositioned
@@ -97,8 +99,9 @@ struct CursorState: ~Copyable {
   /// True while `current` is known to be the last leaf of the tree.
   var isAtLastLeaf = false
 
-  // Intrusive list of the pager's cursors.
+  // Intrusive list of the pager's cursors; a parked one is not in it.
   var link = CursorLink()
+  var isParked = false
 
   init(pager: Pager, root: PageNumber, description: KeyDescription?, isWritable: Bool) {
     self.pager = pager
@@ -108,6 +111,7 @@ struct CursorState: ~Copyable {
     isTable = description == nil
     self.isWritable = isWritable
     geometry = TreeGeometry(usableBytes: pager.usableSize)
+    localMax = description == nil ? geometry.localMaxLeaf : geometry.localMaxIndex
     unsafe recordBase = ByteView.empty.unsafeBase
     unsafe headerBase = ByteView.empty.unsafeBase
     let nowhere = Level(page: .none, index: 0)
@@ -124,6 +128,33 @@ struct CursorState: ~Copyable {
     }
     if depth >= 0 { pager.unpin(current.page.page) }
   }
+
+  // MARK: Use and use again
+
+  /// Nowhere, as a new cursor is, but the path stays pinned: the next search may begin with it.
+  mutating func restart() {
+    setPosition(.unpositioned)
+    gapHasKey = false
+    writeStep = .begin
+    chain = OverflowChain()
+    countProgress = nil
+    isAtLastLeaf = false
+    aheadCount = 1
+    leafDepth = -1
+  }
+
+  mutating func park() {
+    if depth >= 0 { releasePath() }
+    restart()
+    assembledBytes = 0
+    if assembled.capacity > CursorState.parkedBytesMax { assembled = ByteBuffer() }
+    if probe.capacity > CursorState.parkedBytesMax { probe = ByteBuffer() }
+    if savedKey.capacity > CursorState.parkedBytesMax { savedKey = ByteBuffer() }
+    isParked = true
+  }
+
+  /// Buffers larger than this do not outlive their use.
+  private static let parkedBytesMax = 1 << 14
 
   // MARK: Pages
 

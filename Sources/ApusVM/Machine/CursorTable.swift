@@ -29,6 +29,8 @@ struct CursorSlot {
   var key: Int32 = -1
   var nextSequence: Int64 = 0
   fileprivate var tree: UnsafeMutablePointer<BTreeCursor>?
+  /// The b-tree cursor that the slot had last, for the next run of the same instruction.
+  fileprivate var spare: UnsafeMutablePointer<BTreeCursor>?
   fileprivate var sorter: UnsafeMutablePointer<Sorter>?
   fileprivate var groups: UnsafeMutablePointer<GroupTable>?
 
@@ -54,7 +56,16 @@ struct CursorTable {
 
   func destroy() {
     closeAll()
+    for cursor in 0..<count {
+      if let spare = unsafe slots[cursor].spare { unsafe CursorTable.destroy(spare) }
+    }
     unsafe slots.deallocate()
+  }
+
+  @unsafe
+  private static func destroy(_ tree: UnsafeMutablePointer<BTreeCursor>) {
+    unsafe tree.deinitialize(count: 1)
+    unsafe tree.deallocate()
   }
 
   @inline(__always)
@@ -124,12 +135,39 @@ struct CursorTable {
     unsafe slots[Int(cursor)].kind = .groups
   }
 
+  /// Opens slot `cursor` on a tree of the database; its last cursor is used again where it was one on the same tree.
+  func open(_ cursor: Int32, _ pager: Pager, root: PageNumber, key: KeyDescription?, isWritable: Bool) {
+    let slot = unsafe slots + Int(cursor)
+    if unsafe slot.pointee.isEphemeral || slot.pointee.tree == nil { close(cursor) }
+    let kind: CursorSlot.Kind = key == nil ? .table : .index
+    let last = unsafe slot.pointee.tree ?? slot.pointee.spare
+    var memory = unsafe last
+    if let last = unsafe last, unsafe !last.pointee.reopen(pager: pager, root: root, key: key, isWritable: isWritable) {
+      unsafe CursorTable.destroy(last)
+      unsafe memory = nil
+    }
+    unsafe slot.pointee = CursorSlot()
+    unsafe slot.pointee.kind = kind
+    if let memory = unsafe memory {
+      unsafe slot.pointee.tree = memory
+      return
+    }
+    unsafe put(BTreeCursor(pager: pager, root: root, key: key, isWritable: isWritable), slot)
+  }
+
+  /// Opens slot `cursor` on an ephemeral tree.
   func open(_ cursor: Int32, tree: consuming BTreeCursor, kind: CursorSlot.Kind) {
     close(cursor)
+    unsafe put(tree, slots + Int(cursor))
+    unsafe slots[Int(cursor)].kind = kind
+    unsafe slots[Int(cursor)].isEphemeral = true
+  }
+
+  @unsafe
+  private func put(_ tree: consuming BTreeCursor, _ slot: UnsafeMutablePointer<CursorSlot>) {
     let memory = UnsafeMutablePointer<BTreeCursor>.allocate(capacity: 1)
     unsafe memory.initialize(to: tree)
-    unsafe slots[Int(cursor)].tree = memory
-    unsafe slots[Int(cursor)].kind = kind
+    unsafe slot.pointee.tree = memory
   }
 
   func open(_ cursor: Int32, sorter: consuming Sorter) {
@@ -142,9 +180,17 @@ struct CursorTable {
 
   func close(_ cursor: Int32) {
     let slot = unsafe slots + Int(cursor)
+    if unsafe slot.pointee.kind == .closed { return }
+    var spare = unsafe slot.pointee.spare
     if let tree = unsafe slot.pointee.tree {
-      unsafe tree.deinitialize(count: 1)
-      unsafe tree.deallocate()
+      // An ephemeral tree ends with its statement's run, and its pager with it.
+      if unsafe slot.pointee.isEphemeral {
+        unsafe CursorTable.destroy(tree)
+      } else {
+        if let spare = unsafe spare { unsafe CursorTable.destroy(spare) }
+        unsafe tree.pointee.park()
+        unsafe spare = tree
+      }
     }
     if let sorter = unsafe slot.pointee.sorter {
       unsafe sorter.deinitialize(count: 1)
@@ -155,6 +201,7 @@ struct CursorTable {
       unsafe groups.deallocate()
     }
     unsafe slot.pointee = CursorSlot()
+    unsafe slot.pointee.spare = spare
   }
 
   func closeAll() {

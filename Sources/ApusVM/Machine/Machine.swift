@@ -101,7 +101,8 @@ extension MachineCore {
 
   private mutating func start() throws(EngineError) {
     if !state.hasActiveStatements { state.clearInterrupt() }
-    clear()
+    // A new machine, and one that was reset, is as `clear` leaves it.
+    if phase == .ended { clear() }
     phase = .running
     state.activate(reference)
   }

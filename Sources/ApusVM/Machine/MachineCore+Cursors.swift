@@ -12,8 +12,7 @@ extension MachineCore {
     if OpenFlags(rawValue: i.p5).contains(.rootInRegister) { root = registers[i.p2].asInteger }
     guard root > 0, root <= Int64(UInt32.max) else { throw .error(.corrupt) }
     let key = i.p4 < 0 ? nil : program.keyDescriptions[Int(i.p4)]
-    let tree = BTreeCursor(pager: pager, root: PageNumber(UInt32(root)), key: key, isWritable: isWritable)
-    cursors.open(i.p1, tree: tree, kind: key == nil ? .table : .index)
+    cursors.open(i.p1, pager, root: PageNumber(UInt32(root)), key: key, isWritable: isWritable)
     cursors[i.p1].root = UInt32(root)
     cursors[i.p1].key = i.p4
   }
@@ -36,7 +35,6 @@ extension MachineCore {
     let key = i.p4 < 0 ? nil : program.keyDescriptions[Int(i.p4)]
     let root = try BTree.create(pager, key == nil ? .table : .index)
     cursors.open(i.p1, tree: BTreeCursor(pager: pager, root: root, key: key, isWritable: true), kind: key == nil ? .table : .index)
-    cursors[i.p1].isEphemeral = true
     cursors[i.p1].columnCount = i.p2
     cursors[i.p1].key = i.p4
     cursors[i.p1].root = root.rawValue
@@ -57,7 +55,6 @@ extension MachineCore {
     let key = original.key < 0 ? nil : program.keyDescriptions[Int(original.key)]
     let tree = BTreeCursor(pager: pager, root: PageNumber(original.root), key: key, isWritable: true)
     cursors.open(i.p1, tree: tree, kind: original.kind)
-    cursors[i.p1].isEphemeral = true
     cursors[i.p1].isDuplicate = true
     cursors[i.p1].columnCount = original.columnCount
     cursors[i.p1].key = original.key
@@ -88,8 +85,13 @@ extension MachineCore {
 
   @inline(__always)
   mutating func next(_ cursor: Int32) throws(Fault) -> Bool {
+    if cursors[cursor].isPlain {
+      if try cursors[tree: cursor].next() { return true }
+      settle(cursor, false)
+      return false
+    }
     // From an outer join's null row there is no way on, wherever the tree's cursor stands.
-    if !cursors[cursor].isPlain, cursors[cursor].isNullRow { return false }
+    if cursors[cursor].isNullRow { return false }
     let found = try cursors[tree: cursor].next()
     settle(cursor, found)
     return found

@@ -93,19 +93,24 @@ extension MachineCore {
   mutating func compare(_ i: Instruction, _ mask: UInt8) -> Bool {
     let left = registers[i.p3]
     let right = registers[i.p1]
-    if left.kind == .integer, right.kind == .integer, i.p5 & ComparisonFlags.storeResult.rawValue == 0 {
-      let a = left.integerValue
-      let b = right.integerValue
-      switch mask {
-      case OrderMask.equal: return a == b
-      case OrderMask.less | OrderMask.greater: return a != b
-      case OrderMask.less: return a < b
-      case OrderMask.less | OrderMask.equal: return a <= b
-      case OrderMask.greater: return a > b
-      default: return a >= b
-      }
+    if left.kind == right.kind, i.p5 & ComparisonFlags.storeResult.rawValue == 0 {
+      if left.kind == .integer { return MachineCore.holds(mask, left.integerValue, right.integerValue) }
+      if left.kind == .real { return MachineCore.holds(mask, left.realValue, right.realValue) }
     }
     return compareSlowly(i, left, right, mask)
+  }
+
+  /// The mask is a constant wherever this is inlined.
+  @inline(__always)
+  private static func holds<T: Comparable>(_ mask: UInt8, _ left: T, _ right: T) -> Bool {
+    switch mask {
+    case OrderMask.equal: left == right
+    case OrderMask.less | OrderMask.greater: left != right
+    case OrderMask.less: left < right
+    case OrderMask.less | OrderMask.equal: left <= right
+    case OrderMask.greater: left > right
+    default: left >= right
+    }
   }
 
   @inline(never)

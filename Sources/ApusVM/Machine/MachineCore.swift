@@ -58,7 +58,7 @@ struct MachineCore: ~Copyable {
   var isMidway = false
 
   /// Loop turns left until interrupts and limits are looked at.
-  var budget = 0
+  var budget = MachineCore.turnsPerCheck
   var turnCount: UInt64 = 0
 
   /// The last `compare`.
