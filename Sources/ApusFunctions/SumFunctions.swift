@@ -50,7 +50,7 @@ enum SumFunctions {
       inverse: { (_, state, arguments) throws(Fault) in
         let number = arguments[0].asSummand
         if !number.isNull { state.update(RunningSum.self) { $0.remove(number) } }
-      }, quickStep: .sumIntegers)
+      }, quickStep: .sumNumbers)
   }
 
   private static func sumResult(_ context: inout FunctionContext, _ state: AggregateState) throws(Fault) {
@@ -82,30 +82,10 @@ extension Value {
   }
 }
 
-/// All zero is the empty sum.
-struct RunningSum: BitwiseCopyable {
-  /// What the machine adds integers to by itself: it stands first.
-  var quick = QuickSum()
-  var high = 0.0
-  /// What the roundings of `high` have lost so far.
-  var compensation = 0.0
-  /// Nothing but integers came, and their sum did not fit.
-  var hasOverflowed = false
+/// The sum as the functions see it; the machine adds most numbers by itself.
+typealias RunningSum = QuickSum
 
-  var exact: Int64 {
-    get { quick.exact }
-    set { quick.exact = newValue }
-  }
-  var count: Int64 {
-    get { quick.count }
-    set { quick.count = newValue }
-  }
-  /// The sum is in `high` and `compensation`, no longer in `exact`.
-  var isApproximate: Bool {
-    get { quick.isApproximate }
-    set { quick.isApproximate = newValue }
-  }
-
+extension QuickSum {
   var real: Double {
     if !isApproximate { return Double(exact) }
     return compensation.isFinite ? high + compensation : high
@@ -113,17 +93,10 @@ struct RunningSum: BitwiseCopyable {
 
   @inline(__always)
   mutating func addFast(_ value: Value) {
-    if value.kind == .integer, !isApproximate {
-      let (sum, overflow) = exact.addingReportingOverflow(value.integerValue)
-      if !overflow {
-        exact = sum
-        count &+= 1
-        return
-      }
-    } else if value.kind == .real, isApproximate {
-      count &+= 1
-      hasOverflowed = false
-      return addApproximately(value.realValue)
+    if value.kind == .integer {
+      if add(value.integerValue) { return }
+    } else if value.kind == .real {
+      if add(value.realValue) { return }
     }
     addSlowly(value)
   }
@@ -180,7 +153,7 @@ struct RunningSum: BitwiseCopyable {
     isApproximate = true
     high = 0
     compensation = 0
-    let (large, small) = RunningSum.split(exact)
+    let (large, small) = QuickSum.split(exact)
     high = large
     compensation = small
   }
@@ -193,19 +166,8 @@ struct RunningSum: BitwiseCopyable {
   }
 
   private mutating func addApproximately(_ integer: Int64) {
-    let (large, small) = RunningSum.split(integer)
+    let (large, small) = QuickSum.split(integer)
     addApproximately(large)
     if small != 0 { addApproximately(small) }
-  }
-
-  @inline(__always)
-  private mutating func addApproximately(_ real: Double) {
-    let sum = high + real
-    if high.magnitude > real.magnitude {
-      compensation += (high - sum) + real
-    } else {
-      compensation += (real - sum) + high
-    }
-    high = sum
   }
 }

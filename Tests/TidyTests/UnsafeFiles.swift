@@ -22,6 +22,8 @@ let unsafeFiles: [String: Set<String>] = [
     "ColumnSlots.swift",
     "CursorRegistry.swift",
     "CursorState+Record.swift",
+    "CursorState+Scan.swift",
+    "ScanStep.swift",
     "KeyProbe.swift",
     "CursorState.swift",
     "FileCache.swift",
@@ -45,6 +47,7 @@ let unsafeFiles: [String: Set<String>] = [
   "ApusVM": [
     "ConnectionState.swift",
     "CursorTable.swift",
+    "ScanTable.swift",
     "FunctionDefinition.swift",
     "FunctionTable.swift",
     "GroupTable.swift",

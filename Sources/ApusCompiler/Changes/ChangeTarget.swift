@@ -106,15 +106,21 @@ extension Generator {
   }
 
   /// The affinities of an index entry's columns.
-  func affinities(_ index: CatalogIndex, of table: CatalogTable) -> Int32 {
-    builder.affinityIndex(
-      index.columns.map { part in
-        switch part.source {
-        case .column(let number): table.columns[number].affinity
-        case .rowid: .integer
-        case .expression: .blob
-        }
-      })
+  func affinities(_ index: CatalogIndex, of table: CatalogTable) -> [Affinity] {
+    index.columns.map { part in
+      switch part.source {
+      case .column(let number): table.columns[number].affinity
+      case .rowid: .integer
+      case .expression: .blob
+      }
+    }
+  }
+
+  /// A record as it is stored in a table or an index: whole numbers in columns of REAL affinity are stored as integers.
+  func makeStoredRecord(_ first: Int32, _ count: Int, _ record: Int32, _ affinities: [Affinity]) {
+    builder.emit(
+      .makeRecord, first, Int32(count), record, p4: builder.affinityIndex(affinities),
+      p5: affinities.contains(.real) ? RecordFlags.compactsReals.rawValue : 0)
   }
 
   /// Jumps to `label` where the row that `source` reads does not belong into a partial index.

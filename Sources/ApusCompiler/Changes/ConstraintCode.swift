@@ -73,15 +73,13 @@ extension Generator {
       for (place, number) in stored.enumerated() {
         builder.emit(.shallowCopy, row.base + Int32(number), first + Int32(place))
       }
-      builder.emit(.makeRecord, first, Int32(stored.count), record, p4: affinities(key, of: table))
+      makeStoredRecord(first, stored.count, record, affinities(key, of: table))
       builder.emit(.idxInsert, target.cursor, record, first, p4: Int32(stored.count), p5: flags.rawValue)
       return
     }
     // The key column of a rowid table is stored as NULL: the rowid is its value.
     if let alias = table.rowidAlias { builder.emit(.null, 0, row.base + Int32(alias)) }
-    builder.emit(
-      .makeRecord, row.base, Int32(table.columns.count), record,
-      p4: builder.affinityIndex(table.columns.map(\.affinity)))
+    makeStoredRecord(row.base, table.columns.count, record, table.columns.map(\.affinity))
     builder.emit(.insert, target.cursor, record, row.rowid, p4: tableDescription(table), p5: flags.rawValue)
   }
 
@@ -227,7 +225,7 @@ extension Generator {
         try skipUnlessIndexed(index, row.source, to: behind)
       }
       try codeIndexKey(index, row.source, into: first)
-      builder.emit(.makeRecord, first, Int32(count), record, p4: affinities(index, of: target.table))
+      makeStoredRecord(first, count, record, affinities(index, of: target.table))
       builder.place(behind)
     }
   }

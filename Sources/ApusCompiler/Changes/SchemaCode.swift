@@ -135,7 +135,7 @@ extension Generator {
     let behind = builder.makeLabel()
     try skipUnlessIndexed(index, source, to: behind)
     try codeIndexKey(index, source, into: first)
-    builder.emit(.makeRecord, first, count, record, p4: affinities(index, of: table))
+    makeStoredRecord(first, index.columns.count, record, affinities(index, of: table))
     builder.emit(.sorterInsert, sorter, record, 0)
     builder.place(behind)
     builder.emit(.next, Int32(source.cursor), to: loop)

@@ -144,7 +144,8 @@ extension Generator {
       }
       let function = builder.functionIndex(ApusVM.FunctionCall(call.definition, collation: try stepCollation(call)))
       builder.emit(
-        .aggStep, hit, first, Int32(call.register), p4: function, p5: UInt16(truncatingIfNeeded: call.arguments.count))
+        call.definition.stepOpcode, hit, first, Int32(call.register), p4: function,
+        p5: UInt16(truncatingIfNeeded: call.arguments.count))
       builder.place(skip)
     }
     guard !bare.isEmpty else { return }
@@ -186,7 +187,7 @@ extension Generator {
           builder.emit(.column, Int32(call.orderCursor), Int32(call.orderBy.count + place), first + Int32(place))
         }
         builder.emit(
-          .aggStep, 0, first, Int32(call.register), p4: function,
+          call.definition.stepOpcode, 0, first, Int32(call.register), p4: function,
           p5: UInt16(truncatingIfNeeded: call.arguments.count))
         builder.emit(.sorterNext, Int32(call.orderCursor), to: loop)
         builder.place(done)

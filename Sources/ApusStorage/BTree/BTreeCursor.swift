@@ -67,6 +67,11 @@ public struct BTreeCursor: ~Copyable {
   /// - Returns: false where there was no further row; the cursor is then nowhere.
   public mutating func next() throws(Fault) -> Bool { try unsafe state.pointee.next() }
 
+  /// Works off rows from the current one on by `steps`, to the end of the leaf at most.
+  /// - Returns: true where the row that the cursor then stands on is done with, as all before it; false where it was not
+  ///   touched.
+  public mutating func scan(_ steps: inout ScanSteps) -> Bool { unsafe state.pointee.scan(&steps) }
+
   /// - Returns: false where there was no earlier row; the cursor is then nowhere.
   public mutating func previous() throws(Fault) -> Bool { try unsafe state.pointee.previous() }
 

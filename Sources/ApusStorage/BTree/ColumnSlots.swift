@@ -1,5 +1,6 @@
 // Where the columns of a cursor's current record lie, as far as its header was parsed.
-// `unsafe` lives here: one array that its cursor owns, grown by doubling, every access bounds-checked.
+// `unsafe` lives here: one array that its cursor owns, grown by doubling. What is read is bounds-checked; what is
+// written was made room for, record by record.
 
 @safe
 struct ColumnSlots: ~Copyable {
@@ -11,8 +12,11 @@ struct ColumnSlots: ~Copyable {
   private var base: UnsafeMutablePointer<Slot>
   private var room: Int
 
+  /// Room that there always is: headers shorter than this need no `reserve`.
+  static let roomMin = 128
+
   init() {
-    room = 16
+    room = ColumnSlots.roomMin
     unsafe base = UnsafeMutablePointer<Slot>.allocate(capacity: room)
   }
 
@@ -30,9 +34,10 @@ struct ColumnSlots: ~Copyable {
     if count > room { grow(to: count) }
   }
 
+  /// - Precondition: `reserve` has made room for it, or it is one of the first `roomMin`.
   @inline(__always)
   mutating func set(_ index: Int, offset: Int, type: UInt64) {
-    precondition(UInt(bitPattern: index) < UInt(bitPattern: room))
+    assert(UInt(bitPattern: index) < UInt(bitPattern: room))
     unsafe (base + index).initialize(
       to: Slot(offset: UInt32(truncatingIfNeeded: offset), type: UInt32(truncatingIfNeeded: type)))
   }

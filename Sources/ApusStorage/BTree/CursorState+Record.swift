@@ -6,7 +6,7 @@
 //
 // `unsafe` lives here: this is the inner loop of every scan. Bounds are checked once per record and once per column, not
 // once per byte: `recordBase` has `localBytes` readable bytes, `headerBase` has `headerEnd`, `slots` has room for as many
-// columns as the header has bytes.
+// columns as the header has bytes, of which each takes at least one.
 
 import ApusBase
 
@@ -18,7 +18,8 @@ extension CursorState {
   /// - Returns: false, and nothing stored, where the record has no such column (it was added to the table later).
   @inline(__always)
   mutating func column(_ index: Int, into target: UnsafeMutablePointer<Value>) throws(Fault) -> Bool {
-    if index < parsedColumns {
+    var count = parsedColumns
+    if index < count {
       let slot = slots[index]
       let offset = Int(slot.offset)
       let type = UInt64(slot.type)
@@ -30,57 +31,65 @@ extension CursorState {
       unsafe target.pointee = unsafe SerialType.load(type, length, recordBase + offset)
       return true
     }
-    if parsedColumns >= 0 {
-      return try unsafe walk(to: index, from: parsedColumns, next: headerNext, body: bodyNext, target)
+    if count < 0 {
+      guard loadQuickly() else { return try unsafe slowColumn(index, target) }
+      count = 0
     }
-    if loadQuickly() { return try unsafe walk(to: index, from: 0, next: 1, body: headerEnd, target) }
-    return try unsafe slowColumn(index, target)
-  }
-
-  /// Walks the header on to column `index` and stores the column.
-  @unsafe
-  @inline(__always)
-  private mutating func walk(
-    to index: Int, from first: Int, next: Int, body: Int, _ target: UnsafeMutablePointer<Value>
-  ) throws(Fault) -> Bool {
-    var count = first
-    var next = next
-    var body = body
+    var next = headerNext
+    var body = bodyNext
     let end = headerEnd
     let header = unsafe headerBase
+    // A record has fewer columns than its header has bytes, for which there are slots.
     while next < end {
-      var type = unsafe UInt64(header.load(fromByteOffset: next, as: UInt8.self))
+      let type = unsafe UInt64(header.load(fromByteOffset: next, as: UInt8.self))
+      if type >= 0x80 { break }
       next &+= 1
-      if type >= 0x80 {
-        guard let (long, after) = unsafe longType(header, next &- 1) else { throw malformedRecord() }
-        type = long
-        next = after
-      }
       let length = SerialType.byteCount(type)
       slots.set(count, offset: body, type: type)
-      let start = body
       body &+= length
-      count &+= 1
-      if count <= index { continue }
-      if body <= localBytes {
-        unsafe target.pointee = unsafe SerialType.load(type, length, recordBase + start)
-        parsedColumns = count
-        headerNext = next
-        bodyNext = body
-        return true
+      if count != index {
+        count &+= 1
+        continue
       }
-      guard body <= payloadBytes else { throw malformedRecord() }
-      parsedColumns = count
+      if body > localBytes { break }
+      unsafe target.pointee = unsafe SerialType.load(type, length, recordBase + (body &- length))
+      parsedColumns = count &+ 1
       headerNext = next
       bodyNext = body
-      unsafe target.pointee = try distantColumn(type, start)
       return true
+    }
+    return try unsafe walk(to: index, target)
+  }
+
+  /// Walks the header on to column `index` and stores the column, however long types and column are.
+  @unsafe
+  @inline(never)
+  private mutating func walk(to index: Int, _ target: UnsafeMutablePointer<Value>) throws(Fault) -> Bool {
+    var count = parsedColumns
+    var next = headerNext
+    var body = bodyNext
+    while count <= index, next < headerEnd {
+      guard let (type, after) = unsafe longType(headerBase, next) else { throw malformedRecord() }
+      next = after
+      slots.set(count, offset: body, type: type)
+      body &+= SerialType.byteCount(type)
+      count &+= 1
     }
     guard body <= payloadBytes else { throw malformedRecord() }
     parsedColumns = count
     headerNext = next
     bodyNext = body
-    return false
+    if count <= index { return false }
+    let slot = slots[index]
+    let type = UInt64(slot.type)
+    let offset = Int(slot.offset)
+    let length = SerialType.byteCount(type)
+    if offset &+ length <= localBytes {
+      unsafe target.pointee = unsafe SerialType.load(type, length, recordBase + offset)
+    } else {
+      unsafe target.pointee = try distantColumn(type, offset)
+    }
+    return true
   }
 
   /// The same for a record that was not looked at yet, of any shape, or for no row.
@@ -92,7 +101,7 @@ extension CursorState {
       unsafe target.pointee = .null
       return true
     }
-    return try unsafe walk(to: index, from: parsedColumns, next: headerNext, body: bodyNext, target)
+    return try unsafe walk(to: index, target)
   }
 
   /// - Returns: nil where the record has no such column.
@@ -195,7 +204,6 @@ extension CursorState {
     bodyNext = end
     parsedColumns = 0
     if assembledBytes != 0 { assembledBytes = 0 }
-    slots.reserve(end)
     return true
   }
 

@@ -132,34 +132,14 @@ public struct AggregateState {
   }
 }
 
-/// A step that the machine takes itself where it can, without a call.
+/// A step that the machine takes itself where it can, without a call (`aggStepCount`, `aggStepSum`). The function takes
+/// neither a collation nor the connection.
 public enum QuickStep: UInt8, Sendable {
   case none
   /// The block begins with an `Int64` that counts the rows.
   case countRows
-  /// The block begins with a `QuickSum`, to which integers are added.
-  case sumIntegers
-}
-
-/// The sum of integers as far as it fits; all zero is the empty one.
-public struct QuickSum: BitwiseCopyable, Sendable {
-  public var exact: Int64 = 0
-  public var count: Int64 = 0
-  /// The sum is no longer in `exact`.
-  public var isApproximate = false
-
-  public init() {}
-
-  /// - Returns: false where it takes more than this, and nothing was added.
-  @inlinable @inline(__always)
-  public mutating func add(_ integer: Int64) -> Bool {
-    if isApproximate { return false }
-    let (sum, overflow) = exact.addingReportingOverflow(integer)
-    if overflow { return false }
-    exact = sum
-    count &+= 1
-    return true
-  }
+  /// The block begins with a `QuickSum`, to which numbers are added.
+  case sumNumbers
 }
 
 /// The code of an aggregate. The machine calls: `step` for each row; for windows `inverse` for each row that leaves the
@@ -185,6 +165,11 @@ public struct AggregateFunction: Sendable {
     stateByteCount: Int, step: @escaping Step, finalize: @escaping Result, value: Result? = nil, inverse: Step? = nil,
     destroy: Destroy? = nil, quickStep: QuickStep = .none
   ) {
+    switch quickStep {
+    case .none: break
+    case .countRows: precondition(stateByteCount >= MemoryLayout<Int64>.size)
+    case .sumNumbers: precondition(stateByteCount >= MemoryLayout<QuickSum>.size)
+    }
     self.quickStep = quickStep
     self.stateByteCount = stateByteCount
     self.step = step
@@ -231,6 +216,16 @@ public final class FunctionDefinition: Sendable {
     _ name: String, _ arity: FunctionArity, _ traits: FunctionTraits = [.innocuous], _ body: AggregateFunction
   ) -> FunctionDefinition {
     FunctionDefinition(name, arity, traits, .aggregate(body))
+  }
+
+  /// The instruction that steps the aggregate.
+  public var stepOpcode: Opcode {
+    guard case .aggregate(let function) = body else { return .aggStep }
+    return switch function.quickStep {
+    case .none: .aggStep
+    case .countRows: .aggStepCount
+    case .sumNumbers: .aggStepSum
+    }
   }
 
   public var isAggregate: Bool {

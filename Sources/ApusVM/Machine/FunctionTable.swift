@@ -8,7 +8,6 @@ struct FunctionSlot {
   /// The aggregate's step by itself: what is called for each row is not to be copied out of a larger whole.
   var step: AggregateFunction.Step
   var stateByteCount: Int
-  var quickStep: QuickStep
   /// The context must be prepared before a step.
   var needsPreparation: Bool
   var scalar: FunctionDefinition.Scalar?
@@ -31,7 +30,7 @@ struct FunctionTable {
     for (index, call) in calls.enumerated() {
       let traits = call.definition.traits
       var slot = FunctionSlot(
-        step: FunctionTable.notAnAggregate, stateByteCount: 0, quickStep: .none,
+        step: FunctionTable.notAnAggregate, stateByteCount: 0,
         needsPreparation: !traits.isDisjoint(with: [.usesCollation, .readsConnection, .hasCallState]),
         scalar: nil, aggregate: nil, collation: call.collation, needsCollation: traits.contains(.usesCollation),
         needsFigures: traits.contains(.readsConnection), hasCallState: traits.contains(.hasCallState), callState: nil)
@@ -41,7 +40,6 @@ struct FunctionTable {
         slot.aggregate = body
         slot.step = body.step
         slot.stateByteCount = body.stateByteCount
-        slot.quickStep = body.quickStep
       }
       unsafe (slots + index).initialize(to: slot)
     }
@@ -78,9 +76,6 @@ struct FunctionTable {
   }
 
   @inline(__always)
-  func quickStep(_ function: Int32) -> QuickStep { unsafe slots[Int(function)].quickStep }
-
-  @inline(__always)
   func needsPreparation(_ function: Int32) -> Bool { unsafe slots[Int(function)].needsPreparation }
 
   @inline(__always)
@@ -93,6 +88,30 @@ struct FunctionTable {
       assert(function >= 0 && function < count)
       yield unsafe &slots[Int(function)]
     }
+  }
+}
+
+extension AggregateState {
+  /// `aggStepCount` where the accumulator has begun.
+  /// - Returns: false where nothing was done.
+  @inline(__always)
+  static func countRow(_ accumulator: Value) -> Bool {
+    guard accumulator.flags & RegisterFlag.handle != 0,
+      let count = unsafe UnsafeMutablePointer<Int64>(bitPattern: Int(accumulator.integerValue))
+    else { return false }
+    unsafe count.pointee &+= 1
+    return true
+  }
+
+  /// `aggStepSum` where the accumulator has begun, for a number of the kind that came before.
+  /// - Returns: false where nothing was done.
+  @inline(__always)
+  static func addToSum(_ accumulator: Value, _ value: Value) -> Bool {
+    guard accumulator.flags & RegisterFlag.handle != 0,
+      let sum = unsafe UnsafeMutablePointer<QuickSum>(bitPattern: Int(accumulator.integerValue))
+    else { return false }
+    if value.kind == .integer { return unsafe sum.pointee.add(value.integerValue) }
+    return value.kind == .real ? unsafe sum.pointee.add(value.realValue) : false
   }
 }
 

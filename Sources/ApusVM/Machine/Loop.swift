@@ -227,6 +227,7 @@ extension MachineCore {
         case .next:
           try countTurn()
           pc = try next(i.p1) ? Int(i.p2) : pc &+ 1
+        case .nextScan: pc = try nextScan(i) ? Int(i.p2) : pc &+ 1
         case .prev:
           try countTurn()
           pc = try previous(i.p1) ? Int(i.p2) : pc &+ 1
@@ -330,6 +331,12 @@ extension MachineCore {
         case .aggStep:
           try stepAggregate(i)
           pc &+= 1
+        case .aggStepCount:
+          if !AggregateState.countRow(registers[i.p3]) { try stepAggregate(i) }
+          pc &+= 1
+        case .aggStepSum:
+          if !AggregateState.addToSum(registers[i.p3], registers[i.p2]) { try stepAggregate(i) }
+          pc &+= 1
         case .aggFinal:
           try finishAggregate(i)
           pc &+= 1
@@ -389,10 +396,17 @@ extension MachineCore {
     if budget < 0 { try checkLimits() }
   }
 
+  /// Counts turns that were taken without the loop.
+  @inline(__always)
+  mutating func countTurns(_ count: Int) throws(Fault) {
+    budget &-= count
+    if budget < 0 { try checkLimits() }
+  }
+
   @inline(never)
   private mutating func checkLimits() throws(Fault) {
+    turnCount &+= UInt64(MachineCore.turnsPerCheck &- budget)
     budget = MachineCore.turnsPerCheck
-    turnCount &+= UInt64(MachineCore.turnsPerCheck)
     if state.isInterrupted { throw .error(.interrupt) }
     if let abortCode { throw .error(abortCode) }
     let most = state.limits.turnCountMax

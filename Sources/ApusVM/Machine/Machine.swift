@@ -112,6 +112,7 @@ extension MachineCore {
     cursors.closeAll()
     aggregates.freeAll(functions)
     functions.clearCallStates()
+    scans.clear()
     registers.clear()
     rowSets.removeAll()
     address = 0

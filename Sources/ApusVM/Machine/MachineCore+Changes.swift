@@ -6,10 +6,35 @@ import ApusStorage
 extension MachineCore {
   mutating func makeRecord(_ i: Instruction) throws(Fault) {
     if i.p4 >= 0 { applyAffinities(i.p1, i.p4) }
+    let compactsReals = i.p5 & RecordFlags.compactsReals.rawValue != 0
+    if compactsReals { compactReals(i) }
+    defer { if compactsReals { expandReals(i) } }
     try RecordCodec.encode(registers.range(i.p1, Int(i.p2)), into: &scratch)
     guard scratch.count <= state.limits.lengthMax else { throw .error(.tooBig) }
     registers.adopt(i.p3, .blob, &scratch)
   }
+
+  private func compactReals(_ i: Instruction) {
+    let affinities = program.affinityStrings[Int(i.p4)]
+    for (index, affinity) in affinities.enumerated() where affinity == .real {
+      let register = i.p1 + Int32(index)
+      let value = registers[register]
+      guard value.kind == .real, value.realValue.magnitude < MachineCore.compactMax else { continue }
+      guard let whole = Int64(exactly: value.realValue) else { continue }
+      var compacted = Value.integer(whole)
+      compacted.flags = RegisterFlag.compacted
+      registers[register] = compacted
+    }
+  }
+
+  private func expandReals(_ i: Instruction) {
+    for register in i.p1..<i.p1 + i.p2 where registers[register].flags & RegisterFlag.compacted != 0 {
+      makeReal(register)
+    }
+  }
+
+  /// Integers below 2^47 take six bytes at most.
+  private static let compactMax = 140_737_488_355_328.0
 
   mutating func newRowid(_ i: Instruction) throws(Fault) {
     var rowid = try cursors[tree: i.p1].newRowid()

@@ -97,6 +97,20 @@ extension MachineCore {
     return found
   }
 
+  /// A wait comes from `next` alone, and by then the cursor stands on a row that is done with.
+  mutating func nextScan(_ i: Instruction) throws(Fault) -> Bool {
+    try countTurns(1)
+    guard try next(i.p1) else { return false }
+    if !cursors[i.p1].isPlain || scans[i.p4].isFutile || !scans.prepare(i.p4, registers) { return true }
+    while true {
+      let before = scans[i.p4].rowCount
+      let isDone = cursors[tree: i.p1].scan(&scans[i.p4])
+      try countTurns(scans[i.p4].rowCount &- before)
+      if !isDone { return true }
+      guard try next(i.p1) else { return false }
+    }
+  }
+
   mutating func previous(_ cursor: Int32) throws(Fault) -> Bool {
     // From an outer join's null row there is no way on, wherever the tree's cursor stands.
     if !cursors[cursor].isPlain, cursors[cursor].isNullRow { return false }

@@ -384,19 +384,6 @@ extension MachineCore {
       accumulator = newAccumulator(i.p4)
       registers[i.p3] = accumulator
     }
-    switch functions.quickStep(i.p4) {
-    case .none: break
-    case .countRows:
-      functions.state(accumulator, i.p4).update(Int64.self) { $0 &+= 1 }
-      return
-    case .sumIntegers:
-      let value = registers[i.p2]
-      if value.kind == .integer {
-        var isDone = false
-        functions.state(accumulator, i.p4).update(QuickSum.self) { sum in isDone = sum.add(value.integerValue) }
-        if isDone { return }
-      }
-    }
     if functions.needsPreparation(i.p4) || i.p1 != 0 {
       try stepWithContext(i, accumulator)
       return

@@ -44,6 +44,7 @@ struct MachineCore: ~Copyable {
   let parameters: RegisterFile
   let cursors: CursorTable
   let functions: FunctionTable
+  let scans: ScanTable
 
   var address = 0
   var phase = Phase.ready
@@ -99,6 +100,7 @@ struct MachineCore: ~Copyable {
     parameters = RegisterFile(count: program.parameterNames.count)
     cursors = CursorTable(count: program.cursorCount)
     functions = FunctionTable(program.functions)
+    scans = ScanTable(program.scanLoops)
     context = FunctionContext(environment: state.environment)
   }
 
@@ -107,6 +109,7 @@ struct MachineCore: ~Copyable {
     registers.destroy()
     parameters.destroy()
     functions.destroy()
+    scans.destroy()
   }
 
   /// The instruction at which the program stands.

@@ -21,6 +21,8 @@ enum RegisterFlag {
   static let cleared: UInt16 = 8
   /// The integer is the number of an aggregate's or a row set's slot.
   static let handle: UInt16 = 16
+  /// A real that stands as an integer while a record is made of it.
+  static let compacted: UInt16 = 32
 }
 
 @safe

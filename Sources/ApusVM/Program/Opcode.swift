@@ -173,6 +173,9 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case last
   /// Moves c1 forward; jumps if there is an entry, falls through behind the last. Interrupts and limits are checked here.
   case next
+  /// As `next`, for a loop whose front is scan loop p4 of the program: rows that the front rules out, or that it is all there
+  /// is to do with, are worked off without the loop.
+  case nextScan
   /// Moves c1 backward; jumps if there is an entry.
   case prev
   /// Puts c1 on the first entry >= key; jumps if there is none. Index: p4 registers from r3 on; table: the rowid in r3, p4 = 0.
@@ -224,7 +227,7 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
 
   // Changes ---------------------------------------------------------------------------------------------------------
 
-  /// r3 = record of the p2 registers from r1 on, after affinity string p4 (-1: none).
+  /// r3 = record of the p2 registers from r1 on, after affinity string p4 (-1: none). p5 = `RecordFlags`.
   case makeRecord
   /// r2 = a rowid that c1 does not have. p3 (0 = none) = register with the largest rowid ever used (AUTOINCREMENT); updated.
   case newRowid
@@ -272,6 +275,10 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   /// One step of aggregate p4 with p5 arguments from r2 on; r3 is its accumulator (NULL = not begun). p1 (0 = none) = register
   /// that becomes 1 where `min` or `max` asks to keep the bare columns as they are, else 0.
   case aggStep
+  /// As `aggStep`, of a function whose state begins with the count of its rows.
+  case aggStepCount
+  /// As `aggStep`, of a function of one argument whose state begins with a `QuickSum`.
+  case aggStepSum
   /// r1 = result of aggregate p4 (p2 arguments); the accumulator is gone.
   case aggFinal
   /// Opens c1 as an empty table of groups with keys of p2 values; integers p4: for each aggregate its function and the
@@ -326,10 +333,10 @@ extension Opcode {
     case .permutation, .deferredSeek, .integrityCheck, .groupOpen: .integers
     case .compare, .openRead, .openWrite, .openEphemeral, .openAutoindex, .sorterOpen: .keyDescription
     case .affinity, .makeRecord: .affinity
-    case .function, .aggStep, .aggFinal: .function
+    case .function, .aggStep, .aggStepCount, .aggStepSum, .aggFinal: .function
     case .insert, .delete, .typeCheck: .table
     case .isTrue, .seekGE, .seekGT, .seekLE, .seekLT, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT,
-      .idxInsert, .sorterCompare, .rowSetTest, .groupNext:
+      .idxInsert, .sorterCompare, .rowSetTest, .groupNext, .nextScan:
       .number
     default: .none
     }
@@ -339,7 +346,7 @@ extension Opcode {
   public var jumps: (p1: Bool, p2: Bool, p3: Bool) {
     switch self {
     case .initialize, .goto, .gosub, .yield, .once, .eq, .ne, .lt, .le, .gt, .ge, .if, .ifNot, .isNull, .notNull,
-      .ifNullRow, .mustBeInt, .ifPos, .ifNotZero, .decrJumpZero, .rewind, .last, .next, .prev, .seekGE, .seekGT, .seekLE,
+      .ifNullRow, .mustBeInt, .ifPos, .ifNotZero, .decrJumpZero, .rewind, .last, .next, .nextScan, .prev, .seekGE, .seekGT, .seekLE,
       .seekLT, .seekRowid, .notExists, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT, .sorterSort,
       .sorterNext, .sorterCompare, .rowSetRead, .rowSetTest, .groupFind, .groupNext:
       (false, true, false)

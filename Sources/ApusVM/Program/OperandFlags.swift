@@ -60,6 +60,18 @@ public struct ColumnFlags: OptionSet, Sendable {
   public static let lengthOnly = ColumnFlags(rawValue: 8)
 }
 
+/// p5 of `makeRecord`.
+public struct RecordFlags: OptionSet, Sendable {
+  public var rawValue: UInt16
+
+  @inlinable
+  public init(rawValue: UInt16) { self.rawValue = rawValue }
+
+  /// A whole number in a column of REAL affinity is stored as an integer where that is shorter (48 bits), as SQLite does;
+  /// `column` makes it a real again.
+  public static let compactsReals = RecordFlags(rawValue: 1)
+}
+
 /// p5 of `insert`, `delete`, `idxInsert`.
 public struct ChangeFlags: OptionSet, Sendable {
   public var rawValue: UInt16

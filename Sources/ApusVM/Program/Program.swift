@@ -98,6 +98,8 @@ public final class Program: @unchecked Sendable {
   public let integerLists: [[Int32]]
   public let affinityStrings: [[Affinity]]
 
+  let scanLoops: [ScanLoop]
+
   /// The instructions, which `codeList` keeps.
   let code: UnsafePointer<Instruction>
   private let codeList: TrivialList<Instruction>
@@ -129,6 +131,7 @@ public final class Program: @unchecked Sendable {
     integerLists = builder.integerLists.items
     affinityStrings = builder.affinityStrings.items
 
+    scanLoops = ScanLoop.replaceLoops(in: instructions)
     codeList = instructions
     unsafe code = instructions.start
 

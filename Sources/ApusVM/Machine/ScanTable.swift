@@ -1,0 +1,74 @@
+// The program's scan loops at work: for each the steps that its cursor takes. `unsafe` lives here: they lie in memory that
+// the table owns, so that a loop reaches them by one load.
+
+import ApusBase
+import ApusStorage
+
+@safe
+struct ScanTable {
+  private let steps: UnsafeMutablePointer<ScanSteps>
+  private let loops: [ScanLoop]
+
+  init(_ loops: [ScanLoop]) {
+    self.loops = loops
+    unsafe steps = UnsafeMutablePointer<ScanSteps>.allocate(capacity: max(loops.count, 1))
+    for (index, loop) in loops.enumerated() {
+      unsafe (steps + index).initialize(
+        to: ScanSteps(loop.steps.map { unsafe ScanTable.step($0) }, isWhole: loop.isWhole))
+    }
+  }
+
+  func destroy() {
+    unsafe steps.deinitialize(count: loops.count)
+    unsafe steps.deallocate()
+  }
+
+  @inline(__always)
+  subscript(loop: Int32) -> ScanSteps {
+    _read {
+      precondition(loop >= 0 && Int(loop) < loops.count)
+      yield unsafe steps[Int(loop)]
+    }
+    nonmutating _modify {
+      precondition(loop >= 0 && Int(loop) < loops.count)
+      yield unsafe &steps[Int(loop)]
+    }
+  }
+
+  @unsafe
+  private static func step(_ step: ScanLoop.Step) -> ScanStep {
+    let action: ScanStep.Action = switch step.opcode {
+    case .isNull: .rejectNull
+    case .notNull: .rejectNotNull
+    case .aggStepCount: .count
+    case .aggStepSum: .sum
+    default: .compare
+    }
+    return unsafe ScanStep(
+      action, column: step.column, orders: step.orders, rejectsNull: step.rejectsNull, isReal: step.isReal,
+      comparesBytes: step.comparesBytes)
+  }
+
+  /// Gives the steps what the registers hold.
+  /// - Returns: false where an aggregate has not begun: the loop itself does that.
+  func prepare(_ loop: Int32, _ registers: RegisterFile) -> Bool {
+    for (index, step) in loops[Int(loop)].steps.enumerated() {
+      switch step.opcode {
+      case .isNull, .notNull: break
+      case .aggStepCount, .aggStepSum:
+        let accumulator = registers[step.register]
+        guard accumulator.flags & RegisterFlag.handle != 0,
+          let target = unsafe UnsafeMutableRawPointer(bitPattern: Int(accumulator.integerValue))
+        else { return false }
+        unsafe steps[Int(loop)].set(index, target: target)
+      default: unsafe steps[Int(loop)].set(index, operand: registers[step.register])
+      }
+    }
+    return true
+  }
+
+  /// A new run: whether a loop's steps pay is found out again.
+  func clear() {
+    for loop in loops.indices { unsafe steps[loop].forgetFigures() }
+  }
+}
