@@ -49,7 +49,9 @@ public struct CompilerContext {
   }
 
   /// The collation of this name; nil means BINARY.
-  func collation(_ name: Name?) throws(EngineError) -> Collation {
+  func collation(_ name: Name?) throws(EngineError) -> Collation { try Self.collation(name, collations) }
+
+  static func collation(_ name: Name?, _ collations: [String: Collation]) throws(EngineError) -> Collation {
     guard let name else { return .binary }
     switch name.key {
     case "binary": return .binary

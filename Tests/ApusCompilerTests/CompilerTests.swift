@@ -16,14 +16,16 @@ struct CompilerTests {
     "CREATE TABLE w(k TEXT, n INT, v, PRIMARY KEY(n, k)) WITHOUT ROWID",
     "CREATE INDEX wv ON w(v)",
     "CREATE VIEW x AS SELECT a AS p, b FROM t",
+    "CREATE TABLE z(true, f)",
   ]
 
   static func catalog() throws -> Schema {
     var builder = SchemaBuilder(database: 0)
     for (place, sql) in schema.enumerated() {
-      let type = sql.hasPrefix("CREATE INDEX") ? "index" : sql.hasPrefix("CREATE VIEW") ? "view" : "table"
+      let words = sql.split { " (".contains($0) }.map(String.init)
+      let type = words[1].lowercased(), name = words[2], table = type == "index" ? words[4] : name
       try builder.add(
-        SchemaRow(type: type, name: "o\(place)", tableName: "", root: Int64(type == "view" ? 0 : place * 2 + 2), sql: sql))
+        SchemaRow(type: type, name: name, tableName: table, root: Int64(type == "view" ? 0 : place * 2 + 2), sql: sql))
       if place == 1 {
         try builder.add(
           SchemaRow(type: "index", name: "sqlite_autoindex_u_1", tableName: "u", root: 20, sql: nil))
@@ -44,7 +46,8 @@ struct CompilerTests {
   @Test("a schema gives tables their implicit indexes, keys and fields")
   func builds() throws {
     let schema = try Self.catalog()
-    let t = try #require(schema.table("t")), u = try #require(schema.table("u")), w = try #require(schema.table("w"))
+    let t = try #require(try schema.table("t")), u = try #require(try schema.table("u"))
+    let w = try #require(try schema.table("w"))
     #expect(t.rowidAlias == 0 && t.indexes.isEmpty)
     #expect(u.indexes.map(\.name.text) == ["ub", "sqlite_autoindex_u_1"])
     #expect(u.indexes[1].root == PageNumber(20))
@@ -52,17 +55,27 @@ struct CompilerTests {
     #expect(w.primaryKeyIndex?.columns.map(\.number) == [1, 0, 2])
     // A secondary index ends with the primary key.
     #expect(w.indexes.first?.columns.map(\.number) == [2, 1, 0])
-    #expect(schema.table("sqlite_schema") === schema.table("SQLITE_MASTER"))
+    #expect(try schema.table("sqlite_schema") === schema.table("SQLITE_MASTER"))
   }
 
-  @Test("an index without its table is damage", arguments: ["CREATE INDEX i ON nope(a)", "SELECT 1", "CREATE TABLE (", ""])
+  @Test(
+    "a definition that is none is damage, at the latest when its table is used",
+    arguments: ["CREATE INDEX i ON nope(a)", "SELECT 1", "CREATE TABLE (", "CREATE TABLE y(a)", "CREATE TABLE x(a, A)", ""])
   func damagedSchema(sql: String) throws {
     var builder = SchemaBuilder(database: 0)
     let error = #expect(throws: EngineError.self) {
       try builder.add(SchemaRow(type: "table", name: "x", tableName: "x", root: 2, sql: sql.isEmpty ? nil : sql))
+      _ = try builder.finish().table("x")
     }
     #expect(error?.code == .corrupt)
     #expect(error?.message.hasPrefix("malformed database schema (x)") == true)
+  }
+
+  @Test("a table's column that is called true hides the literal")
+  func hidesLiteral() throws {
+    let origins = try Self.compile("select true, false, z.true, f is true from z").resultColumns.map(\.originName)
+    #expect(origins == ["true", nil, "true", nil])
+    #expect(try Self.compile("select true from t").resultColumns[0].originName == nil)
   }
 
   // Each message was given by SQLite 3.54.1.

@@ -70,6 +70,7 @@ let unsafeFiles: [String: Set<String>] = [
     "Connection.swift",
     "PreparedStatement.swift",
     "SQL.swift",
+    "StatementList.swift",
   ],
   "ApusSQLite3": [
     "ColumnCell.swift",

@@ -19,10 +19,16 @@ extension Connection {
   ///   - column: nil to ask only whether the table is there; "rowid" and its other names mean the rowid.
   /// - Returns: nil where there is no such table (a view is none) or column.
   public func columnMetadata(
-    schema: String?, table: String, column: String?
+    schema: String?, table name: String, column: String?
   ) throws(Fault) -> ColumnMetadata? {
     try refreshCatalogs()
-    guard let found = schemaSet().table(Name(table), schema: schema.map { Name($0) }), !found.isView else { return nil }
+    let table: CatalogTable?
+    do throws(EngineError) {
+      table = try schemaSet().table(Name(name), schema: schema.map { Name($0) })
+    } catch {
+      throw .failure(error)
+    }
+    guard let found = table, !found.isView else { return nil }
     var metadata = ColumnMetadata()
     var number: Int?
     if let column {

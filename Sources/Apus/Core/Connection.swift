@@ -50,10 +50,7 @@ public final class Connection {
   var loader: CatalogLoader?
   var schemaGeneration: UInt32 = 0
 
-  // Statements, by serial number.
-  private struct Registered { weak var statement: PreparedStatement? }
-  private var registered: [UInt64: Registered] = [:]
-  private var nextSerial: UInt64 = 1
+  private var statementList = StatementList()
   public private(set) var isClosed: Bool {
     get { unsafe status.pointee.isClosed }
     set { unsafe status.pointee.isClosed = newValue }
@@ -168,17 +165,11 @@ public final class Connection {
   // MARK: Statements
 
   /// The statements that are not finalized, in the order of their making.
-  public var statements: [PreparedStatement] {
-    registered.sorted { $0.key < $1.key }.compactMap(\.value.statement)
-  }
+  public var statements: [PreparedStatement] { statementList.statements }
 
-  func register(_ statement: PreparedStatement) -> UInt64 {
-    defer { nextSerial += 1 }
-    registered[nextSerial] = Registered(statement: statement)
-    return nextSerial
-  }
+  func register(_ statement: PreparedStatement) -> Int { statementList.add(statement) }
 
-  func unregister(_ serial: UInt64) { registered[serial] = nil }
+  func unregister(_ place: Int) { statementList.remove(place) }
 
   // MARK: The end
 
@@ -186,7 +177,7 @@ public final class Connection {
   /// - Throws: SQLITE_BUSY while statements are not finalized.
   public func close() throws(Fault) {
     if isClosed { return }
-    if !registered.isEmpty {
+    if !statementList.isEmpty {
       throw .error(.busy, "unable to close due to unfinalized statements or unfinished backups")
     }
     loader = nil

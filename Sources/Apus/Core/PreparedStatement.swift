@@ -16,25 +16,27 @@ public final class PreparedStatement {
   private let progress: UnsafeMutablePointer<Progress>
   private let isListing: Bool
   private var listing: ProgramListing?
-  private var serial: UInt64 = 0
+  /// Its place in the connection's list, until it is finalized.
+  private var place: Int?
 
   /// As often as SQLite tries (SQLITE_MAX_SCHEMA_RETRY).
   private static let recompileCountMax = 50
 
   init(_ connection: Connection, _ program: Program, _ text: ByteView) {
     self.connection = connection
-    sql = text.string
+    // Mostly nothing stands before the statement: one text will do.
+    sql = text.count == program.sql.utf8.count ? program.sql : text.string
     unsafe machine = .allocate(capacity: 1)
     unsafe machine.initialize(to: Machine(program: program, state: connection.state))
     unsafe progress = .allocate(capacity: 1)
     unsafe progress.initialize(to: Progress(functionsVersion: connection.functions.version))
     isListing = program.explainMode != 0
     if isListing { listing = ProgramListing(program) }
-    serial = connection.register(self)
+    place = connection.register(self)
   }
 
   deinit {
-    connection.unregister(serial)
+    unregister()
     unsafe machine.deinitialize(count: 1)
     unsafe machine.deallocate()
     unsafe progress.deallocate()
@@ -232,6 +234,11 @@ public final class PreparedStatement {
     if isFinalized { return }
     reset()
     isFinalized = true
-    connection.unregister(serial)
+    unregister()
+  }
+
+  private func unregister() {
+    if let place { connection.unregister(place) }
+    place = nil
   }
 }

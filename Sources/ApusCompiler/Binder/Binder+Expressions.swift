@@ -25,6 +25,7 @@ extension Binder {
   func bind(_ expression: Expression, _ scope: Scope?) throws(EngineError) -> BoundExpression {
     switch expression {
     case .literal(let literal, let offset):
+      if case .boolean(let value) = literal, let found = try column(named: value, offset, scope) { return found }
       return try bind(literal, offset)
     case .parameter(let parameter):
       return BoundExpression(.parameter(parameter.index), parameter.offset)
@@ -84,6 +85,14 @@ extension Binder {
     }
   }
 
+  /// The column that is called `true` or `false`: it hides the literal.
+  private func column(
+    named value: Bool, _ offset: SourceOffset, _ scope: Scope?
+  ) throws(EngineError) -> BoundExpression? {
+    guard scope != nil else { return nil }
+    return try find(ColumnReference(column: value ? "true" : "false", offset: offset), scope)
+  }
+
   func call(_ name: String, _ arguments: [BoundExpression], _ offset: SourceOffset) throws(EngineError) -> BoundExpression {
     switch context.functions.lookUp(name, argumentCount: arguments.count) {
     case .found(let definition): return BoundExpression(.function(definition, arguments), offset)
@@ -102,7 +111,7 @@ extension Binder {
       if case .literal(.null, _) = right {
         return BoundExpression(.nullTest(try scalar(left, scope), isNegated: isNegated), offset)
       }
-      if case .literal(.boolean(let value), _) = right {
+      if case .literal(.boolean(let value), let place) = right, try column(named: value, place, scope) == nil {
         return BoundExpression(.truth(try scalar(left, scope), isTrue: value, isNegated: isNegated), offset)
       }
     }

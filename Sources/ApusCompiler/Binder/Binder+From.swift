@@ -55,7 +55,7 @@ extension Binder {
     case .table(let reference):
       return try bind(reference, scope)
     case .function(_, let name, _, _, let offset):
-      if context.schemas.table(name) == nil, !context.functions.isKnown(name.text) {
+      if try context.schemas.table(name) == nil, !context.functions.isKnown(name.text) {
         throw error("no such table: \(name.text)", offset)
       }
       throw unsupported("table-valued functions", offset)
@@ -315,6 +315,8 @@ extension Binder {
       } else {
         name = Name(result.name.isEmpty ? "column\(number + 1)" : result.name)
       }
+      // SQLite gives no column of a subquery these names.
+      if name.key == "true" || name.key == "false" { name = Name("column\(number + 1)") }
       if names.isEmpty {
         let base = name.text
         var count = 0

@@ -122,7 +122,7 @@ final class Binder {
 
   /// The table of this name, or SQLite's error.
   func table(_ reference: TableReference) throws(EngineError) -> CatalogTable {
-    if let table = context.schemas.table(reference.name, schema: reference.schema) { return table }
+    if let table = try context.schemas.table(reference.name, schema: reference.schema) { return table }
     if let schema = reference.schema {
       throw error("no such table: \(schema.text).\(reference.name.text)", reference.offset)
     }
@@ -140,9 +140,19 @@ final class Binder {
     return BoundExpression(.column(source, column), offset)
   }
 
-  /// Finds the column that a name means, innermost scope first.
+  /// The column that a name means, or the string that SQLite takes a name in double quotes for.
   func bind(_ reference: ColumnReference, _ scope: Scope?) throws(EngineError) -> BoundExpression {
+    if let found = try find(reference, scope) { return found }
+    if reference.table == nil, reference.column.isDoubleQuoted, context.settings.doubleQuotedStrings {
+      return BoundExpression(.text(reference.column.text), reference.offset)
+    }
+    throw error("no such column: \(spelled(reference))", reference.offset)
+  }
+
+  /// Finds the column that a name means, innermost scope first.
+  func find(_ reference: ColumnReference, _ scope: Scope?) throws(EngineError) -> BoundExpression? {
     let key = reference.column.key
+    let isRowid = Binder.isRowidName(key)
     var level = scope
     while let current = level {
       var found: BoundExpression?
@@ -173,7 +183,7 @@ final class Binder {
             count += 1
             if found == nil { found = self.column(source, number, reference.offset) }
           }
-        } else if source.hasRowid {
+        } else if isRowid, source.hasRowid {
           rowidSources.append(source)
         }
       }
@@ -182,13 +192,13 @@ final class Binder {
           if let number = source.column(named: key) {
             count += 1
             found = self.column(source, number, reference.offset)
-          } else if source.hasRowid, Binder.isRowidName(key) {
+          } else if isRowid, source.hasRowid {
             count += 1
             found = self.column(source, -1, reference.offset)
           }
         }
       }
-      if count == 0, Binder.isRowidName(key), !rowidSources.isEmpty {
+      if count == 0, !rowidSources.isEmpty {
         count = rowidSources.count
         found = column(rowidSources[0], -1, reference.offset)
       }
@@ -210,10 +220,7 @@ final class Binder {
       }
       level = current.parent
     }
-    if reference.table == nil, reference.column.isDoubleQuoted, context.settings.doubleQuotedStrings {
-      return BoundExpression(.text(reference.column.text), reference.offset)
-    }
-    throw error("no such column: \(spelled(reference))", reference.offset)
+    return nil
   }
 
   private func answers(_ source: Source, to table: Name, schema: Name?) -> Bool {

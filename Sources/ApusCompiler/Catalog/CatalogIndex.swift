@@ -2,6 +2,7 @@
 
 import ApusBase
 import ApusSQL
+import ApusStorage
 
 /// One column of an index entry.
 public struct IndexColumn: Sendable {
@@ -24,7 +25,8 @@ public struct IndexColumn: Sendable {
   }
 }
 
-public final class CatalogIndex: @unchecked Sendable {
+/// Immutable; see `IndexDraft` for how it comes about.
+public final class CatalogIndex: Sendable {
   public enum Origin: Sendable { case create, unique, primaryKey }
 
   public let name: Name
@@ -32,75 +34,80 @@ public final class CatalogIndex: @unchecked Sendable {
   public let isUnique: Bool
   /// What a UNIQUE or PRIMARY KEY constraint said to do; nil for CREATE INDEX (abort) and unsaid.
   public let conflict: ConflictAction?
-  public internal(set) var root: PageNumber
+  public let root: PageNumber
   /// The key's columns, then what identifies the row: the rowid, or the primary key's columns that are not there yet. The
   /// primary key of a WITHOUT ROWID table goes on with all other columns.
-  public internal(set) var columns: [IndexColumn]
+  public let columns: [IndexColumn]
   /// How many of `columns` the definition names.
   public let keyCount: Int
   /// Of a partial index.
   public let filter: Expression?
   /// Estimated rows that share the first n columns, 10*log2; [0] is the number of entries.
-  public internal(set) var rowEstimates: [LogEstimate] = []
-  public internal(set) var hasStatistics = false
-  public internal(set) var isUnordered = false
+  public let rowEstimates: [LogEstimate]
+  public let hasStatistics: Bool
+  public let isUnordered: Bool
   /// Estimated entry width, 10*log2.
-  public internal(set) var entryWidth: LogEstimate = 0
+  public let entryWidth: LogEstimate
   /// All key columns of a unique index are NOT NULL.
-  public internal(set) var isUniqueNotNull = false
+  public let isUniqueNotNull: Bool
   /// Table columns below 63 that the entry holds; bit 63 is never set.
-  public internal(set) var columnMask: UInt64 = 0
+  public let columnMask: UInt64
+  /// Some column of the entry is an expression.
+  public let hasExpressions: Bool
+  /// The order of its entries, shared by all statements; nil where a collation is the application's.
+  let keyDescription: KeyDescription?
 
-  init(
-    name: Name, origin: Origin, isUnique: Bool, conflict: ConflictAction?, root: PageNumber, columns: [IndexColumn],
-    keyCount: Int, filter: Expression?
-  ) {
-    self.name = name
-    self.origin = origin
-    self.isUnique = isUnique
-    self.conflict = conflict
-    self.root = root
-    self.columns = columns
-    self.keyCount = keyCount
-    self.filter = filter
-  }
-
-  public var hasExpressions: Bool {
-    columns.contains { if case .expression = $0.source { true } else { false } }
-  }
-
-  /// The place of a table's column (-1: the rowid) in the entry.
-  public func position(ofColumn number: Int) -> Int? { columns.firstIndex { $0.number == number } }
-
-  func seal(_ table: CatalogTable) {
+  init(_ draft: IndexDraft, _ tableColumns: [CatalogColumn], _ rowEstimates: [LogEstimate]) {
+    name = draft.name
+    origin = draft.origin
+    isUnique = draft.isUnique
+    conflict = draft.conflict
+    root = draft.root
+    columns = draft.columns
+    keyCount = draft.keyCount
+    filter = draft.filter
+    self.rowEstimates = rowEstimates
+    hasStatistics = draft.hasStatistics
+    isUnordered = draft.isUnordered
     var width = 0
-    for part in columns {
+    var mask: UInt64 = 0
+    var hasExpressions = false
+    for part in draft.columns {
       let number = part.number
-      width += number < 0 ? 1 : table.columns[number].sizeEstimate
-      if number >= 0, number < 63 { columnMask |= 1 << UInt64(number) }
+      width += number < 0 ? 1 : tableColumns[number].sizeEstimate
+      if number >= 0, number < 63 { mask |= 1 << UInt64(number) }
+      if number == -2 { hasExpressions = true }
     }
     entryWidth = LogEstimate.of(UInt64(width * 4))
-    isUniqueNotNull = isUnique && columns.prefix(keyCount).allSatisfy { part in
+    columnMask = mask
+    keyDescription = try? Self.keyDescription(draft.columns, draft.origin, draft.keyCount, [:])
+    self.hasExpressions = hasExpressions
+    isUniqueNotNull = draft.isUnique && draft.columns.prefix(draft.keyCount).allSatisfy { part in
       switch part.source {
-      case .column(let number): table.columns[number].isNotNull
+      case .column(let number): tableColumns[number].isNotNull
       case .rowid: true
       case .expression: false
       }
     }
-    if !hasStatistics { useDefaultEstimates(table) }
   }
 
-  // SQLite's guesses: ten rows for the first column, and fewer for each further one.
-  private func useDefaultEstimates(_ table: CatalogTable) {
-    let guesses: [LogEstimate] = [33, 32, 30, 28, 27]
-    var entries = table.rowEstimate
-    if entries < 99 {
-      entries = 99
-      table.rowEstimate = 99
+  static func keyDescription(
+    _ parts: [IndexColumn], _ origin: Origin, _ keyCount: Int, _ collations: [String: Collation]
+  ) throws(EngineError) -> KeyDescription {
+    var columns: [KeyColumn] = []
+    columns.reserveCapacity(parts.count)
+    var hasRowid = false
+    for part in parts {
+      if case .rowid = part.source { hasRowid = true }
+      columns.append(
+        KeyColumn(
+          collation: try CompilerContext.collation(part.collation, collations), isDescending: part.isDescending))
     }
-    if filter != nil { entries -= 10 }
-    rowEstimates = [entries]
-    for place in 0..<keyCount { rowEstimates.append(place < guesses.count ? guesses[place] : 23) }
-    if isUnique { rowEstimates[keyCount] = 0 }
+    // Entries of a table without row ids are told apart by its primary key alone.
+    let isTable = origin == .primaryKey && !hasRowid
+    return KeyDescription(columns, uniqueCount: isTable ? keyCount : nil)
   }
+
+  /// The place of a table's column (-1: the rowid) in the entry.
+  public func position(ofColumn number: Int) -> Int? { columns.firstIndex { $0.number == number } }
 }

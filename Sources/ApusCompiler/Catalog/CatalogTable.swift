@@ -62,59 +62,87 @@ public struct CatalogTrigger: Sendable {
   public var definition: CreateTrigger
 }
 
-/// A table, a view or a virtual table of one database. Immutable once its schema is built.
-public final class CatalogTable: @unchecked Sendable {
+/// A table, a view or a virtual table of one database; see `TableDraft` for how it comes about.
+public final class CatalogTable: TableShape, Sendable {
   public let name: Name
   /// Which database it belongs to: 0 main, 1 temp, 2... attached ones.
   public let database: Int
-  public internal(set) var root: PageNumber
-  public internal(set) var columns: [CatalogColumn]
+  public let root: PageNumber
+  public let columns: [CatalogColumn]
   /// The INTEGER PRIMARY KEY column, which is the rowid.
-  public internal(set) var rowidAlias: Int?
-  public internal(set) var isWithoutRowid = false
-  public internal(set) var isStrict = false
-  public internal(set) var isAutoincrement = false
+  public let rowidAlias: Int?
+  public let isWithoutRowid: Bool
+  public let isStrict: Bool
+  public let isAutoincrement: Bool
   /// Of the primary key, where it is the rowid.
-  public internal(set) var rowidConflict: ConflictAction?
+  public let rowidConflict: ConflictAction?
   /// Column numbers of the primary key, in its order; one for a rowid alias.
-  public internal(set) var primaryKey: [Int] = []
+  public let primaryKey: [Int]
   /// Newest first, REPLACE ones last, as SQLite tries them. A WITHOUT ROWID table's list holds its primary key too.
-  public internal(set) var indexes: [CatalogIndex] = []
-  public internal(set) var checks: [CatalogCheck] = []
-  public internal(set) var foreignKeys: [CatalogForeignKey] = []
-  public internal(set) var triggers: [CatalogTrigger] = []
-  public internal(set) var view: CatalogView?
+  public let indexes: [CatalogIndex]
+  /// The primary key's index of a WITHOUT ROWID table, which holds its rows.
+  public let primaryKeyIndex: CatalogIndex?
+  public let checks: [CatalogCheck]
+  public let foreignKeys: [CatalogForeignKey]
+  public let view: CatalogView?
   /// The module's name of a virtual table.
-  public internal(set) var virtualModule: Name?
+  public let virtualModule: Name?
   /// Record field of each column: -1 for a virtual generated one; for WITHOUT ROWID the primary key's order.
-  public internal(set) var fields: [Int] = []
+  public let fields: [Int]
   /// Estimated rows, 10*log2; 200 (a million rows) where sqlite_stat1 says nothing.
-  public internal(set) var rowEstimate: LogEstimate = 200
-  public internal(set) var hasStatistics = false
+  public let rowEstimate: LogEstimate
+  public let hasStatistics: Bool
   /// Estimated row width, 10*log2.
-  public internal(set) var rowWidth: LogEstimate = 0
+  public let rowWidth: LogEstimate
   /// The whole CREATE statement as sqlite_schema holds it.
-  public internal(set) var sql: String?
+  public let sql: String?
+  private let triggerRows: [SchemaRow]
+  private let columnNumbers: [String: Int]?
 
-  private var columnNumbers: [String: Int]?
-
-  public init(name: Name, database: Int, root: PageNumber = .none, columns: [CatalogColumn] = []) {
-    self.name = name
-    self.database = database
-    self.root = root
-    self.columns = columns
+  init(_ draft: TableDraft, indexes: [CatalogIndex], fields: [Int], rowWidth: LogEstimate) {
+    name = draft.name
+    database = draft.database
+    root = draft.root
+    columns = draft.columns
+    rowidAlias = draft.rowidAlias
+    isWithoutRowid = draft.isWithoutRowid
+    isStrict = draft.isStrict
+    isAutoincrement = draft.isAutoincrement
+    rowidConflict = draft.rowidConflict
+    primaryKey = draft.primaryKey
+    self.indexes = indexes
+    primaryKeyIndex = draft.isWithoutRowid ? indexes.first { $0.origin == .primaryKey } : nil
+    checks = draft.checks
+    foreignKeys = draft.foreignKeys
+    view = draft.view
+    virtualModule = draft.virtualModule
+    self.fields = fields
+    rowEstimate = draft.rowEstimate
+    hasStatistics = draft.hasStatistics
+    self.rowWidth = rowWidth
+    sql = draft.sql
+    triggerRows = draft.triggerRows
+    var numbers: [String: Int]?
+    if draft.columns.count > Self.listedColumnsMax {
+      var found: [String: Int] = [:]
+      found.reserveCapacity(draft.columns.count)
+      for (number, column) in draft.columns.enumerated() where found[column.name.key] == nil {
+        found[column.name.key] = number
+      }
+      numbers = found
+    }
+    columnNumbers = numbers
   }
+
+  /// Up to so many columns their names are compared one by one.
+  private static let listedColumnsMax = 8
 
   public var isView: Bool { view != nil }
   public var isVirtual: Bool { virtualModule != nil }
   public var hasRowid: Bool { !isWithoutRowid && view == nil }
   /// sqlite_schema and its kin, which statements may not change.
   public var isSystem: Bool { name.key.hasPrefix("sqlite_") }
-
-  /// The primary key's index of a WITHOUT ROWID table, which holds its rows.
-  public var primaryKeyIndex: CatalogIndex? {
-    isWithoutRowid ? indexes.first { $0.origin == .primaryKey } : nil
-  }
+  var rowKey: [IndexColumn]? { primaryKeyIndex.map { Array($0.columns.prefix($0.keyCount)) } }
 
   /// The number of the column of this folded name.
   public func column(named key: String) -> Int? {
@@ -122,32 +150,16 @@ public final class CatalogTable: @unchecked Sendable {
     return columns.firstIndex { $0.name.key == key }
   }
 
-  /// Fills what is derived: fields, widths, the lookup table. The last step of building.
-  func seal() {
-    if columns.count > 8 {
-      var numbers: [String: Int] = [:]
-      numbers.reserveCapacity(columns.count)
-      for (number, column) in columns.enumerated() where numbers[column.name.key] == nil {
-        numbers[column.name.key] = number
+  /// Its triggers, parsed at each call: who only reads the table never needs them.
+  /// - Throws: SQLITE_CORRUPT, "malformed database schema (NAME) - ...".
+  func triggers() throws(EngineError) -> [CatalogTrigger] {
+    var triggers: [CatalogTrigger] = []
+    for row in triggerRows {
+      guard case .createTrigger(let create) = try row.parsed(), create.name == Name(row.name) else {
+        throw row.malformed()
       }
-      columnNumbers = numbers
+      triggers.append(CatalogTrigger(name: create.name, table: create.table.name, definition: create))
     }
-    fields = [Int](repeating: -1, count: columns.count)
-    var next = 0
-    if isWithoutRowid, let key = primaryKeyIndex {
-      for part in key.columns {
-        if case .column(let number) = part.source { fields[number] = next }
-        next += 1
-      }
-    } else {
-      for number in columns.indices where columns[number].isStored {
-        fields[number] = next
-        next += 1
-      }
-    }
-    var width = columns.reduce(0) { $0 + $1.sizeEstimate }
-    if rowidAlias == nil { width += 1 }
-    rowWidth = LogEstimate.of(UInt64(width * 4))
-    for index in indexes { index.seal(self) }
+    return triggers
   }
 }

@@ -3,27 +3,27 @@
 import ApusBase
 import ApusSQL
 
-/// The schema of one database: immutable, shared by the statements compiled from it.
-public final class Schema: Sendable {
+/// The schema of one database at one moment. Tables are made when they are first asked for, so it is used by one connection,
+/// which is to say by one thread at a time.
+public final class Schema {
   /// 0 main, 1 temp, 2... attached ones.
   public let database: Int
-  public let tables: [String: CatalogTable]
-  /// Indexes by folded name, with the table's folded name.
-  public let indexes: [String: (index: CatalogIndex, table: CatalogTable)]
-  public let triggers: [String: CatalogTrigger]
+  private let entries: [String: SchemaEntry]
+  /// The folded name of each index's table.
+  private let indexTables: [String: String]
+  private let triggers: [String: Name]
   /// The cookie it was read under: programs verify it.
   public let cookie: UInt32
   /// Bumped by the connection at each reload.
   public let generation: UInt32
 
   init(
-    database: Int, tables: [String: CatalogTable],
-    indexes: [String: (index: CatalogIndex, table: CatalogTable)], triggers: [String: CatalogTrigger], cookie: UInt32,
-    generation: UInt32
+    database: Int, entries: [String: SchemaEntry], indexTables: [String: String], triggers: [String: Name],
+    cookie: UInt32, generation: UInt32
   ) {
     self.database = database
-    self.tables = tables
-    self.indexes = indexes
+    self.entries = entries
+    self.indexTables = indexTables
     self.triggers = triggers
     self.cookie = cookie
     self.generation = generation
@@ -34,13 +34,53 @@ public final class Schema: Sendable {
     SchemaBuilder(database: database).finish(cookie: cookie, generation: generation)
   }
 
-  public func table(_ name: Name) -> CatalogTable? { table(key: name.key) }
+  // MARK: Tables
 
-  public func table(key: String) -> CatalogTable? {
-    if let table = tables[key] { return table }
-    if key.hasPrefix("sqlite_") { return tables[Schema.standardName(key, database: database)] }
+  /// - Throws: SQLITE_CORRUPT where its definition cannot be understood.
+  public func table(_ name: Name) throws(EngineError) -> CatalogTable? { try table(key: name.key) }
+
+  public func table(key: String) throws(EngineError) -> CatalogTable? { try entry(key)?.table() }
+
+  /// Whether there is a table or a view of this folded name.
+  public func hasTable(key: String) -> Bool { entry(key) != nil }
+
+  private func entry(_ key: String) -> SchemaEntry? {
+    if let entry = entries[key] { return entry }
+    if key.hasPrefix("sqlite_") { return entries[Schema.standardName(key, database: database)] }
     return nil
   }
+
+  /// Tables and views, by folded name; the schema table is one of them.
+  public func allTables() throws(EngineError) -> [CatalogTable] {
+    var tables: [CatalogTable] = []
+    for key in entries.keys.sorted() {
+      if let table = try entries[key]?.table() { tables.append(table) }
+    }
+    return tables
+  }
+
+  /// How many tables and views there are, with the schema table.
+  public var tableCount: Int { entries.count }
+
+  // MARK: Indexes and triggers
+
+  public func hasIndex(key: String) -> Bool { indexTables[key] != nil }
+
+  public func index(key: String) throws(EngineError) -> (index: CatalogIndex, table: CatalogTable)? {
+    guard let table = try table(key: indexTables[key] ?? ownerOfPrimaryKey(key)),
+      let index = table.indexes.first(where: { $0.name.key == key })
+    else { return nil }
+    return (index, table)
+  }
+
+  // The index that is a WITHOUT ROWID table has no row of its own: sqlite_autoindex_TABLE_NUMBER.
+  private func ownerOfPrimaryKey(_ key: String) -> String {
+    guard key.hasPrefix("sqlite_autoindex_"), let end = key.lastIndex(of: "_") else { return "" }
+    return String(key[..<end].dropFirst("sqlite_autoindex_".utf8.count))
+  }
+
+  /// The name of the trigger of this folded name, as it was written.
+  public func trigger(key: String) -> Name? { triggers[key] }
 
   // sqlite_schema and sqlite_master name one table, and so do their temp forms.
   private static func standardName(_ key: String, database: Int) -> String {
@@ -54,8 +94,8 @@ public final class Schema: Sendable {
 }
 
 /// The databases of a connection by number: 0 main, 1 temp, 2... attached ones.
-public struct SchemaSet: Sendable {
-  public struct Database: Sendable {
+public struct SchemaSet {
+  public struct Database {
     public var name: Name
     public var schema: Schema
     public init(name: Name, schema: Schema) {
@@ -77,39 +117,43 @@ public struct SchemaSet: Sendable {
   }
 
   /// Temp objects hide those of main, and those hide attached ones.
-  public func table(_ name: Name, schema: Name? = nil) -> CatalogTable? {
+  /// - Throws: SQLITE_CORRUPT where its definition cannot be understood.
+  public func table(_ name: Name, schema: Name? = nil) throws(EngineError) -> CatalogTable? {
     if let schema {
       guard let number = database(named: schema) else { return nil }
-      return databases[number].schema.table(name)
+      return try databases[number].schema.table(name)
     }
-    for number in searchOrder {
+    for place in databases.indices {
+      let number = Self.searched(place)
       // The unqualified schema table is main's; temp's has its own name.
       if number == 1, name.key == "sqlite_master" || name.key == "sqlite_schema" { continue }
-      if let table = databases[number].schema.table(name) { return table }
+      if let table = try databases[number].schema.table(name) { return table }
     }
     return nil
   }
 
-  public func index(_ name: Name, schema: Name? = nil) -> (index: CatalogIndex, table: CatalogTable)? {
+  public func index(
+    _ name: Name, schema: Name? = nil
+  ) throws(EngineError) -> (index: CatalogIndex, table: CatalogTable)? {
     if let schema {
       guard let number = database(named: schema) else { return nil }
-      return databases[number].schema.indexes[name.key]
+      return try databases[number].schema.index(key: name.key)
     }
-    for number in searchOrder {
-      if let found = databases[number].schema.indexes[name.key] { return found }
+    for place in databases.indices {
+      if let found = try databases[Self.searched(place)].schema.index(key: name.key) { return found }
     }
     return nil
   }
 
-  public func trigger(_ name: Name, schema: Name? = nil) -> (trigger: CatalogTrigger, database: Int)? {
-    for number in searchOrder {
+  public func trigger(_ name: Name, schema: Name? = nil) -> (name: Name, database: Int)? {
+    for place in databases.indices {
+      let number = Self.searched(place)
       if let schema, database(named: schema) != number { continue }
-      if let found = databases[number].schema.triggers[name.key] { return (found, number) }
+      if let found = databases[number].schema.trigger(key: name.key) { return (found, number) }
     }
     return nil
   }
 
-  private var searchOrder: [Int] {
-    databases.count == 2 ? [1, 0] : [1, 0] + Array(2..<databases.count)
-  }
+  // Temp comes before main, and main before the attached ones.
+  private static func searched(_ place: Int) -> Int { place < 2 ? 1 - place : place }
 }

@@ -1,4 +1,8 @@
-// Builds a schema from the rows of sqlite_schema, in their order, as SQLite does when it opens a file.
+// Collects the rows of sqlite_schema, in their order. What they say is parsed when the table is first asked for: most
+// connections use few of a file's tables, and the definitions (triggers above all) are most of what opening a file costs.
+//
+// So a row that names no table of its own, or a page that is not there, is reported at once, as SQLite does; a definition that
+// does not parse is reported by the first statement that uses its table, in the same words.
 
 import ApusBase
 import ApusSQL
@@ -20,145 +24,88 @@ public struct SchemaRow: Sendable {
     self.root = root
     self.sql = sql
   }
+
+  /// The statement that it holds.
+  /// - Throws: SQLITE_CORRUPT where that is none.
+  func parsed() throws(EngineError) -> Statement {
+    var buffer = ByteBuffer()
+    buffer.append(contentsOf: sql ?? "")
+    let statement: ParsedStatement?
+    do throws(SQLError) {
+      statement = try SQLParser.parseNext(buffer.bytes)
+    } catch {
+      throw malformed(error.message)
+    }
+    guard let statement else { throw malformed() }
+    return statement.statement
+  }
+
+  func malformed(_ reason: String? = nil) -> EngineError {
+    let suffix = reason.map { " - \($0)" } ?? ""
+    return EngineError(.corrupt, "malformed database schema (\(name.isEmpty ? "?" : name))\(suffix)")
+  }
 }
 
 public struct SchemaBuilder {
   public let database: Int
   /// A table's root beyond this page is damage; 0 does not check.
   public let pageCountMax: UInt32
-  var tables: [String: CatalogTable] = [:]
-  var indexes: [String: (index: CatalogIndex, table: CatalogTable)] = [:]
-  var triggers: [String: CatalogTrigger] = [:]
+  private var entries: [String: SchemaEntry] = [:]
+  private var indexTables: [String: String] = [:]
+  private var triggers: [String: Name] = [:]
 
   public init(database: Int, pageCountMax: UInt32 = 0) {
     self.database = database
     self.pageCountMax = pageCountMax
     let key = database == 1 ? "sqlite_temp_master" : "sqlite_master"
-    let table = CatalogTable(name: Name(key), database: database, root: .one, columns: [
-      CatalogColumn(name: "type", declaredType: "TEXT", affinity: .text),
-      CatalogColumn(name: "name", declaredType: "TEXT", affinity: .text),
-      CatalogColumn(name: "tbl_name", declaredType: "TEXT", affinity: .text),
-      CatalogColumn(name: "rootpage", declaredType: "INT", affinity: .integer),
-      CatalogColumn(name: "sql", declaredType: "TEXT", affinity: .text),
-    ])
-    for column in 0..<5 where column != 3 { table.columns[column].sizeEstimate = 5 }
-    tables[key] = table
+    entries[key] = SchemaEntry(schemaTable: key, database: database)
   }
 
   /// Takes the next row. Throws SQLITE_CORRUPT, "malformed database schema (NAME) - ...".
   public mutating func add(_ row: SchemaRow) throws(EngineError) {
-    guard let root = row.root else { throw malformed(row.name) }
-    guard let sql = row.sql, !sql.isEmpty else {
-      guard let entry = indexes[Name.fold(row.name)] else { throw malformed(row.name, "orphan index") }
-      guard root >= 2, pageCountMax == 0 || root <= Int64(pageCountMax) else {
-        throw malformed(row.name, "invalid rootpage")
-      }
-      entry.index.root = PageNumber(UInt32(truncatingIfNeeded: root))
-      return
+    guard let root = row.root else { throw row.malformed() }
+    let isImplicit = row.sql?.isEmpty ?? true
+    if !isImplicit {
+      guard let sql = row.sql, sql.utf8.count > 2, sql.utf8.first.map({ $0 | 0x20 }) == 0x63 else { throw row.malformed() }
     }
-    guard sql.utf8.count > 2, sql.utf8.first.map({ $0 | 0x20 }) == 0x63 else { throw malformed(row.name) }
-    var buffer = ByteBuffer(capacity: sql.utf8.count)
-    buffer.append(contentsOf: sql)
-    let statement: ParsedStatement?
-    do throws(SQLError) {
-      statement = try SQLParser.parseNext(buffer.bytes)
-    } catch {
-      throw malformed(row.name, error.message)
-    }
-    do throws(EngineError) {
-      try add(statement?.statement, row, PageNumber(UInt32(truncatingIfNeeded: root)), sql)
-    } catch {
-      throw error.code == .corrupt ? error : malformed(row.name, error.message)
-    }
-  }
-
-  private mutating func add(
-    _ statement: Statement?, _ row: SchemaRow, _ root: PageNumber, _ sql: String
-  ) throws(EngineError) {
-    switch statement {
-    case .createTable(let create):
-      guard pageCountMax == 0 || (root.rawValue >= 2 && root.rawValue <= pageCountMax) else {
-        throw malformed(row.name, "invalid rootpage")
+    switch isImplicit ? "index" : row.type {
+    case "table", "view":
+      let key = Name.fold(row.name)
+      guard entries[key] == nil else { throw row.malformed("table \(row.name) already exists") }
+      entries[key] = SchemaEntry(row, database: database, pageCountMax: pageCountMax)
+    case "index":
+      let key = Name.fold(row.tableName)
+      guard let entry = entries[key] else {
+        throw row.malformed(isImplicit ? "orphan index" : "no such table: \(row.tableName)")
       }
-      let table = try TableBuilder(create, database: database, root: root, sql: sql).build()
-      guard tables[table.name.key] == nil else {
-        throw EngineError(.error, "table \(table.name.text) already exists")
-      }
-      add(table)
-    case .createIndex(let create):
-      guard let table = tables[create.table.key], !table.isView else {
-        throw EngineError(.error, "no such table: \(create.table.text)")
-      }
-      guard root.rawValue >= 2, pageCountMax == 0 || root.rawValue <= pageCountMax else {
-        throw malformed(row.name, "invalid rootpage")
-      }
-      let index = try TableBuilder.index(create, on: table, root: root)
-      TableBuilder.link(index, to: table)
-      indexes[index.name.key] = (index, table)
-    case .createView(let create):
-      let table = CatalogTable(name: create.name, database: database)
-      table.view = CatalogView(columns: create.columns, select: create.select, text: Array(sql.utf8))
-      table.sql = sql
-      tables[create.name.key] = table
-    case .createTrigger(let create):
-      let trigger = CatalogTrigger(name: create.name, table: create.table.name, definition: create)
-      triggers[create.name.key] = trigger
-      tables[create.table.name.key]?.triggers.append(trigger)
-    case .createVirtualTable(let create):
-      let table = CatalogTable(name: create.name, database: database)
-      table.virtualModule = create.module
-      table.sql = sql
-      tables[create.name.key] = table
+      guard root >= 2, pageCountMax == 0 || root <= Int64(pageCountMax) else { throw row.malformed("invalid rootpage") }
+      entry.indexes.append(row)
+      indexTables[Name.fold(row.name)] = key
+    case "trigger":
+      triggers[Name.fold(row.name)] = Name(row.name)
+      entries[Name.fold(row.tableName)]?.triggers.append(row)
     default:
-      throw malformed(row.name)
+      throw row.malformed()
     }
   }
 
-  mutating func add(_ table: CatalogTable) {
-    tables[table.name.key] = table
-    for index in table.indexes { indexes[index.name.key] = (index, table) }
-  }
-
-  /// A row of sqlite_stat1: `stat` is "rows n1 n2 ... [unordered] [sz=n] [noskipscan]".
+  /// A row of sqlite_stat1.
   public mutating func addStatistics(table: String, index: String?, stat: String) {
-    guard let table = tables[Name.fold(table)] else { return }
-    var numbers: [LogEstimate] = []
-    var isUnordered = false
-    for word in stat.utf8.split(separator: 0x20) {
-      if let number = UInt64(Substring(word)) {
-        numbers.append(LogEstimate.of(number))
-      } else if Substring(word).hasPrefix("unordered") {
-        isUnordered = true
-      }
-    }
-    guard let rows = numbers.first else { return }
-    if let index, let found = indexes[Name.fold(index)]?.index ?? (index == table.name.text ? table.primaryKeyIndex : nil) {
-      guard numbers.count > found.keyCount else { return }
-      found.rowEstimates = Array(numbers.prefix(found.keyCount + 1))
-      found.hasStatistics = true
-      found.isUnordered = isUnordered
-      if found.filter == nil {
-        table.rowEstimate = rows
-        table.hasStatistics = true
-      }
-    } else if index == nil {
-      table.rowEstimate = rows
-      table.hasStatistics = true
-    }
+    entries[Name.fold(table)]?.statistics.append((index, stat))
   }
 
   /// The root of sqlite_stat1, whose rows `addStatistics` wants; nil where there is none.
-  public var statisticsTable: PageNumber? { tables["sqlite_stat1"].map(\.root) }
+  public var statisticsTable: PageNumber? {
+    guard let root = entries["sqlite_stat1"]?.row.root, root >= 2, pageCountMax == 0 || root <= Int64(pageCountMax) else {
+      return nil
+    }
+    return PageNumber(UInt32(truncatingIfNeeded: root))
+  }
 
   /// Makes the schema; the builder is used up.
   public func finish(cookie: UInt32 = 0, generation: UInt32 = 0) -> Schema {
-    for table in tables.values { table.seal() }
-    return Schema(
-      database: database, tables: tables, indexes: indexes, triggers: triggers, cookie: cookie, generation: generation)
-  }
-
-  private func malformed(_ name: String, _ reason: String? = nil) -> EngineError {
-    let suffix = reason.map { " - \($0)" } ?? ""
-    return EngineError(.corrupt, "malformed database schema (\(name.isEmpty ? "?" : name))\(suffix)")
+    Schema(
+      database: database, entries: entries, indexTables: indexTables, triggers: triggers, cookie: cookie,
+      generation: generation)
   }
 }

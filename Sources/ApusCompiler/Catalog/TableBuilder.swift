@@ -6,19 +6,22 @@ import ApusSQL
 
 public struct TableBuilder {
   private let create: CreateTable
-  private let table: CatalogTable
+  private var table: TableDraft
   private let text: [UInt8]
   private var primaryKeySeen = false
 
   public init(_ create: CreateTable, database: Int, root: PageNumber = .none, sql: String? = nil) {
     self.create = create
-    table = CatalogTable(name: create.name, database: database, root: root)
+    table = TableDraft(name: create.name, database: database, root: root)
     table.sql = sql
     text = sql.map { Array($0.utf8) } ?? []
   }
 
   /// - Throws: SQLITE_ERROR with SQLite's message where the definition contradicts itself.
-  public consuming func build() throws(EngineError) -> CatalogTable {
+  public consuming func build() throws(EngineError) -> CatalogTable { try draft().finish() }
+
+  /// The table without what other statements add to it.
+  consuming func draft() throws(EngineError) -> TableDraft {
     guard case .columns(let columns, let constraints, let options) = create.body else {
       throw EngineError(.error, "not supported: CREATE TABLE AS in the schema")
     }
@@ -53,7 +56,6 @@ public struct TableBuilder {
       throw EngineError(.error, "must have at least one non-generated column")
     }
     if table.isStrict { try checkStrict() }
-    table.seal()
     return table
   }
 
@@ -208,7 +210,7 @@ public struct TableBuilder {
   }
 
   // A constraint that says what an earlier one said makes no second index.
-  private func addUnique(_ columns: [IndexColumn], origin: CatalogIndex.Origin, _ conflict: ConflictAction?) {
+  private mutating func addUnique(_ columns: [IndexColumn], origin: CatalogIndex.Origin, _ conflict: ConflictAction?) {
     for index in table.indexes where index.keyCount == columns.count && index.filter == nil && index.isUnique {
       let isSame = zip(index.columns, columns).allSatisfy {
         $0.number == $1.number && ($0.collation?.key ?? "binary") == ($1.collation?.key ?? "binary")
@@ -217,17 +219,18 @@ public struct TableBuilder {
     }
     let name = Name("sqlite_autoindex_\(table.name.text)_\(table.indexes.count + 1)")
     let isRowidPart = !table.isWithoutRowid
-    let index = CatalogIndex(
+    let index = IndexDraft(
       name: name, origin: origin, isUnique: true, conflict: conflict, root: .none,
       columns: isRowidPart ? columns + [IndexColumn(source: .rowid, collation: nil, isDescending: false)] : columns,
       keyCount: columns.count, filter: nil)
-    TableBuilder.link(index, to: table)
+    table.link(index)
   }
 
   // MARK: WITHOUT ROWID
 
-  private func convertToWithoutRowid() {
-    guard let key = table.indexes.first(where: { $0.origin == .primaryKey }) else { return }
+  private mutating func convertToWithoutRowid() {
+    guard let place = table.indexes.firstIndex(where: { $0.origin == .primaryKey }) else { return }
+    let key = table.indexes[place]
     // A column that is named twice counts once.
     var parts: [IndexColumn] = []
     for part in key.columns.prefix(key.keyCount)
@@ -242,12 +245,12 @@ public struct TableBuilder {
       all.append(
         IndexColumn(source: .column(number), collation: nil, isDescending: false))
     }
-    let rows = CatalogIndex(
+    table.indexes[place] = IndexDraft(
       name: key.name, origin: .primaryKey, isUnique: true, conflict: key.conflict, root: table.root, columns: all,
       keyCount: parts.count, filter: nil)
-    if let place = table.indexes.firstIndex(where: { $0 === key }) { table.indexes[place] = rows }
-    for index in table.indexes where index !== rows {
-      index.columns = TableBuilder.withPrimaryKey(Array(index.columns.prefix(index.keyCount)), parts)
+    for other in table.indexes.indices where other != place {
+      let index = table.indexes[other]
+      table.indexes[other].columns = TableBuilder.withPrimaryKey(Array(index.columns.prefix(index.keyCount)), parts)
     }
   }
 
@@ -266,10 +269,15 @@ public struct TableBuilder {
 
   // MARK: Indexes
 
-  /// The index that CREATE INDEX makes; it is not linked to its table yet.
-  public static func index(
-    _ create: CreateIndex, on table: CatalogTable, root: PageNumber = .none
-  ) throws(EngineError) -> CatalogIndex {
+  /// The index that CREATE INDEX makes of a table that knows nothing of it yet.
+  static func index(_ create: CreateIndex, on table: CatalogTable) throws(EngineError) -> CatalogIndex {
+    var rowCount = table.rowEstimate
+    return try draft(create, on: table).finish(table.columns, &rowCount)
+  }
+
+  static func draft(
+    _ create: CreateIndex, on table: some TableShape, root: PageNumber = .none
+  ) throws(EngineError) -> IndexDraft {
     var columns: [IndexColumn] = []
     for term in create.columns {
       var expression = term.expression
@@ -302,23 +310,14 @@ public struct TableBuilder {
       }
     }
     let keyCount = columns.count
-    if let key = table.primaryKeyIndex {
-      columns = withPrimaryKey(columns, Array(key.columns.prefix(key.keyCount)))
+    if let key = table.rowKey {
+      columns = withPrimaryKey(columns, key)
     } else {
       columns.append(IndexColumn(source: .rowid, collation: nil, isDescending: false))
     }
-    return CatalogIndex(
+    return IndexDraft(
       name: create.name, origin: .create, isUnique: create.isUnique, conflict: nil, root: root, columns: columns,
       keyCount: keyCount, filter: create.filter)
-  }
-
-  /// Puts `index` where SQLite would: newest first, those that replace at the end.
-  static func link(_ index: CatalogIndex, to table: CatalogTable) {
-    if index.conflict == .replace {
-      table.indexes.append(index)
-    } else {
-      table.indexes.insert(index, at: 0)
-    }
   }
 
   // MARK: STRICT

@@ -57,7 +57,7 @@ extension Generator {
         throw EngineError(.error, "table \(table.name.text) may not be modified")
       }
     }
-    for trigger in table.triggers where verb.fires(trigger.definition.event) {
+    for trigger in try table.triggers() where verb.fires(trigger.definition.event) {
       throw unsupported("\(verb.rawValue) on a table with triggers (trigger \(trigger.name.text))")
     }
     if let column = table.columns.first(where: { $0.generation != nil }) {

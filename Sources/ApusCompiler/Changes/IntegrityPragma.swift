@@ -26,7 +26,7 @@ extension Generator {
     // Without a schema in the pragma's name all databases are checked; the temporary one has no structure to lose.
     reads(database)
     let schema = context.schemas.databases[database].schema
-    let tables = schema.tables.values.sorted { $0.name.key < $1.name.key }.filter { !$0.isView && !$0.isVirtual }
+    let tables = try schema.allTables().filter { !$0.isView && !$0.isVirtual }
     if only == nil {
       let roots = Set(tables.flatMap { [$0.root.rawValue] + $0.indexes.map(\.root.rawValue) }).sorted()
       builder.emit(

@@ -69,21 +69,21 @@ extension Generator {
     var database = 0
     if let schema = create.schema {
       database = try number(of: schema, create.offset)
-    } else if let table = context.schemas.table(create.table) {
+    } else if let table = try context.schemas.table(create.table) {
       database = table.database
     }
     let schema = context.schemas.databases[database]
-    guard let table = schema.schema.table(create.table) else {
+    guard let table = try schema.schema.table(create.table) else {
       throw EngineError(.error, "no such table: \(schema.name.text).\(create.table.text)", sqlOffset: create.tableOffset.value)
     }
     try checkName(create.name)
     if table.isView { throw EngineError(.error, "views may not be indexed") }
     if table.isVirtual { throw EngineError(.error, "virtual tables may not be indexed") }
     if table.isSystem { throw EngineError(.error, "table \(table.name.text) may not be indexed") }
-    if schema.schema.table(create.name) != nil {
+    if schema.schema.hasTable(key: create.name.key) {
       throw EngineError(.error, "there is already a table named \(create.name.text)")
     }
-    if schema.schema.indexes[create.name.key] != nil {
+    if schema.schema.hasIndex(key: create.name.key) {
       if create.ifNotExists {
         reads(database)
         return
@@ -197,7 +197,7 @@ extension Generator {
         return try missing("trigger", drop)
       }
       writes(found.database)
-      try deleteSchemaRows(found.database, type: "trigger", column: 1, equals: found.trigger.name.text)
+      try deleteSchemaRows(found.database, type: "trigger", column: 1, equals: found.name.text)
       changeSchema(found.database)
     }
   }
@@ -210,7 +210,7 @@ extension Generator {
 
   private func dropTable(_ drop: Drop) throws(EngineError) {
     let wantsView = drop.kind == .view
-    guard let table = context.schemas.table(drop.name, schema: drop.schema) else {
+    guard let table = try context.schemas.table(drop.name, schema: drop.schema) else {
       return try missing(wantsView ? "view" : "table", drop)
     }
     if wantsView && !table.isView {
@@ -227,7 +227,7 @@ extension Generator {
     writes(database)
     let schema = context.schemas.databases[database].schema
     for companion in ["sqlite_sequence", "sqlite_stat1", "sqlite_stat4"] {
-      guard let known = schema.table(key: companion), known !== table else { continue }
+      guard let known = try schema.table(key: companion), known !== table else { continue }
       try deleteRows(of: known, where: companion == "sqlite_sequence" ? "name" : "tbl", equals: table.name.text)
     }
     try deleteSchemaRows(database, type: nil, column: 2, equals: table.name.text)
@@ -241,7 +241,7 @@ extension Generator {
   }
 
   private func dropIndex(_ drop: Drop) throws(EngineError) {
-    guard let found = context.schemas.index(drop.name, schema: drop.schema) else {
+    guard let found = try context.schemas.index(drop.name, schema: drop.schema) else {
       return try missing("index", drop)
     }
     if found.index.origin != .create {
@@ -249,7 +249,7 @@ extension Generator {
     }
     let database = found.table.database
     writes(database)
-    if let statistics = context.schemas.databases[database].schema.table(key: "sqlite_stat1") {
+    if let statistics = try context.schemas.databases[database].schema.table(key: "sqlite_stat1") {
       try deleteRows(of: statistics, where: "idx", equals: found.index.name.text)
     }
     try deleteSchemaRows(database, type: "index", column: 1, equals: found.index.name.text)
@@ -273,7 +273,7 @@ extension Generator {
 
   private func openSchemaTable(_ database: Int) throws(EngineError) -> Int32 {
     let cursor = builder.allocateCursor()
-    guard let table = context.schemas.databases[database].schema.table(key: "sqlite_master") else {
+    guard let table = try context.schemas.databases[database].schema.table(key: "sqlite_master") else {
       throw EngineError(.corrupt)
     }
     try open(table, cursor: cursor, forWriting: true)
@@ -372,7 +372,7 @@ extension Generator {
     _ name: Name, in database: Int, ifNotExists: Bool, _ offset: SourceOffset
   ) throws(EngineError) -> Bool {
     let schema = context.schemas.databases[database].schema
-    if let table = schema.table(name) {
+    if let table = try schema.table(name) {
       if ifNotExists {
         reads(database)
         return true
@@ -380,7 +380,7 @@ extension Generator {
       throw EngineError(
         .error, "\(table.isView ? "view" : "table") \(name.text) already exists", sqlOffset: offset.value)
     }
-    if schema.indexes[name.key] != nil {
+    if schema.hasIndex(key: name.key) {
       throw EngineError(.error, "there is already an index named \(name.text)", sqlOffset: offset.value)
     }
     return false

@@ -16,13 +16,13 @@ extension Generator {
   /// - Returns: false where `key` is none of these pragmas.
   func schemaPragma(_ key: String, _ pragma: Pragma, _ database: Int) throws(EngineError) -> Bool {
     switch key {
-    case "table_info": tableInfo(pragma, isExtended: false)
-    case "table_xinfo": tableInfo(pragma, isExtended: true)
-    case "table_list": tableList(pragma)
-    case "index_list": indexList(pragma)
-    case "index_info": indexInfo(pragma, isExtended: false)
-    case "index_xinfo": indexInfo(pragma, isExtended: true)
-    case "foreign_key_list": foreignKeyList(pragma)
+    case "table_info": try tableInfo(pragma, isExtended: false)
+    case "table_xinfo": try tableInfo(pragma, isExtended: true)
+    case "table_list": try tableList(pragma)
+    case "index_list": try indexList(pragma)
+    case "index_info": try indexInfo(pragma, isExtended: false)
+    case "index_xinfo": try indexInfo(pragma, isExtended: true)
+    case "foreign_key_list": try foreignKeyList(pragma)
     case "database_list": databaseList()
     case "collation_list":
       let names = ["BINARY", "NOCASE", "RTRIM"] + context.collations.values.map(\.name).sorted()
@@ -63,9 +63,9 @@ extension Generator {
     }
   }
 
-  private func namedTable(_ pragma: Pragma) -> CatalogTable? {
+  private func namedTable(_ pragma: Pragma) throws(EngineError) -> CatalogTable? {
     guard let argument = pragma.argument else { return nil }
-    let table = context.schemas.table(Name(argument.text), schema: pragma.schema)
+    let table = try context.schemas.table(Name(argument.text), schema: pragma.schema)
     if let table { reads(table.database) } else { reads(0) }
     return table
   }
@@ -82,10 +82,10 @@ extension Generator {
     }
   }
 
-  private func tableInfo(_ pragma: Pragma, isExtended: Bool) {
+  private func tableInfo(_ pragma: Pragma, isExtended: Bool) throws(EngineError) {
     var names = ["cid", "name", "type", "notnull", "dflt_value", "pk"]
     if isExtended { names.append("hidden") }
-    guard let table = namedTable(pragma) else { return list(names, []) }
+    guard let table = try namedTable(pragma) else { return list(names, []) }
     var rows: [[Cell]] = []
     for (number, column) in columns(of: table).enumerated() {
       let hidden = column.isHidden ? 1 : column.generation == .virtual ? 2 : column.generation == .stored ? 3 : 0
@@ -100,12 +100,12 @@ extension Generator {
     list(names, rows)
   }
 
-  private func tableList(_ pragma: Pragma) {
+  private func tableList(_ pragma: Pragma) throws(EngineError) {
     var rows: [[Cell]] = []
     for (number, database) in context.schemas.databases.enumerated().reversed() {
       if let schema = pragma.schema, schema != database.name { continue }
       reads(number)
-      for table in database.schema.tables.values.sorted(by: { $0.name.key < $1.name.key }) {
+      for table in try database.schema.allTables() {
         if let argument = pragma.argument, Name(argument.text) != table.name { continue }
         let type = table.isView ? "view" : table.isVirtual ? "virtual" : "table"
         let schemaTables = ["sqlite_master": "sqlite_schema", "sqlite_temp_master": "sqlite_temp_schema"]
@@ -119,9 +119,9 @@ extension Generator {
     list(["schema", "name", "type", "ncol", "wr", "strict"], rows)
   }
 
-  private func indexList(_ pragma: Pragma) {
+  private func indexList(_ pragma: Pragma) throws(EngineError) {
     let names = ["seq", "name", "unique", "origin", "partial"]
-    guard let table = namedTable(pragma) else { return list(names, []) }
+    guard let table = try namedTable(pragma) else { return list(names, []) }
     let rows = table.indexes.enumerated().map { number, index -> [Cell] in
       let origin = index.origin == .create ? "c" : index.origin == .unique ? "u" : "pk"
       return [.integer(number), .text(index.name.text), .flag(index.isUnique), .text(origin), .flag(index.filter != nil)]
@@ -129,11 +129,11 @@ extension Generator {
     list(names, rows)
   }
 
-  private func indexInfo(_ pragma: Pragma, isExtended: Bool) {
+  private func indexInfo(_ pragma: Pragma, isExtended: Bool) throws(EngineError) {
     let names = isExtended ? ["seqno", "cid", "name", "desc", "coll", "key"] : ["seqno", "cid", "name"]
     guard let argument = pragma.argument else { return list(names, []) }
-    var found = context.schemas.index(Name(argument.text), schema: pragma.schema)
-    if found == nil, let table = context.schemas.table(Name(argument.text), schema: pragma.schema) {
+    var found = try context.schemas.index(Name(argument.text), schema: pragma.schema)
+    if found == nil, let table = try context.schemas.table(Name(argument.text), schema: pragma.schema) {
       // The name of a WITHOUT ROWID table stands for its primary key.
       found = table.primaryKeyIndex.map { ($0, table) }
     }
@@ -153,9 +153,9 @@ extension Generator {
     list(names, rows)
   }
 
-  private func foreignKeyList(_ pragma: Pragma) {
+  private func foreignKeyList(_ pragma: Pragma) throws(EngineError) {
     let names = ["id", "seq", "table", "from", "to", "on_update", "on_delete", "match"]
-    guard let table = namedTable(pragma) else { return list(names, []) }
+    guard let table = try namedTable(pragma) else { return list(names, []) }
     let words: [ReferenceAction: String] = [
       .noAction: "NO ACTION", .restrict: "RESTRICT", .setNull: "SET NULL", .setDefault: "SET DEFAULT", .cascade: "CASCADE",
     ]
@@ -178,7 +178,7 @@ extension Generator {
     var rows: [[Cell]] = []
     for (number, database) in context.schemas.databases.enumerated() {
       // The temporary database is listed once it has something in it.
-      if number == 1 && database.schema.tables.count <= 1 { continue }
+      if number == 1 && database.schema.tableCount <= 1 { continue }
       rows.append([.integer(number), .text(database.name.text), .text(context.databasePaths[number] ?? "")])
     }
     list(["seq", "name", "file"], rows)

@@ -97,16 +97,10 @@ final class Generator {
 
   /// The description of an index's key order, all its columns included.
   func keyDescription(_ index: CatalogIndex) throws(EngineError) -> Int32 {
+    if let shared = index.keyDescription { return builder.keyIndex(shared) }
     if let known = keyDescriptions[ObjectIdentifier(index)] { return known }
-    var columns: [KeyColumn] = []
-    columns.reserveCapacity(index.columns.count)
-    for part in index.columns {
-      columns.append(KeyColumn(collation: try context.collation(part.collation), isDescending: part.isDescending))
-    }
-    // Entries of a table without row ids are told apart by its primary key alone.
-    let hasRowid = index.columns.contains { if case .rowid = $0.source { true } else { false } }
-    let isTable = index.origin == .primaryKey && !hasRowid
-    let number = builder.keyIndex(KeyDescription(columns, uniqueCount: isTable ? index.keyCount : nil))
+    let number = builder.keyIndex(
+      try CatalogIndex.keyDescription(index.columns, index.origin, index.keyCount, context.collations))
     keyDescriptions[ObjectIdentifier(index)] = number
     return number
   }
@@ -135,6 +129,7 @@ final class Generator {
   /// The key description for sorting by `terms`.
   func keyDescription(_ terms: [BoundOrder], extra: Int = 0) throws(EngineError) -> Int32 {
     var columns: [KeyColumn] = []
+    columns.reserveCapacity(terms.count + extra)
     for term in terms {
       columns.append(
         KeyColumn(
@@ -148,6 +143,7 @@ final class Generator {
   /// The key description for telling rows of these values apart.
   func keyDescription(distinguishing expressions: [BoundExpression]) throws(EngineError) -> Int32 {
     var columns: [KeyColumn] = []
+    columns.reserveCapacity(expressions.count)
     for expression in expressions {
       columns.append(KeyColumn(collation: try context.collation(collationForOrder(expression))))
     }

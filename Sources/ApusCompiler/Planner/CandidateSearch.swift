@@ -16,6 +16,7 @@ struct CandidateSearch {
     self.clause = clause
     self.wishes = wishes
     self.generator = generator
+    candidates.reserveCapacity(8)
   }
 
   mutating func addAll() throws(EngineError) {

@@ -6,14 +6,24 @@ import ApusSQL
 import ApusVM
 
 struct JoinPath {
-  var mask: UInt64 = 0
   var loops: [LoopCandidate] = []
   var rows: LogEstimate = 0
-  var cost: LogEstimate = 0
-  var unsorted: LogEstimate = 0
   /// How many terms of the wished order it gives; -1: not known to give any.
   var ordered = -1
   var isReversed: UInt64 = 0
+}
+
+/// A path that is being extended. Its loops are told by its last steps, so that it holds no array.
+private struct PartialPath {
+  var mask: UInt64 = 0
+  var rows: LogEstimate = 0
+  var cost: LogEstimate = 0
+  var unsorted: LogEstimate = 0
+  var ordered = -1
+  var isReversed: UInt64 = 0
+  /// The candidate of its last loop, and the step before it.
+  var candidate = -1
+  var previous = -1
 }
 
 struct JoinOrder {
@@ -37,20 +47,30 @@ struct JoinOrder {
     let count = clause.sources.count
     let width = count <= 1 ? 1 : count == 2 ? 5 : 12
     let termCount = sortedRows == nil ? 0 : check.terms.count
-    var paths = [JoinPath(rows: min(queryLoops, 48))]
-    paths[0].ordered = termCount == 0 ? 0 : -1
-    var next: [JoinPath] = []
-    // The loops of the path that is being looked at; it gets an array of its own when it is kept.
+    // The steps of all paths that were kept: a candidate, and the step before it.
+    var steps: [(candidate: Int, previous: Int)] = []
+    steps.reserveCapacity(width * count)
+    var paths = [PartialPath(rows: min(queryLoops, 48), ordered: termCount == 0 ? 0 : -1)]
+    var next: [PartialPath] = []
+    paths.reserveCapacity(width)
+    next.reserveCapacity(width)
     var loops: [LoopCandidate] = []
+    loops.reserveCapacity(count)
     for _ in 0..<count {
       next.removeAll(keepingCapacity: true)
       for from in paths {
-        loops.removeAll(keepingCapacity: true)
-        loops.append(contentsOf: from.loops)
-        for loop in candidates {
+        var step = -1
+        if from.candidate >= 0 {
+          step = steps.count
+          steps.append((from.candidate, from.previous))
+        }
+        if from.ordered < 0 { list(step, steps, &loops) }
+        for (place, loop) in candidates.enumerated() {
           if loop.prerequisites & ~from.mask != 0 || loop.mask & from.mask != 0 { continue }
           if loop.flags.contains(.automatic), from.rows < 3 { continue }
           var path = from
+          path.candidate = place
+          path.previous = step
           path.mask |= loop.mask
           path.rows = from.rows + loop.rows
           path.unsorted = LogEstimate.sum(
@@ -66,13 +86,27 @@ struct JoinOrder {
             path.cost = path.unsorted
             path.unsorted -= 2
           }
-          insert(path, loop, &next, width)
+          insert(path, &next, width)
         }
       }
       swap(&paths, &next)
       if paths.isEmpty { return nil }
     }
-    return paths.min { $0.cost < $1.cost }
+    guard let best = paths.min(by: { $0.cost < $1.cost }) else { return nil }
+    list(best.previous, steps, &loops)
+    if best.candidate >= 0 { loops.append(candidates[best.candidate]) }
+    return JoinPath(loops: loops, rows: best.rows, ordered: best.ordered, isReversed: best.isReversed)
+  }
+
+  /// The loops from the first one to `step`.
+  private func list(_ step: Int, _ steps: [(candidate: Int, previous: Int)], _ loops: inout [LoopCandidate]) {
+    loops.removeAll(keepingCapacity: true)
+    var step = step
+    while step >= 0 {
+      loops.append(candidates[steps[step].candidate])
+      step = steps[step].previous
+    }
+    loops.reverse()
   }
 
   private func sortCost(_ rows: LogEstimate, _ count: Int, _ sorted: Int) -> LogEstimate {
@@ -89,15 +123,13 @@ struct JoinOrder {
     return cost + LogEstimate.logarithm(effective)
   }
 
-  /// Keeps `path`, whose last loop is `loop`, where it is among the `width` best.
-  private func insert(_ path: JoinPath, _ loop: LoopCandidate, _ paths: inout [JoinPath], _ width: Int) {
+  /// Keeps `path` where it is among the `width` best.
+  private func insert(_ path: PartialPath, _ paths: inout [PartialPath], _ width: Int) {
     guard let place = place(for: path, paths, width) else { return }
-    var path = path
-    path.loops.append(loop)
     if place == paths.count { paths.append(path) } else { paths[place] = path }
   }
 
-  private func place(for path: JoinPath, _ paths: [JoinPath], _ width: Int) -> Int? {
+  private func place(for path: PartialPath, _ paths: [PartialPath], _ width: Int) -> Int? {
     if let place = paths.firstIndex(where: { $0.mask == path.mask && ($0.ordered >= 0) == (path.ordered >= 0) }) {
       if paths[place].cost < path.cost
         || (paths[place].cost == path.cost

@@ -75,20 +75,15 @@ final class WhereClause {
     self.generator = generator
     generator.planCount += 1
     planNumber = generator.planCount
+    terms.reserveCapacity(8)
     for (place, source) in sources.enumerated() {
       source.place = place
       source.planNumber = planNumber
     }
-    for source in sources where source.on != nil {
-      var parts: [BoundExpression] = []
-      WhereClause.split(source.on!, .and, &parts)
-      for part in parts { add(part, outerJoin: source.joinKind == .left ? source.place : -1) }
+    for source in sources {
+      if let on = source.on { addConjuncts(on, outerJoin: source.joinKind == .left ? source.place : -1) }
     }
-    if let filter {
-      var parts: [BoundExpression] = []
-      WhereClause.split(filter, .and, &parts)
-      for part in parts { add(part, outerJoin: -1) }
-    }
+    if let filter { addConjuncts(filter, outerJoin: -1) }
   }
 
   /// The conjuncts of one part of an OR, over the same FROM items; the conditions beside the OR hold as well.
@@ -99,6 +94,15 @@ final class WhereClause {
     for conjunct in conjuncts { add(conjunct, outerJoin: -1) }
     for term in whole.terms where term !== or && !term.isVirtual && term.outerJoin < 0 && term.mask != 0 {
       add(term.expression, outerJoin: -1)
+    }
+  }
+
+  private func addConjuncts(_ expression: BoundExpression, outerJoin: Int) {
+    if case .binary(.and, let left, let right) = expression.kind {
+      addConjuncts(left, outerJoin: outerJoin)
+      addConjuncts(right, outerJoin: outerJoin)
+    } else {
+      add(expression, outerJoin: outerJoin)
     }
   }
 

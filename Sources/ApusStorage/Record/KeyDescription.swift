@@ -27,29 +27,40 @@ public final class KeyDescription: @unchecked Sendable {
   /// row id included; the primary key's of a table without row ids.
   public let uniqueCount: Int
   let memory: UnsafeMutablePointer<KeyOrder.Column>
-  let customs: UnsafeMutablePointer<KeyColumn>
+  /// The columns again, where a collation is the application's.
+  let customs: UnsafeMutablePointer<KeyColumn>?
 
   public init(_ columns: [KeyColumn], uniqueCount: Int? = nil) {
     self.columns = columns
     self.uniqueCount = uniqueCount ?? columns.count
     let capacity = max(columns.count, 1)
     unsafe memory = UnsafeMutablePointer<KeyOrder.Column>.allocate(capacity: capacity)
-    unsafe customs = UnsafeMutablePointer<KeyColumn>.allocate(capacity: capacity)
+    var hasCustom = false
     for (index, column) in columns.enumerated() {
-      unsafe (memory + index).initialize(to: KeyOrder.Column(column))
-      unsafe (customs + index).initialize(to: column)
+      let trivial = KeyOrder.Column(column)
+      if trivial.kind == .custom { hasCustom = true }
+      unsafe (memory + index).initialize(to: trivial)
     }
+    guard hasCustom else {
+      unsafe customs = nil
+      return
+    }
+    let copies = UnsafeMutablePointer<KeyColumn>.allocate(capacity: capacity)
+    for (index, column) in columns.enumerated() { unsafe (copies + index).initialize(to: column) }
+    unsafe customs = copies
   }
 
   deinit {
-    unsafe customs.deinitialize(count: columns.count)
-    unsafe customs.deallocate()
+    if let customs = unsafe customs {
+      unsafe customs.deinitialize(count: columns.count)
+      unsafe customs.deallocate()
+    }
     unsafe memory.deallocate()
   }
 
   /// Valid as long as the description lives.
   public var order: KeyOrder {
-    unsafe KeyOrder(base: UnsafePointer(memory), customs: UnsafePointer(customs), count: columns.count)
+    unsafe KeyOrder(base: UnsafePointer(memory), customs: customs.map { unsafe UnsafePointer($0) }, count: columns.count)
   }
 }
 

@@ -29,3 +29,9 @@ SELECT NULL, 1 IS NULL AS "is null", CAST(1 AS TEXT), -1, 'a' || 'b', (1), ((2))
 SELECT CASE WHEN 1 THEN 2 END, 1 IN (1), EXISTS (SELECT 1), (SELECT 1 AS z), abs(-1), NOT 1;
 SELECT DISTINCT auth_name a, deprecated d FROM scope ORDER BY a, d;
 SELECT u.object_table_name t, count(*) "n" FROM usage u GROUP BY t ORDER BY "n" DESC, t LIMIT 3;
+
+-- true and false are no names of a subquery's columns.
+SELECT true, false, column1 FROM (SELECT 5 AS true, 'x' AS other) AS t;
+SELECT x, x IS true, x IS NOT true, x IS false, column2 FROM (SELECT 5 AS x, 5 AS "true");
+SELECT x IS TRUE, x IS NOT FALSE, true + 1 FROM (SELECT 7 AS x);
+SELECT (SELECT true FROM (SELECT 1)) FROM (SELECT 9 AS true);
