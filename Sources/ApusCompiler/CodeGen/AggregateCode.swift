@@ -384,6 +384,8 @@ extension Generator {
         builder.emit(.sorterInsert, sorterCursor, first, Int32(width))
         builder.emit(.goto, to: again)
         builder.place(done)
+        // The accumulators still name the group of the last row that found room.
+        builder.emit(.gosub, resetReturn, to: reset)
       }
       builder.explain("USE TEMP B-TREE FOR GROUP BY", parent: planParent)
       nextRow = builder.makeLabel()

@@ -246,12 +246,7 @@ extension Generator {
       switch inner.kind {
       case .integer(let value) where value != Int64.min: codeInteger(-value, into: target)
       case .real(let value):
-        // -9223372036854775808 is written as the negation of a number that no integer holds.
-        if value == 9223372036854775808.0 {
-          codeInteger(Int64.min, into: target)
-        } else {
-          builder.emit(.constant, 0, target, p4: builder.constantIndex(.real(-value)))
-        }
+        builder.emit(.constant, 0, target, p4: builder.constantIndex(.real(-value)))
       default:
         let zero = try operand(BoundExpression(.integer(0)))
         let value = try operand(inner)
