@@ -25,12 +25,18 @@ public enum BTree {
   /// Empties a tree, a bounded piece at each call: call again until it returns true. The root stays.
   ///
   /// Each call takes the last leaves off, so the tree is whole between two calls.
-  public static func clear(_ pager: Pager, root: PageNumber) throws(Fault) -> Bool {
+  /// - Parameter entryCount: grows by the number of entries that went.
+  public static func clear(_ pager: Pager, root: PageNumber, entryCount: inout Int64) throws(Fault) -> Bool {
     try pager.cursors.saveAll(on: root)
     for _ in 0..<8 {
-      if try clearLastPage(pager, root) { return true }
+      if try clearLastPage(pager, root, &entryCount) { return true }
     }
     return false
+  }
+
+  public static func clear(_ pager: Pager, root: PageNumber) throws(Fault) -> Bool {
+    var entryCount: Int64 = 0
+    return try clear(pager, root: root, entryCount: &entryCount)
   }
 
   /// Clears a tree and frees its root; call again until it returns true. No other root moves.
@@ -44,7 +50,9 @@ public enum BTree {
 
   /// Frees the overflow chains of the tree's last leaf, cell by cell, then the leaf.
   /// - Returns: true when the root is an empty leaf.
-  private static func clearLastPage(_ pager: Pager, _ root: PageNumber) throws(Fault) -> Bool {
+  private static func clearLastPage(
+    _ pager: Pager, _ root: PageNumber, _ entryCount: inout Int64
+  ) throws(Fault) -> Bool {
     try pager.beginWriteOperation(pages: 20)
     let geometry = TreeGeometry(usableBytes: pager.usableSize)
     var parent: BTreePage?
@@ -64,12 +72,14 @@ public enum BTree {
     if try freeLastChain(pager, page, geometry) { return false }
     guard let parent else {
       // The root is a leaf without chains.
+      entryCount += Int64(page.cellCount)
       initialize(pager.writable(page.page), leafKind)
       return true
     }
     // The leaf goes; the parent's last cell, whose left child then is the last, goes with it.
     if parent.cellCount == 0 {
       // The leaf is the only child: its parent becomes a leaf itself.
+      entryCount += Int64(page.cellCount)
       initialize(pager.writable(parent.page), leafKind)
       try pager.free(page.number)
       return false
@@ -80,6 +90,8 @@ public enum BTree {
       let cell = try parent.cell(last, geometry)
       if cell.overflows, try freeChainPiece(pager, parent, last, cell, geometry) { return false }
     }
+    // An entry of an index lies between two leaves, too.
+    entryCount += Int64(page.cellCount) + (parent.kind == .indexInterior ? 1 : 0)
     let writable = pager.writable(parent.page)
     let bytes = writable.mutableBytes
     bytes.setBigEndianUInt32(child.rawValue, at: parent.headerStart + 8)

@@ -118,13 +118,7 @@ extension MachineCore {
   mutating func clearTree(_ i: Instruction) throws(Fault) {
     let pager = try state.pager(Int(i.p2))
     let root = PageNumber(UInt32(bitPattern: i.p1))
-    if i.p3 > 0, progress == 0 {
-      var counter = BTreeCursor(pager: pager, root: root, key: nil, isWritable: false)
-      progressCount = Int64(try counter.count())
-      progress = 1
-    }
-    while try !BTree.clear(pager, root: root) {}
-    progress = 0
+    while try !BTree.clear(pager, root: root, entryCount: &progressCount) {}
     if i.p3 > 0 {
       changes += progressCount
       registers[i.p3] = .integer(registers[i.p3].asInteger &+ progressCount)
