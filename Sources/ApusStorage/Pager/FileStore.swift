@@ -137,9 +137,8 @@ struct PendingRead {
   /// Where it comes from; 0 for an image that must not be shared.
   var version: UInt64
   var isPrivate: Bool
-  var isFromLog: Bool
-  /// The snapshot for which it was read is gone.
-  var isStale = false
+  /// 0 where it comes from the file.
+  var frame: UInt32
   var image: PageImage
   var group: RequestGroup
 }

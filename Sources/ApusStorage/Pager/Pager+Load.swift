@@ -47,7 +47,7 @@ extension Pager {
     store.reads.remove(at: position)
     let byteCount = read.group.results.first ?? 0
     if byteCount < pageSize {
-      if read.isFromLog {
+      if read.frame != 0 {
         read.image.release()
         throw .error(.ioErrorShortRead, object: "\(number)", cause: "its frame is behind the log's end")
       }
@@ -133,8 +133,7 @@ extension Pager {
     let image = PageImage.allocate(number, byteCount: pageSize)
     let group = RequestGroup()
     group.hold(image)
-    let isFromLog = place.frame != 0
-    if isFromLog, let wal = store.wal {
+    if place.frame != 0, let wal = store.wal {
       let offset = WALFormat.frameOffset(place.frame, pageSize: pageSize) + Int64(WALFormat.frameHeaderByteCount)
       group.add(store.queue.read(wal.file, at: offset, into: image.mutableBytes))
     } else {
@@ -143,7 +142,7 @@ extension Pager {
     }
     store.reads.append(
       PendingRead(
-        number: number, version: place.version, isPrivate: place.isPrivate, isFromLog: isFromLog, image: image,
+        number: number, version: place.version, isPrivate: place.isPrivate, frame: place.frame, image: image,
         group: group))
   }
 
@@ -153,7 +152,7 @@ extension Pager {
     read.image.release()
   }
 
-  /// The snapshot ends: what is still on its way is of no use.
+  /// The snapshot ends, or frames of the transaction are forgotten: what is still on its way is of no use, or wrong.
   func dropReads(_ store: FileStore) {
     while !store.reads.isEmpty { dropRead(store.reads.count - 1, store) }
   }
@@ -187,6 +186,6 @@ extension Pager {
 extension PendingRead {
   fileprivate func matches(_ number: UInt32, _ place: PagePlace) -> Bool {
     self.number == number && version == place.version && isPrivate == place.isPrivate
-      && isFromLog == (place.frame != 0)
+      && frame == place.frame
   }
 }

@@ -52,8 +52,9 @@ extension Pager {
     let mark = savepoints[index]
     try cursors.saveAllBeforeRollback()
     let originals = try loadOriginals(from: mark.undoCount)
-    // Everything is loaded: act.
+    // Everything is loaded: act. What a dropped statement was reading may lie in frames that are used anew.
     cursors.forgetPaths()
+    if let store { dropReads(store) }
     if let wal = store?.wal { try wal.truncateTip(to: mark.tip, mark.checksum) }
     savepoints.removeSubrange((index + 1)...)
     while undo.count > mark.undoCount { undoPage(undo.removeLast(), originals) }

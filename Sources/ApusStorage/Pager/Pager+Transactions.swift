@@ -144,6 +144,7 @@ extension Pager {
     if let store {
       // A dropped COMMIT that had come past its commit point is finished instead.
       if store.isBehindCommitPoint { return try commit(store) }
+      dropReads(store)
       try undoFile(store)
     }
     #if PlantedBugs
