@@ -12,23 +12,38 @@ public final class MemoryEnvironment: Environment {
     var random: SeededRandom
   }
 
+  /// What a read finds in the imaginary kernel's cache, so that it needs no request.
+  public enum CacheHits: Sendable {
+    case never, always
+    /// A seeded part of it, from its beginning.
+    case sometimes
+  }
+
   private let state: Mutex<State>
   /// False: requests complete in seeded order, one at each `waitForCompletion`, as on a slow disk.
   public let completesAtOnce: Bool
+  public let cacheHits: CacheHits
+  private let cacheHitBytes = Atomic<Int>(0)
   /// 2026-01-01 00:00 UTC.
   private static let wallClockStart: Int64 = 1_767_225_600_000
 
-  public init(seed: UInt64 = 1, completesAtOnce: Bool = true) {
+  public init(seed: UInt64 = 1, completesAtOnce: Bool = true, cacheHits: CacheHits = .never) {
     state = Mutex(State(random: SeededRandom(seed: seed)))
     self.completesAtOnce = completesAtOnce
+    self.cacheHits = cacheHits
   }
 
   public var backendName: String { "memory" }
   public var backendReason: String? { nil }
 
   public func makeQueue() -> any IOQueue {
-    MemoryQueue(random: SeededRandom(seed: randomUInt64()), completesAtOnce: completesAtOnce)
+    MemoryQueue(random: SeededRandom(seed: randomUInt64()), environment: self)
   }
+
+  func countCacheHit(_ byteCount: Int) { cacheHitBytes.add(byteCount, ordering: .relaxed) }
+
+  /// Bytes that came from the imaginary cache, by calls for several pages too. For tests.
+  public var cacheHitByteCount: Int { cacheHitBytes.load(ordering: .relaxed) }
 
   // MARK: names
 

@@ -27,17 +27,41 @@ final class MemoryQueue: IOQueue {
   private var table = RequestTable<Request>()
   private var inFlight: [Ticket] = []
   private var random: SeededRandom
-  private let completesAtOnce: Bool
+  private let environment: MemoryEnvironment
 
-  init(random: SeededRandom, completesAtOnce: Bool) {
+  init(random: SeededRandom, environment: MemoryEnvironment) {
     self.random = random
-    self.completesAtOnce = completesAtOnce
+    self.environment = environment
   }
 
   deinit { while isBusy { waitForCompletion() } }
 
   func read(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket {
     start(.read(own(file), offset, buffer))
+  }
+
+  func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? {
+    let file = own(file)
+    let wanted = views.reduce(0) { $0 + $1.count }
+    var limit = wanted
+    switch environment.cacheHits {
+    case .never: return nil
+    case .always: break
+    case .sometimes: limit = random.oneIn(2) ? wanted : random.below(wanted + 1)
+    }
+    var done = 0
+    for view in views where done < limit {
+      let part = view.slice(0, min(view.count, limit - done))
+      let count = file.node.read(at: offset + Int64(done), into: part)
+      done += count
+      if count < part.count { break }
+    }
+    environment.countCacheHit(done)
+    return done > 0 ? done : nil
+  }
+
+  func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int? {
+    readAtOnce(file, at: offset, into: [view])
   }
 
   func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket {
@@ -53,7 +77,7 @@ final class MemoryQueue: IOQueue {
   }
 
   private func start(_ request: Request) -> Ticket {
-    if completesAtOnce { return table.insert(completed: request.perform()) }
+    if environment.completesAtOnce { return table.insert(completed: request.perform()) }
     let ticket = table.insert(pending: request)
     inFlight.append(ticket)
     return ticket
