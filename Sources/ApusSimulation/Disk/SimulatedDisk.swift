@@ -82,6 +82,8 @@ public final class SimulatedDisk: @unchecked Sendable {
   private(set) var generation: UInt64 = 1
   private(set) var completedCount: UInt64 = 0
   public private(set) var syncCount: UInt64 = 0
+  /// Whether reads may find a part of what they want without a request.
+  public var hasCache = false
   var random: SeededRandom
   public var trace = TraceHash()
 
@@ -131,6 +133,28 @@ public final class SimulatedDisk: @unchecked Sendable {
     nextTicket += 1
     inFlight.append(DiskRequest(ticket: ticket, queue: queue, kind: kind))
     return ticket
+  }
+
+  /// What the imaginary kernel has of a range in its cache: all of it, nothing, or a seeded part from the beginning, as
+  /// a call that must not wait finds it.
+  /// - Returns: how many bytes; nil where there is nothing.
+  func readCached(_ file: DiskFile, offset: Int, into views: [MutableByteView]) -> Int? {
+    let wanted = views.reduce(0) { $0 + $1.count }
+    let present = max(0, min(wanted, file.current.count - offset))
+    var limit = 0
+    switch random.below(4) {
+    case 0: break
+    case 1: limit = random.below(present + 1)
+    default: limit = present
+    }
+    var done = 0
+    for view in views where done < limit {
+      let count = min(view.count, limit - done)
+      for index in 0..<count { view[index] = file.current[offset + done + index] }
+      done += count
+    }
+    trace.add("cached", file.inode, offset, done)
+    return done > 0 ? done : nil
   }
 
   func takeResult(_ ticket: Ticket) -> IOResult? { results.removeValue(forKey: ticket) }

@@ -32,16 +32,21 @@ public struct ModelRow: Equatable, Sendable {
 public struct TableShape: Equatable, Sendable {
   public var name: String
   public var isWithoutRowid: Bool
+  /// An index on `k` and a unique one on `u`; without them a change of a row is a change of one tree.
+  public var hasIndexes: Bool
 
-  public init(name: String, isWithoutRowid: Bool) {
+  public init(name: String, isWithoutRowid: Bool, hasIndexes: Bool = true) {
     self.name = name
     self.isWithoutRowid = isWithoutRowid
+    self.hasIndexes = hasIndexes
   }
 
   public var createStatements: [String] {
     let key = isWithoutRowid ? "id TEXT PRIMARY KEY" : "id INTEGER PRIMARY KEY"
+    let table = "CREATE TABLE \(name)(\(key), k INTEGER NOT NULL, u INTEGER, v)\(isWithoutRowid ? " WITHOUT ROWID" : "")"
+    if !hasIndexes { return [table] }
     return [
-      "CREATE TABLE \(name)(\(key), k INTEGER NOT NULL, u INTEGER, v)\(isWithoutRowid ? " WITHOUT ROWID" : "")",
+      table,
       "CREATE INDEX \(name)_k ON \(name)(k)",
       "CREATE UNIQUE INDEX \(name)_u ON \(name)(u)",
     ]
@@ -81,6 +86,7 @@ public struct DatabaseModel: Sendable {
       let stored = entries[table.root] ?? []
       let expected = rows.map { expectedEntry($0.key, $0.value, table: index) }
       if stored != expected { found.append(describe(stored, expected, "table \(shape.name)")) }
+      if !shape.hasIndexes { continue }
       for (name, column) in [("\(shape.name)_k", 1), ("\(shape.name)_u", 2)] {
         guard let tree = schema.first(where: { $0.name == name }) else {
           found.append("index \(name) is missing")

@@ -21,9 +21,12 @@ public final class Simulation {
     self.profile = profile
     let model = DatabaseModel(shapes: [
       TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
+      TableShape(name: "n", isWithoutRowid: false, hasIndexes: false),
+      TableShape(name: "m", isWithoutRowid: true, hasIndexes: false),
     ])
     world = World(disk: SimulatedDisk(seed: seed), profile: profile, model: model, seed: seed)
     world.disk.trace.keepsLines = keepsTrace
+    world.disk.hasCache = profile.hasCache
   }
 
   public func run() -> Verdict {

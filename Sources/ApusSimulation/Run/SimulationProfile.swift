@@ -24,6 +24,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var cancelOneIn: Int
   /// One operation in so many leaves a SELECT open, which goes on while others change its table; 0 none.
   public var scanOneIn: Int
+  /// The kernel's cache answers a part of the reads at once, so that scans read ahead.
+  public var hasCache: Bool
 
   public init(seed: UInt64) {
     var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
@@ -43,11 +45,13 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     injectsFaults = random.oneIn(2)
     cancelOneIn = pick([0, 50, 300])
     scanOneIn = pick([0, 4, 10])
+    hasCache = !random.oneIn(3)
   }
 
   public var description: String {
     "\(journal.rawValue)/\(synchronous.rawValue) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
+      + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")"
   }
 
   /// What the first connection says to an empty file.

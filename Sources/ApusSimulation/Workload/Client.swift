@@ -20,7 +20,7 @@ final class World {
     ledger = Ledger(model)
     random = SeededRandom(seed: seed ^ 0x3c4ed)
     generator = OperationGenerator(
-      tableCount: model.shapes.count, keyCount: profile.keyCount, payloadMax: profile.payloadMax)
+      shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax)
   }
 
   func chance(oneIn n: Int) -> Bool { n > 0 && random.oneIn(n) }

@@ -6,6 +6,10 @@ enum Operation: Sendable {
   enum Conflict: String, Sendable { case abort = "", replace = " OR REPLACE", ignore = " OR IGNORE" }
 
   case insert(table: Int, id: Int64, row: ModelRow, conflict: Conflict)
+  /// A row whose key the engine chooses; of tables with row ids only.
+  case append(table: Int, row: ModelRow)
+  /// Two rows by one statement: both or none.
+  case insertPair(table: Int, id: Int64, first: ModelRow, second: ModelRow)
   case updateOne(table: Int, id: Int64, row: ModelRow)
   /// Adds one to `k` of a range of keys.
   case bumpRange(table: Int, ids: ClosedRange<Int64>)
@@ -34,7 +38,8 @@ enum Operation: Sendable {
 
   var table: Int {
     switch self {
-    case .insert(let table, _, _, _), .updateOne(let table, _, _), .bumpRange(let table, _),
+    case .insert(let table, _, _, _), .append(let table, _), .insertPair(let table, _, _, _),
+      .updateOne(let table, _, _), .bumpRange(let table, _),
       .shiftUnique(let table, _, _), .deleteOne(let table, _), .deleteRange(let table, _), .readOne(let table, _),
       .readByIndex(let table, _), .readAll(let table):
       table
@@ -44,7 +49,7 @@ enum Operation: Sendable {
   var isRead: Bool {
     switch self {
     case .readOne, .readByIndex, .readAll: true
-    case .insert, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: false
+    case .insert, .append, .insertPair, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: false
     }
   }
 
@@ -52,6 +57,8 @@ enum Operation: Sendable {
     let name = model.shapes[table].name
     switch self {
     case .insert(_, _, _, let conflict): return "INSERT\(conflict.rawValue) INTO \(name)(id,k,u,v) VALUES(?1,?2,?3,?4)"
+    case .append: return "INSERT INTO \(name)(k,u,v) VALUES(?1,?2,?3)"
+    case .insertPair: return "INSERT INTO \(name)(id,k,u,v) VALUES(?1,?2,?3,?4),(?5,?6,?7,?8)"
     case .updateOne: return "UPDATE \(name) SET k=?2, u=?3, v=?4 WHERE id=?1"
     case .bumpRange: return "UPDATE \(name) SET k=k+1 WHERE id BETWEEN ?1 AND ?2"
     case .shiftUnique: return "UPDATE \(name) SET u=u+?3 WHERE id BETWEEN ?1 AND ?2"
@@ -72,6 +79,9 @@ enum Operation: Sendable {
     }
     switch self {
     case .insert(_, let id, let row, _), .updateOne(_, let id, let row): return [key(id)] + fields(row)
+    case .append(_, let row): return fields(row)
+    case .insertPair(_, let id, let first, let second):
+      return [key(id)] + fields(first) + [key(id + 1)] + fields(second)
     case .bumpRange(_, let ids), .deleteRange(_, let ids): return [key(ids.lowerBound), key(ids.upperBound)]
     case .shiftUnique(_, let ids, let by): return [key(ids.lowerBound), key(ids.upperBound), .integer(by)]
     case .deleteOne(_, let id), .readOne(_, let id): return [key(id)]
@@ -84,9 +94,23 @@ enum Operation: Sendable {
   /// - Returns: false where it must fail with a constraint violation, the model unchanged.
   func apply(to model: inout DatabaseModel) -> Bool {
     var rows = model.tables[table]
+    let isUnique = model.shapes[table].hasIndexes
+    /// Whose `u` this is; nobody's where nothing says that it is unique.
+    func holder(of u: Int64?) -> Int64? {
+      guard isUnique, let u else { return nil }
+      return rows.first { $0.value.u == u }?.key
+    }
     switch self {
+    case .append(_, let row):
+      if holder(of: row.u) != nil { return false }
+      rows[(rows.keys.max() ?? 0) + 1] = row
+    case .insertPair(_, let id, let first, let second):
+      for (id, row) in [(id, first), (id + 1, second)] {
+        if rows[id] != nil || holder(of: row.u) != nil { return false }
+        rows[id] = row
+      }
     case .insert(_, let id, let row, let conflict):
-      let holder = row.u.flatMap { u in rows.first { $0.value.u == u }?.key }
+      let holder = holder(of: row.u)
       if rows[id] != nil || holder != nil {
         switch conflict {
         case .abort: return false
@@ -97,14 +121,14 @@ enum Operation: Sendable {
       rows[id] = row
     case .updateOne(_, let id, let row):
       guard rows[id] != nil else { return true }
-      if let u = row.u, rows.contains(where: { $0.key != id && $0.value.u == u }) { return false }
+      if isUnique, let u = row.u, rows.contains(where: { $0.key != id && $0.value.u == u }) { return false }
       rows[id] = row
     case .bumpRange(_, let ids):
       for id in rows.keys where ids.contains(id) { rows[id]?.k += 1 }
     case .shiftUnique(_, let ids, let by):
       for id in rows.keys.sorted() where ids.contains(id) {
         guard let u = rows[id]?.u else { continue }
-        if rows.contains(where: { $0.key != id && $0.value.u == u + by }) { return false }
+        if isUnique, rows.contains(where: { $0.key != id && $0.value.u == u + by }) { return false }
         rows[id]?.u = u + by
       }
     case .deleteOne(_, let id): rows[id] = nil
@@ -122,14 +146,14 @@ enum Operation: Sendable {
     case .readOne(_, let id): return rows[id].map { [(id, $0)] } ?? []
     case .readByIndex(_, let k): return rows.filter { $0.value.k == k }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     case .readAll: return rows.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-    case .insert, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: return []
+    case .insert, .append, .insertPair, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: return []
     }
   }
 }
 
 /// Draws operations, with sizes and ranges that suit the seed's profile.
 struct OperationGenerator: Sendable {
-  var tableCount: Int
+  var shapes: [TableShape]
   var keyCount: Int
   var payloadMax: Int
 
@@ -141,10 +165,12 @@ struct OperationGenerator: Sendable {
   }
 
   func next(_ random: inout SeededRandom) -> Operation {
-    let table = random.below(tableCount)
+    let table = random.below(shapes.count)
     let id = Int64(random.below(keyCount))
     let span = id...id + Int64(random.below(random.oneIn(8) ? keyCount : 6))
     switch random.below(100) {
+    case 0..<8 where !shapes[table].isWithoutRowid: return .append(table: table, row: row(&random))
+    case 8..<13: return .insertPair(table: table, id: id, first: row(&random), second: row(&random))
     case 0..<30:
       let conflict: Operation.Conflict = [.abort, .replace, .ignore][random.below(3)]
       return .insert(table: table, id: id, row: row(&random), conflict: conflict)
@@ -152,7 +178,9 @@ struct OperationGenerator: Sendable {
     case 45..<52: return .bumpRange(table: table, ids: span)
     case 52..<58: return .shiftUnique(table: table, ids: span, by: Int64(1 + random.below(3)))
     case 58..<68: return .deleteOne(table: table, id: id)
-    case 68..<76: return .deleteRange(table: table, ids: span)
+    case 68..<76:
+      // To the end of the table, too: the keys that the engine chose lie there.
+      return .deleteRange(table: table, ids: random.oneIn(6) ? id...Int64(1 << 30) : span)
     case 76..<86: return .readOne(table: table, id: id)
     case 86..<94: return .readByIndex(table: table, k: Int64(random.below(14)))
     default: return .readAll(table: table)

@@ -102,6 +102,15 @@ final class SimulatedQueue: IOQueue {
     submit(file) { .read($0, offset: Int(offset), buffer: buffer) }
   }
 
+  func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? {
+    guard disk.hasCache, let content = content(of: file) else { return nil }
+    return disk.readCached(content, offset: Int(offset), into: views)
+  }
+
+  func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int? {
+    readAtOnce(file, at: offset, into: [view])
+  }
+
   func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket {
     submit(file) { .write($0, offset: Int(offset), views: views) }
   }
