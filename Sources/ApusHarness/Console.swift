@@ -54,6 +54,8 @@ public enum Console {
   }
 
   /// Removes a file; one that is not there is fine.
+  public static func mayWrite(to path: String) -> Bool { unsafe access(path, W_OK) == 0 }
+
   public static func remove(_ path: String) { _ = unsafe unlink(path) }
 
   public static func readAll(_ descriptor: Int32) -> [UInt8]? {

@@ -8,12 +8,13 @@ import Glibc
 enum ProveCommand {
   static let usage = """
     usage: apus-prove bad-input [--variants N] [--seed S] [--base FILE|small] [--jobs N] [--deadline SECONDS]
-           apus-prove round-trip [--transactions N] [--seed S] [--page-size N]
-           apus-prove handover [--rounds N] [--seed S]
+           apus-prove round-trip [--transactions N] [--seed S] [--page-size N] [--directory DIRECTORY]
+           apus-prove handover [--rounds N] [--seed S] [--page-size N] [--directory DIRECTORY]
       --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
       --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes
       --deadline      seconds that one statement may take (60)
       --transactions  in all, spread over page sizes, kinds of tables and journal modes (10000)
+      --directory     where the files lie (/dev/shm, where a sync costs nothing; /tmp where there is none)
     """
 
   struct Options {
@@ -25,6 +26,7 @@ enum ProveCommand {
     var jobs = 2
     var deadline: UInt32 = 60
     var pageSize: Int?
+    var directory = Console.mayWrite(to: "/dev/shm") ? "/dev/shm" : "/tmp"
     var isChild = false
     var isVerbose = false
   }
@@ -51,6 +53,7 @@ enum ProveCommand {
       case "--base": options.base = value(argument)
       case "--jobs": options.jobs = max(1, number(argument))
       case "--deadline": options.deadline = UInt32(number(argument))
+      case "--directory": options.directory = value(argument)
       case "--page-size": options.pageSize = number(argument)
       case "--child": options.isChild = true
       case "--verbose": options.isVerbose = true

@@ -19,7 +19,7 @@ struct RoundTrip {
     sqlite = try SQLiteLibrary()
   }
 
-  private func path(_ name: String) -> String { "/tmp/apus-prove-\(getpid())-\(name).db" }
+  private func path(_ name: String) -> String { "\(options.directory)/apus-prove-\(getpid())-\(name).db" }
 
   private func remove(_ path: String) { for suffix in Self.suffixes { Console.remove(path + suffix) } }
 
