@@ -14,16 +14,19 @@ public enum Compiler {
     let text = sql.array
     let span = statement.span
     let start = max(0, min(Int(span.start), text.count)), end = max(start, min(Int(span.end), text.count))
-    let generator = Generator(context, sql: String(decoding: text[start..<end], as: UTF8.self), text: text)
+    let explainMode =
+      switch statement.explain {
+      case .none: 0
+      case .program: 1
+      case .queryPlan: 2
+      }
+    let generator = Generator(
+      context, sql: String(decoding: text[start..<end], as: UTF8.self), text: text, explainMode: explainMode)
     defer { generator.binder.unlink() }
     let builder = generator.builder
-    builder.parameterNames = statement.parameterNames
-    while builder.parameterNames.count < statement.parameterCount { builder.parameterNames.append(nil) }
-    switch statement.explain {
-    case .none: break
-    case .program: builder.explainMode = 1
-    case .queryPlan: builder.explainMode = 2
-    }
+    var parameterNames = statement.parameterNames
+    while parameterNames.count < statement.parameterCount { parameterNames.append(nil) }
+    builder.parameterNames = parameterNames
     switch statement.statement {
     case .select(let select):
       try generator.compile(select)

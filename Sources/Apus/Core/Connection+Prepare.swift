@@ -114,19 +114,22 @@ extension Connection {
 
   private func compilerContext() -> CompilerContext {
     var settings = CompilerSettings()
-    func isOn(_ setting: Setting, _ standard: Bool) -> Bool {
-      state.settings.values[setting].map { $0 != 0 } ?? standard
+    // The few that were ever set; others are as they begin.
+    for (setting, value) in state.settings.values {
+      switch setting {
+      case .automaticIndex: settings.automaticIndex = value != 0
+      case .reverseUnordered: settings.reverseUnorderedSelects = value != 0
+      case .foreignKeys: settings.foreignKeys = value != 0
+      case .recursiveTriggers: settings.recursiveTriggers = value != 0
+      case .countChanges: settings.countChanges = value != 0
+      case .caseSensitiveLike: settings.caseSensitiveLike = value != 0
+      case .ignoreCheckConstraints: settings.ignoreCheckConstraints = value != 0
+      case .writableSchema: settings.writableSchema = value != 0
+      case .strictPragmas: settings.strictPragmas = value != 0
+      default: break
+      }
     }
-    settings.automaticIndex = isOn(.automaticIndex, true)
-    settings.reverseUnorderedSelects = isOn(.reverseUnordered, false)
-    settings.foreignKeys = isOn(.foreignKeys, false)
-    settings.recursiveTriggers = isOn(.recursiveTriggers, false)
-    settings.countChanges = isOn(.countChanges, false)
-    settings.caseSensitiveLike = isOn(.caseSensitiveLike, false)
-    settings.ignoreCheckConstraints = isOn(.ignoreCheckConstraints, false)
-    settings.writableSchema = isOn(.writableSchema, false)
     settings.queryOnly = state.settings.isQueryOnly
-    settings.strictPragmas = isOn(.strictPragmas, false)
     var context = CompilerContext(
       schemas: schemaSet(), functions: functions, settings: settings, isAutocommit: state.isAutocommit)
     if !path.isEmpty { context.databasePaths[0] = path }

@@ -143,7 +143,7 @@ extension Binder {
     source.database = table.database
     source.select = bound
     source.columns = columns(of: bound, names: view.columns)
-    databasesRead.insert(table.database)
+    databasesRead |= 1 << UInt64(table.database)
     return source
   }
 

@@ -93,6 +93,7 @@ extension Binder {
       }
     }
     scope.allowsAggregates = true
+    query.columns.reserveCapacity(syntax.columns.count)
     for column in syntax.columns { try bind(column, query, scope) }
     guard query.columns.count <= context.settings.columnCountMax else {
       throw error("too many columns in result set")

@@ -51,8 +51,8 @@ final class Binder {
   /// The common table whose recursive part is being bound.
   var recursion: (name: Name, frame: CommonTableFrame, columns: [SourceColumn], used: [Source])?
   var openCommonTables: [(key: String, frame: CommonTableFrame)] = []
-  /// Databases that the statement reads.
-  var databasesRead: Set<Int> = []
+  /// Databases that the statement reads, bit by bit.
+  var databasesRead: UInt64 = 0
   /// The tables that FROM items and targets of changes name, in the order of their binding.
   private(set) var boundTables: [CatalogTable] = []
   /// Set when a subquery is bound; programs without one need no second thought.
@@ -115,7 +115,7 @@ final class Binder {
   func source(for table: CatalogTable, alias: Name? = nil) -> Source {
     let source = newSource(table, alias: alias ?? table.name, name: table.name.text)
     source.rowEstimate = table.rowEstimate
-    databasesRead.insert(table.database)
+    databasesRead |= 1 << UInt64(table.database)
     boundTables.append(table)
     return source
   }

@@ -40,6 +40,8 @@ public final class CatalogIndex: Sendable {
   public let columns: [IndexColumn]
   /// How many of `columns` the definition names.
   public let keyCount: Int
+  /// Each column's `number`.
+  private let numbers: [Int]
   /// Of a partial index.
   public let filter: Expression?
   /// Estimated rows that share the first n columns, 10*log2; [0] is the number of entries.
@@ -64,6 +66,7 @@ public final class CatalogIndex: Sendable {
     conflict = draft.conflict
     root = draft.root
     columns = draft.columns
+    numbers = draft.columns.map(\.number)
     keyCount = draft.keyCount
     filter = draft.filter
     self.rowEstimates = rowEstimates
@@ -109,5 +112,5 @@ public final class CatalogIndex: Sendable {
   }
 
   /// The place of a table's column (-1: the rowid) in the entry.
-  public func position(ofColumn number: Int) -> Int? { columns.firstIndex { $0.number == number } }
+  public func position(ofColumn number: Int) -> Int? { numbers.firstIndex(of: number) }
 }

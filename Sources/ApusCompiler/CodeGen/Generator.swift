@@ -28,9 +28,9 @@ final class Generator {
   private var databasesWritten: UInt64 = 0
   private var keyDescriptions: [ObjectIdentifier: Int32] = [:]
 
-  init(_ context: CompilerContext, sql: String, text: [UInt8]) {
+  init(_ context: CompilerContext, sql: String, text: [UInt8], explainMode: Int) {
     self.context = context
-    builder = ProgramBuilder(sql: sql)
+    builder = ProgramBuilder(sql: sql, explainMode: explainMode)
     binder = Binder(context, text: text, builder: builder)
     start = builder.makeLabel()
     builder.emit(.initialize, to: start)
@@ -52,7 +52,7 @@ final class Generator {
   func finish(endsWithHalt: Bool = true) throws(EngineError) -> Program {
     if endsWithHalt { builder.emit(.halt) }
     builder.place(start)
-    for database in binder.databasesRead { reads(database) }
+    databasesVerified |= binder.databasesRead
     for database in context.schemas.databases.indices where databasesVerified & 1 << UInt64(database) != 0 {
       let isWrite = databasesWritten & 1 << UInt64(database) != 0
       let cookie = context.schemas.databases[database].schema.cookie

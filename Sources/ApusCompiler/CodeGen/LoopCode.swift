@@ -663,8 +663,9 @@ extension Generator {
       return !isOuter || term.outerJoin == level.source.place
     }
     let due = clause.terms.filter(isDue)
+    let costs = due.map { cost($0, level) }
     for pass in 0..<3 {
-      for term in due where !term.isCoded && cost(term, level) == pass {
+      for (place, term) in due.enumerated() where costs[place] == pass && !term.isCoded {
         try jump(ifFalse: term.expression, to: level.next, nullJumps: true)
         term.markCoded()
       }

@@ -77,7 +77,9 @@ extension Generator {
     isWhole: Bool
   ) throws(EngineError) -> LogEstimate {
     if query.isValues { return try codeValues(query, orderBy, limit, destination, end) }
-    for rule in Rewrite.rules { rule(Rewrite.Subject(query: query, orderBy: orderBy)) }
+    if Rewrite.applies(to: query) {
+      for rule in Rewrite.rules { rule(Rewrite.Subject(query: query, orderBy: orderBy)) }
+    }
     if query.aggregates != nil { return try codeAggregate(query, orderBy, limit, destination, end) }
     try codeSources(query)
     var orderBy = orderBy
@@ -163,6 +165,7 @@ extension Generator {
 
   func openSorter(_ terms: [BoundOrder], _ results: [BoundExpression]) throws(EngineError) -> SortState {
     var columns: [Int] = []
+    columns.reserveCapacity(results.count)
     var width = terms.count
     for (place, _) in results.enumerated() {
       // A result that is a term is kept once; but not where the term's collation hides nothing of it anyway.

@@ -148,9 +148,10 @@ extension Generator {
         // The affinity is applied where the value lies, so that must be no constant's register.
         let member = register()
         try withTemporary { (record) throws(EngineError) in
+          let affinities = self.builder.affinityIndex([affinity])
           for item in items {
             try self.code(item, into: member)
-            self.builder.emit(.makeRecord, member, 1, record, p4: self.builder.affinityIndex([affinity]))
+            self.builder.emit(.makeRecord, member, 1, record, p4: affinities)
             self.builder.emit(.idxInsert, cursor, record, member, p4: 0)
           }
         }

@@ -296,12 +296,13 @@ struct CandidateSearch {
       next.run += inRows + members
       next.rows += inRows + members
       adjustOutput(next, rowCount)
-      insert(next.copy())
-      next.rows = next.flags.contains(.range) ? base.rows : unadjusted
+      insert(next)
       if !next.flags.contains(.top), next.equalityCount < shape.parts.count,
         next.equalityCount < shape.keyCount || !shape.isRowid
       {
-        extend(next, source, table, shape, inRows: inRows + members)
+        let further = next.copy()
+        further.rows = next.flags.contains(.range) ? base.rows : unadjusted
+        extend(further, source, table, shape, inRows: inRows + members)
       }
     }
   }

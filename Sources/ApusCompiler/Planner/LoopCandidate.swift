@@ -41,15 +41,18 @@ final class LoopCandidate {
   var mask: UInt64 { 1 << UInt64(source) }
 
   func copy() -> LoopCandidate {
-    let other = LoopCandidate(source: source)
-    other.prerequisites = prerequisites
-    other.index = index
-    other.flags = flags
-    other.terms = terms
-    other.equalityCount = equalityCount
-    other.setup = setup
-    other.run = run
-    other.rows = rows
-    return other
+    LoopCandidate(copying: self)
+  }
+
+  private init(copying other: LoopCandidate) {
+    source = other.source
+    prerequisites = other.prerequisites
+    index = other.index
+    flags = other.flags
+    terms = other.terms
+    equalityCount = other.equalityCount
+    setup = other.setup
+    run = other.run
+    rows = other.rows
   }
 }

@@ -15,6 +15,11 @@ enum Rewrite {
     }
   }
 
+  /// All rules are about LEFT JOINs and subqueries in FROM: a query of plain tables needs no look at each of them.
+  static func applies(to query: BoundQuery) -> Bool {
+    query.sources.contains { $0.select != nil || $0.joinKind == .left }
+  }
+
   typealias Rule = @Sendable (Subject) -> Void
 
   /// In the order in which they are applied.

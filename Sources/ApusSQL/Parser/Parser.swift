@@ -135,8 +135,14 @@ struct Parser {
     case 0x60: Name(unquoted(token, 0x60), quote: .backtick)
     case 0x27: Name(unquoted(token, 0x27), quote: .single)
     case 0x5b: Name(text(Int(token.start) + 1, Int(token.end) - 1), quote: .bracket)
-    default: Name(text(token))
+    default: plainName(lexer.text.slice(Int(token.start), token.length))
     }
+  }
+
+  private func plainName(_ bytes: ByteView) -> Name {
+    let text = bytes.string
+    for offset in 0..<bytes.count where bytes[offset] &- 0x41 < 26 { return Name(text) }
+    return Name(text: text, key: text, quote: .none)
   }
 
   private func unquoted(_ token: Token, _ quote: UInt8) -> String {

@@ -55,16 +55,17 @@ struct SharedPool<Item: Hashable> {
 
 public final class ProgramBuilder {
   public let sql: String
+  /// 0 = the statement itself, 1 = EXPLAIN, 2 = EXPLAIN QUERY PLAN.
+  public let explainMode: Int
   public var resultColumns: [ResultColumn] = []
   public var parameterNames: [String?] = []
   public var isReadOnly = true
   public var databasesUsed: UInt64 = 0
   public var databasesWritten: UInt64 = 0
-  public var explainMode = 0
   /// What the caller should know although the statement compiles.
   public var warnings: [String] = []
 
-  let instructions = TrivialList<Instruction>(capacity: 64)
+  let instructions = TrivialList<Instruction>(capacity: 48)
   private(set) var comments: [Int: String] = [:]
   /// The address of each label, -1 where it is not placed yet.
   private let labelAddresses = TrivialList<Int32>(capacity: 64)
@@ -82,7 +83,10 @@ public final class ProgramBuilder {
   private(set) var tables: [TableDescription] = []
   private(set) var planRows: [PlanRow] = []
 
-  public init(sql: String) { self.sql = sql }
+  public init(sql: String, explainMode: Int = 0) {
+    self.sql = sql
+    self.explainMode = explainMode
+  }
 
   // MARK: Code
 
