@@ -191,29 +191,43 @@ struct PageEditor {
 }
 
 extension BTreePage {
-  /// Checks that `PageEditor.release` can give a cell's bytes back: no freeblock overlaps them, the fragments add up.
-  func checkRelease(_ offset: Int, _ size: Int) throws(Fault) {
-    _ = try freeSpace()
-    var pointer = headerStart + 1
-    var block = bytes.bigEndianUInt16(at: pointer)
-    while block != 0, block < offset {
-      pointer = block
-      block = bytes.bigEndianUInt16(at: block)
-    }
+  /// Checks that `PageEditor.release` can give a cell's bytes back: the freeblocks are in order, none overlaps the cell, the
+  /// fragments add up.
+  /// - Returns: the page's free bytes so far.
+  @discardableResult
+  func checkRelease(_ offset: Int, _ size: Int) throws(Fault) -> Int {
+    let start = contentStart
+    let end = offset &+ size
+    let fragmentBytes = Int(bytes[headerStart &+ 7])
+    var total = try gap() &+ fragmentBytes
+    var block = bytes.bigEndianUInt16(at: headerStart &+ 1)
+    var isSound = offset >= start && end <= bytes.count && (block == 0 || block >= start)
     var fragments = 0
-    var isSound = offset >= contentStart && offset + size <= bytes.count
-    if block != 0 {
-      if offset + size > block { isSound = false }
-      if offset + size + 3 >= block { fragments = block - offset - size }
+    var isBehind = false
+    while block != 0 {
+      guard block <= bytes.count &- 4 else { throw Fault.corrupt(number, "freeblock outside the page") }
+      let word = bytes.bigEndianUInt32(at: block)
+      let next = Int(word >> 16)
+      let length = Int(word & 0xffff)
+      guard length >= 4, block &+ length <= bytes.count, next == 0 || next > block &+ length &+ 3 else {
+        throw Fault.corrupt(number, "freeblock out of order")
+      }
+      total &+= length
+      if block < offset {
+        // Only the last one before the cell can be its neighbour.
+        if next == 0 || next >= offset {
+          if block &+ length > offset || block == start { isSound = false }
+          if block &+ length &+ 3 >= offset { fragments &+= offset &- block &- length }
+        }
+      } else if !isBehind {
+        isBehind = true
+        if end > block { isSound = false }
+        if end &+ 3 >= block { fragments &+= block &- end }
+      }
+      block = next
     }
-    if pointer > headerStart + 1 {
-      let previousEnd = pointer + bytes.bigEndianUInt16(at: pointer + 2)
-      if previousEnd > offset { isSound = false }
-      if previousEnd + 3 >= offset { fragments += offset - previousEnd }
-      if pointer == contentStart { isSound = false }
-    }
-    guard isSound, fragments <= Int(bytes[headerStart + 7]) else {
-      throw Fault.corrupt(number, "cell overlaps free space")
-    }
+    guard total <= bytes.count &- pointersEnd else { throw Fault.corrupt(number, "more free space than the page has") }
+    guard isSound, fragments <= fragmentBytes else { throw Fault.corrupt(number, "cell overlaps free space") }
+    return total
   }
 }

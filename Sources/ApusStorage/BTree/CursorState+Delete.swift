@@ -56,17 +56,12 @@ extension CursorState {
     _ page: BTreePage, _ index: Int, _ old: TreeCell, _ place: Int
   ) throws(Fault) {
     let offset = try page.cellOffset(index)
-    try page.checkRelease(offset, old.cellBytes)
-    let freeAfter = try page.freeSpace().total + old.cellBytes + 2
+    let freeAfter = try page.checkRelease(offset, old.cellBytes) + old.cellBytes + 2
     if place == 0 || freeAfter * 3 <= geometry.usableBytes * 2 {
-      let last = current
-      pager.unpin(last.page.page)
-      let writable = pager.writable(page.page)
-      pager.pin(writable)
-      let editor = PageEditor(writable, like: page)
+      let editor = PageEditor(makeCurrentWritable(), like: page)
       editor.release(offset, old.cellBytes)
       editor.removePointer(index)
-      current = Level(page: BTreePage(changed: writable, from: page), index: index)
+      endCurrentEdit(page)
       setPosition(.inGap)
       return
     }

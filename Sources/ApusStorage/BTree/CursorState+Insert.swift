@@ -30,6 +30,7 @@ extension CursorState {
     try beginWriteOperation()
     let isExact: Bool
     if let isHere = try placeOf(rowid) {
+      if try changeHere(record, rowid, replaces: isHere) { return }
       isExact = isHere
       stagePath()
     } else {
@@ -65,6 +66,67 @@ extension CursorState {
     case .inGap: return gapHasKey && savedRowid == rowid ? false : nil
     case .unpositioned, .displaced, .nullRow: return nil
     }
+  }
+
+  /// The change where the cursor stands, if it stays within the leaf and in the gap or the old cell's place: what most come to.
+  private mutating func changeHere(_ record: ByteView, _ rowid: Int64, replaces: Bool) throws(Fault) -> Bool {
+    guard record.count <= geometry.localMaxLeaf, chain.head.isNone else { return false }
+    let page = current.page
+    let index = current.index
+    let cell = NewCell(record: record, rowid: rowid, isTable: true, overflowHead: .none, geometry)
+    let space = cell.spaceBytes
+    var oldOffset = 0
+    var oldBytes = 0
+    if replaces {
+      oldOffset = try page.cellOffset(index)
+      let old = try page.cell(at: oldOffset, index, geometry)
+      if old.overflows { return false }
+      oldBytes = old.cellBytes
+      if oldBytes != space {
+        guard try page.gap() >= space else { return false }
+        try page.checkRelease(oldOffset, oldBytes)
+      }
+    } else {
+      guard try page.gap() >= space &+ 2 else { return false }
+    }
+    let editor = PageEditor(makeCurrentWritable(), like: page)
+    if oldBytes == space {
+      cell.write(to: editor.bytes, at: oldOffset)
+    } else {
+      let offset = editor.takeFromGap(space)
+      cell.write(to: editor.bytes, at: offset)
+      if replaces {
+        editor.setPointer(index, to: offset)
+        editor.release(oldOffset, oldBytes)
+      } else {
+        editor.insertPointer(index, to: offset)
+      }
+    }
+    endCurrentEdit(page)
+    setPosition(.atRow)
+    savedRowid = rowid
+    isAtLastLeaf = isPathAtEnd()
+    return true
+  }
+
+  /// The current page, private. The cursor's own pin is given up for a moment, as a pinned image would be copied.
+  mutating func makeCurrentWritable() -> Page {
+    let page = current.page.page
+    if let writable = pager.writableInPlace(page) {
+      current = Level(page: BTreePage(changed: writable, from: current.page), index: current.index)
+      return writable
+    }
+    pager.unpin(page)
+    let writable = pager.writable(page)
+    pager.pin(writable)
+    current = Level(page: BTreePage(changed: writable, from: current.page), index: current.index)
+    return writable
+  }
+
+  /// The current page was changed: its cells are counted anew.
+  @inline(__always)
+  mutating func endCurrentEdit(_ old: BTreePage) {
+    current = Level(page: BTreePage(changed: current.page.page, from: old), index: current.index)
   }
 
   private mutating func isPathAtEnd() -> Bool {

@@ -249,11 +249,10 @@ extension Pager {
 
   private func startJournal(_ store: FileStore, isCommit: Bool) throws(Fault) -> FlushPhase {
     if !hasJournal || store.isTemporary && isCommit { return .exclusive }
-    let needed = store.batch.filter {
-      $0.number <= committedPageCount && !store.journaledPages.contains($0.number)
-        && !contentlessPages.contains($0.number)
-    }
+    var needed = store.batch.map(\.number).filter { needsJournal($0, store) }
     if needed.isEmpty && store.journalByteCount > 0 { return .exclusive }
+    // One sync serves the next spills too.
+    if !isCommit { needed = dirtyPages().filter { needsJournal($0, store) } }
     if store.journal == nil {
       let (environment, path) = (store.environment, store.journalPath)
       let isTemporary = store.isTemporary
@@ -274,8 +273,24 @@ extension Pager {
     return readOriginals(
       store,
       JournalSegment(
-        offset: start, end: start + byteCount, pages: needed.map(\.number).sorted(),
+        offset: start, end: start + byteCount, pages: needed.sorted(),
         nonce: UInt32(truncatingIfNeeded: environment.randomUInt64())))
+  }
+
+  /// True where the page's committed content must be in the journal before the file's page is overwritten.
+  private func needsJournal(_ number: UInt32, _ store: FileStore) -> Bool {
+    number <= committedPageCount && !store.journaledPages.contains(number) && !contentlessPages.contains(number)
+  }
+
+  private func dirtyPages() -> [UInt32] {
+    var numbers: [UInt32] = []
+    numbers.reserveCapacity(unsafe table.pointee.dirty.count)
+    var slot = unsafe table.pointee.dirty.oldest
+    while let current = unsafe slot {
+      numbers.append(unsafe current.pointee.number)
+      unsafe slot = current.pointee.newer
+    }
+    return numbers
   }
 
   /// Records that are read and written at a time: what a commit needs in memory does not grow with it.

@@ -47,24 +47,33 @@ extension Pager {
     store.flush = .idle
   }
 
-  /// The older three quarters, less page 1 and what is pinned.
+  /// An eighth of the private pages: the oldest that were not used since the last spill, then the oldest; less page 1 and
+  /// what is pinned. More would come back soon, and fewer would make more writes of the same.
   private func chooseVictims(_ store: FileStore) {
     unsafe table.pointee.dirtyRoom = 0
-    var left = unsafe table.pointee.dirty.count * 3 / 4
-    var slot = unsafe table.pointee.dirty.oldest
-    while let current = unsafe slot, left > 0 {
-      unsafe slot = current.pointee.newer
-      left -= 1
-      if unsafe current.pointee.number == 1 || current.pointee.pins > 0 || current.pointee.number > currentPageCount {
-        continue
+    let wanted = max(unsafe table.pointee.dirty.count / 8, Pager.spilledPagesMin)
+    for sparesUsed in [true, false] where store.batch.count < wanted {
+      var slot = unsafe table.pointee.dirty.oldest
+      while let current = unsafe slot, store.batch.count < wanted {
+        unsafe slot = current.pointee.newer
+        if unsafe current.pointee.number == 1 || current.pointee.pins > 0 || current.pointee.number > currentPageCount {
+          continue
+        }
+        if sparesUsed, unsafe current.pointee.wasVisited {
+          unsafe current.pointee.wasVisited = false
+          continue
+        }
+        let image = unsafe current.pointee.image
+        if !sparesUsed, store.batch.contains(image) { continue }
+        image.retain()
+        store.batch.append(image)
       }
-      let image = unsafe current.pointee.image
-      image.retain()
-      store.batch.append(image)
     }
     store.batch.sort { $0.number < $1.number }
     store.batchCommits = false
   }
+
+  private static var spilledPagesMin: Int { 12 }
 
   /// Called again until it returns; the statement that began it may be gone by then.
   func finishSpill(_ store: FileStore) throws(Fault) {
