@@ -26,7 +26,10 @@ extension Pager {
     if let image = cache?.find(number.rawValue, place.version) {
       return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
     }
-    if !place.isPrivate, store.reads.isEmpty, let image = imageAtOnce(number.rawValue, place, store) {
+    if store.reads.isEmpty, let image = imageAtOnce(number.rawValue, place, store) {
+      if place.isPrivate {
+        return unsafe Page(table.pointee.insertSpilled(image), byteCount: usableSize, isWritable: false)
+      }
       unsafe image.header.pointee.version = place.version
       cache?.insert(image, version: place.version)
       return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)

@@ -116,6 +116,12 @@ extension Pager {
     let number = unsafe slot.pointee.number
     let image = unsafe table.pointee.makeImage(number)
     unsafe image.base.copyMemory(from: slot.pointee.image.base, byteCount: pageSize)
+    if unsafe isPrivate && !isSpilled && slot.pointee.pins == 0 && slot.pointee.image.isUnique {
+      // Only the savepoint needs what was there: it takes the copy.
+      remember(number, copy: image)
+      unsafe slot.pointee.stamp = savepointSerialInForce
+      return unsafe slot
+    }
     var original: PageImage?
     if isPrivate {
       original = unsafe slot.pointee.original

@@ -121,11 +121,17 @@ extension Pager {
     undo.append(UndoEntry(number: number, image: image))
   }
 
+  /// The same, with a reference that the entry takes over.
+  func remember(_ number: UInt32, copy image: PageImage) {
+    undoByteCount += pageSize
+    undo.append(UndoEntry(number: number, image: image))
+  }
+
   func releaseUndo(from count: Int) {
     while undo.count > count {
       if let image = undo.removeLast().image {
         undoByteCount -= pageSize
-        image.release()
+        unsafe table.pointee.recycle(image)
       }
     }
   }

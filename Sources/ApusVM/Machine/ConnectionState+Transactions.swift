@@ -138,6 +138,7 @@ extension ConnectionState {
 
   /// Undoes what a statement had done that was dropped at a wait. Every statement calls it before anything else.
   public func settleDebts() throws(Fault) {
+    if owesNothing { return }
     guard let debt = owed else { return }
     if debt.wholeTransaction {
       try rollbackAll(by: nil)

@@ -96,6 +96,12 @@ public final class ConnectionState {
     set { unsafe fields.pointee.figures = newValue }
   }
 
+  /// A statement has changed `count` rows.
+  func noteChanges(_ count: Int64) {
+    unsafe fields.pointee.figures.changes = count
+    unsafe fields.pointee.figures.totalChanges += count
+  }
+
   public var settings: ConnectionSettings {
     get { unsafe fields.pointee.settings }
     _modify { yield unsafe &fields.pointee.settings }
@@ -114,6 +120,9 @@ public final class ConnectionState {
     _read { yield unsafe fields.pointee.active }
     _modify { yield unsafe &fields.pointee.active }
   }
+
+  @inline(__always)
+  var owesNothing: Bool { unsafe fields.pointee.owed == nil }
 
   /// What a statement that was dropped at a wait has left undone.
   var owed: OwedWork? {

@@ -114,18 +114,19 @@ extension MachineCore {
     functions.clearCallStates()
     scans.clear()
     registers.clear()
-    rowSets.removeAll()
+    if !rowSets.isEmpty { rowSets.removeAll() }
     address = 0
     budget = MachineCore.turnsPerCheck
     turnCount = 0
     progress = 0
-    integrityCheck = nil
+    // Setting what is nil to nil moves its memory.
+    if integrityCheck != nil { integrityCheck = nil }
     progressCount = 0
     permutation = -1
     order = 0
     changes = 0
     schemaChanged = 0
-    failure = nil
+    if failure != nil { failure = nil }
     failureEnding = nil
     abortCode = nil
     resultCount = 0
@@ -135,7 +136,7 @@ extension MachineCore {
 
   private mutating func beginEnd(_ ending: Ending, _ failure: EngineError?) {
     self.ending = ending
-    self.failure = failure
+    if failure != nil || self.failure != nil { self.failure = failure }
     phase = .ending
   }
 

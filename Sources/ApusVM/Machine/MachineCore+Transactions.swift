@@ -202,8 +202,7 @@ extension MachineCore {
 
   private func setChanges(_ count: Int64) {
     if !program.countsChanges { return }
-    state.figures.changes = count
-    state.figures.totalChanges += count
+    state.noteChanges(count)
   }
 
   /// The statement is over and its transaction settled: snapshots that nobody needs any more end.
@@ -212,7 +211,7 @@ extension MachineCore {
     marks.removeAll()
     uses = 0
     writes = 0
-    temporary = nil
+    if temporary != nil { temporary = nil }
     state.deactivate(reference)
     state.endIdleReads()
   }
