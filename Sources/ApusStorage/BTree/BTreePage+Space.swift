@@ -67,15 +67,6 @@ extension BTreePage {
     return nil
   }
 
-  /// The page after a change that left it valid: what `init(_:)` checks holds by construction.
-  @inline(__always)
-  init(changed page: Page, from old: BTreePage) {
-    self.page = page
-    bytes = page.bytes
-    kind = old.kind
-    pointersStart = old.pointersStart
-    cellCount = page.bytes.bigEndianUInt16(at: old.headerStart &+ 3)
-  }
 }
 
 /// Changes one page. The caller has checked that there is room.

@@ -83,13 +83,20 @@ struct TreeCell {
 }
 
 /// A page whose header was checked: the cell pointers lie inside, the kind is known. Trivial bytes, as `Page` is.
+/// Half a cache line: paths of them are copied at each search.
 struct BTreePage {
   let page: Page
-  let bytes: ByteView
-  let cellCount: Int
-  let pointersStart: Int
+  private let cells: UInt16
+  private let start: UInt16
   let kind: PageKind
 
+  @inline(__always)
+  var bytes: ByteView { page.bytes }
+  @inline(__always)
+  var cellCount: Int { Int(cells) }
+  /// Where the cell pointers begin.
+  @inline(__always)
+  var pointersStart: Int { Int(start) }
   @inline(__always)
   var number: PageNumber { page.number }
   @inline(__always)
@@ -104,9 +111,8 @@ struct BTreePage {
 
   private init(none page: Page) {
     self.page = page
-    bytes = .empty
-    cellCount = 0
-    pointersStart = 8
+    cells = 0
+    start = 8
     kind = .tableLeaf
   }
 
@@ -115,9 +121,9 @@ struct BTreePage {
 
   init(_ page: Page) throws(Fault) {
     let bytes = page.bytes
-    let start = page.number == .one ? 100 : 0
+    let header = page.numberValue == 1 ? 100 : 0
     let kind: PageKind
-    switch bytes[start] {
+    switch bytes[header] {
     case PageKind.tableLeaf.rawValue: kind = .tableLeaf
     case PageKind.tableInterior.rawValue: kind = .tableInterior
     case PageKind.indexLeaf.rawValue: kind = .indexLeaf
@@ -125,13 +131,22 @@ struct BTreePage {
     default: throw Fault.corrupt(page.number, "not a b-tree page")
     }
     self.page = page
-    self.bytes = bytes
     self.kind = kind
-    pointersStart = start &+ kind.headerBytes
-    cellCount = bytes.bigEndianUInt16(at: start &+ 3)
-    guard pointersStart &+ 2 &* cellCount <= bytes.count else {
+    let count = bytes.bigEndianUInt16(at: header &+ 3)
+    start = UInt16(truncatingIfNeeded: header &+ kind.headerBytes)
+    cells = UInt16(truncatingIfNeeded: count)
+    guard header &+ kind.headerBytes &+ 2 &* count <= bytes.count else {
       throw Fault.corrupt(page.number, "more cells than fit")
     }
+  }
+
+  /// The page after a change that left it valid: what `init(_:)` checks holds by construction.
+  @inline(__always)
+  init(changed page: Page, from old: BTreePage) {
+    self.page = page
+    kind = old.kind
+    start = old.start
+    cells = UInt16(truncatingIfNeeded: page.bytes.bigEndianUInt16(at: old.headerStart &+ 3))
   }
 
   /// Where cell `index` starts. At least four bytes of the page follow.
@@ -158,7 +173,9 @@ struct BTreePage {
     precondition(UInt(bitPattern: index) < UInt(bitPattern: cellCount))
     let offset = bytes.bigEndianUInt16(at: pointersStart &+ 2 &* index)
     // Four bytes before the key, or a payload size of up to three, and a key of up to four.
-    guard offset >= pointersEnd, offset <= bytes.count &- 8 else { return try rowidAtEnd(index) }
+    guard offset >= pointersEnd, offset <= bytes.count &- 8 else {
+      return kind == .tableInterior ? try firstRowid(index, offset) : try rowidAtEnd(index)
+    }
     var cell = unsafe bytes.unsafeBase + offset
     if kind == .tableLeaf {
       var length = 1
@@ -176,6 +193,16 @@ struct BTreePage {
     if word & 0x0000_8000 == 0 { return Int64(key) }
     if word & 0x0000_0080 == 0 { return Int64(key << 7 | word & 0x7f) }
     return try rowidAtEnd(index)
+  }
+
+  /// The same for an interior cell of seven bytes at the very end of its page: the first one that a page is given, which
+  /// every search looks at.
+  @inline(__always)
+  private func firstRowid(_ index: Int, _ offset: Int) throws(Fault) -> Int64 {
+    guard offset == bytes.count &- 7, offset >= pointersEnd else { return try rowidAtEnd(index) }
+    let word = unsafe UInt32(bigEndian: (bytes.unsafeBase + offset + 3).loadUnaligned(as: UInt32.self))
+    guard word & 0x0080_8080 == 0x0080_8000 else { return try rowidAtEnd(index) }
+    return Int64((word >> 2) & 0x1f_c000 | (word >> 1) & 0x3f80 | word & 0x7f)
   }
 
   /// The same for long numbers, and cells at the page's end.

@@ -14,6 +14,12 @@ public enum SeekOperation: Sendable {
   case equal, greaterOrEqual, greater, lessOrEqual, less
 }
 
+/// What is known of a page's row ids before it is looked at; the extremes mean nothing is.
+private struct RowidRange {
+  var low = Int64.min
+  var high = Int64.max
+}
+
 extension CursorState {
   // MARK: Row ids
 
@@ -21,25 +27,99 @@ extension CursorState {
   /// - Returns: true where that row has the id itself.
   mutating func locate(rowid target: Int64) throws(Fault) -> Bool {
     var page = try load(root, atDepth: 0)
+    var range = RowidRange()
     while !page.isLeaf {
-      let index = try lowerBound(page, target)
+      let index = try lowerBound(page, target, &range)
       stage(page, index)
       page = try loadChild(page, index, atDepth: stagedCount)
     }
-    let index = try lowerBound(page, target)
+    let index = try lowerBound(page, target, &range)
     stage(page, index)
     guard index < page.cellCount else { return false }
     return try page.rowid(index) == target
   }
 
-  /// The first cell of `page` whose row id is not below `target`.
+  /// The first cell of `page` whose row id is not below `target`. Row ids are mostly spread evenly, so the place is
+  /// guessed from what is known of the page's row ids, and narrowed down from there.
+  /// - Parameter range: on the way in what the way from the root says of the page's row ids (above `low`, up to `high`),
+  ///   afterwards the same for the child at that place. A guess may build on it, and nothing else.
   @inline(__always)
-  private func lowerBound(_ page: BTreePage, _ target: Int64) throws(Fault) -> Int {
+  private func lowerBound(_ page: BTreePage, _ target: Int64, _ range: inout RowidRange) throws(Fault) -> Int {
     var low = 0
     var high = page.cellCount
+    if high == 0 { return 0 }
+    var keyCount = high
+    if range.low == .min {
+      let first = try page.rowid(0)
+      if target <= first {
+        range.high = first
+        return 0
+      }
+      range.low = first
+      low = 1
+      keyCount &-= 1
+    }
+    if range.high == .max {
+      let last = try page.rowid(high &- 1)
+      if target > last {
+        range.low = last
+        return high
+      }
+      range.high = last
+      high &-= 1
+    }
+    if low >= high { return low }
+    let span = Double(UInt64(bitPattern: range.high &- range.low))
+    let part = Double(UInt64(bitPattern: target &- range.low))
+    let fraction = part < span ? part / span : 1
+    let guess = min(max(low &- 1 &+ Int((fraction * Double(keyCount)).rounded(.up)), low), high &- 1)
+    let key = try page.rowid(guess)
+    if key == target {
+      range.high = key
+      return guess
+    }
+    var step = 1
+    if key < target {
+      range.low = key
+      low = guess &+ 1
+      while low < high {
+        let place = min(low &+ step, high) &- 1
+        let key = try page.rowid(place)
+        if key >= target {
+          range.high = key
+          high = place
+          break
+        }
+        range.low = key
+        low = place &+ 1
+        step = step &* 2
+      }
+    } else {
+      range.high = key
+      high = guess
+      while low < high {
+        let place = max(high &- step, low)
+        let key = try page.rowid(place)
+        if key < target {
+          range.low = key
+          low = place &+ 1
+          break
+        }
+        range.high = key
+        high = place
+        step = step &* 2
+      }
+    }
     while low < high {
       let middle = (low &+ high) >> 1
-      if try page.rowid(middle) < target { low = middle &+ 1 } else { high = middle }
+      let key = try page.rowid(middle)
+      if key < target {
+        range.low = key
+        low = middle &+ 1
+      } else {
+        range.high = key
+        high = middle
+      }
     }
     return low
   }
@@ -99,8 +179,10 @@ extension CursorState {
   @inline(__always)
   private mutating func seekInLeaf(_ target: Int64) throws(Fault) -> Bool? {
     let page = current.page
-    guard try page.rowid(0) <= target, try page.rowid(page.cellCount &- 1) >= target else { return nil }
-    let index = try lowerBound(page, target)
+    guard try page.rowid(0) <= target else { return nil }
+    var range = RowidRange()
+    let index = try lowerBound(page, target, &range)
+    if index == page.cellCount { return nil }
     let isExact = try page.rowid(index) == target
     current.index = index
     countProgress = nil

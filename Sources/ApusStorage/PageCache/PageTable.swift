@@ -104,6 +104,10 @@ struct PageTable {
   /// Most clean slots that stay.
   var cleanLimit: Int = .max
   private var freeImages: PageImageStack = unsafe PageImageStack()
+  /// Slots that wait for their next page, linked by `newer`.
+  private var freeSlots: SlotPointer?
+  private var freeSlotCount = 0
+  private static let freeSlotCountMax = 256
 
   init(pageSize: Int, reserved: Int) {
     let bits: UInt32 = 6
@@ -127,6 +131,10 @@ struct PageTable {
   mutating func destroy() {
     unsafe removeAll()
     unsafe freeImages.removeAll()
+    while let slot = unsafe freeSlots {
+      unsafe freeSlots = slot.pointee.newer
+      unsafe slot.deallocate()
+    }
     unsafe entries.deallocate()
     unsafe emptyEntry.deallocate()
   }
@@ -329,7 +337,14 @@ struct PageTable {
   // MARK: Helpers
 
   private mutating func makeSlot(_ image: PageImage) -> SlotPointer {
-    let slot = SlotPointer.allocate(capacity: 1)
+    let slot: SlotPointer
+    if let free = unsafe freeSlots {
+      unsafe slot = free
+      unsafe freeSlots = free.pointee.newer
+      unsafe freeSlotCount &-= 1
+    } else {
+      unsafe slot = SlotPointer.allocate(capacity: 1)
+    }
     unsafe slot.initialize(to: PageSlot(number: image.number, image: image))
     return unsafe slot
   }
@@ -337,8 +352,13 @@ struct PageTable {
   private mutating func free(_ slot: SlotPointer) {
     unsafe slot.pointee.original?.release()
     unsafe recycle(slot.pointee.image)
-    unsafe slot.deinitialize(count: 1)
-    unsafe slot.deallocate()
+    if unsafe freeSlotCount < PageTable.freeSlotCountMax {
+      unsafe slot.pointee.newer = freeSlots
+      unsafe freeSlots = slot
+      unsafe freeSlotCount &+= 1
+    } else {
+      unsafe slot.deallocate()
+    }
   }
 
   private mutating func bind(_ slot: SlotPointer) {

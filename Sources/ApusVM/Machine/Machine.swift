@@ -107,9 +107,8 @@ extension MachineCore {
     state.activate(reference)
   }
 
-  /// Back to the state before the first step. Parameters stay.
+  /// Back to the state before the first step. Parameters stay. The end has closed the cursors.
   private mutating func clear() {
-    cursors.closeAll()
     aggregates.freeAll(functions)
     functions.clearCallStates()
     scans.clear()
