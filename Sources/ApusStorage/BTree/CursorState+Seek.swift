@@ -49,7 +49,10 @@ extension CursorState {
     var high = page.cellCount
     if high == 0 { return 0 }
     var keyCount = high
-    if range.low == .min {
+    if range.low == .min, target > 0, range.high == .max {
+      // At the root: what most tables begin with is as good a guess as their first row id.
+      range.low = 0
+    } else if range.low == .min {
       let first = try page.rowid(0)
       if target <= first {
         range.high = first
@@ -69,10 +72,11 @@ extension CursorState {
       high &-= 1
     }
     if low >= high { return low }
-    let span = Double(UInt64(bitPattern: range.high &- range.low))
-    let part = Double(UInt64(bitPattern: target &- range.low))
-    let fraction = part < span ? part / span : 1
-    let guess = min(max(low &- 1 &+ Int((fraction * Double(keyCount)).rounded(.up)), low), high &- 1)
+    // Differences beyond the integers come out negative: then the guess is the middle.
+    let span = range.high &- range.low
+    let part = target &- range.low
+    let fraction = part > 0 && part <= span ? (Double(part) - 0.5) / Double(span) : 0.5
+    let guess = min(low &+ Int(fraction * Double(keyCount)), high &- 1)
     let key = try page.rowid(guess)
     if key == target {
       range.high = key
@@ -127,7 +131,13 @@ extension CursorState {
   mutating func seek(rowid target: Int64, _ operation: SeekOperation) throws(Fault) -> Bool {
     if operation == .equal, let found = try seekNearby(target) { return found }
     beginOperation()
-    if operation == .equal, holdsLeaf, let found = try seekInLeaf(target) { return found }
+    if operation == .equal, triesLeaf() {
+      if let found = try seekInLeaf(target) {
+        leafScore = 0
+        return found
+      }
+      leafScore &-= 1
+    }
     forgetScan()
     countProgress = nil
     let isExact = try locate(rowid: target)
@@ -168,10 +178,14 @@ extension CursorState {
     return true
   }
 
-  /// True where the path ends in a leaf that is as the tree is now.
-  private var holdsLeaf: Bool {
-    @inline(__always)
-    mutating get { isFresh && depth >= 0 && current.page.isLeaf && current.page.cellCount > 1 }
+  /// True where the path ends in a leaf that is as the tree is now, and it is worth a look: after some searches in
+  /// vain only each eighth one tries.
+  @inline(__always)
+  private mutating func triesLeaf() -> Bool {
+    guard isFresh, depth >= 0, current.page.isLeaf, current.page.cellCount > 1 else { return false }
+    if leafScore > -4 { return true }
+    leafScore &-= 1
+    return leafScore & 7 == 0
   }
 
   /// A row id that lies between the first and the last one of the leaf in hand is there or nowhere.
@@ -223,7 +237,13 @@ extension CursorState {
 
   mutating func seek(key: ValueRange, _ operation: SeekOperation) throws(Fault) -> Bool {
     beginOperation()
-    if holdsLeaf, let found = try seekInLeaf(key, operation) { return found }
+    if triesLeaf() {
+      if let found = try seekInLeaf(key, operation) {
+        leafScore = 0
+        return found
+      }
+      leafScore &-= 1
+    }
     forgetScan()
     switch operation {
     case .equal:

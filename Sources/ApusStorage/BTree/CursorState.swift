@@ -55,6 +55,9 @@ struct CursorState: ~Copyable {
   var staged: InlineArray<20, Level>
   var stagedCount = 0
 
+  /// Searches since the last one that found its place in the leaf in hand, as a negative number.
+  var leafScore = 0
+
   /// Leaves that a scan asks for at once when it comes to one that is not in memory, and where the leaves are.
   var aheadCount = 1
   var leafDepth = -1
