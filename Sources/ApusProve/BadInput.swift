@@ -26,6 +26,7 @@ struct BadInput {
     slices.reverse()
     var running: [(key: UInt64, child: ChildProcess)] = []
     var variants = 0, statements = 0, errors = 0, rows = 0, deaths = 0
+    var slowest: [(milliseconds: Int, what: String)] = []
     while !slices.isEmpty || !running.isEmpty {
       while running.count < options.jobs, let (from, end) = slices.popLast() {
         let arguments = [
@@ -45,6 +46,10 @@ struct BadInput {
           (current, what) = (UInt64(fields[1]) ?? 0, fields[2])
           variants += 1
         case "S": what = fields[1]
+        case "T" where fields.count == 3:
+          slowest.append((Int(fields[1]) ?? 0, "variant \(current): \(fields[2])"))
+          slowest.sort { $0.milliseconds > $1.milliseconds }
+          slowest = Array(slowest.prefix(5))
         case "E":
           let numbers = fields.dropFirst().compactMap { Int($0) }
           if numbers.count == 3 {
@@ -64,6 +69,7 @@ struct BadInput {
       if current != 0, current + 1 < end { slices.append((current + 1, end)) }
       if current == 0 { break }
     }
+    for (milliseconds, what) in slowest { Console.line("  \(milliseconds) ms: \(what)") }
     Console.line(
       "bad-input: \(variants) variants, \(statements) statements: \(rows) rows, \(errors) errors, \(deaths) deaths")
     return deaths == 0 && variants >= options.variants
@@ -94,7 +100,7 @@ struct BadInput {
       if base.suffix.isEmpty || damage.oneIn(2) { damage.apply(to: &database) }
       if !base.suffix.isEmpty { damage.applyToLog(&log, base.suffix) }
       Console.write("V\t\(variant)\t\(damage.description)\n")
-      let world = MemoryEnvironment(seed: variant)
+      let world = MemoryEnvironment(seed: variant, cacheHits: .sometimes)
       world.setContents(of: "/bad.db", to: database)
       if !base.suffix.isEmpty { world.setContents(of: "/bad.db" + base.suffix, to: log) }
       var run = VariantRun(world: world, options: options, damage: damage)
@@ -151,6 +157,10 @@ private struct VariantRun {
   var errorCount = 0
   var rowCount = 0
   private static let rowCountMax = 20_000
+  /// The statement that runs, and since when.
+  private var running = ""
+  private var began = Console.nanoseconds()
+  private static let slowMilliseconds: UInt64 = 500
 
   init(world: MemoryEnvironment, options: ProveCommand.Options, damage: Damage) {
     self.world = world
@@ -184,10 +194,14 @@ private struct VariantRun {
     if damage.oneIn(3) { query(connection, "PRAGMA wal_checkpoint") }
     report("close")
     try? connection.closeBlocking()
+    report("the end")
   }
 
-  private func report(_ sql: String) {
-    Console.write("S\t\(sql.split(separator: "\n").joined(separator: " "))\n")
+  private mutating func report(_ sql: String) {
+    let now = Console.nanoseconds(), milliseconds = (now - began) / 1_000_000
+    if milliseconds >= Self.slowMilliseconds { Console.write("T\t\(milliseconds)\t\(running)\n") }
+    (began, running) = (now, sql.split(separator: "\n").joined(separator: " "))
+    Console.write("S\t\(running)\n")
     alarm(options.deadline)
   }
 

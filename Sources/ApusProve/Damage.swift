@@ -36,7 +36,7 @@ struct Damage {
     func putPage(_ number: Int, _ at: Int) {
       for shift in 0..<4 { put(UInt8(truncatingIfNeeded: number >> (24 - 8 * shift)), at + shift) }
     }
-    let kind = random.below(14)
+    let kind = random.below(20)
     switch kind {
     case 0:
       let size = random.oneIn(3) ? random.below(pageCount) * pageSize : random.below(bytes.count)
@@ -109,6 +109,59 @@ struct Damage {
       putPage(random.below(pageCount), start(page))
       putPage(random.below(pageSize), start(page) + 4)
       note("freelist")
+    case 13:
+      // A boundary, or one byte beside it: of the file header, of a sector, of a page and its parts.
+      let page = random.below(pageCount) * pageSize
+      let places = [0, 1, 16, 18, 99, 100, 101, 107, 108, 512, 1024, page, page + 4, page + 8, page + 12, page + pageSize / 2]
+      let size = max(0, min(places[random.below(places.count)] + random.below(3) - 1, bytes.count))
+      bytes.removeSubrange(size...)
+      note("cut off at \(size)")
+    case 14:
+      let first = random.oneIn(3) ? random.below(200) : random.below(bytes.count)
+      let count = min(1 + random.below(random.oneIn(2) ? 64 : 3 * pageSize), bytes.count - first)
+      let value: UInt8 = random.oneIn(2) ? 0 : edge()
+      for at in first..<first + count { bytes[at] = value }
+      note("\(count) bytes at \(first) are \(value)")
+    case 15:
+      // One page under two parents, or in a tree and a chain: whatever names a page comes to name the same one.
+      let target = 1 + random.below(pageCount)
+      for _ in 0...1 + random.below(4) {
+        let page = random.below(pageCount)
+        switch random.below(4) {
+        case 0: putPage(target, header(page) + 8)
+        case 1: putPage(target, start(page))
+        case 2: putPage(target, 32)
+        default:
+          let pointer = header(page) + 8 + 2 * random.below(12)
+          guard pointer + 1 < bytes.count else { continue }
+          let cell = start(page) + Int(bytes[pointer]) << 8 + Int(bytes[pointer + 1])
+          // The left child in front of a cell, or the head of its chain behind it.
+          putPage(target, random.oneIn(2) ? cell : max(0, cell + random.below(60)))
+        }
+      }
+      note("page \(target) in several places")
+    case 16, 17:
+      // Numbers of nine bytes, or of all ones, where a cell or a record's header has its own.
+      for _ in 0...random.below(4) {
+        let page = random.below(pageCount), pointer = header(page) + (random.oneIn(2) ? 8 : 12) + 2 * random.below(8)
+        guard pointer + 1 < bytes.count else { break }
+        let cell = start(page) + Int(bytes[pointer]) << 8 + Int(bytes[pointer + 1]) + [0, 0, 1, 2, 3, 4, 5][random.below(7)]
+        let length = 1 + random.below(9)
+        for place in 0..<length {
+          put(place == length - 1 && random.oneIn(2) ? 0x7f : random.oneIn(4) ? 0x80 : 0xff, cell + place)
+        }
+      }
+      note("long numbers")
+    case 18:
+      // Cells that overlap, point into the header, or behind the page.
+      let page = random.below(pageCount)
+      for _ in 0...random.below(12) {
+        let pointer = header(page) + 8 + 2 * random.below(20)
+        let target = [0, 4, 8, 100, pageSize - 1, pageSize - 4, pageSize, 0xffff, random.below(pageSize)][random.below(9)]
+        put(UInt8(truncatingIfNeeded: target >> 8), pointer)
+        put(UInt8(truncatingIfNeeded: target), pointer + 1)
+      }
+      note("cells of page \(page + 1) elsewhere")
     default:
       let page = random.below(pageCount)
       // The first bytes of a cell: payload length, rowid, record header.
@@ -124,7 +177,7 @@ struct Damage {
   /// Damages a journal or a log.
   mutating func applyToLog(_ bytes: inout [UInt8], _ name: String) {
     guard bytes.count > 64 else { return }
-    switch random.below(4) {
+    switch random.below(name == "-wal" ? 6 : 5) {
     case 0:
       let size = random.below(bytes.count)
       bytes.removeSubrange(size...)
@@ -132,6 +185,16 @@ struct Damage {
     case 1:
       for _ in 0...random.below(3) { bytes[random.below(32)] = edge() }
       note("\(name): header")
+    case 4:
+      // A boundary of a sector, a header, a frame or a record, or one byte beside it.
+      let pageSize = Int(bytes[10]) << 8 | Int(bytes[11])
+      let frame = name == "-wal" ? 32 + random.below(200) * (24 + max(pageSize, 512)) : 512 * (1 + random.below(400))
+      let size = max(0, min([28, 32, 56, 512, frame, frame + 8, frame + 24][random.below(7)] + random.below(3) - 1, bytes.count))
+      bytes.removeSubrange(size...)
+      note("\(name) cut off at \(size)")
+    case 5:
+      LogForgery.forge(&bytes, &random)
+      note("\(name): forged")
     case 2:
       for _ in 0...random.below(64) { bytes[random.below(bytes.count)] ^= 1 << UInt8(random.below(8)) }
       note("\(name): bits")
@@ -142,4 +205,64 @@ struct Damage {
   }
 
   private mutating func note(_ text: String) { description += description.isEmpty ? text : ", \(text)" }
+}
+
+/// Lies in a write-ahead log whose checksums are right, so that recovery believes them.
+enum LogForgery {
+  static func forge(_ bytes: inout [UInt8], _ random: inout SeededRandom) {
+    guard bytes.count > 32 else { return }
+    let size = word(bytes, 8), pageSize = size == 1 ? 65536 : Int(size)
+    guard pageSize >= 512, pageSize <= 65536 else { return }
+    let frameBytes = 24 + pageSize, frameCount = (bytes.count - 32) / frameBytes
+    guard frameCount > 0 else { return }
+    for _ in 0...random.below(4) {
+      let frame = 32 + random.below(frameCount) * frameBytes
+      let numbers: [UInt32] = [0, 1, 2, 3, 0x7fff_ffff, 0xffff_ffff, UInt32(random.below(100_000))]
+      switch random.below(5) {
+      case 0: put(numbers[random.below(numbers.count)], &bytes, frame)
+      case 1: put(numbers[random.below(numbers.count)], &bytes, frame + 4)
+      case 2: for place in 0..<pageSize { bytes[frame + 24 + place] = 0 }
+      default:
+        for _ in 0...random.below(20) {
+          let place = random.oneIn(2) ? random.below(min(pageSize, 120)) : random.below(pageSize)
+          bytes[frame + 24 + place] = UInt8(truncatingIfNeeded: random.next())
+        }
+      }
+    }
+    sign(&bytes, frameCount, frameBytes)
+  }
+
+  private static func word(_ bytes: [UInt8], _ at: Int) -> UInt32 {
+    UInt32(bytes[at]) << 24 | UInt32(bytes[at + 1]) << 16 | UInt32(bytes[at + 2]) << 8 | UInt32(bytes[at + 3])
+  }
+
+  private static func put(_ value: UInt32, _ bytes: inout [UInt8], _ at: Int) {
+    for place in 0..<4 { bytes[at + place] = UInt8(truncatingIfNeeded: value >> UInt32(24 - 8 * place)) }
+  }
+
+  /// Makes every checksum right again. Source: https://sqlite.org/walformat.html
+  private static func sign(_ bytes: inout [UInt8], _ frameCount: Int, _ frameBytes: Int) {
+    let isBigEndian = bytes[3] & 1 != 0
+    var sums: (UInt32, UInt32) = (0, 0)
+    func add(_ range: Range<Int>, _ bytes: [UInt8]) {
+      var at = range.lowerBound
+      while at + 8 <= range.upperBound {
+        let first = word(bytes, at), second = word(bytes, at + 4)
+        sums.0 &+= (isBigEndian ? first : first.byteSwapped) &+ sums.1
+        sums.1 &+= (isBigEndian ? second : second.byteSwapped) &+ sums.0
+        at += 8
+      }
+    }
+    add(0..<24, bytes)
+    put(sums.0, &bytes, 24)
+    put(sums.1, &bytes, 28)
+    for number in 0..<frameCount {
+      let frame = 32 + number * frameBytes
+      for place in 0..<8 { bytes[frame + 8 + place] = bytes[16 + place] }
+      add(frame..<frame + 8, bytes)
+      add(frame + 24..<frame + frameBytes, bytes)
+      put(sums.0, &bytes, frame + 16)
+      put(sums.1, &bytes, frame + 20)
+    }
+  }
 }

@@ -7,9 +7,9 @@
   public enum PlantedBug: String, CaseIterable, Sendable {
     // Pager, journal, WAL.
     case skipWALSync, keepSaltsAtReset, acceptUncommittedTail, evictDirtyPage, stalePageAfterRollback
-    case skipJournalSync, backfillBeforeWALSync, ackBeforeSync
+    case skipJournalSync, backfillBeforeWALSync, ackBeforeSync, readAheadOverLog, keepReadsAfterRollback
     // Statements.
-    case forgetIndexEntryOnUpdate
+    case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes
 
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors

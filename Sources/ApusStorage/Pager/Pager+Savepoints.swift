@@ -54,7 +54,12 @@ extension Pager {
     let originals = try loadOriginals(from: mark.undoCount)
     // Everything is loaded: act. What a dropped statement was reading may lie in frames that are used anew.
     cursors.forgetPaths()
-    if let store { dropReads(store) }
+    #if PlantedBugs
+      let keepsReads = PlantedBug.isActive(.keepReadsAfterRollback)
+    #else
+      let keepsReads = false
+    #endif
+    if let store, !keepsReads { dropReads(store) }
     if let wal = store?.wal { try wal.truncateTip(to: mark.tip, mark.checksum) }
     savepoints.removeSubrange((index + 1)...)
     while undo.count > mark.undoCount { undoPage(undo.removeLast(), originals) }

@@ -3,6 +3,8 @@
 // touches no index. Without the scope, pages that the transaction has changed already are changed in place. A row with
 // overflow pages is changed in several steps, between which its instruction may wait: the instruction opens the scope then.
 
+import ApusBase
+
 enum UndoScope {
   /// True where the only change is that of one row, which no loop repeats, and only the end follows it.
   static func isSingleChange(_ code: TrivialList<Instruction>) -> Bool {
@@ -15,6 +17,10 @@ enum UndoScope {
         place = address
       case .idxInsert, .idxDelete, .createBtree, .destroy, .clear, .setCookie, .setting, .schemaChanged,
         .journalMode, .openEphemeral, .openAutoindex, .savepoint, .autoCommit, .resetCount:
+        #if PlantedBugs
+          let isIndexEntry = instruction.opcode == .idxInsert || instruction.opcode == .idxDelete
+          if isIndexEntry, PlantedBug.isActive(.noUndoScopeBesideIndexes) { continue }
+        #endif
         return false
       default: break
       }
