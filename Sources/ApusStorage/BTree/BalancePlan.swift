@@ -97,10 +97,29 @@ struct BalancePlan: ~Copyable {
   mutating func appendCells(of page: BTreePage, _ geometry: TreeGeometry) throws(Fault) {
     let base = scratch.count
     scratch.append(page.bytes)
+    cells.reserveCapacity(cells.count + page.cellCount)
+    if !page.kind.isTable { return try appendEntries(of: page, geometry, base) }
     for index in 0..<page.cellCount {
       let offset = try page.cellOffset(index)
       let length = try page.cellLength(index, geometry)
       cells.append(CellReference(offset: base + offset, length: length))
+    }
+  }
+
+  /// The same for an index: most of its cells begin with one byte of size, and lie wholly on the page.
+  private mutating func appendEntries(of page: BTreePage, _ geometry: TreeGeometry, _ base: Int) throws(Fault) {
+    let bytes = page.bytes
+    let head = page.isLeaf ? 1 : 5
+    let largest = min(geometry.localMaxIndex, 0x7f)
+    for index in 0..<page.cellCount {
+      let offset = try page.cellOffset(index)
+      var length = bytes.count
+      if offset &+ head <= bytes.count {
+        let size = Int(bytes[offset &+ head &- 1])
+        if size <= largest { length = head &+ size }
+      }
+      if offset &+ length > bytes.count { length = try page.cellLength(index, geometry) }
+      cells.append(CellReference(offset: base &+ offset, length: length))
     }
   }
 

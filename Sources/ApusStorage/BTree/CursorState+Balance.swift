@@ -113,6 +113,9 @@ extension CursorState {
       lists[sibling] = try makeList(siblingPage, nil)
     }
     let start = plan.cells.count
+    var count = siblings
+    for sibling in 0..<siblings { count &+= lists[sibling].count }
+    plan.cells.reserveCapacity(2 * (start + count))
     for sibling in 0..<siblings {
       let own = lists[sibling]
       for index in own.start..<own.end { plan.cells.append(plan.cells[index]) }

@@ -47,11 +47,11 @@ extension Pager {
     store.flush = .idle
   }
 
-  /// An eighth of the private pages: the oldest that were not used since the last spill, then the oldest; less page 1 and
+  /// A quarter of the private pages: the oldest that were not used since the last spill, then the oldest; less page 1 and
   /// what is pinned. More would come back soon, and fewer would make more writes of the same.
   private func chooseVictims(_ store: FileStore) {
     unsafe table.pointee.dirtyRoom = 0
-    let wanted = max(unsafe table.pointee.dirty.count / 8, Pager.spilledPagesMin)
+    let wanted = max(unsafe table.pointee.dirty.count / 4, Pager.spilledPagesMin)
     for sparesUsed in [true, false] where store.batch.count < wanted {
       var slot = unsafe table.pointee.dirty.oldest
       while let current = unsafe slot, store.batch.count < wanted {
