@@ -103,11 +103,13 @@ extension Session {
   }
 }
 
-public struct BlockingReadTransaction: ~Copyable {
-  let session: Session
+/// What every blocking transaction may do: query its snapshot.
+public protocol BlockingQuerying: ~Copyable {
+  /// The connection that runs it.
+  var session: Session { get }
+}
 
-  init(_ session: Session) { self.session = session }
-
+extension BlockingQuerying where Self: ~Copyable {
   /// Calls `body` with each row of a query.
   public func forEach(_ sql: SQL, _ body: (borrowing Row) throws -> Void) throws {
     try session.blockingRows(sql) { row in
@@ -133,8 +135,14 @@ public struct BlockingReadTransaction: ~Copyable {
   }
 }
 
-public struct BlockingWriteTransaction: ~Copyable {
-  let session: Session
+public struct BlockingReadTransaction: ~Copyable, BlockingQuerying {
+  public let session: Session
+
+  init(_ session: Session) { self.session = session }
+}
+
+public struct BlockingWriteTransaction: ~Copyable, BlockingQuerying {
+  public let session: Session
 
   init(_ session: Session) { self.session = session }
 
@@ -142,29 +150,6 @@ public struct BlockingWriteTransaction: ~Copyable {
   /// - Returns: the number of rows that it changed.
   @discardableResult
   public func execute(_ sql: SQL) throws -> Int { try session.blockingExecute(sql) }
-
-  public func forEach(_ sql: SQL, _ body: (borrowing Row) throws -> Void) throws {
-    try session.blockingRows(sql) { row in
-      try body(row)
-      return true
-    }
-  }
-
-  public func all<each C: ColumnDecodable>(_ sql: SQL, as type: (repeat each C).Type) throws -> [(repeat each C)] {
-    try session.blockingAll(sql) { row throws(ApusError) in try row.columns(type) }
-  }
-
-  public func all<R: RowDecodable>(_ sql: SQL, as type: R.Type) throws -> [R] {
-    try session.blockingAll(sql) { row throws(ApusError) in try R(row: row) }
-  }
-
-  public func one<each C: ColumnDecodable>(_ sql: SQL, as type: (repeat each C).Type) throws -> (repeat each C)? {
-    try session.blockingFirst(sql) { row throws(ApusError) in try row.columns(type) }
-  }
-
-  public func one<R: RowDecodable>(_ sql: SQL, as type: R.Type) throws -> R? {
-    try session.blockingFirst(sql) { row throws(ApusError) in try R(row: row) }
-  }
 
   /// A part of the transaction that is undone by itself when its closure throws.
   @discardableResult

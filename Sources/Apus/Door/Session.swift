@@ -3,7 +3,8 @@
 import ApusBase
 import Synchronization
 
-final class Session: Sendable {
+/// The connection of a running transaction. It has nothing to offer outside the library.
+public final class Session: Sendable {
   let handle: ConnectionHandle
   /// False once the transaction has ended: what escaped from its closure must not reach the next one's snapshot.
   private let isOpen = Atomic<Bool>(true)

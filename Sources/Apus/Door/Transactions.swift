@@ -2,12 +2,13 @@
 
 import ApusBase
 
-/// One snapshot of the database.
-public struct ReadTransaction: ~Copyable {
-  let session: Session
+/// What every transaction may do: query its snapshot.
+public protocol Querying: ~Copyable {
+  /// The connection that runs it.
+  var session: Session { get }
+}
 
-  init(_ session: Session) { self.session = session }
-
+extension Querying where Self: ~Copyable {
   /// The rows of a query, each one as a tuple of its columns.
   public func rows<each C: ColumnDecodable>(_ sql: SQL, as type: (repeat each C).Type) -> Rows<(repeat each C)> {
     Rows(session: session, sql: sql) { row throws(ApusError) in try row.columns(type) }
@@ -41,9 +42,16 @@ public struct ReadTransaction: ~Copyable {
   }
 }
 
+/// One snapshot of the database.
+public struct ReadTransaction: ~Copyable, Querying {
+  public let session: Session
+
+  init(_ session: Session) { self.session = session }
+}
+
 /// A transaction that may change the database. It is committed when its closure returns, and undone when it throws.
-public struct WriteTransaction: ~Copyable {
-  let session: Session
+public struct WriteTransaction: ~Copyable, Querying {
+  public let session: Session
 
   init(_ session: Session) { self.session = session }
 
@@ -51,34 +59,6 @@ public struct WriteTransaction: ~Copyable {
   /// - Returns: the number of rows that it changed.
   @discardableResult
   public nonisolated(nonsending) func execute(_ sql: SQL) async throws -> Int { try await session.execute(sql) }
-
-  public func rows<each C: ColumnDecodable>(_ sql: SQL, as type: (repeat each C).Type) -> Rows<(repeat each C)> {
-    Rows(session: session, sql: sql) { row throws(ApusError) in try row.columns(type) }
-  }
-
-  public func rows<R: RowDecodable>(_ sql: SQL, as type: R.Type) -> Rows<R> {
-    Rows(session: session, sql: sql) { row throws(ApusError) in try R(row: row) }
-  }
-
-  public nonisolated(nonsending) func all<each C: ColumnDecodable>(
-    _ sql: SQL, as type: (repeat each C).Type
-  ) async throws -> [(repeat each C)] {
-    try await session.all(sql) { row throws(ApusError) in try row.columns(type) }
-  }
-
-  public nonisolated(nonsending) func all<R: RowDecodable>(_ sql: SQL, as type: R.Type) async throws -> [R] {
-    try await session.all(sql) { row throws(ApusError) in try R(row: row) }
-  }
-
-  public nonisolated(nonsending) func one<each C: ColumnDecodable>(
-    _ sql: SQL, as type: (repeat each C).Type
-  ) async throws -> (repeat each C)? {
-    try await session.first(sql) { row throws(ApusError) in try row.columns(type) }
-  }
-
-  public nonisolated(nonsending) func one<R: RowDecodable>(_ sql: SQL, as type: R.Type) async throws -> R? {
-    try await session.first(sql) { row throws(ApusError) in try R(row: row) }
-  }
 
   /// A part of the transaction that is undone by itself when its closure throws.
   @discardableResult

@@ -448,7 +448,7 @@ extension Generator {
     info.mode = .final
     if let having = query.having { try jump(ifFalse: having, to: leave, nullJumps: true) }
     if let sort {
-      try pushGroup(sort, results, leave, distinctCursor)
+      try pushOnSorter(sort, results, leave, distinctCursor)
     } else {
       try emitRow(results, limit, destination, next: leave, end: stop, distinctCursor)
     }
@@ -502,26 +502,6 @@ extension Generator {
       list.append(Int32(call.register))
     }
     return builder.integersIndex(list)
-  }
-
-  private func pushGroup(
-    _ sort: SortState, _ results: [BoundExpression], _ next: Label, _ distinctCursor: Int32
-  ) throws(EngineError) {
-    let first = registers(sort.width)
-    for (place, term) in sort.terms.enumerated() { try code(term.expression, into: first + Int32(place)) }
-    for (place, result) in results.enumerated() where sort.columns[place] >= sort.terms.count {
-      try code(result, into: first + Int32(sort.columns[place]))
-    }
-    if distinctCursor >= 0 {
-      let row = registers(results.count)
-      for place in results.indices { builder.emit(.shallowCopy, first + Int32(sort.columns[place]), row + Int32(place)) }
-      builder.emit(.found, distinctCursor, to: next, row, p4: Int32(results.count))
-      try withTemporary { (record) throws(EngineError) in
-        self.builder.emit(.makeRecord, row, Int32(results.count), record)
-        self.builder.emit(.idxInsert, distinctCursor, record, row, p4: 0)
-      }
-    }
-    builder.emit(.sorterInsert, sort.cursor, first, Int32(sort.width))
   }
 
   // ORDER BY names the GROUP BY terms, all and in the same order.

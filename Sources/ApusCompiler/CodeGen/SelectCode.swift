@@ -113,7 +113,7 @@ extension Generator {
     }
     let expressions = query.columns.map(\.expression)
     if let sort {
-      try pushOnSorter(sort, expressions, loops.next, isDistinct ? distinctCursor : -1, limit)
+      try pushOnSorter(sort, expressions, loops.next, isDistinct ? distinctCursor : -1)
     } else {
       try emitRow(expressions, limit, destination, next: loops.next, end: loops.exit, isDistinct ? distinctCursor : -1)
     }
@@ -181,8 +181,9 @@ extension Generator {
     return SortState(cursor: cursor, terms: terms, openAddress: address, columns: columns, width: width)
   }
 
-  private func pushOnSorter(
-    _ sort: SortState, _ results: [BoundExpression], _ next: Label, _ distinctCursor: Int32, _ limit: LimitState
+  /// Adds the row of `results` to the sorter, but not one that was there before, where rows must differ.
+  func pushOnSorter(
+    _ sort: SortState, _ results: [BoundExpression], _ next: Label, _ distinctCursor: Int32
   ) throws(EngineError) {
     let first = registers(sort.width)
     for (place, term) in sort.terms.enumerated() { try code(term.expression, into: first + Int32(place)) }
