@@ -100,7 +100,7 @@ enum Workloads {
     }
   }
 
-  static let all: [Workload] = reading + writing + opening
+  static let all: [Workload] = reading + writing + opening + sorting
 
   private static let reading: [Workload] = [
     single("scan with sum", "1,000,000 rows", promise: 0.6, "SELECT sum(a) FROM t"),
@@ -247,6 +247,15 @@ enum Workloads {
     byKey("UPDATE by key", "UPDATE w SET a = a + 1 WHERE id = ?1"),
     byKey("UPDATE of an indexed column", "UPDATE w SET k = k || 'x' WHERE id = ?1"),
     byKey("DELETE by key", "DELETE FROM w WHERE id = ?1"),
+  ]
+
+  private static let sorting: [Workload] = [
+    stream(
+      "ORDER BY, the first 10", "500,000 rows", promise: nil,
+      "SELECT a, d FROM t WHERE id <= \(Workload.sortedRowCount) ORDER BY c DESC, a LIMIT 10"),
+    stream(
+      "ORDER BY, text without index", "500,000 rows", promise: nil,
+      "SELECT a, d FROM t WHERE id <= \(Workload.sortedRowCount) ORDER BY k || '' DESC"),
   ]
 
   private static let opening: [Workload] = [

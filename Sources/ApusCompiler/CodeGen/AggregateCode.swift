@@ -307,7 +307,7 @@ extension Generator {
     }
     var sort: SortState?
     let results = query.columns.map(\.expression)
-    if !orderBy.isEmpty { sort = try openSorter(orderBy, results) }
+    if !orderBy.isEmpty { sort = try openSorter(orderBy, results, limit) }
     var distinctCursor: Int32 = -1
     if query.isDistinct {
       distinctCursor = builder.allocateCursor()

@@ -18,7 +18,7 @@ extension Generator {
     }
     // The terms name result columns: the rows go through one sorter.
     let results = (0..<select.columnCount).map { select.columns[$0].expression }
-    let sort = try openSorter(select.orderBy, results)
+    let sort = try openSorter(select.orderBy, results, limit)
     let count = select.columnCount
     let collect = Destination.row { (first, _) throws(EngineError) in self.pushOnSorter(sort, row: first, count) }
     try codeArms(select, select.arms.count - 1, LimitState(), to: collect, builder.makeUnusedLabel())

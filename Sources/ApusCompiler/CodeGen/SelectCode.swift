@@ -86,7 +86,7 @@ extension Generator {
     // DISTINCT over the terms of ORDER BY is a sort that drops duplicates; a constant term orders nothing.
     orderBy.removeAll { $0.expression.isConstant }
     var sort: SortState?
-    if !orderBy.isEmpty { sort = try openSorter(orderBy, query.columns.map(\.expression)) }
+    if !orderBy.isEmpty { sort = try openSorter(orderBy, query.columns.map(\.expression), limit) }
     var distinctAddress: Int32 = -1
     var distinctCursor: Int32 = 0
     if query.isDistinct {
@@ -163,7 +163,9 @@ extension Generator {
 
   // MARK: Sorting
 
-  func openSorter(_ terms: [BoundOrder], _ results: [BoundExpression]) throws(EngineError) -> SortState {
+  func openSorter(
+    _ terms: [BoundOrder], _ results: [BoundExpression], _ limit: LimitState
+  ) throws(EngineError) -> SortState {
     var columns: [Int] = []
     columns.reserveCapacity(results.count)
     var width = terms.count
@@ -177,7 +179,8 @@ extension Generator {
       }
     }
     let cursor = builder.allocateCursor()
-    let address = builder.emit(.sorterOpen, cursor, Int32(width), p4: try keyDescription(terms))
+    let address = builder.emit(
+      .sorterOpen, cursor, Int32(width), limit.offset != 0 ? limit.sum : limit.limit, p4: try keyDescription(terms))
     return SortState(cursor: cursor, terms: terms, openAddress: address, columns: columns, width: width)
   }
 

@@ -45,12 +45,30 @@ public enum RecordCodec {
   /// size is known beforehand.
   @inline(__always)
   private static func encodeQuickly(_ values: ValueRange, _ buffer: inout ByteBuffer) -> Bool {
-    let count = values.count
-    guard count < 100 else { return false }
-    // No value takes more than 57 bytes.
-    buffer.reserve(16 &+ 58 &* count)
+    guard values.count < 100 else { return false }
+    buffer.reserve(quickByteCountMax(values.count))
     buffer.removeAll()
-    let base = unsafe buffer.mutableBytes.unsafeBase
+    let byteCount = unsafe encodeQuickly(values, buffer.mutableBytes.unsafeBase)
+    if byteCount < 0 { return false }
+    buffer.resize(to: byteCount)
+    return true
+  }
+
+  /// Room that `encodeQuickly` wants for so many values, of which none takes more than 57 bytes.
+  @inlinable @inline(__always)
+  public static func quickByteCountMax(_ valueCount: Int) -> Int { 16 &+ 58 &* valueCount }
+
+  /// Writes the record of `values` to the front of `target`, which has room for `quickByteCountMax`.
+  /// - Returns: its byte count; -1 where it is not the usual row: `encode` takes it.
+  public static func encodeQuickly(_ values: ValueRange, to target: MutableByteView) -> Int {
+    guard values.count < 100 else { return -1 }
+    precondition(target.count >= quickByteCountMax(values.count))
+    return unsafe encodeQuickly(values, target.unsafeBase)
+  }
+
+  @inline(__always)
+  private static func encodeQuickly(_ values: ValueRange, _ base: UnsafeMutableRawPointer) -> Int {
+    let count = values.count
     var body = count &+ 1
     unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: body), as: UInt8.self)
     for index in 0..<count {
@@ -74,15 +92,14 @@ public enum RecordCodec {
         body &+= 8
       case .text, .blob:
         let bytes = value.bytes
-        if bytes.count > 57 { return false }
+        if bytes.count > 57 { return -1 }
         type = UInt64(truncatingIfNeeded: bytes.count &* 2) &+ (value.kind == .text ? 13 : 12)
         unsafe (base + body).copyMemory(from: bytes.unsafeBase, byteCount: bytes.count)
         body &+= bytes.count
       }
       unsafe base.storeBytes(of: UInt8(truncatingIfNeeded: type), toByteOffset: index &+ 1, as: UInt8.self)
     }
-    buffer.resize(to: body)
-    return true
+    return body
   }
 
   @inline(__always)
@@ -151,6 +168,45 @@ public struct RecordReader {
     header = end
     body &+= SerialType.byteCount(type)
     return value
+  }
+
+  /// The first column of a record; nil where there is none.
+  public static func first(_ bytes: ByteView) -> Value? {
+    if bytes.count >= 2, bytes[0] >= 2, bytes[0] < 0x80, bytes[1] < 0x80 {
+      let type = UInt64(bytes[1])
+      let offset = Int(bytes[0])
+      if offset <= bytes.count &- SerialType.byteCount(type) { return SerialType.value(type, bytes, at: offset) }
+    }
+    var reader = RecordReader(bytes)
+    return reader.next()
+  }
+
+  /// Puts the columns of a record side by side, at most `room` of them.
+  /// - Returns: how many the record has; more than `room` where some are missing.
+  @unsafe
+  public static func unpack(_ bytes: ByteView, into target: UnsafeMutablePointer<Value>, room: Int) -> Int {
+    // The usual record: every length in its header takes one byte.
+    if bytes.count > 0, bytes[0] > 0, bytes[0] < 0x80, Int(bytes[0]) <= bytes.count {
+      let headerEnd = Int(bytes[0])
+      var header = 1
+      var body = headerEnd
+      while header < headerEnd, header <= room {
+        let type = UInt64(bytes[header])
+        let length = SerialType.byteCount(type)
+        if type >= 0x80 || length > bytes.count &- body { break }
+        unsafe (target + header - 1).initialize(to: SerialType.value(type, bytes, at: body))
+        header &+= 1
+        body &+= length
+      }
+      if header >= headerEnd { return headerEnd &- 1 }
+    }
+    var reader = RecordReader(bytes)
+    var count = 0
+    while let value = reader.next() {
+      if count < room { unsafe (target + count).initialize(to: value) }
+      count &+= 1
+    }
+    return count
   }
 
   /// All columns; for tests and the edges of the engine.

@@ -277,7 +277,7 @@ public struct MachineLimits: Sendable {
   /// Loop turns of one statement (jumps backward); 0: no limit.
   public var turnCountMax: UInt64 = 0
   /// Bytes that a sorter may hold in memory before it spills.
-  public var sorterBytes = 4 << 20
+  public var sorterBytes = 12 << 20
   /// Bytes that a hash table may hold before sorting takes over.
   public var hashBytes = 4 << 20
 

@@ -303,6 +303,7 @@ extension MachineCore {
 
   @inline(never)
   private mutating func columnElsewhere(_ i: Instruction) throws(Fault) {
+    if cursors[i.p1].kind == .sorter, !cursors[i.p1].isNullRow { return columnOfSorter(i) }
     let slot = cursors[i.p1]
     if slot.isNullRow {
       registers[i.p3] = .null
@@ -317,10 +318,7 @@ extension MachineCore {
         return
       }
       takeColumn(RecordReader.column(Int(i.p2), of: record.bytes), i)
-    case .sorter:
-      var instruction = i
-      if !cursors[sorter: i.p1].isInMemory { instruction.p5 &= ~ColumnFlags.borrowed.rawValue }
-      takeColumn(cursors[sorter: i.p1].column(Int(i.p2)), instruction)
+    case .sorter: columnOfSorter(i)
     case .table, .index:
       if slot.deferredFrom >= 0 {
         if slot.deferredMap >= 0 {
@@ -345,6 +343,15 @@ extension MachineCore {
         setDefault(i)
       }
     }
+  }
+
+  @inline(__always)
+  private mutating func columnOfSorter(_ i: Instruction) {
+    guard let value = cursors[sorter: i.p1].column(Int(i.p2)) else { return setDefault(i) }
+    registers[i.p3] = value
+    var instruction = i
+    if value.hasBytes, !cursors[sorter: i.p1].isInMemory { instruction.p5 &= ~ColumnFlags.borrowed.rawValue }
+    finishColumn(instruction)
   }
 
   private mutating func takeColumn(_ value: Value?, _ i: Instruction) {

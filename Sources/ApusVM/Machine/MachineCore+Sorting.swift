@@ -5,11 +5,12 @@ import ApusStorage
 
 extension MachineCore {
   func openSorter(_ i: Instruction) {
-    let key = i.p4 < 0 ? KeyDescription([]) : program.keyDescriptions[Int(i.p4)]
+    let wanted = i.p3 > 0 && registers[i.p3].kind == .integer ? registers[i.p3].integerValue : 0
     cursors.open(
       i.p1,
       sorter: Sorter(
-        key: key, environment: state.environment, queue: state.queue, budget: state.limits.sorterBytes))
+        key: program.keyDescriptions[Int(i.p4)], environment: state.environment, queue: state.queue,
+        budget: state.limits.sorterBytes, wanted: Int(wanted)))
     cursors[i.p1].columnCount = i.p2
     cursors[i.p1].key = i.p4
   }

@@ -17,19 +17,12 @@ struct UnpackedRecord: ~Copyable {
 
   /// Replaces the values by those of `record`, whose bytes they point into.
   mutating func load(_ record: ByteView) {
-    var reader = RecordReader(record)
-    count = 0
-    while let value = reader.next() {
-      if count == room {
-        let grown = UnsafeMutablePointer<Value>.allocate(capacity: room * 2)
-        unsafe grown.update(from: base, count: room)
-        unsafe base.deallocate()
-        unsafe base = grown
-        room *= 2
-      }
-      unsafe (base + count).initialize(to: value)
-      count += 1
-    }
+    count = unsafe RecordReader.unpack(record, into: base, room: room)
+    if count <= room { return }
+    unsafe base.deallocate()
+    room = count
+    unsafe base = UnsafeMutablePointer<Value>.allocate(capacity: room)
+    count = unsafe RecordReader.unpack(record, into: base, room: room)
   }
 
   /// Valid until the next `load`.

@@ -163,7 +163,8 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case openPseudo
   /// Opens c1 on the ephemeral table that c2 is open on.
   case openDup
-  /// Opens c1 as a sorter of records by key description p4; p2 = number of columns.
+  /// Opens c1 as a sorter of records by key description p4; p2 = number of columns. p3 (0 = none) = register that says how
+  /// many of the sorted records are read at most; below 1: all.
   case sorterOpen
   /// Closes c1.
   case close

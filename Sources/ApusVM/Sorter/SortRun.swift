@@ -1,9 +1,8 @@
 // Sorted runs on a temporary file, written and read in chunks.
 //
 //   offset  size  record of a run
-//        0     8  prefix, little-endian halves (low, high)
-//        8     4  byte count
-//       12     n  the record
+//        0     4  byte count, little-endian
+//        4     n  the record
 //
 // A reader keeps the chunk that it reads from, and the next one comes into a second buffer, so a record that was given
 // out stays where it is until the reader has moved on.
@@ -14,6 +13,8 @@ import ApusIO
 struct SortRun {
   var start: Int64
   var byteCount: Int64
+  /// Bytes that the texts (or blobs) of the first column all begin with.
+  var shared: SortSharedBytes
 }
 
 /// Appends records to a file through a buffer. A full buffer is written before more is taken.
@@ -36,14 +37,13 @@ struct SortRunWriter: ~Copyable {
 
   deinit { drain(queue, ticket) }
 
-  mutating func append(_ record: ByteView, prefix: UInt64) throws(Fault) {
+  mutating func append(_ record: ByteView) throws(Fault) {
     if buffer.count >= SortRunWriter.chunkBytes { try flush() }
     let end = buffer.count
-    buffer.resize(to: end + 12)
-    buffer.mutableBytes.setLittleEndianUInt32(UInt32(truncatingIfNeeded: prefix), at: end)
-    buffer.mutableBytes.setLittleEndianUInt32(UInt32(truncatingIfNeeded: prefix >> 32), at: end + 4)
-    buffer.mutableBytes.setLittleEndianUInt32(UInt32(record.count), at: end + 8)
-    buffer.append(record)
+    buffer.resize(to: end &+ 4 &+ record.count)
+    let target = buffer.mutableBytes
+    target.setLittleEndianUInt32(UInt32(truncatingIfNeeded: record.count), at: end)
+    target.copy(record, to: end &+ 4)
   }
 
   private mutating func flush() throws(Fault) {
@@ -66,9 +66,9 @@ struct SortRunWriter: ~Copyable {
   }
 
   /// Writes what is left; the run then lies in the file.
-  mutating func finish() throws(Fault) -> SortRun {
+  mutating func finish(_ shared: SortSharedBytes) throws(Fault) -> SortRun {
     try flush()
-    return SortRun(start: start, byteCount: offset - start)
+    return SortRun(start: start, byteCount: offset - start, shared: shared)
   }
 }
 
@@ -86,7 +86,6 @@ struct SortRunReader: ~Copyable {
   /// Where the record after the current one starts in `buffer`.
   private var position = 0
 
-  private(set) var prefix: UInt64 = 0
   private var recordStart = 0
   private var recordBytes = 0
   private(set) var isAtEnd = false
@@ -106,25 +105,22 @@ struct SortRunReader: ~Copyable {
   /// Moves to the next record. After a wait it is called again.
   mutating func advance() throws(Fault) {
     while true {
-      let available = buffer.count - position
-      if available >= 12 {
-        let length = Int(buffer.bytes.littleEndianUInt32(at: position + 8))
-        if available >= 12 + length {
-          let low = UInt64(buffer.bytes.littleEndianUInt32(at: position))
-          let high = UInt64(buffer.bytes.littleEndianUInt32(at: position + 4))
-          prefix = high << 32 | low
-          recordStart = position + 12
+      let available = buffer.count &- position
+      if available >= 4 {
+        let length = Int(buffer.bytes.littleEndianUInt32(at: position))
+        if available >= 4 &+ length {
+          recordStart = position &+ 4
           recordBytes = length
-          position += 12 + length
+          position &+= 4 &+ length
           return
         }
-        try fill(atLeast: 12 + length)
+        try fill(atLeast: 4 + length)
       } else {
         if nextOffset >= end, available == 0, ticket == nil {
           isAtEnd = true
           return
         }
-        try fill(atLeast: 12)
+        try fill(atLeast: 4)
       }
     }
   }

@@ -4,8 +4,11 @@
 //   sort             what is left is sorted; with runs, it becomes the last of them, and all are merged
 //   next             the merge gives one record after the other
 //
+// Where only the first rows are wanted (LIMIT), what cannot be among them is dropped: memory is sorted and cut whenever it
+// holds twice as many, and from then on a record that comes behind the last one kept is not even taken in.
+//
 // Equal records come out in the order in which they came in. Every verb may wait and is called again with the same
-// arguments; what it has come to is kept here. Memory: the budget, and while merging one chunk per run.
+// arguments; what it has come to is kept here. Memory: the budget, and while merging two chunks per run.
 
 import ApusBase
 import ApusIO
@@ -14,24 +17,36 @@ import ApusStorage
 struct Sorter: ~Copyable {
   /// Runs merged at once; more are merged in several passes.
   static let fanIn = 32
+  /// With more runs than these the last one is written too, and its memory is free for the merge.
+  private static let runsBesideMemoryMax = 8
+  /// Rows beyond twice the limit that are gathered before memory is cut.
+  private static let spareRows = 62
 
-  private enum Phase: UInt8 { case adding, spilling, merging, reading }
+  private enum Phase: UInt8 { case adding, spilling, merging }
 
-  private let key: KeyDescription
-  private let order: KeyOrder
-  private let firstColumn: KeyColumn
   private let environment: any Environment
   private let queue: any IOQueue
   private let budget: Int
-  /// Columns that a comparison begins at: 1 where prefixes alone decide the first.
-  private var allExact = true
-  private var memory = SortEntries()
+  private let key: KeyDescription
+  private var order: SortOrder
+  /// The first of the order's columns.
+  private var first: SortColumn
+  /// Prefixes of the first column decide all that was added.
+  private var isExact = true
+  private var memory: SortMemory
   private var encoded = ByteBuffer()
-  private var left = UnpackedRecord()
-  private var right = UnpackedRecord()
+
+  /// How many records are wanted; none beyond them is given out.
+  private let wanted: Int
+  /// Records in memory that make it worth a cut.
+  private let cutCount: Int
+  /// The last of the wanted ones so far; what does not come before it is dropped.
+  private var hasCutoff = false
+  private var cutoffPrefix: UInt64 = 0
+  private var cutoffRecord = ByteBuffer()
+  private var cutoff = UnpackedRecord()
 
   private var phase = Phase.adding
-  private(set) var isSorted = false
   private var position = 0
 
   // Spilled runs.
@@ -41,6 +56,8 @@ struct Sorter: ~Copyable {
   private var writer: SortRunWriter?
   private var written = 0
   private var merge: SortMerge?
+  /// The merge's current record.
+  private var merged: ByteView?
   private var mergedCount = 0
   /// The merge's current record is already in the run that a pass writes.
   private var isCopied = false
@@ -49,46 +66,136 @@ struct Sorter: ~Copyable {
   private var columns = UnpackedRecord()
   private var isUnpacked = false
 
-  init(key: KeyDescription, environment: any Environment, queue: any IOQueue, budget: Int) {
+  /// - Parameter wanted: how many of the sorted records are read at most; below 1: all.
+  init(
+    key: KeyDescription, environment: any Environment, queue: any IOQueue, budget: Int, wanted: Int = 0
+  ) {
+    precondition(!key.columns.isEmpty)
     self.key = key
-    order = key.order
-    firstColumn = key.columns.first ?? KeyColumn()
+    order = SortOrder(
+      columns: key.columns.map { SortColumn($0) },
+      comparison: SortComparison(order: key.order, columnCount: key.columns.count))
+    first = order.columns[0]
     self.environment = environment
     self.queue = queue
     self.budget = budget
+    memory = SortMemory(byteCountMax: budget)
+    self.wanted = wanted > 0 && wanted < 1 << 40 ? wanted : Int.max
+    cutCount = self.wanted == Int.max ? Int.max : 2 * wanted + Sorter.spareRows
+    setIntegersOnly(true)
   }
+
+  /// For tests.
+  var rowsInMemory: Int { memory.count }
 
   // MARK: Adding
 
   /// Adds the record of `values`.
   mutating func add(_ values: ValueRange) throws(Fault) {
-    if memory.byteCount >= budget { try spill() }
+    var prefix = self.prefix(values.count > 0 ? values[0] : .null)
+    if hasCutoff, prefix.bits >= cutoffPrefix {
+      if prefix.bits > cutoffPrefix || (prefix.isExact && order.columns.count == 1) { return }
+      if isBehindCutoff(values) { return }
+    }
+    if phase == .adding, memory.makeRoom(RecordCodec.quickByteCountMax(values.count)) {
+      let byteCount = RecordCodec.encodeQuickly(values, to: memory.tail)
+      if byteCount >= 0 {
+        append(byteCount, prefix)
+        return
+      }
+    }
     try RecordCodec.encode(values, into: &encoded)
-    let prefix = SortPrefix(values.count > 0 ? values[0] : .null, firstColumn)
-    if !prefix.isExact { allExact = false }
-    memory.append(encoded.bytes, prefix: prefix.bits)
-    isSorted = false
+    try makeRoom(encoded.count)
+    // Room may have been made by spilling, and the cutoff by that.
+    prefix = self.prefix(values.count > 0 ? values[0] : .null)
+    memory.tail.copy(encoded.bytes, to: 0)
+    append(encoded.count, prefix)
   }
 
   mutating func add(record: ByteView) throws(Fault) {
-    if memory.byteCount >= budget { try spill() }
-    let prefix = SortPrefix(RecordReader.column(0, of: record) ?? .null, firstColumn)
-    if !prefix.isExact { allExact = false }
-    memory.append(record, prefix: prefix.bits)
-    isSorted = false
+    try makeRoom(record.count)
+    let prefix = self.prefix(RecordReader.first(record) ?? .null)
+    memory.tail.copy(record, to: 0)
+    append(record.count, prefix)
+  }
+
+  private mutating func makeRoom(_ byteCount: Int) throws(Fault) {
+    if phase == .adding, memory.makeRoom(byteCount) { return }
+    // A cut that frees little would come again soon: what is there is written then.
+    if phase == .adding, memory.count >= cutCount / 4 * 3 {
+      cut()
+      if memory.makeRoom(byteCount) { return }
+    }
+    try spill()
+    _ = memory.makeRoom(byteCount)
+  }
+
+  @inline(__always)
+  private mutating func append(_ byteCount: Int, _ prefix: SortPrefix) {
+    if !prefix.isExact { isExact = false }
+    memory.append(byteCount, prefix: prefix.bits)
+    if memory.count >= cutCount { cut() }
+  }
+
+  @inline(__always)
+  private mutating func prefix(_ value: Value) -> SortPrefix {
+    if value.kind == .real, first.hasIntegersOnly { takeDoubles() }
+    return SortPrefix(value, first)
+  }
+
+  private mutating func setIntegersOnly(_ flag: Bool) {
+    first.hasIntegersOnly = flag
+    order.columns[0].hasIntegersOnly = flag
+  }
+
+  /// The first double among the keys: numbers are coded in another way from here on.
+  private mutating func takeDoubles() {
+    setIntegersOnly(false)
+    isExact = false
+    memory.setFirstPrefixes(first)
+    if hasCutoff { cutoffPrefix = SortPrefix(cutoff.count > 0 ? cutoff.range[0] : .null, first).bits }
   }
 
   mutating func removeAll() {
     memory.removeAll()
     merge = nil
+    merged = nil
     writer = nil
     runs = []
     fileEnd = 0
     file = nil
     phase = .adding
-    isSorted = false
-    allExact = true
+    setIntegersOnly(true)
+    isExact = true
+    hasCutoff = false
     isUnpacked = false
+    mergedCount = 0
+    isCopied = false
+  }
+
+  // MARK: The first rows only
+
+  @inline(never)
+  private func isBehindCutoff(_ values: ValueRange) -> Bool {
+    let count = order.columns.count
+    guard values.count >= count, cutoff.count >= count else { return false }
+    return order.comparison.order.compare(values.prefix(count), cutoff.range.prefix(count)) >= 0
+  }
+
+  /// Drops the records that are not among the wanted ones.
+  private mutating func cut() {
+    sortMemory()
+    if memory.count < wanted { return }
+    setCutoff(memory[wanted - 1])
+    memory.truncate(to: wanted, first)
+  }
+
+  private mutating func setCutoff(_ record: ByteView) {
+    cutoffRecord.removeAll()
+    cutoffRecord.append(record)
+    cutoff.load(cutoffRecord.bytes)
+    cutoffPrefix = SortPrefix(cutoff.count > 0 ? cutoff.range[0] : .null, first).bits
+    hasCutoff = true
   }
 
   // MARK: Sorting
@@ -98,49 +205,55 @@ struct Sorter: ~Copyable {
     isUnpacked = false
     if runs.isEmpty, phase == .adding {
       sortMemory()
-      isSorted = true
       position = 0
       return memory.count > 0
     }
+    if phase == .adding, runs.count <= Sorter.runsBesideMemoryMax {
+      sortMemory()
+      phase = .merging
+    }
     if phase != .merging {
       if memory.count > 0 || phase == .spilling { try spill() }
-      memory = SortEntries()
+      memory = SortMemory(byteCountMax: budget)
       phase = .merging
     }
     while runs.count > Sorter.fanIn { try mergePass() }
     if merge == nil {
-      merge = SortMerge(runs[...], file: try temporaryFile(), queue: queue, chunkBytes: chunkBytes(runs.count))
+      merge = SortMerge(
+        runs[...], memory: memory.count > 0 ? sharedInMemory : nil, file: try temporaryFile(), queue: queue,
+        chunkBytes: chunkBytes(runs.count), order)
     }
-    try start()
-    isSorted = true
-    return merge?.isAtEnd == false
+    try merge!.start(memory)
+    merged = merge!.record
+    return merged != nil
   }
 
   /// Moves to the next record.
   /// - Returns: false behind the last.
+  @inline(__always)
   mutating func next() throws(Fault) -> Bool {
-    if merge != nil {
-      try advance()
-      isUnpacked = false
-      return merge?.isAtEnd == false
-    }
-    position += 1
     isUnpacked = false
+    if phase == .merging { return try nextMerged() }
+    position &+= 1
     return position < memory.count
+  }
+
+  private mutating func nextMerged() throws(Fault) -> Bool {
+    try merge!.advance(memory)
+    merged = merge!.record
+    return merged != nil
   }
 
   // MARK: Reading
 
   /// The current record; it stays where it is until the sorter moves.
-  var record: ByteView {
-    if let record = merge?.record { return record }
-    return memory.record(memory[position])
-  }
+  var record: ByteView { merged ?? memory[position] }
 
   /// False where `next` reads files: records given out before may be gone while it waits.
-  var isInMemory: Bool { merge == nil }
+  var isInMemory: Bool { phase != .merging }
 
   /// Column `index` of the current record; nil where it has fewer.
+  @inline(__always)
   mutating func column(_ index: Int) -> Value? {
     if !isUnpacked {
       columns.load(record)
@@ -149,15 +262,11 @@ struct Sorter: ~Copyable {
     return index < columns.count ? columns.range[index] : nil
   }
 
-  // MARK: Comparing
-
-  private mutating func sortMemory() {
-    let isExact = allExact && key.columns.count <= 1
-    let comparison = SortComparison(order: order, columnCount: key.columns.count)
-    memory.sort(isExact: isExact) { left, right in comparison.compare(left, right) }
-  }
-
   // MARK: Runs
+
+  private mutating func sortMemory() { memory.sort(order, isExact: isExact && order.columns.count == 1) }
+
+  private var sharedInMemory: SortSharedBytes { SortSharedBytes(memory[0], memory[memory.count - 1], first) }
 
   private mutating func temporaryFile() throws(Fault) -> any File {
     if let file { return file }
@@ -170,28 +279,29 @@ struct Sorter: ~Copyable {
     }
   }
 
-  private func chunkBytes(_ runCount: Int) -> Int { max(32 << 10, min(256 << 10, budget / max(runCount, 1))) }
+  private func chunkBytes(_ runCount: Int) -> Int { max(32 << 10, min(256 << 10, budget / 4 / max(runCount, 1))) }
 
   /// Writes what is in memory as a run.
   private mutating func spill() throws(Fault) {
     if phase != .spilling {
       sortMemory()
+      if memory.count >= wanted { setCutoff(memory[wanted - 1]) }
       writer = SortRunWriter(file: try temporaryFile(), queue: queue, at: fileEnd)
       written = 0
       phase = .spilling
     }
-    while written < memory.count {
-      let entry = memory[written]
-      try writer!.append(memory.record(entry), prefix: entry.prefix)
-      written += 1
+    let count = min(memory.count, wanted)
+    while written < count {
+      try writer!.append(memory[written])
+      written &+= 1
     }
-    try finishRun()
+    try finishRun(sharedInMemory)
     memory.removeAll()
     phase = .adding
   }
 
-  private mutating func finishRun() throws(Fault) {
-    let run = try writer!.finish()
+  private mutating func finishRun(_ shared: SortSharedBytes) throws(Fault) {
+    let run = try writer!.finish(shared)
     writer = nil
     fileEnd += run.byteCount
     runs.append(run)
@@ -201,51 +311,25 @@ struct Sorter: ~Copyable {
   private mutating func mergePass() throws(Fault) {
     if merge == nil {
       let group = runs[mergedCount..<min(mergedCount + Sorter.fanIn, runs.count)]
-      merge = SortMerge(group, file: try temporaryFile(), queue: queue, chunkBytes: chunkBytes(Sorter.fanIn))
+      merge = SortMerge(
+        group, memory: nil, file: try temporaryFile(), queue: queue, chunkBytes: chunkBytes(Sorter.fanIn), order)
       writer = SortRunWriter(file: try temporaryFile(), queue: queue, at: fileEnd)
     }
-    try start()
-    while merge?.isAtEnd == false {
+    try merge!.start(memory)
+    while let record = merge!.record {
       if !isCopied {
-        try writer!.append(merge!.record, prefix: merge!.prefix)
+        try writer!.append(record)
         isCopied = true
       }
-      try advance()
+      try merge!.advance(memory)
       isCopied = false
     }
-    let groupCount = merge!.runCount
-    try finishRun()
-    let merged = runs.removeLast()
-    runs.replaceSubrange(mergedCount..<mergedCount + groupCount, with: [merged])
+    let group = merge!.sources
+    try finishRun(group.shared)
+    let run = runs.removeLast()
+    runs.replaceSubrange(mergedCount..<mergedCount + group.count, with: [run])
     merge = nil
     mergedCount += 1
     if mergedCount >= runs.count { mergedCount = 0 }
-  }
-
-  private mutating func start() throws(Fault) {
-    let comparison = SortComparison(order: order, columnCount: key.columns.count)
-    try merge!.start(comparison)
-  }
-
-  private mutating func advance() throws(Fault) {
-    let comparison = SortComparison(order: order, columnCount: key.columns.count)
-    try merge!.advance(comparison)
-  }
-}
-
-/// Compares records column by column.
-struct SortComparison {
-  let order: KeyOrder
-  let columnCount: Int
-
-  func compare(_ left: ByteView, _ right: ByteView) -> Int {
-    var leftReader = RecordReader(left)
-    var rightReader = RecordReader(right)
-    for column in 0..<columnCount {
-      guard let leftValue = leftReader.next(), let rightValue = rightReader.next() else { return 0 }
-      let result = order.compare(leftValue, rightValue, at: column)
-      if result != 0 { return result }
-    }
-    return 0
   }
 }
