@@ -66,6 +66,46 @@ struct OrderingTests {
     }
   }
 
+  @Test("a table larger than the page cache gives its rows in the order of an index as SQLite does")
+  func lookups() throws {
+    let path = "/tmp/apus-ordering-\(Console.nanoseconds()).db"
+    defer { Console.remove(path) }
+    let writer = try SQLiteLibrary().open(path, readOnly: false)
+    try writer.execute(OrderingTests.build)
+    try writer.execute("CREATE INDEX tk ON t(k, n); UPDATE t SET b = zeroblob(id % 7 * 300) WHERE id % 5 = 0")
+    writer.close()
+    let ours = try Engines.named("apus").open(path, readOnly: false)
+    let reference = try SQLiteLibrary().open(path, readOnly: false)
+    for connection in [ours, reference] { try connection.execute("PRAGMA cache_size = 5") }
+    for sql in [
+      "SELECT a.* FROM t AS a ORDER BY n", "SELECT id, r, b, m FROM t ORDER BY k DESC, n DESC",
+      "SELECT id, r, k || m FROM t WHERE id > 1000 ORDER BY n DESC", "SELECT r FROM t WHERE n % 3 = 0 ORDER BY n",
+      "SELECT m FROM t WHERE r > 50 ORDER BY n", "SELECT m FROM t WHERE id < 0 ORDER BY n",
+      "SELECT sum(r), count(m), group_concat(c) FROM (SELECT * FROM t ORDER BY k, n)",
+      "SELECT u.id, v.n FROM (SELECT id, m, c FROM t ORDER BY k, n LIMIT -1) AS u JOIN t AS v ON v.id = u.id + 1",
+      "SELECT n, (SELECT group_concat(c) FROM (SELECT c FROM t AS v WHERE v.id % 40 = u.n ORDER BY v.k)) FROM t AS u "
+        + "WHERE id < 30",
+    ] {
+      for _ in 0..<2 {
+        let difference = Outcome.compare(sql, ours, reference, isOrdered: true)
+        #expect(difference == nil, "\(sql): \(difference ?? "")")
+      }
+    }
+    // Rows are deleted and changed while they are read.
+    for connection in [ours, reference] {
+      let statement = try connection.prepare("SELECT id, r, m FROM t ORDER BY k, n")
+      var count = 0
+      while try statement.step() {
+        count += 1
+        if count % 100 == 1 { try connection.execute("UPDATE t SET c = 'changed' WHERE id = \(statement.integer(0))") }
+      }
+      #expect(count == 3000)
+      statement.finalize()
+      try connection.execute("UPDATE t SET c = 'a'")
+      connection.close()
+    }
+  }
+
   @Test("LIMIT and OFFSET may be parameters, negative and zero ones included")
   func parameters() throws {
     let (ours, reference) = try OrderingTests.pair()

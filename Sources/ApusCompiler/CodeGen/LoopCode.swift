@@ -684,7 +684,8 @@ extension Generator {
     }
   }
 
-  private func cost(_ term: WhereTerm, _ level: LoopLevel) -> Int {
+  /// 0: reads the index alone; 1: the table's row; 2: has a subquery.
+  func cost(_ term: WhereTerm, _ level: LoopLevel) -> Int {
     if term.expression.isCostly { return 2 }
     guard let index = level.candidate.index, level.indexCursor >= 0, level.source.table?.hasRowid == true else { return 0 }
     var readsRow = false

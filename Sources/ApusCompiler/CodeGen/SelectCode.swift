@@ -87,6 +87,7 @@ extension Generator {
     orderBy.removeAll { $0.expression.isConstant }
     var sort: SortState?
     if !orderBy.isEmpty { sort = try openSorter(orderBy, query.columns.map(\.expression), limit) }
+    let behindSort = builder.labelHere()
     var distinctAddress: Int32 = -1
     var distinctCursor: Int32 = 0
     if query.isDistinct {
@@ -102,6 +103,7 @@ extension Generator {
     wishes.resultCount = query.columns.count
     wishes.outputs = query.columns.map(\.expression) + orderBy.map(\.expression)
     let loops = try beginLoops(query.sources, query.filter, wishes)
+    let openAddress = sort?.openAddress
     if loops.isOrdered, let opened = sort {
       builder.patch(opened.openAddress) { $0 = Instruction(.noop) }
       sort = nil
@@ -112,6 +114,10 @@ extension Generator {
       isDistinct = false
     }
     let expressions = query.columns.map(\.expression)
+    if let openAddress, let level = batchedLevel(query, loops, limit) {
+      try codeInBatches(expressions, level, loops, to: destination, begin: openAddress, behindBegin: behindSort)
+      return loops.rowEstimate
+    }
     if let sort {
       try pushOnSorter(sort, expressions, loops.next, isDistinct ? distinctCursor : -1)
     } else {

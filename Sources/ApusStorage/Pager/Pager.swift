@@ -166,6 +166,9 @@ public final class Pager {
   /// Most private pages before they spill.
   var dirtyLimit: Int { max(configuration.dirtyBytes / pageSize, 16) }
 
+  /// Every page can be in memory at the same time.
+  public var fitsIntoCache: Bool { store == nil || Int(pageCount) <= cleanLimit }
+
   public var isReadOnly: Bool { configuration.isReadOnly }
   public var isInMemory: Bool { store == nil && !isTemporary }
 

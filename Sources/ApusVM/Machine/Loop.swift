@@ -312,6 +312,10 @@ extension MachineCore {
           try insertIntoSorter(i)
           pc &+= 1
         case .sorterSort: pc = try sortAndRewind(i.p1) ? pc &+ 1 : Int(i.p2)
+        case .sorterFull: pc = cursors[sorter: i.p1].isFull ? Int(i.p2) : pc &+ 1
+        case .lookupBatch:
+          try sizeBatch(i)
+          pc &+= 1
         case .sorterNext:
           try countTurn()
           pc = try nextInSorter(i.p1) ? Int(i.p2) : pc &+ 1

@@ -15,6 +15,18 @@ extension MachineCore {
     cursors[i.p1].key = i.p4
   }
 
+  /// Rows that are looked up at once at most: with their entries in two sorters they fit into one sorter's memory.
+  private static let batchRowsMax: Int64 = 1 << 17
+
+  mutating func sizeBatch(_ i: Instruction) throws(Fault) {
+    let size = registers[i.p2]
+    if size.isNull {
+      registers[i.p2] = .integer(try state.pager(Int(i.p1)).fitsIntoCache ? 0 : 1)
+    } else {
+      registers[i.p2] = .integer(min(size.asInteger &* 4, MachineCore.batchRowsMax))
+    }
+  }
+
   mutating func insertIntoSorter(_ i: Instruction) throws(Fault) {
     if i.p3 > 0 {
       try cursors[sorter: i.p1].add(registers.range(i.p2, Int(i.p3)))

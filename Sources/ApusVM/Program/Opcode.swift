@@ -258,6 +258,11 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case sorterInsert
   /// Sorts c1 and puts it on its first record; jumps if it is empty.
   case sorterSort
+  /// Jumps if sorter c1 has filled three quarters of its memory, or more than that.
+  case sorterFull
+  /// r2 = how many rows of database p1 are looked up in one batch: NULL becomes 0 where the database fits into the page
+  /// cache, else 1; from there on it grows.
+  case lookupBatch
   /// Moves sorter c1 forward; jumps if there is a record. Equal records come in the order of their insertion.
   case sorterNext
   /// r2 = record of sorter c1; pseudo cursor c3 sees it at once.
@@ -349,7 +354,7 @@ extension Opcode {
     case .initialize, .goto, .gosub, .yield, .once, .eq, .ne, .lt, .le, .gt, .ge, .if, .ifNot, .isNull, .notNull,
       .ifNullRow, .mustBeInt, .ifPos, .ifNotZero, .decrJumpZero, .rewind, .last, .next, .nextScan, .prev, .seekGE, .seekGT, .seekLE,
       .seekLT, .seekRowid, .notExists, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT, .sorterSort,
-      .sorterNext, .sorterCompare, .rowSetRead, .rowSetTest, .groupFind, .groupNext:
+      .sorterNext, .sorterFull, .sorterCompare, .rowSetRead, .rowSetTest, .groupFind, .groupNext:
       (false, true, false)
     case .initCoroutine: (false, true, true)
     case .jump: (true, true, true)

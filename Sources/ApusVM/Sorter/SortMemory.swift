@@ -49,6 +49,8 @@ struct SortMemory: ~Copyable {
     get { unsafe (area + room).assumingMemoryBound(to: SortEntry.self) - count }
   }
 
+  var byteCount: Int { used &+ count &* MemoryLayout<SortEntry>.stride }
+
   // MARK: Adding
 
   /// Makes room for a record of `byteCount` bytes.
@@ -175,13 +177,42 @@ struct SortMemory: ~Copyable {
     let radix = SortRadix(count: count)
     if unsafe isInOrder(entries) {
       unsafe reverse(entries, count)
-    } else {
-      unsafe radix.sort(entries, count, ordersTies: isExact)
+      if isExact { return }
+    } else if isExact {
+      unsafe radix.sort(entries, count, ordersTies: true)
+      return
     }
-    if !isExact {
-      hasFirstPrefixes = false
-      unsafe settleTies(entries, count, order, radix, 0, 0)
+    hasFirstPrefixes = false
+    let depth = unsafe count > 2 ? sharedBytes(entries, order.columns[0]) : 0
+    var isDecided = false
+    if depth > 0 {
+      isDecided = order.columns.count == 1
+      for index in 0..<count {
+        let value = unsafe RecordReader.first(record(entries[index])) ?? .null
+        let prefix = SortPrefix(value, order.columns[0], behind: depth)
+        if !prefix.isExact { isDecided = false }
+        unsafe entries[index].prefix = prefix.bits
+      }
     }
+    unsafe radix.sort(entries, count, ordersTies: isDecided)
+    if !isDecided { unsafe settleTies(entries, count, order, radix, 0, depth) }
+  }
+
+  /// How many bytes the texts of the first column all begin with; records lie in the order in which they are read here.
+  private func sharedBytes(_ entries: UnsafeMutablePointer<SortEntry>, _ column: SortColumn) -> Int {
+    guard column.order == .binary, let first = unsafe RecordReader.first(record(entries[0])), first.kind == .text else {
+      return 0
+    }
+    let text = first.bytes
+    var shared = min(text.count, SortMemory.depthMax)
+    for index in 1..<count {
+      guard let value = unsafe RecordReader.first(record(entries[index])), value.kind == .text else { return 0 }
+      let other = value.bytes
+      shared = min(shared, other.count)
+      while shared > 0, !other.slice(0, shared).elementsEqual(text.slice(0, shared)) { shared &-= 1 }
+      if shared == 0 { return 0 }
+    }
+    return shared
   }
 
   private func isInOrder(_ entries: UnsafeMutablePointer<SortEntry>) -> Bool {

@@ -85,6 +85,9 @@ struct Sorter: ~Copyable {
     setIntegersOnly(true)
   }
 
+  /// Little more fits into memory.
+  var isFull: Bool { !runs.isEmpty || memory.byteCount >= budget / 4 * 3 }
+
   /// For tests.
   var rowsInMemory: Int { memory.count }
 
