@@ -37,9 +37,14 @@ struct OrderingTests {
       " LIMIT 9223372036854775807 OFFSET 5", " LIMIT -5",
     ])
     let order = " ORDER BY " + terms.joined(separator: ", ") + limit
+    let partial = pick([
+      "n, r", "n DESC, k", "n, c DESC, id", "n DESC, m, r", "n, -id", "n NULLS LAST, m", "id, n", "n COLLATE NOCASE, k",
+    ])
     let filter = pick(["", " WHERE n > 20", " WHERE id % 2", " WHERE n = 5"])
     let list = (0..<1 + Int(random.below(4))).map { _ in pick(["id", "n", "r", "k", "c", "b", "m"]) }
-    switch random.below(8) {
+    switch random.below(10) {
+    case 8: return "SELECT id, k, n FROM t" + filter + " ORDER BY " + partial + limit
+    case 9: return "SELECT DISTINCT c, n FROM t" + filter + " ORDER BY " + pick(["n, c", "n DESC, c DESC"]) + limit
     case 0: return "SELECT DISTINCT n, c FROM t" + filter + " ORDER BY " + pick(["n, c", "c DESC, n", "n % 3, n DESC, c"]) + limit
     case 1:
       return "SELECT n, count(*), max(k) FROM t" + filter + " GROUP BY n ORDER BY "

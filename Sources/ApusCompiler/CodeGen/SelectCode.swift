@@ -16,6 +16,16 @@ struct SortState {
   var width: Int
 }
 
+/// Rows that come ordered by the first terms are sorted block by block: those that agree in these terms.
+struct SortBlocks {
+  /// The registers with the block's terms.
+  var first: Int32
+  var count: Int
+  /// The subroutine that sorts a block and gives it out.
+  var flush: Label
+  var flushReturn: Int32
+}
+
 extension Generator {
   /// Generates code that sends the rows of `select` to `destination`.
   func code(_ select: BoundSelect, to destination: Destination) throws(EngineError) {
@@ -88,6 +98,9 @@ extension Generator {
     var sort: SortState?
     if !orderBy.isEmpty { sort = try openSorter(orderBy, query.columns.map(\.expression), limit) }
     let behindSort = builder.labelHere()
+    // A cleared NULL differs from every value: the first row begins a block.
+    let block = orderBy.isEmpty ? 0 : registers(orderBy.count)
+    if !orderBy.isEmpty { builder.emit(.null, 1, block, block + Int32(orderBy.count) - 1) }
     var distinctAddress: Int32 = -1
     var distinctCursor: Int32 = 0
     if query.isDistinct {
@@ -118,8 +131,13 @@ extension Generator {
       try codeInBatches(expressions, level, loops, to: destination, begin: openAddress, behindBegin: behindSort)
       return loops.rowEstimate
     }
+    var blocks: SortBlocks?
+    if sort != nil, loops.orderedPrefix > 0 {
+      blocks = SortBlocks(
+        first: block, count: loops.orderedPrefix, flush: builder.makeLabel(), flushReturn: register())
+    }
     if let sort {
-      try pushOnSorter(sort, expressions, loops.next, isDistinct ? distinctCursor : -1)
+      try pushOnSorter(sort, expressions, loops.next, isDistinct ? distinctCursor : -1, blocks)
     } else {
       try emitRow(expressions, limit, destination, next: loops.next, end: loops.exit, isDistinct ? distinctCursor : -1)
     }
@@ -130,7 +148,7 @@ extension Generator {
       let rest = sort.terms.count - loops.orderedPrefix
       let part = loops.orderedPrefix == 0 ? "" : rest == 1 ? "LAST TERM OF " : "LAST \(rest) TERMS OF "
       builder.explain("USE TEMP B-TREE FOR \(part)ORDER BY", parent: planParent)
-      try codeSortTail(sort, expressions.count, limit, destination, end)
+      try codeSortTail(sort, expressions.count, limit, destination, end, blocks)
     }
     return loops.rowEstimate
   }
@@ -192,7 +210,8 @@ extension Generator {
 
   /// Adds the row of `results` to the sorter, but not one that was there before, where rows must differ.
   func pushOnSorter(
-    _ sort: SortState, _ results: [BoundExpression], _ next: Label, _ distinctCursor: Int32
+    _ sort: SortState, _ results: [BoundExpression], _ next: Label, _ distinctCursor: Int32,
+    _ blocks: SortBlocks? = nil
   ) throws(EngineError) {
     let first = registers(sort.width)
     for (place, term) in sort.terms.enumerated() { try code(term.expression, into: first + Int32(place)) }
@@ -207,6 +226,16 @@ extension Generator {
         self.builder.emit(.makeRecord, row, Int32(results.count), record)
         self.builder.emit(.idxInsert, distinctCursor, record, row, p4: 0)
       }
+    }
+    if let blocks {
+      let begins = builder.makeLabel(), continues = builder.makeLabel()
+      builder.emit(
+        .compare, blocks.first, first, Int32(blocks.count), p4: try keyDescription(Array(sort.terms.prefix(blocks.count))))
+      builder.emit(.jump, begins.operand, continues.operand, begins.operand)
+      builder.place(begins)
+      builder.emit(.gosub, blocks.flushReturn, to: blocks.flush)
+      builder.emit(.copy, first, blocks.first, Int32(blocks.count) - 1)
+      builder.place(continues)
     }
     builder.emit(.sorterInsert, sort.cursor, first, Int32(sort.width))
   }
@@ -224,10 +253,16 @@ extension Generator {
   }
 
   func codeSortTail(
-    _ sort: SortState, _ count: Int, _ limit: LimitState, _ destination: Destination, _ end: Label
+    _ sort: SortState, _ count: Int, _ limit: LimitState, _ destination: Destination, _ end: Label,
+    _ blocks: SortBlocks? = nil
   ) throws(EngineError) {
-    let next = builder.makeLabel(), done = builder.makeLabel()
-    builder.emit(.sorterSort, sort.cursor, to: done)
+    let next = builder.makeLabel(), done = builder.makeLabel(), given = builder.makeLabel()
+    if let blocks {
+      builder.emit(.gosub, blocks.flushReturn, to: blocks.flush)
+      builder.emit(.goto, to: done)
+      builder.place(blocks.flush)
+    }
+    builder.emit(.sorterSort, sort.cursor, to: given)
     let loop = builder.labelHere()
     if limit.offset != 0 { builder.emit(.ifPos, limit.offset, to: next, 1) }
     let first: Int32
@@ -244,6 +279,9 @@ extension Generator {
     if limit.limit != 0 { builder.emit(.decrJumpZero, limit.limit, to: done) }
     builder.place(next)
     builder.emit(.sorterNext, sort.cursor, to: loop)
+    if blocks != nil { builder.emit(.resetSorter, sort.cursor) }
+    builder.place(given)
+    if let blocks { builder.emit(.return, blocks.flushReturn) }
     builder.place(done)
   }
 
