@@ -43,7 +43,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     payloadMax = pick([60, 1_500, 6_000])
     operationCountMax = pick([2, 6, 20])
     injectsFaults = random.oneIn(2)
-    cancelOneIn = pick([0, 50, 300])
+    cancelOneIn = pick([0, 8, 50, 300])
     scanOneIn = pick([0, 4, 10])
     hasCache = !random.oneIn(3)
   }
