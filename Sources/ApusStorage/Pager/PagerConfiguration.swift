@@ -25,7 +25,7 @@ extension Pager {
     /// Clean pages that the connection holds: SQLite's default of `cache_size`.
     public var cacheBytes = 2_000 * 1024
     /// Private pages of a write transaction before they spill.
-    public var dirtyBytes = 8 << 20
+    public var dirtyBytes = 11 << 20
     /// Images that the connections of one process share, per file.
     public var sharedCacheBytes = 8 << 20
     /// For files that are not in WAL mode; `setJournalMode` switches to WAL, and the file remembers it.
