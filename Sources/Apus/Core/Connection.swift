@@ -26,6 +26,7 @@ public final class Connection {
 
   public let environment: any Environment
   public let queue: any IOQueue
+  private var driverBlocks = false
   /// The absolute path of the main database; empty for one in memory or in a temporary file.
   public let path: String
   public let isReadOnly: Bool
@@ -160,6 +161,13 @@ public final class Connection {
     case .moment(let moment): environment.sleep(untilMonotonic: moment)
     case .nothing: break
     }
+  }
+
+  /// Who steps the statements from now on: the calling thread, which waits, or somebody who has other things to do.
+  func setDriver(blocks: Bool) {
+    if driverBlocks == blocks { return }
+    driverBlocks = blocks
+    queue.driverBlocks = blocks
   }
 
   // MARK: Statements

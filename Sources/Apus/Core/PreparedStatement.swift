@@ -185,6 +185,7 @@ public final class PreparedStatement {
   /// Runs to the next row or the end, on this thread.
   /// - Returns: true where there is a row.
   public func stepBlocking() throws(EngineError) -> Bool {
+    connection.setDriver(blocks: true)
     while true {
       switch try step() {
       case .row: return true

@@ -65,6 +65,7 @@ final class StatementRun: @unchecked Sendable {
   }
 
   private func step(_ statement: PreparedStatement, _ handle: ConnectionHandle) throws(Fault) -> StepResult {
+    statement.connection.setDriver(blocks: false)
     do {
       return try statement.step()
     } catch {

@@ -131,6 +131,8 @@ public protocol IOQueue: AnyObject {
   func syncDirectory(of path: String) -> Ticket
   /// The result and the end of the ticket; nil while the request is in flight.
   func take(_ ticket: Ticket) -> IOResult?
+  /// Set by a driver that would do nothing but wait for what is asked for: `readAtOnce` may then go to the disk.
+  var driverBlocks: Bool { get set }
   /// True while some request is in flight.
   var isBusy: Bool { get }
   /// Sends what was queued to the kernel, if anything was.
@@ -144,6 +146,10 @@ public protocol IOQueue: AnyObject {
 extension IOQueue {
   public func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? { nil }
   public func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int? { nil }
+  public var driverBlocks: Bool {
+    get { false }
+    set {}
+  }
 }
 
 public enum IOResult: Sendable {
