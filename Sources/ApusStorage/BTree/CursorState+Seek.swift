@@ -131,13 +131,16 @@ extension CursorState {
   mutating func seek(rowid target: Int64, _ operation: SeekOperation) throws(Fault) -> Bool {
     if operation == .equal, let found = try seekNearby(target) { return found }
     beginOperation()
-    if operation == .equal, triesLeaf() {
-      if let found = try seekInLeaf(target) {
-        leafScore = 0
-        return found
-      }
-      leafScore &-= 1
+    if operation == .equal, triesLeaf, let found = try seekInLeaf(target) {
+      leafScore = 0
+      return found
     }
+    let found = try seekFromRoot(target, operation)
+    leafScore &-= 1
+    return found
+  }
+
+  private mutating func seekFromRoot(_ target: Int64, _ operation: SeekOperation) throws(Fault) -> Bool {
     forgetScan()
     countProgress = nil
     let isExact = try locate(rowid: target)
@@ -179,13 +182,13 @@ extension CursorState {
   }
 
   /// True where the path ends in a leaf that is as the tree is now, and it is worth a look: after some searches in
-  /// vain only each eighth one tries.
-  @inline(__always)
-  private mutating func triesLeaf() -> Bool {
-    guard isFresh, depth >= 0, current.page.isLeaf, current.page.cellCount > 1 else { return false }
-    if leafScore > -4 { return true }
-    leafScore &-= 1
-    return leafScore & 7 == 0
+  /// vain only each eighth one tries. A search that waits and is repeated goes the same way each time: the score changes
+  /// when it has ended. Else two ways would take turns at what is remembered of an overflow chain, and neither get on.
+  private var triesLeaf: Bool {
+    @inline(__always)
+    mutating get {
+      isFresh && depth >= 0 && current.page.isLeaf && current.page.cellCount > 1 && (leafScore > -4 || leafScore & 7 == 0)
+    }
   }
 
   /// A row id that lies between the first and the last one of the leaf in hand is there or nowhere.
@@ -237,13 +240,16 @@ extension CursorState {
 
   mutating func seek(key: ValueRange, _ operation: SeekOperation) throws(Fault) -> Bool {
     beginOperation()
-    if triesLeaf() {
-      if let found = try seekInLeaf(key, operation) {
-        leafScore = 0
-        return found
-      }
-      leafScore &-= 1
+    if triesLeaf, let found = try seekInLeaf(key, operation) {
+      leafScore = 0
+      return found
     }
+    let found = try seekFromRoot(key, operation)
+    leafScore &-= 1
+    return found
+  }
+
+  private mutating func seekFromRoot(_ key: ValueRange, _ operation: SeekOperation) throws(Fault) -> Bool {
     forgetScan()
     switch operation {
     case .equal:
