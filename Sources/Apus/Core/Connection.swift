@@ -128,6 +128,8 @@ public final class Connection {
   /// Stops the statements that run now at their next check. Any thread may call it.
   public func interrupt() { state.interrupt() }
   public var isInterrupted: Bool { state.isInterrupted }
+  /// See `ConnectionState.keepsInterrupts`.
+  func keepInterrupts() { state.keepsInterrupts = true }
   /// Forgets an interrupt that has hit nothing.
   public func clearInterrupt() { state.clearInterrupt() }
 

@@ -29,6 +29,7 @@ final class ConnectionHandle: @unchecked Sendable {
   }
 
   func adopt(_ connection: Connection) {
+    connection.keepInterrupts()
     self.connection = connection
     interruptible.withLock { $0 = Interruptible(connection: connection) }
   }

@@ -47,12 +47,11 @@ final class Job: Sendable {
   }
 
   fileprivate func advance() -> Progress {
-    let isFirst = state.withLock { state in
-      defer { state.phase = .running }
-      return state.phase == .waiting
+    state.withLock { state in
+      // An interrupt that was meant for an earlier job does not hit this one; one for this job comes behind the lock.
+      if state.phase == .waiting, !state.isCancelled { handle.clearInterrupt() }
+      state.phase = .running
     }
-    // An interrupt that was meant for an earlier job does not hit this one.
-    if isFirst, !isCancelled { handle.clearInterrupt() }
     defer { begun.store(true, ordering: .relaxed) }
     return body(self)
   }

@@ -133,6 +133,10 @@ public final class ConnectionState {
   /// Stops the statements that run now at their next check. The one method that any thread may call.
   public func interrupt() { interrupted.store(true, ordering: .relaxed) }
 
+  /// An interrupt also hits a statement that has not begun yet: who drives the connection clears it. Otherwise, as in
+  /// SQLite, it is forgotten when the first statement starts.
+  public var keepsInterrupts = false
+
   public func clearInterrupt() { interrupted.store(false, ordering: .relaxed) }
 
   public var isInterrupted: Bool { interrupted.load(ordering: .relaxed) }

@@ -100,7 +100,7 @@ extension MachineCore {
   }
 
   private mutating func start() throws(EngineError) {
-    if !state.hasActiveStatements { state.clearInterrupt() }
+    if !state.keepsInterrupts, !state.hasActiveStatements { state.clearInterrupt() }
     // A new machine, and one that was reset, is as `clear` leaves it.
     if phase == .ended { clear() }
     phase = .running
