@@ -4,6 +4,29 @@ import ApusBase
 import ApusHarness
 import Testing
 
+/// Our engine and SQLite, each with an empty database in memory.
+private struct EnginePair {
+  let ours: any HarnessConnection
+  let reference: any HarnessConnection
+
+  init() throws {
+    ours = try Engines.named("apus").open(":memory:", readOnly: false)
+    reference = try SQLiteLibrary().open(":memory:", readOnly: false)
+  }
+
+  func close() {
+    ours.close()
+    reference.close()
+  }
+
+  /// The table of groups gets half of what the sorter gets.
+  func setBudget(_ byteCount: Int) throws {
+    let connection = try #require((ours as? ApusConnection)?.connection)
+    connection.state.limits.sorterBytes = byteCount
+    connection.state.limits.hashBytes = byteCount / 2
+  }
+}
+
 @Suite("Differential: groups", .timeLimit(.minutes(10)))
 struct GroupTests {
   /// Bytes that the engine's table of groups may have, in a sorter's budget (twice as much); the usual one last.
@@ -73,38 +96,32 @@ struct GroupTests {
   @Test("random groupings have SQLite's answer, and the sorter's", arguments: UInt64(1)...6)
   func randomGroups(seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
-    let ours = try Engines.named("apus").open(":memory:", readOnly: false)
-    let reference = try SQLiteLibrary().open(":memory:", readOnly: false)
-    defer {
-      ours.close()
-      reference.close()
-    }
+    let pair = try EnginePair()
+    defer { pair.close() }
+    let (ours, reference) = (pair.ours, pair.reference)
     let script = Self.script(&random, rowCount: seed % 3 == 0 ? 2000 : 500)
     try ours.execute(script)
     try reference.execute(script)
-    let connection = try #require((ours as? ApusConnection)?.connection)
     for _ in 0..<15 {
-      connection.state.limits.sorterBytes = Self.budgets[random.below(Self.budgets.count)]
+      let budget = Self.budgets[random.below(Self.budgets.count)]
+      try pair.setBudget(budget)
       let (keys, aggregates, rest) = Self.query(&random)
       let sql = "SELECT \(keys), \(aggregates) \(rest)"
       // Groups come in the order of their keys, in both engines.
       let difference = Outcome.compare(sql, ours, reference, isOrdered: true)
-      #expect(difference == nil, "seed \(seed), budget \(connection.state.limits.sorterBytes): \(sql): \(difference ?? "")")
+      #expect(difference == nil, "seed \(seed), budget \(budget): \(sql): \(difference ?? "")")
       // A FILTER keeps the engine from hashing.
       let sorted = "SELECT \(keys), \(aggregates), count(*) FILTER (WHERE n > 1) \(rest)"
       let left = try ours.rows(sql).rows, right = try ours.rows(sorted).rows.map { Array($0.dropLast()) }
-      #expect(left == right, "seed \(seed), budget \(connection.state.limits.sorterBytes): \(sql): hashed and sorted")
+      #expect(left == right, "seed \(seed), budget \(budget): \(sql): hashed and sorted")
     }
   }
 
   @Test("far more groups than the table has room for, each with rows that come early and late", arguments: [16 << 10, 1 << 20])
   func manyGroups(budget: Int) throws {
-    let ours = try Engines.named("apus").open(":memory:", readOnly: false)
-    let reference = try SQLiteLibrary().open(":memory:", readOnly: false)
-    defer {
-      ours.close()
-      reference.close()
-    }
+    let pair = try EnginePair()
+    defer { pair.close() }
+    let (ours, reference) = (pair.ours, pair.reference)
     let script = """
       CREATE TABLE m(k, t TEXT, n INTEGER);
       WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < 30000)
@@ -112,7 +129,7 @@ struct GroupTests {
       """
     try ours.execute(script)
     try reference.execute(script)
-    (ours as? ApusConnection)?.connection.state.limits.sorterBytes = budget
+    try pair.setBudget(budget)
     for sql in [
       "SELECT k, count(*), sum(n) FROM m GROUP BY k", "SELECT t, k, avg(n) FROM m GROUP BY t, k",
       "SELECT count(*), sum(c), sum(n) FROM (SELECT t, count(*) AS c, sum(n) AS n FROM m GROUP BY t)",
@@ -124,12 +141,9 @@ struct GroupTests {
 
   @Test("keys that are equal and look different are one group, which looks like its first row; the rest are several")
   func equalKeys() throws {
-    let ours = try Engines.named("apus").open(":memory:", readOnly: false)
-    let reference = try SQLiteLibrary().open(":memory:", readOnly: false)
-    defer {
-      ours.close()
-      reference.close()
-    }
+    let pair = try EnginePair()
+    defer { pair.close() }
+    let (ours, reference) = (pair.ours, pair.reference)
     let large = Double(sign: .plus, exponent: 63, significand: 1)
     let values: [HarnessValue] = [
       .real(-0.0), .real(0.0), .integer(0), .integer(1), .real(1.0), .text("1"), .blob([0x31]), .text("1.0"), .null,
@@ -154,7 +168,7 @@ struct GroupTests {
         statement.finalize()
       }
       for budget in Self.budgets {
-        (ours as? ApusConnection)?.connection.state.limits.sorterBytes = budget
+        try pair.setBudget(budget)
         for sql in ["SELECT a, count(*), sum(n) FROM e GROUP BY a", "SELECT a, n % 2, sum(n) FROM e GROUP BY a, n % 2"] {
           let difference = Outcome.compare(sql, ours, reference, isOrdered: true)
           #expect(difference == nil, "round \(round), budget \(budget): \(sql): \(difference ?? "")")
@@ -165,12 +179,9 @@ struct GroupTests {
 
   @Test("a grouping that runs again and again begins anew each time")
   func again() throws {
-    let ours = try Engines.named("apus").open(":memory:", readOnly: false)
-    let reference = try SQLiteLibrary().open(":memory:", readOnly: false)
-    defer {
-      ours.close()
-      reference.close()
-    }
+    let pair = try EnginePair()
+    defer { pair.close() }
+    let (ours, reference) = (pair.ours, pair.reference)
     let script = """
       CREATE TABLE p(id INTEGER PRIMARY KEY, k);
       CREATE TABLE q(k, x, n);

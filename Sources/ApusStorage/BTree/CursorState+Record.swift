@@ -20,15 +20,7 @@ extension CursorState {
   mutating func column(_ index: Int, into target: UnsafeMutablePointer<Value>) throws(Fault) -> Bool {
     var count = parsedColumns
     if index < count {
-      let slot = slots[index]
-      let offset = Int(slot.offset)
-      let type = UInt64(slot.type)
-      let length = SerialType.byteCount(type)
-      guard offset &+ length <= localBytes else {
-        unsafe target.pointee = try distantColumn(type, offset)
-        return true
-      }
-      unsafe target.pointee = unsafe SerialType.load(type, length, recordBase + offset)
+      unsafe target.pointee = try knownColumn(index)
       return true
     }
     if count < 0 {
@@ -61,34 +53,23 @@ extension CursorState {
     return try unsafe walk(to: index, target)
   }
 
-  /// Walks the header on to column `index` and stores the column, however long types and column are.
-  @unsafe
-  @inline(never)
-  private mutating func walk(to index: Int, _ target: UnsafeMutablePointer<Value>) throws(Fault) -> Bool {
-    var count = parsedColumns
-    var next = headerNext
-    var body = bodyNext
-    while count <= index, next < headerEnd {
-      guard let (type, after) = unsafe longType(headerBase, next) else { throw malformedRecord() }
-      next = after
-      slots.set(count, offset: body, type: type)
-      body &+= SerialType.byteCount(type)
-      count &+= 1
-    }
-    guard body <= payloadBytes else { throw malformedRecord() }
-    parsedColumns = count
-    headerNext = next
-    bodyNext = body
-    if count <= index { return false }
+  /// A column that the header was parsed for.
+  @inline(__always)
+  private mutating func knownColumn(_ index: Int) throws(Fault) -> Value {
     let slot = slots[index]
     let type = UInt64(slot.type)
     let offset = Int(slot.offset)
     let length = SerialType.byteCount(type)
-    if offset &+ length <= localBytes {
-      unsafe target.pointee = unsafe SerialType.load(type, length, recordBase + offset)
-    } else {
-      unsafe target.pointee = try distantColumn(type, offset)
-    }
+    guard offset &+ length <= localBytes else { return try distantColumn(type, offset) }
+    return unsafe SerialType.load(type, length, recordBase + offset)
+  }
+
+  /// Walks the header on to column `index` and stores the column, however long types and column are.
+  @unsafe
+  @inline(never)
+  private mutating func walk(to index: Int, _ target: UnsafeMutablePointer<Value>) throws(Fault) -> Bool {
+    guard try walkHeader(through: index) else { return false }
+    unsafe target.pointee = try knownColumn(index)
     return true
   }
 
@@ -120,19 +101,19 @@ extension CursorState {
   /// - Returns: false where the record has fewer columns.
   @inline(never)
   private mutating func parse(through index: Int) throws(Fault) -> Bool {
-    if parsedColumns < 0 {
-      if loadQuickly() { return try parse(through: index, from: 0, next: 1, body: headerEnd) }
+    if parsedColumns < 0, !loadQuickly() {
       try loadRecord()
       if position == .nullRow { return false }
     }
-    return try parse(through: index, from: parsedColumns, next: headerNext, body: bodyNext)
+    return try walkHeader(through: index)
   }
 
+  /// The same from where the header was parsed to.
   @inline(__always)
-  private mutating func parse(through index: Int, from first: Int, next: Int, body: Int) throws(Fault) -> Bool {
-    var count = first
-    var next = next
-    var body = body
+  private mutating func walkHeader(through index: Int) throws(Fault) -> Bool {
+    var count = parsedColumns
+    var next = headerNext
+    var body = bodyNext
     let end = headerEnd
     let header = unsafe headerBase
     while count <= index, next < end {

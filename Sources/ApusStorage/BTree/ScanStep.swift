@@ -30,15 +30,18 @@ public struct ScanStep {
   /// Texts may be compared byte by byte.
   public var comparesBytes: Bool
   public var column: Int32
+  /// The caller's: where the operand or the target comes from.
+  public let register: Int32
   public var operand: Value
   public var target: UnsafeMutableRawPointer?
 
   public init(
-    _ action: Action, column: Int32, orders: UInt8 = 0, rejectsNull: Bool = false, isReal: Bool = false,
+    _ action: Action, column: Int32, register: Int32, orders: UInt8 = 0, rejectsNull: Bool = false, isReal: Bool = false,
     comparesBytes: Bool = false
   ) {
     unsafe self.action = action
     unsafe self.column = column
+    unsafe self.register = register
     unsafe self.orders = orders
     unsafe self.rejectsNull = rejectsNull
     unsafe self.isReal = isReal
@@ -71,6 +74,18 @@ public struct ScanSteps: ~Copyable {
   }
 
   deinit { unsafe base.deallocate() }
+
+  @inline(__always)
+  public func action(_ index: Int) -> ScanStep.Action {
+    precondition(index >= 0 && index < count)
+    return unsafe base[index].action
+  }
+
+  @inline(__always)
+  public func register(_ index: Int) -> Int32 {
+    precondition(index >= 0 && index < count)
+    return unsafe base[index].register
+  }
 
   @inline(__always)
   public mutating func set(_ index: Int, operand: Value) {

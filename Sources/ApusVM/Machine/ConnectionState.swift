@@ -283,7 +283,7 @@ public struct MachineLimits: Sendable {
   /// Bytes that a sorter may hold in memory before it spills.
   public var sorterBytes = 12 << 20
   /// Bytes that a hash table may hold before sorting takes over.
-  public var hashBytes = 4 << 20
+  public var hashBytes = 2 << 20
 
   public init() {}
 }

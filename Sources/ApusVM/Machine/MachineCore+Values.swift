@@ -414,7 +414,7 @@ extension MachineCore {
       states.append((list[index + 1], functions[list[index]].stateByteCount))
     }
     cursors.open(
-      i.p1, groups: GroupTable(keyCount: Int(i.p2), states: states, byteCountMax: min(state.limits.sorterBytes / 2, 2 << 20)))
+      i.p1, groups: GroupTable(keyCount: Int(i.p2), states: states, byteCountMax: state.limits.hashBytes))
   }
 
   @inline(__always)

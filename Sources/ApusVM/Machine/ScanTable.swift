@@ -7,11 +7,11 @@ import ApusStorage
 @safe
 struct ScanTable {
   private let steps: UnsafeMutablePointer<ScanSteps>
-  private let loops: [ScanLoop]
+  private let count: Int
 
   init(_ loops: [ScanLoop]) {
-    self.loops = loops
-    unsafe steps = UnsafeMutablePointer<ScanSteps>.allocate(capacity: max(loops.count, 1))
+    count = loops.count
+    unsafe steps = UnsafeMutablePointer<ScanSteps>.allocate(capacity: max(count, 1))
     for (index, loop) in loops.enumerated() {
       unsafe (steps + index).initialize(
         to: ScanSteps(loop.steps.map { unsafe ScanTable.step($0) }, isWhole: loop.isWhole))
@@ -19,18 +19,18 @@ struct ScanTable {
   }
 
   func destroy() {
-    unsafe steps.deinitialize(count: loops.count)
+    unsafe steps.deinitialize(count: count)
     unsafe steps.deallocate()
   }
 
   @inline(__always)
   subscript(loop: Int32) -> ScanSteps {
     _read {
-      precondition(loop >= 0 && Int(loop) < loops.count)
+      precondition(loop >= 0 && Int(loop) < count)
       yield unsafe steps[Int(loop)]
     }
     nonmutating _modify {
-      precondition(loop >= 0 && Int(loop) < loops.count)
+      precondition(loop >= 0 && Int(loop) < count)
       yield unsafe &steps[Int(loop)]
     }
   }
@@ -45,23 +45,25 @@ struct ScanTable {
     default: .compare
     }
     return unsafe ScanStep(
-      action, column: step.column, orders: step.orders, rejectsNull: step.rejectsNull, isReal: step.isReal,
+      action, column: step.column, register: step.register, orders: step.orders, rejectsNull: step.rejectsNull, isReal: step.isReal,
       comparesBytes: step.comparesBytes)
   }
 
   /// Gives the steps what the registers hold.
   /// - Returns: false where an aggregate has not begun: the loop itself does that.
   func prepare(_ loop: Int32, _ registers: RegisterFile) -> Bool {
-    for (index, step) in loops[Int(loop)].steps.enumerated() {
-      switch step.opcode {
-      case .isNull, .notNull: break
-      case .aggStepCount, .aggStepSum:
-        let accumulator = registers[step.register]
-        guard accumulator.flags & RegisterFlag.handle != 0,
-          let target = unsafe UnsafeMutableRawPointer(bitPattern: Int(accumulator.integerValue))
+    precondition(loop >= 0 && Int(loop) < count)
+    let loop = unsafe steps + Int(loop)
+    for index in 0..<(unsafe loop.pointee.count) {
+      let value = unsafe registers[loop.pointee.register(index)]
+      switch unsafe loop.pointee.action(index) {
+      case .rejectNull, .rejectNotNull: break
+      case .compare: unsafe loop.pointee.set(index, operand: value)
+      case .count, .sum:
+        guard value.flags & RegisterFlag.handle != 0,
+          let target = unsafe UnsafeMutableRawPointer(bitPattern: Int(value.integerValue))
         else { return false }
-        unsafe steps[Int(loop)].set(index, target: target)
-      default: unsafe steps[Int(loop)].set(index, operand: registers[step.register])
+        unsafe loop.pointee.set(index, target: target)
       }
     }
     return true
@@ -69,6 +71,6 @@ struct ScanTable {
 
   /// A new run: whether a loop's steps pay is found out again.
   func clear() {
-    for loop in loops.indices { unsafe steps[loop].forgetFigures() }
+    for loop in 0..<count { unsafe steps[loop].forgetFigures() }
   }
 }
