@@ -6,7 +6,8 @@
 //       16     4  page number
 //       20     4  byte count of the page
 //       24    24  the shared cache's list and mark, under the cache's lock
-//       48    16  free
+//       48     8  what the allocator gave
+//       56     8  free
 //       64     -  the page
 //
 // `unsafe` lives here: images are raw memory with counted references, so that nothing on the way of a row is a class.
@@ -24,8 +25,11 @@ struct PageImageHeader: ~Copyable {
   var older: UnsafeMutablePointer<PageImageHeader>?
   var wasVisited = false
   var isCached = false
+  /// What the allocator gave.
+  let block: UnsafeMutableRawPointer
 
-  init(number: UInt32, byteCount: UInt32) {
+  init(number: UInt32, byteCount: UInt32, block: UnsafeMutableRawPointer) {
+    unsafe self.block = block
     unsafe self.number = number
     unsafe self.byteCount = byteCount
   }
@@ -44,10 +48,14 @@ struct PageImage: @unchecked Sendable, Equatable {
   /// A new image with one reference; its bytes are undefined.
   static func allocate(_ number: UInt32, byteCount: Int) -> PageImage {
     precondition(unsafe MemoryLayout<PageImageHeader>.size <= headerByteCount)
-    // Cache lines of their own: the kernel copies a page into other places up to twice as slowly.
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: headerByteCount + byteCount, alignment: 64)
+    // Cache lines of their own: the kernel copies a page into other places up to twice as slowly. Aligned here, since
+    // what the C library's aligned allocation frees is not found again by the next one.
+    let alignment = 64
+    let block = UnsafeMutableRawPointer.allocate(
+      byteCount: headerByteCount + byteCount + alignment - 16, alignment: 16)
+    let raw = unsafe block.alignedUp(toMultipleOf: alignment)
     let header = unsafe raw.bindMemory(to: PageImageHeader.self, capacity: 1)
-    unsafe header.initialize(to: PageImageHeader(number: number, byteCount: UInt32(byteCount)))
+    unsafe header.initialize(to: PageImageHeader(number: number, byteCount: UInt32(byteCount), block: block))
     return unsafe PageImage(header)
   }
 
@@ -72,8 +80,9 @@ struct PageImage: @unchecked Sendable, Equatable {
     let left = unsafe header.pointee.references.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
     precondition(left >= 0)
     if left == 0 {
+      let block = unsafe header.pointee.block
       unsafe header.deinitialize(count: 1)
-      unsafe UnsafeMutableRawPointer(header).deallocate()
+      unsafe block.deallocate()
     }
   }
 
