@@ -10,6 +10,19 @@ final class PosixQueue: IOQueue {
     perform(file, .ioErrorRead, "pread") { SystemCalls.read($0, at: offset, into: buffer) }
   }
 
+  // Whatever is asked for here, the thread waits for it: so rather for much at once.
+  func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? {
+    guard let descriptor = try? PosixQueue.descriptor(of: file) else { return nil }
+    return SystemCalls.readSome(descriptor.number, at: offset, into: views, waits: true)
+  }
+
+  func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int? {
+    guard let descriptor = try? PosixQueue.descriptor(of: file) else { return nil }
+    // An error is met again by a request, which tells it.
+    let count = SystemCalls.read(descriptor.number, at: offset, into: view)
+    return count < 0 ? nil : count
+  }
+
   func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket {
     perform(file, .ioErrorWrite, views.count == 1 ? "pwrite" : "pwritev") {
       SystemCalls.write($0, at: offset, views)

@@ -73,15 +73,16 @@ enum SystemCalls {
     return .done(done)
   }
 
-  /// The same into several views by one call, which may read less than they hold; nil where it reads nothing.
-  static func readCached(_ fd: Int32, at offset: Int64, into views: [MutableByteView]) -> Int? {
-    let nowait: Int32 = 8  // RWF_NOWAIT, <linux/fs.h>
+  /// Reads into several views by one call, which may read less than they hold; nil where it reads nothing.
+  /// - Parameter waits: false: only what the kernel has in memory (`RWF_NOWAIT`).
+  static func readSome(_ fd: Int32, at offset: Int64, into views: [MutableByteView], waits: Bool) -> Int? {
+    let flags: Int32 = waits ? 0 : 8  // RWF_NOWAIT, <linux/fs.h>
     let count = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: views.count) { vectors in
       for index in views.indices {
         unsafe vectors.initializeElement(
           at: index, to: iovec(iov_base: views[index].unsafeBase, iov_len: views[index].count))
       }
-      return retrying { unsafe preadv2(fd, vectors.baseAddress, Int32(views.count), off_t(offset), nowait) }
+      return retrying { unsafe preadv2(fd, vectors.baseAddress, Int32(views.count), off_t(offset), flags) }
     }
     return count > 0 ? count : nil
   }

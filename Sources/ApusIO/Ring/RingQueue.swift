@@ -73,7 +73,7 @@ final class RingQueue: IOQueue {
     guard let file = file as? PosixFile, file.knowsNowait.load(ordering: .relaxed), !options.sendsEverything,
       let descriptor = try? file.descriptor
     else { return nil }
-    return SystemCalls.readCached(descriptor.number, at: offset, into: views)
+    return SystemCalls.readSome(descriptor.number, at: offset, into: views, waits: driverBlocks)
   }
 
   func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int? {

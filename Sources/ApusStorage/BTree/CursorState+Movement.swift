@@ -163,7 +163,7 @@ extension CursorState {
     do {
       return try loadChild(page, index, atDepth: newDepth)
     } catch {
-      if case .wait(.completion) = error { prefetch(page, from: index &+ 1) }
+      if case .wait(.completion) = error { prefetch(page, from: index &+ 1, isLeaf: newDepth == leafDepth) }
       throw error
     }
   }
@@ -183,9 +183,11 @@ extension CursorState {
     pager.readAhead(first.rawValue, count: count)
   }
 
-  private mutating func prefetch(_ page: BTreePage, from index: Int) {
+  private mutating func prefetch(_ page: BTreePage, from index: Int, isLeaf: Bool) {
     var numbers: [PageNumber] = []
-    for sibling in index..<max(index, min(index + 8, page.cellCount + 1)) {
+    // A scan that has met several misses asks for twice what it would read at once: the disk works while it goes on.
+    let count = max(8, isLeaf ? aheadCount &* 2 : 0)
+    for sibling in index..<max(index, min(index + count, page.cellCount + 1)) {
       guard let number = try? page.child(sibling), number.rawValue > 1, number.rawValue <= pager.pageCount else { return }
       numbers.append(number)
     }
