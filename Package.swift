@@ -62,7 +62,7 @@ let package = Package(
     executable("ApusCLI", ["Apus", "ApusBase", "ApusIO"]),
     executable("ApusSim", ["ApusBase", "ApusSimulation"]),
     executable("ApusConformance", ["ApusHarness"]),
-    executable("ApusBench", ["ApusBase", "ApusHarness"]),
+    executable("ApusBench", ["Apus", "ApusBase", "ApusHarness", "ApusIO"]),
     executable("ApusProve", ["Apus", "ApusBase", "ApusHarness", "ApusIO"]),
 
     tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),

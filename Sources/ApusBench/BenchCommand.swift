@@ -77,7 +77,8 @@ enum BenchCommand {
     defer { remove(scratch) }
     let context = BenchContext(engine: engine, shared: "\(options.directory)/shared.db", scratch: scratch)
     let body = try workload.prepare(context)
-    if !workload.writes { _ = try body() }  // Once for the caches: what is compared is the work, not the disk.
+    if !workload.writes && !workload.isCold { _ = try body() }  // Once for the caches: what is compared is the work, not the disk.
+    if workload.isCold { ColdFile.forget(context.shared) }
     let start = Console.nanoseconds()
     let result = try body()
     return (Console.nanoseconds() - start, result)

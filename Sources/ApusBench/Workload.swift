@@ -11,6 +11,8 @@ struct Workload: Sendable {
   /// The ratio that is promised; nil where none is.
   let promise: Double?
   let writes: Bool
+  /// Nothing of the shared database is in memory when the clock starts.
+  var isCold = false
   /// Prepares on a fresh connection (or, for `opensItself`, does all) and returns what is to be timed.
   let prepare: @Sendable (BenchContext) throws(EngineFailure) -> () throws(EngineFailure) -> Int64
 
@@ -100,7 +102,7 @@ enum Workloads {
     }
   }
 
-  static let all: [Workload] = reading + writing + opening + sorting
+  static let all: [Workload] = reading + writing + opening + sorting + cold
 
   private static let reading: [Workload] = [
     single("scan with sum", "1,000,000 rows", promise: 0.6, "SELECT sum(a) FROM t"),

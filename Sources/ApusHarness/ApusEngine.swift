@@ -7,11 +7,13 @@ import ApusIO
 
 public final class ApusEngine: HarnessEngine {
   public var name: String { "Apus" }
+  private let backend: SystemEnvironment.Backend
 
-  public init() {}
+  /// - Parameter backend: what carries data; io_uring where the kernel grants it.
+  public init(backend: SystemEnvironment.Backend = .automatic) { self.backend = backend }
 
   public func open(_ path: String, readOnly: Bool) throws(EngineFailure) -> any HarnessConnection {
-    try ApusConnection(path: path, readOnly: readOnly)
+    try ApusConnection(path: path, readOnly: readOnly, environment: SystemEnvironment(backend: backend))
   }
 }
 
@@ -24,11 +26,11 @@ extension EngineFailure {
 public final class ApusConnection: HarnessConnection {
   public let connection: Connection
 
-  init(path: String, readOnly: Bool) throws(EngineFailure) {
+  init(path: String, readOnly: Bool, environment: SystemEnvironment) throws(EngineFailure) {
     var options = Connection.Options()
     options.isReadOnly = readOnly
     do {
-      connection = try Connection(path, options, environment: SystemEnvironment())
+      connection = try Connection(path, options, environment: environment)
     } catch {
       throw EngineFailure(error)
     }

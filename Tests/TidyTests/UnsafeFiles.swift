@@ -109,6 +109,7 @@ let unsafeFiles: [String: Set<String>] = [
   ],
   "ApusBench": [
     "BenchCommand.swift",
+    "ColdWorkloads.swift",
   ],
   "ApusConformance": [
     "ConformanceCommand.swift",

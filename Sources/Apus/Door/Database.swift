@@ -84,9 +84,9 @@ public final class Database: Sendable {
     let result: T
     do {
       try await prepare(handle)
-      try await session.begin("BEGIN")
+      session.beginLater()
       result = try await body(ReadTransaction(session))
-      try await session.commit()
+      try await session.commitRead()
     } catch {
       await session.rollback()
       pool.giveBack(handle)

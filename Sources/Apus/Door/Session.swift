@@ -11,6 +11,7 @@ public final class Session: Sendable {
   private let savepointSerial = Atomic<Int>(0)
   /// Statements that are under way.
   private let runs = Mutex<[StatementRun]>([])
+  private let delayedBegin = Mutex<StatementRun?>(nil)
 
   init(_ handle: ConnectionHandle) { self.handle = handle }
 
@@ -42,6 +43,35 @@ public final class Session: Sendable {
 
   // MARK: the transaction
 
+  /// Begins a transaction that takes its snapshot with its first statement: BEGIN goes to the driver's thread together
+  /// with that statement, and not at all where there is none.
+  func beginLater() { delayedBegin.withLock { $0 = StatementRun(SQL.own("BEGIN")) } }
+
+  /// On the driver's thread, before the first work of the transaction; called again after a wait.
+  private func beginNow(_ handle: ConnectionHandle) throws(Fault) {
+    guard let run = delayedBegin.withLock({ $0 }) else { return }
+    _ = try run.execute(handle)
+    delayedBegin.withLock { $0 = nil }
+  }
+
+  /// Ends a transaction that has only read. It is the connection's owner who does it, on its own thread: giving a snapshot
+  /// back needs no I/O, and takes less time than to ask the driver for it.
+  nonisolated(nonsending) func commitRead() async throws {
+    if delayedBegin.withLock({ $0 }) != nil { return end() }
+    end()
+    let run = StatementRun(SQL.own("COMMIT"))
+    handle.clearInterrupt()
+    do throws(Fault) {
+      finishAll()
+      _ = try run.execute(handle)
+    } catch {
+      switch error {
+      case .failure(let failure): throw ApusError(failure, sql: "COMMIT")
+      case .wait: _ = try await perform(sql: "COMMIT") { handle throws(Fault) in try run.execute(handle) }
+      }
+    }
+  }
+
   nonisolated(nonsending) func begin(_ statement: String) async throws {
     let run = StatementRun(SQL.own(statement))
     _ = try await perform(sql: statement) { handle throws(Fault) in try run.execute(handle) }
@@ -60,6 +90,7 @@ public final class Session: Sendable {
   /// back by itself, or the connection is unusable and says so at its next use.
   nonisolated(nonsending) func rollback() async {
     end()
+    delayedBegin.withLock { $0 = nil }
     let run = StatementRun(SQL.own("ROLLBACK"))
     _ = try? await perform(sql: "ROLLBACK", isCancellable: false) { [self] handle throws(Fault) in
       finishAll()
@@ -87,13 +118,14 @@ public final class Session: Sendable {
     let handle = handle
     func run() async throws -> R {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<R, any Error>) in
-        let job = Job(handle) { job in
+        let job = Job(handle) { [self] job in
           if job.isCancelled, isCancellable, !job.hasBegun {
             job.finish()
             continuation.resume(throwing: CancellationError())
             return .finished
           }
           do throws(Fault) {
+            try beginNow(handle)
             let result = try body(handle)
             job.finish()
             continuation.resume(returning: result)
