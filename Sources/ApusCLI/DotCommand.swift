@@ -2,6 +2,7 @@
 
 enum DotCommand {
   static let help: [(name: String, arguments: String, text: String)] = [
+    ("backup", "?DB? FILE", "Backup DB (default \"main\") to FILE"),
     ("bail", "on|off", "Stop after hitting an error.  Default OFF"),
     ("changes", "on|off", "Show number of rows changed by SQL"),
     ("databases", "", "List names and files of attached databases"),
@@ -20,6 +21,8 @@ enum DotCommand {
     ("prompt", "MAIN CONTINUE", "Replace the standard prompts"),
     ("quit", "", "Stop interpreting input stream, exit if primary"),
     ("read", "FILE", "Read input from FILE"),
+    ("restore", "?DB? FILE", "Restore content of DB (default \"main\") from FILE"),
+    ("save", "?DB? FILE", "Write database to FILE (an alias for .backup ...)"),
     ("schema", "?PATTERN?", "Show the CREATE statements matching PATTERN"),
     ("separator", "COL ?ROW?", "Change the column and row separators"),
     ("show", "", "Show the current values for various settings"),
@@ -64,6 +67,8 @@ enum DotCommand {
       return true
     }
     switch name {
+    case "backup", "save": return try backup(name, arguments, shell)
+    case "restore": return try restore(arguments, shell)
     case "bail": return flag(\.bails)
     case "changes": return flag(\.showsChanges)
     case "echo": return flag(\.echoes)

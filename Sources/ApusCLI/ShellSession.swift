@@ -60,6 +60,34 @@ final class Session {
   /// Of the statement prepared last.
   var warnings: [String] { connection.warnings }
 
+  // MARK: Backups
+
+  func backup(_ name: String, toFile path: String, pagesPerStep: Int) throws(ShellFailure) {
+    do throws(EngineError) {
+      try run(try connection.makeBackup(of: name, toFile: path), pagesPerStep)
+    } catch {
+      throw ShellFailure(error)
+    }
+  }
+
+  func restore(_ name: String, fromFile path: String, pagesPerStep: Int) throws(ShellFailure) {
+    do throws(EngineError) {
+      try run(try connection.makeRestore(of: name, fromFile: path), pagesPerStep)
+    } catch {
+      throw ShellFailure(error)
+    }
+  }
+
+  private func run(_ backup: ConnectionBackup, _ pagesPerStep: Int) throws(EngineError) {
+    do throws(EngineError) {
+      while !(try connection.block({ () throws(Fault) in try backup.step(pages: pagesPerStep) })) {}
+    } catch {
+      try? connection.block { () throws(Fault) in try backup.finish() }
+      throw error
+    }
+    try connection.block { () throws(Fault) in try backup.finish() }
+  }
+
   func close() { try? connection.closeBlocking() }
 }
 

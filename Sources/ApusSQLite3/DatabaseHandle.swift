@@ -23,6 +23,9 @@ final class DatabaseHandle {
   /// Names of files and databases, declared types: they stay until the connection is closed.
   var texts = StableTextTable()
 
+  /// What databases were made of, by the name of the database, while they live.
+  var deserialized: [String: DeserializedBuffer] = [:]
+
   private(set) var code = ResultCode.ok
   private var error: EngineError?
   private let messageText = StableText()

@@ -74,27 +74,6 @@ public func sqlite3_load_extension(
   return unsafe refuse(database, "sqlite3_load_extension")
 }
 
-@_cdecl("sqlite3_backup_init")
-public func sqlite3_backup_init(
-  _ target: OpaquePointer?, _ targetName: UnsafePointer<CChar>?, _ source: OpaquePointer?,
-  _ sourceName: UnsafePointer<CChar>?
-) -> OpaquePointer? {
-  _ = unsafe refuse(target, "sqlite3_backup_init")
-  return nil
-}
-
-@_cdecl("sqlite3_backup_step")
-public func sqlite3_backup_step(_ backup: OpaquePointer?, _ pages: CInt) -> CInt { ResultCode.misuse.rawValue }
-
-@_cdecl("sqlite3_backup_finish")
-public func sqlite3_backup_finish(_ backup: OpaquePointer?) -> CInt { ResultCode.ok.rawValue }
-
-@_cdecl("sqlite3_backup_remaining")
-public func sqlite3_backup_remaining(_ backup: OpaquePointer?) -> CInt { 0 }
-
-@_cdecl("sqlite3_backup_pagecount")
-public func sqlite3_backup_pagecount(_ backup: OpaquePointer?) -> CInt { 0 }
-
 @_cdecl("sqlite3_blob_open")
 public func sqlite3_blob_open(
   _ database: OpaquePointer?, _ schema: UnsafePointer<CChar>?, _ table: UnsafePointer<CChar>?,
@@ -119,21 +98,6 @@ public func sqlite3_blob_read(
 public func sqlite3_blob_write(
   _ blob: OpaquePointer?, _ buffer: UnsafeRawPointer?, _ count: CInt, _ offset: CInt
 ) -> CInt { ResultCode.misuse.rawValue }
-
-@_cdecl("sqlite3_serialize")
-public func sqlite3_serialize(
-  _ database: OpaquePointer?, _ schema: UnsafePointer<CChar>?, _ size: UnsafeMutablePointer<Int64>?, _ flags: UInt32
-) -> UnsafeMutablePointer<UInt8>? {
-  unsafe size?.pointee = -1
-  _ = unsafe refuse(database, "sqlite3_serialize")
-  return nil
-}
-
-@_cdecl("sqlite3_deserialize")
-public func sqlite3_deserialize(
-  _ database: OpaquePointer?, _ schema: UnsafePointer<CChar>?, _ data: UnsafeMutablePointer<UInt8>?, _ size: Int64,
-  _ capacity: Int64, _ flags: UInt32
-) -> CInt { unsafe refuse(database, "sqlite3_deserialize") }
 
 // What a function or a collation would be called with; without functions nobody calls them.
 

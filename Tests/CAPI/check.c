@@ -406,6 +406,62 @@ static void threads(void) {
   CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
+static int number(sqlite3 *db, const char *sql) {
+  sqlite3_stmt *statement = prepare(db, sql);
+  int found = sqlite3_step(statement) == SQLITE_ROW ? sqlite3_column_int(statement, 0) : -1;
+  sqlite3_finalize(statement);
+  return found;
+}
+
+static void backups(const char *directory) {
+  char path[4096];
+  sqlite3 *db = memory(), *copy = 0;
+  snprintf(path, sizeof path, "%s/backup.db", directory);
+  CHECK(sqlite3_open(path, &copy) == SQLITE_OK);
+  run(db, "CREATE TABLE t(a, b); WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c WHERE x < 900)"
+          " INSERT INTO t SELECT x, hex(randomblob(50)) FROM c");
+  CHECK(sqlite3_backup_init(copy, "nix", db, "main") == 0);
+  TEXT(sqlite3_errmsg(copy), "unknown database nix");
+  CHECK(sqlite3_backup_init(db, "main", db, "main") == 0);
+  TEXT(sqlite3_errmsg(db), "source and destination must be distinct");
+  sqlite3_backup *backup = sqlite3_backup_init(copy, "main", db, "main");
+  CHECK(backup != 0);
+  CHECK(sqlite3_backup_remaining(backup) == 0 && sqlite3_backup_pagecount(backup) == 0);
+  CHECK(sqlite3_backup_step(backup, 3) == SQLITE_OK);
+  CHECK(sqlite3_backup_pagecount(backup) > 20);
+  CHECK(sqlite3_backup_remaining(backup) == sqlite3_backup_pagecount(backup) - 3);
+  CHECK(sqlite3_close(db) == SQLITE_BUSY);
+  run(db, "UPDATE t SET b = 'x' WHERE a < 20");
+  CHECK(sqlite3_backup_step(backup, -1) == SQLITE_DONE);
+  CHECK(sqlite3_backup_finish(backup) == SQLITE_OK);
+  CHECK(number(copy, "SELECT count(*) FROM t WHERE b = 'x'") == 19);
+
+  sqlite3_int64 size = 0;
+  unsigned char *bytes = sqlite3_serialize(copy, "main", &size, 0);
+  CHECK(bytes != 0 && size > 4096);
+  sqlite3_close(copy);
+  sqlite3 *other = memory();
+  CHECK(sqlite3_deserialize(other, "main", bytes, size, size,
+                            SQLITE_DESERIALIZE_FREEONCLOSE | SQLITE_DESERIALIZE_RESIZEABLE) == SQLITE_OK);
+  CHECK(number(other, "SELECT count(*) FROM t") == 900);
+  run(other, "DELETE FROM t WHERE a > 100; INSERT INTO t SELECT a, randomblob(9000) FROM t");
+  CHECK(number(other, "SELECT count(*) FROM t") == 200);
+  sqlite3_int64 now = 0;
+  unsigned char *inside = sqlite3_serialize(other, "main", &now, SQLITE_SERIALIZE_NOCOPY);
+  CHECK(inside != 0 && now > size && memcmp(inside, "SQLite format 3", 16) == 0);
+  static unsigned char fixed[1 << 20];
+  unsigned char *small = sqlite3_serialize(db, "main", &now, 0);
+  CHECK(now <= (sqlite3_int64)sizeof fixed);
+  memcpy(fixed, small, now);
+  sqlite3_free(small);
+  CHECK(sqlite3_deserialize(db, "main", fixed, now, now, 0) == SQLITE_OK);
+  CHECK(sqlite3_exec(db, "INSERT INTO t SELECT a, randomblob(2000) FROM t", 0, 0, 0) == SQLITE_FULL);
+  CHECK(sqlite3_deserialize(db, "main", fixed, now, now, SQLITE_DESERIALIZE_READONLY) == SQLITE_OK);
+  CHECK(sqlite3_exec(db, "DELETE FROM t", 0, 0, 0) == SQLITE_READONLY);
+  sqlite3_close(other);
+  sqlite3_close(db);
+}
+
 int main(int count, char **arguments) {
   errors();
   misuse();
@@ -414,6 +470,7 @@ int main(int count, char **arguments) {
   executing();
   texts();
   files(count > 1 ? arguments[1] : ".");
+  backups(count > 1 ? arguments[1] : ".");
   threads();
   printf("%d checks, %d failed (SQLite %s)\n", checks, failures, sqlite3_libversion());
   return failures != 0;

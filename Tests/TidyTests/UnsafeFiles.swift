@@ -32,6 +32,7 @@ let unsafeFiles: [String: Set<String>] = [
     "PageImage.swift",
     "PageTable.swift",
     "Pager+Commit.swift",
+    "Pager+Contents.swift",
     "Pager+Load.swift",
     "Pager+Open.swift",
     "Pager+Pages.swift",
@@ -74,6 +75,7 @@ let unsafeFiles: [String: Set<String>] = [
     "StatementList.swift",
   ],
   "ApusSQLite3": [
+    "Backups.swift",
     "ColumnCell.swift",
     "Columns.swift",
     "DatabaseHandle.swift",
@@ -84,6 +86,7 @@ let unsafeFiles: [String: Set<String>] = [
     "Opening.swift",
     "Parameters.swift",
     "Refusals.swift",
+    "Serialized.swift",
     "StableTexts.swift",
     "StatementHandle.swift",
     "Statements.swift",

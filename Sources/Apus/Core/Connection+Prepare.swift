@@ -174,7 +174,7 @@ extension Connection {
   private func loadCatalog() throws(Fault) -> Schema? { try loader?.load() }
 
   /// A snapshot that was opened here is not kept for a transaction that does not exist.
-  private func endIdleRead(_ pager: Pager) {
+  func endIdleRead(_ pager: Pager) {
     if state.isAutocommit, !state.hasActiveStatements, pager.state == .read { pager.endRead() }
   }
 

@@ -187,7 +187,7 @@ public final class Connection {
   /// - Throws: SQLITE_BUSY while statements are not finalized.
   public func close() throws(Fault) {
     if isClosed { return }
-    if !statementList.isEmpty {
+    if !statementList.isEmpty || state.databases.contains(where: { $0?.pager.isInBackup == true }) {
       throw .error(.busy, "unable to close due to unfinalized statements or unfinished backups")
     }
     loader = nil

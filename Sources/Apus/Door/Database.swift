@@ -67,7 +67,7 @@ public final class Database: Sendable {
   }
 
   /// Opens the connection of a handle that has none yet.
-  private nonisolated(nonsending) func prepare(_ handle: ConnectionHandle) async throws {
+  nonisolated(nonsending) func prepare(_ handle: ConnectionHandle) async throws {
     if handle.connection != nil { return }
     let opening = ConnectionOpening(setup)
     try await Session(handle).perform(sql: nil) { handle throws(Fault) in try opening.open(handle) }

@@ -107,7 +107,7 @@ extension Pager {
   private func appendPage() throws(Fault) -> Page {
     var number = currentPageCount &+ 1
     if number == lockBytePage { number &+= 1 }
-    guard number < 0xffff_fffe else { throw .error(.full) }
+    guard number <= configuration.pageCountMax else { throw .error(.full) }
     currentPageCount = number
     return blankPage(number)
   }

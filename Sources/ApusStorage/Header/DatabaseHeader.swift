@@ -30,6 +30,7 @@ enum DatabaseHeader {
   static let pageCountOffset = 28
   static let freelistTrunkOffset = 32
   static let freelistCountOffset = 36
+  static let schemaCookieOffset = 40
   static let largestRootOffset = 52
   static let versionValidForOffset = 92
   static let libraryVersionOffset = 96

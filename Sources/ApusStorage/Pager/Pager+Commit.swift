@@ -49,6 +49,7 @@ extension Pager {
       }
       unsafe slot = current.pointee.newer
     }
+    noteChanges()
     store.batch.sort { $0.number < $1.number }
     store.batchCommits = true
     store.isCommitPrepared = true
@@ -252,7 +253,7 @@ extension Pager {
     var needed = store.batch.map(\.number).filter { needsJournal($0, store) }
     if needed.isEmpty && store.journalByteCount > 0 { return .exclusive }
     // One sync serves the next spills too.
-    if !isCommit { needed = dirtyPages().filter { needsJournal($0, store) } }
+    if !isCommit { needed = pagesToJournal(store).filter { needsJournal($0, store) } }
     if store.journal == nil {
       let (environment, path) = (store.environment, store.journalPath)
       let isTemporary = store.isTemporary
@@ -280,6 +281,11 @@ extension Pager {
   /// True where the page's committed content must be in the journal before the file's page is overwritten.
   private func needsJournal(_ number: UInt32, _ store: FileStore) -> Bool {
     number <= committedPageCount && !store.journaledPages.contains(number) && !contentlessPages.contains(number)
+  }
+
+  private func pagesToJournal(_ store: FileStore) -> [UInt32] {
+    guard store.replacesFile else { return dirtyPages() }
+    return (0..<committedPageCount).map { $0 + 1 }.filter { $0 != lockBytePage }
   }
 
   private func dirtyPages() -> [UInt32] {

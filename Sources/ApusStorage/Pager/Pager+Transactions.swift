@@ -16,7 +16,7 @@ extension Pager {
 
   private func openRead() throws(Fault) {
     if state != .none { return }
-    if let store { try openSnapshot(store) }
+    if let store { try openSnapshot(store) } else if let brokenContents { throw .failure(brokenContents) }
     state = .read
   }
 
@@ -133,6 +133,7 @@ extension Pager {
     if let store { return try commit(store) }
     if state != .write { return }
     if unsafe table.pointee.dirty.count > 0 { stamp(try loadedPage(.one)) }
+    noteChanges()
     while let slot = unsafe table.pointee.dirty.oldest { unsafe table.pointee.makeClean(slot) }
     endWrite()
   }
@@ -190,6 +191,7 @@ extension Pager {
     store.spilledPages.removeAll()
     store.hasSpilled = false
     store.isDatabaseTouched = false
+    store.replacesFile = false
     store.spillBlockedUntil = 0
     if let wal = store.wal { wal.releaseWriteLock() } else { store.lock.downgradeToShared() }
   }

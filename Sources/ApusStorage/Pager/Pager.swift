@@ -142,6 +142,21 @@ public final class Pager {
     @inline(__always) _read { yield unsafe fields.pointee.contentlessPages }
     @inline(__always) _modify { yield unsafe &fields.pointee.contentlessPages }
   }
+  /// Who copies this database.
+  var recorders: [ChangeRecorder] {
+    get { unsafe fields.pointee.recorders }
+    _modify { yield unsafe &fields.pointee.recorders }
+  }
+  /// A backup is being written to this database.
+  public internal(set) var isBackupTarget: Bool {
+    get { unsafe fields.pointee.isBackupTarget }
+    set { unsafe fields.pointee.isBackupTarget = newValue }
+  }
+  /// What the bytes that a database in memory was made of suffer from.
+  var brokenContents: EngineError? {
+    get { unsafe fields.pointee.brokenContents }
+    set { unsafe fields.pointee.brokenContents = newValue }
+  }
   public internal(set) var dataVersion: UInt64 {
     get { unsafe fields.pointee.dataVersion }
     set { unsafe fields.pointee.dataVersion = newValue }
@@ -185,6 +200,9 @@ public final class Pager {
 
   public func setSynchronous(_ level: Synchronous) { configuration.synchronous = level }
   public func setAutocheckpoint(frames: Int) { configuration.autocheckpointFrames = frames }
+
+  /// Most pages that the database may have; it never gets fewer than it has.
+  public func limit(pageCount: UInt32) { configuration.pageCountMax = max(pageCount, currentPageCount) }
 
   /// For a database that has no page yet.
   /// - Returns: false where it is too late or the size is not one.
@@ -251,6 +269,9 @@ private struct PagerFields {
   var faultChance: SeededRandom?
   var store: FileStore?
   var conversion: Conversion?
+  var recorders: [ChangeRecorder] = []
+  var brokenContents: EngineError?
+  var isBackupTarget = false
 
   init(configuration: Pager.Configuration, store: FileStore?) {
     self.configuration = configuration

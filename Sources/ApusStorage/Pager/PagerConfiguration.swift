@@ -32,6 +32,8 @@ extension Pager {
     public var journalMode = JournalMode.delete
     public var synchronous = Synchronous.full
     public var isReadOnly = false
+    /// Pages that the database may have.
+    public var pageCountMax: UInt32 = 0xffff_fffd
     /// False: a missing file is an error.
     public var mayCreate = true
     /// Frames in the log after which a commit checkpoints; 0 switches it off.

@@ -27,8 +27,8 @@ public final class ConnectionState {
   /// Custom collations by name in capitals.
   public var collations: [String: any CustomCollation] = [:]
 
-  /// Database 0, which never changes.
-  private let main: Pager
+  /// Database 0.
+  private var main: Pager { unsafe fields.pointee.main }
   /// Makes the temporary database when it is first used.
   private let makeTemporary: () throws(Fault) -> Pager
   private let fields: UnsafeMutablePointer<ConnectionFields>
@@ -42,10 +42,9 @@ public final class ConnectionState {
     self.queue = queue
     self.functions = functions
     self.makeTemporary = makeTemporary
-    self.main = main
     unsafe fields = UnsafeMutablePointer<ConnectionFields>.allocate(capacity: 1)
     unsafe fields.initialize(
-      to: ConnectionFields(databases: [AttachedDatabase(name: "main", pager: main), nil]))
+      to: ConnectionFields(main: main, databases: [AttachedDatabase(name: "main", pager: main), nil]))
   }
 
   deinit {
@@ -167,6 +166,14 @@ public final class ConnectionState {
     return databases.count - 1
   }
 
+  /// Another database under the same name.
+  /// - Precondition: no statement uses it.
+  public func replacePager(_ index: Int, _ pager: Pager) {
+    if let old = databases[index]?.pager { precondition(old.state == .none) }
+    databases[index]?.pager = pager
+    if index == 0 { unsafe fields.pointee.main = pager }
+  }
+
   /// - Precondition: no statement uses it.
   public func detach(_ index: Int) -> AttachedDatabase? {
     precondition(index >= 2 && index < databases.count)
@@ -195,6 +202,7 @@ public final class ConnectionState {
 
 /// What changes as statements run.
 private struct ConnectionFields {
+  var main: Pager
   var databases: [AttachedDatabase?]
   var isAutocommit = true
   var savepoints: [NamedSavepoint] = []

@@ -1,0 +1,120 @@
+// Backups of a database that is in use, and databases as bytes.
+
+import ApusBase
+import ApusIO
+import ApusStorage
+
+/// How far a backup or a restore has come.
+public struct BackupProgress: Sendable {
+  public var pageCount: Int
+  public var remaining: Int
+
+  /// From 0 to 1.
+  public var fraction: Double { pageCount == 0 ? 1 : Double(pageCount - remaining) / Double(pageCount) }
+}
+
+extension Database {
+  /// Copies the database as it is at the end of the call into the file at `path`, which is replaced as a whole or not at
+  /// all. Others read and write meanwhile: what this process's readers commit is copied again, what others commit makes the
+  /// copy start over.
+  /// - Parameters:
+  ///   - pagesPerStep: what is copied at a time; between two steps the source is not locked.
+  ///   - progress: called after each step, on the database's own thread. Where it returns false the backup ends, with
+  ///     `CancellationError`, and the file is as it was.
+  /// - Throws: `ApusError`: `busy` where somebody uses the file at `path` for longer than the busy timeout.
+  public nonisolated(nonsending) func backup(
+    to path: String, pagesPerStep: Int = 1024, progress: (@Sendable (BackupProgress) -> Bool)? = nil
+  ) async throws {
+    try await copy(.read, pagesPerStep, progress) { connection throws(EngineError) in
+      try connection.makeBackup(toFile: path)
+    }
+  }
+
+  /// Replaces the database's content by that of the database file at `path`, as a whole or not at all.
+  public nonisolated(nonsending) func restore(
+    from path: String, pagesPerStep: Int = 1024, progress: (@Sendable (BackupProgress) -> Bool)? = nil
+  ) async throws {
+    try await copy(.write, pagesPerStep, progress) { connection throws(EngineError) in
+      try connection.makeRestore(fromFile: path)
+    }
+  }
+
+  /// The bytes of a database file with this content.
+  public nonisolated(nonsending) func serialize() async throws -> [UInt8] {
+    let handle = try await pool.lease(.read)
+    defer { pool.giveBack(handle) }
+    try await prepare(handle)
+    return try await Session(handle).perform(sql: nil) { handle throws(Fault) in
+      do throws(EngineError) { return try handle.opened().serialize() } catch { throw Fault.failure(error) }
+    }
+  }
+
+  /// A database in memory whose content is that of a database file's bytes.
+  public nonisolated(nonsending) static func deserialize(
+    _ bytes: [UInt8], _ configuration: Configuration = Configuration()
+  ) async throws -> Database {
+    let database = try await open(":memory:", configuration)
+    let handle = try await database.pool.lease(.write)
+    defer { database.pool.giveBack(handle) }
+    try await Session(handle).perform(sql: nil) { handle throws(Fault) in
+      var copy = ByteBuffer(capacity: bytes.count)
+      for byte in bytes { copy.append(byte) }
+      do throws(EngineError) { try handle.opened().deserialize("main", copy.bytes) } catch { throw Fault.failure(error) }
+    }
+    return database
+  }
+
+  private nonisolated(nonsending) func copy(
+    _ role: ConnectionPool.Role, _ pagesPerStep: Int, _ progress: (@Sendable (BackupProgress) -> Bool)?,
+    _ make: @escaping @Sendable (Connection) throws(EngineError) -> ConnectionBackup
+  ) async throws {
+    let handle = try await pool.lease(role)
+    defer { pool.giveBack(handle) }
+    try await prepare(handle)
+    let session = Session(handle)
+    let run = BackupRun(make)
+    do {
+      var isDone = false
+      while !isDone {
+        isDone = try await session.perform(sql: nil) { handle throws(Fault) in try run.step(handle, pagesPerStep) }
+        if let progress, !progress(run.progress), !isDone { throw CancellationError() }
+      }
+    } catch {
+      try? await session.perform(sql: nil, isCancellable: false) { _ throws(Fault) in try run.finish() }
+      throw error
+    }
+    try await session.perform(sql: nil, isCancellable: false) { _ throws(Fault) in try run.finish() }
+  }
+}
+
+/// A backup in the hands of the connection's owner.
+private final class BackupRun: @unchecked Sendable {
+  private let make: @Sendable (Connection) throws(EngineError) -> ConnectionBackup
+  private var backup: ConnectionBackup?
+
+  init(_ make: @escaping @Sendable (Connection) throws(EngineError) -> ConnectionBackup) { self.make = make }
+
+  func step(_ handle: ConnectionHandle, _ pages: Int) throws(Fault) -> Bool {
+    let current: ConnectionBackup
+    if let backup {
+      current = backup
+    } else {
+      do throws(EngineError) {
+        current = try make(try handle.opened())
+      } catch {
+        throw Fault.failure(error)
+      }
+    }
+    backup = current
+    return try current.step(pages: max(pages, 1))
+  }
+
+  func finish() throws(Fault) {
+    try backup?.finish()
+    backup = nil
+  }
+
+  var progress: BackupProgress {
+    BackupProgress(pageCount: backup?.pageCount ?? 0, remaining: backup?.remaining ?? 0)
+  }
+}
