@@ -89,7 +89,7 @@ private func databaseNumber(_ connection: Connection, _ name: UnsafePointer<CCha
   guard let name = unsafe name.map({ unsafe String(cString: $0).lowercased() }) else { return 0 }
   if name == "main" { return 0 }
   if name == "temp" { return 1 }
-  return connection.state.databases.lastIndex { $0?.name.lowercased() == name }
+  return connection.state.databaseNumber(name)
 }
 
 @_cdecl("sqlite3_db_filename")
@@ -97,7 +97,7 @@ public func sqlite3_db_filename(_ database: OpaquePointer?, _ name: UnsafePointe
   guard let handle = unsafe DatabaseHandle.from(database) else { return nil }
   return unsafe handle.locked { () -> UnsafePointer<CChar>? in
     guard let connection = handle.connection, let number = unsafe databaseNumber(connection, name) else { return nil }
-    return unsafe handle.texts.pointer(number == 0 ? connection.path : "")
+    return unsafe handle.texts.pointer(connection.state.databases[number]?.pager.filePath ?? "")
   }
 }
 

@@ -26,13 +26,22 @@ struct CatalogLoader: ~Copyable {
   private var cursor: BTreeCursor
   private var isPositioned = false
 
-  init(database: Int, pager: Pager, generation: UInt32) {
+  /// The snapshot is this reading's own.
+  let hasOpenedRead: Bool
+
+  init(database: Int, pager: Pager, generation: UInt32, hasOpenedRead: Bool) {
+    self.hasOpenedRead = hasOpenedRead
     self.database = database
     self.pager = pager
     self.generation = generation
     builder = SchemaBuilder(database: database, pageCountMax: pager.pageCount)
     cursor = BTreeCursor(pager: pager, root: .one, key: nil, isWritable: false)
   }
+
+  /// The database is being attached: the connection has others already.
+  var isAttachment = false
+
+  func reads(_ pager: Pager) -> Bool { self.pager === pager }
 
   /// - Precondition: a read transaction is open, and stays open until this has returned.
   mutating func load() throws(Fault) -> Schema {
@@ -42,6 +51,9 @@ struct CatalogLoader: ~Copyable {
       let format = try pager.meta(HeaderField.schemaFormat)
       let encoding = try pager.meta(HeaderField.textEncoding)
       if format > Self.schemaFormatMax { throw Fault.error(.error, "unsupported file format") }
+      if encoding > 1, isAttachment {
+        throw Fault.error(.error, "attached databases must use the same text encoding as main database")
+      }
       if encoding > 1 {
         throw Fault.error(
           .error, "not supported: text encoding UTF-16", hint: "convert the database to UTF-8 with VACUUM INTO or .dump")

@@ -133,6 +133,9 @@ extension Connection {
     var context = CompilerContext(
       schemas: schemaSet(), functions: functions, settings: settings, isAutocommit: state.isAutocommit)
     if !path.isEmpty { context.databasePaths[0] = path }
+    if schemas.count > 2 {
+      for index in 2..<schemas.count { context.databasePaths[index] = state.databases[index]?.pager.filePath }
+    }
     return context
   }
 
@@ -151,31 +154,41 @@ extension Connection {
         staleCatalogs &= ~bit
         continue
       }
+      let hasOpened = pager.state == .none
       try pager.beginRead()
-      if loader == nil || loader?.database != index {
+      if loader == nil || loader?.reads(pager) != true {
         schemaGeneration &+= 1
-        loader = CatalogLoader(database: index, pager: pager, generation: schemaGeneration)
+        loader = CatalogLoader(
+          database: index, pager: pager, generation: schemaGeneration, hasOpenedRead: hasOpened)
       }
       do throws(Fault) {
         schemas[index] = try loadCatalog()
       } catch {
         if case .failure = error {
+          let hadOpened = loader?.hasOpenedRead == true
           loader = nil
-          endIdleRead(pager)
+          endIdleRead(index, pager, hadOpened)
         }
         throw error
       }
+      let hadOpened = loader?.hasOpenedRead == true
       loader = nil
       staleCatalogs &= ~bit
-      endIdleRead(pager)
+      endIdleRead(index, pager, hadOpened)
     }
   }
 
-  private func loadCatalog() throws(Fault) -> Schema? { try loader?.load() }
+  func loadCatalog() throws(Fault) -> Schema? { try loader?.load() }
 
   /// A snapshot that was opened here is not kept for a transaction that does not exist.
   func endIdleRead(_ pager: Pager) {
     if state.isAutocommit, !state.hasActiveStatements, pager.state == .read { pager.endRead() }
+  }
+
+  /// The same for a snapshot that only looked at the catalog: a transaction that has not come to this database needs none.
+  private func endIdleRead(_ index: Int, _ pager: Pager, _ hasOpened: Bool) {
+    if pager.state != .read { return }
+    if state.isAutocommit && !state.hasActiveStatements || hasOpened && !state.isInUse(index) { pager.endRead() }
   }
 
   /// Marks the catalogs that another connection has changed as stale.
@@ -183,6 +196,7 @@ extension Connection {
     var haveChanged = false
     for (index, schema) in schemas.enumerated() {
       guard let schema, let pager = state.databases[index]?.pager else { continue }
+      let hasOpened = pager.state == .none
       do throws(Fault) {
         try pager.beginRead()
         pager.beginOperation()
@@ -195,7 +209,7 @@ extension Connection {
         // Who cannot look because of another's lock reports what it meant to report.
         if case .wait = error { throw error }
       }
-      endIdleRead(pager)
+      endIdleRead(index, pager, hasOpened)
     }
     return haveChanged
   }

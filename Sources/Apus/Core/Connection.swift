@@ -26,6 +26,7 @@ public final class Connection {
 
   public let environment: any Environment
   public let queue: any IOQueue
+  private let options: Options
   private var driverBlocks = false
   /// The absolute path of the main database; empty for one in memory or in a temporary file.
   public let path: String
@@ -50,6 +51,8 @@ public final class Connection {
   var staleCatalogs: UInt64 = 0
   var loader: CatalogLoader?
   var schemaGeneration: UInt32 = 0
+  /// The catalog of a database that is being attached.
+  var attachedCatalog: Schema?
 
   private var statementList = StatementList()
   public private(set) var isClosed: Bool {
@@ -73,30 +76,11 @@ public final class Connection {
   public init(
     _ name: String, _ options: Options = Options(), environment: any Environment
   ) throws(EngineError) {
-    let location = try DatabaseLocation(name, interpretsURI: options.interpretsURI)
-    var configuration = options.pager
-    let mayWrite = !options.isReadOnly
-    if !mayWrite, location.isReadOnly == false {
-      throw EngineError(.permission, "access mode not allowed: \(location.mayCreate == true ? "rwc" : "rw")")
-    }
-    configuration.isReadOnly = !mayWrite || location.isReadOnly == true
-    configuration.mayCreate = mayWrite && (location.mayCreate ?? options.mayCreate)
     let queue = environment.makeQueue()
-    let main: Pager
-    switch location.place {
-    case .file(let path):
-      main = try Pager(environment: environment, queue: queue, path: path, configuration: configuration)
-      self.path = try environment.fullPath(path)
-      isReadOnly = main.isReadOnly
-    case .memory:
-      main = Pager.memory(environment: environment, configuration: configuration)
-      path = ""
-      isReadOnly = false
-    case .temporary:
-      main = Pager.temporary(environment: environment, queue: queue, configuration: configuration)
-      path = ""
-      isReadOnly = false
-    }
+    let main = try Connection.open(name, options, environment, queue)
+    path = main.filePath ?? ""
+    isReadOnly = main.isReadOnly
+    self.options = options
     unsafe status = .allocate(capacity: 1)
     unsafe status.initialize(to: Status())
     self.environment = environment
@@ -107,8 +91,34 @@ public final class Connection {
       Pager.temporary(environment: environment, queue: queue)
     }
     busyPolicy.connection = self
+    state.opener = self
+    adopt(main)
+  }
+
+  /// Whoever waits for a lock of this database asks the connection for how long.
+  private func adopt(_ pager: Pager) {
     let policy = busyPolicy
-    main.busyPolicy = { attempt in policy.connection?.momentToTryAgain(attempt) }
+    pager.busyPolicy = { attempt in policy.connection?.momentToTryAgain(attempt) }
+  }
+
+  /// Opens one of the connection's databases.
+  private static func open(
+    _ name: String, _ options: Options, _ environment: any Environment, _ queue: any IOQueue
+  ) throws(EngineError) -> Pager {
+    let location = try DatabaseLocation(name, interpretsURI: options.interpretsURI)
+    var configuration = options.pager
+    let mayWrite = !options.isReadOnly
+    if !mayWrite, location.isReadOnly == false {
+      throw EngineError(.permission, "access mode not allowed: \(location.mayCreate == true ? "rwc" : "rw")")
+    }
+    configuration.isReadOnly = !mayWrite || location.isReadOnly == true
+    configuration.mayCreate = mayWrite && (location.mayCreate ?? options.mayCreate)
+    switch location.place {
+    case .file(let path):
+      return try Pager(environment: environment, queue: queue, path: path, configuration: configuration)
+    case .memory: return Pager.memory(environment: environment, configuration: configuration)
+    case .temporary: return Pager.temporary(environment: environment, queue: queue, configuration: configuration)
+    }
   }
 
   // MARK: Figures
@@ -180,6 +190,25 @@ public final class Connection {
   func register(_ statement: PreparedStatement) -> Int { statementList.add(statement) }
 
   func unregister(_ place: Int) { statementList.remove(place) }
+
+  // MARK: Attaching
+
+  /// A database for ATTACH, opened as the connection's first one was.
+  func openAttached(_ name: String) throws(EngineError) -> Pager {
+    let pager: Pager
+    do throws(EngineError) {
+      pager = try Connection.open(name, options, environment, queue)
+    } catch {
+      // Of the system's reasons SQLite tells nothing; what is wrong with a URI it says.
+      if error.code.primary != .cannotOpen {
+        throw EngineError(error.code.primary == .permission ? .error : error.code, error.message)
+      }
+      throw EngineError(
+        .cannotOpen, "unable to open database: \(name)", object: error.object, cause: error.cause, hint: error.hint)
+    }
+    adopt(pager)
+    return pager
+  }
 
   // MARK: The end
 

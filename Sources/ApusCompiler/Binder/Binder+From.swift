@@ -111,6 +111,7 @@ extension Binder {
     guard let view = table.view else {
       let source = source(for: table, alias: reference.alias)
       source.hint = reference.hint
+      source.writtenSchema = reference.schema
       if case .indexedBy(let name) = reference.hint, !table.indexes.contains(where: { $0.name == name }) {
         throw error("no such index: \(name.text)", reference.offset)
       }
@@ -126,12 +127,14 @@ extension Binder {
       throw error("too many FROM clause terms, max: \(Binder.viewCountMax)", reference.offset)
     }
     openViews.append(table)
-    let outerText = text, outerTables = commonTables
+    let outerText = text, outerTables = commonTables, outerView = homeView
     text = view.text
     commonTables = nil
+    homeView = table.database == 1 ? nil : table
     defer {
       text = outerText
       commonTables = outerTables
+      homeView = outerView
       openViews.removeLast()
     }
     let bound = try bind(view.select, parent: nil)

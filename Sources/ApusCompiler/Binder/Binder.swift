@@ -43,6 +43,8 @@ final class Binder {
   let builder: ProgramBuilder
   /// The text that the syntax tree's spans point into.
   var text: [UInt8]
+  /// The view whose body is being bound, unless it is a temporary one: its names mean objects of its own database.
+  var homeView: CatalogTable?
   var commonTables: CommonTableFrame?
   var openViews: [CatalogTable] = []
   /// Views that this statement has looked into, each as often as it was named.
@@ -122,11 +124,24 @@ final class Binder {
 
   /// The table of this name, or SQLite's error.
   func table(_ reference: TableReference) throws(EngineError) -> CatalogTable {
+    if let homeView { return try table(reference, in: homeView) }
     if let table = try context.schemas.table(reference.name, schema: reference.schema) { return table }
     if let schema = reference.schema {
       throw error("no such table: \(schema.text).\(reference.name.text)", reference.offset)
     }
     throw error("no such table: \(reference.name.text)", reference.offset)
+  }
+
+  private func table(_ reference: TableReference, in view: CatalogTable) throws(EngineError) -> CatalogTable {
+    let home = context.schemas.databases[view.database]
+    if let schema = reference.schema, context.schemas.database(named: schema) != view.database {
+      throw EngineError(
+        .corrupt,
+        "malformed database schema (\(view.name.text)) - view \(view.name.text) cannot reference objects in database "
+          + schema.text)
+    }
+    if let table = try home.schema.table(reference.name) { return table }
+    throw error("no such table: \(home.name.text).\(reference.name.text)", reference.offset)
   }
 
   // MARK: Columns

@@ -95,6 +95,8 @@ final class Source {
   var on: BoundExpression?
   var usingColumns: [Name] = []
   var hint: IndexHint = .none
+  /// The schema that the text names it by.
+  var writtenSchema: Name?
   /// The database of the table or view.
   var database: Int?
   /// A common table expression's name counts for no database.

@@ -23,7 +23,28 @@ extension Generator {
     builder.resultColumns = [ResultColumn(name: isQuick ? "quick_check" : "integrity_check")]
     let report = IntegrityReport(left: register(), text: register(), done: builder.makeLabel())
     integer(most, into: report.left)
-    // Without a schema in the pragma's name all databases are checked; the temporary one has no structure to lose.
+    // Without a schema in the pragma's name all databases are checked; a temporary one only where it has something in it.
+    for number in context.schemas.databases.indices {
+      if let only {
+        if number != only.database { continue }
+      } else if pragma.schema != nil {
+        if number != database { continue }
+      } else if number == 1, context.schemas.databases[1].schema.tableCount <= 1 {
+        continue
+      }
+      try checkDatabase(number, only, report, isQuick: isQuick)
+    }
+    let found = register()
+    integer(most, into: found)
+    builder.emit(.ne, found, to: report.done, report.left)
+    text("ok", into: report.text)
+    builder.emit(.resultRow, report.text, 1)
+    builder.place(report.done)
+  }
+
+  private func checkDatabase(
+    _ database: Int, _ only: CatalogTable?, _ report: IntegrityReport, isQuick: Bool
+  ) throws(EngineError) {
     reads(database)
     let schema = context.schemas.databases[database].schema
     let tables = try schema.allTables().filter { !$0.isView && !$0.isVirtual }
@@ -39,12 +60,6 @@ extension Generator {
       builder.place(sound)
     }
     for table in tables where only == nil || only === table { try checkRows(of: table, report, isQuick: isQuick) }
-    let found = register()
-    integer(most, into: found)
-    builder.emit(.ne, found, to: report.done, report.left)
-    text("ok", into: report.text)
-    builder.emit(.resultRow, report.text, 1)
-    builder.place(report.done)
   }
 
   private struct IntegrityReport {

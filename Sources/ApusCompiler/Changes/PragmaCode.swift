@@ -177,6 +177,12 @@ extension Generator {
       }
       mode = Int32(wanted)
     }
+    if mode >= 0, pragma.schema == nil {
+      // All databases change, and main answers.
+      for other in context.schemas.databases.indices.reversed() where other > 1 {
+        builder.emit(.journalMode, Int32(other), result, mode)
+      }
+    }
     builder.emit(.journalMode, Int32(database), result, mode)
     answer(["journal_mode"], from: result)
     builder.isReadOnly = mode < 0

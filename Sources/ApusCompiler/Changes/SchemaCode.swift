@@ -69,8 +69,9 @@ extension Generator {
     var database = 0
     if let schema = create.schema {
       database = try number(of: schema, create.offset)
-    } else if let table = try context.schemas.table(create.table) {
-      database = table.database
+    } else if try context.schemas.databases[1].schema.table(create.table) != nil {
+      // An index of a temporary table is a temporary one; all others without a schema lie in main.
+      database = 1
     }
     let schema = context.schemas.databases[database]
     guard let table = try schema.schema.table(create.table) else {
@@ -176,6 +177,10 @@ extension Generator {
     let database = try creationDatabase(create.schema, isTemporary: create.isTemporary, kind: "view", create.offset)
     if try exists(create.name, in: database, ifNotExists: create.ifNotExists, create.offset) { return }
     try checkName(create.name)
+    if database != 1, let foreign = create.select.schemas.first(where: { context.schemas.database(named: $0) != database }) {
+      throw EngineError(
+        .error, "view \(create.name.text) cannot reference objects in database \(foreign.text)")
+    }
     writes(database)
     prepareEmptyFile(database)
     let cursor = try openSchemaTable(database)

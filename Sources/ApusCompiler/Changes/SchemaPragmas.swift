@@ -102,7 +102,7 @@ extension Generator {
 
   private func tableList(_ pragma: Pragma) throws(EngineError) {
     var rows: [[Cell]] = []
-    for (number, database) in context.schemas.databases.enumerated().reversed() {
+    for (number, database) in context.schemas.databases.enumerated() {
       if let schema = pragma.schema, schema != database.name { continue }
       reads(number)
       for table in try database.schema.allTables() {

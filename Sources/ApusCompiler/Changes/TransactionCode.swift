@@ -13,7 +13,7 @@ extension Generator {
       // As SQLite does, every database takes part: a write lock now cannot fail with BUSY later. The temporary one has no
       // lock to take.
       for database in context.schemas.databases.indices where database != 1 {
-        builder.emit(.transaction, Int32(database), mode == .exclusive ? 2 : 1)
+        builder.emit(.transaction, Int32(database), mode == .exclusive ? 2 : 1, p5: 2)
       }
     }
     builder.emit(.autoCommit, 0, 0)

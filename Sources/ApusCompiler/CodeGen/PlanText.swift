@@ -41,7 +41,8 @@ extension Generator {
 
   private func name(of source: Source) -> String {
     if let table = source.table, let alias = source.alias, alias != table.name { return alias.text }
-    return source.table?.name.text ?? source.name
+    let schema = source.writtenSchema.map { $0.text + "." } ?? ""
+    return schema + (source.table?.name.text ?? source.name)
   }
 
   private func conditions(_ candidate: LoopCandidate, _ index: CatalogIndex, _ source: Source) -> String {

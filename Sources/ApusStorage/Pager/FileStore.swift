@@ -59,6 +59,8 @@ final class FileStore {
   var isClosed = false
   /// The journal mode that a switch under way leads to.
   var switching: JournalMode?
+  /// The log is copied back and deleted, or about to be; the file's header says so last.
+  var isLeavingLog: Bool { switching != nil && switching != .wal }
 
   init(
     environment: any Environment, queue: any IOQueue, file: any File, isTemporary: Bool, sharedCacheBytes: Int

@@ -165,8 +165,7 @@ extension Pager {
     dropCleanPages()
     store.stamp = nil
     store.hasReadHeader = false
-    store.lock.downgradeToShared()
-    store.lock.release()
+    // The lock stays: nobody comes in before the file says that it has no log.
   }
 
   // MARK: Closing

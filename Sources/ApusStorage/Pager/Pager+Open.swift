@@ -178,7 +178,7 @@ extension Pager {
     else { throw .error(.notADatabase, object: store.path) }
     if header[DatabaseHeader.writeVersionOffset] > 2 { configuration.isReadOnly = true }
     configure(pageSize: pageSize, reserved: reserved)
-    if header[DatabaseHeader.readVersionOffset] == 2 {
+    if header[DatabaseHeader.readVersionOffset] == 2, !store.isLeavingLog {
       try openLog(store)
       return false
     }

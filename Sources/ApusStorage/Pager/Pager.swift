@@ -198,6 +198,9 @@ public final class Pager {
     }
   }
 
+  /// What PRAGMA cache_size answers.
+  public func setCacheSize(_ value: Int64) { configuration.cacheSize = value }
+
   public func setSynchronous(_ level: Synchronous) { configuration.synchronous = level }
   public func setAutocheckpoint(frames: Int) { configuration.autocheckpointFrames = frames }
 

@@ -24,6 +24,8 @@ extension Pager {
     public var reservedBytes = 0
     /// Clean pages that the connection holds: SQLite's default of `cache_size`.
     public var cacheBytes = 2_000 * 1024
+    /// What PRAGMA cache_size says: pages, or KiB where negative.
+    public var cacheSize: Int64 = -2_000
     /// Private pages of a write transaction before they spill.
     public var dirtyBytes = 11 << 20
     /// Images that the connections of one process share, per file.

@@ -46,6 +46,9 @@ public final class FunctionRegistry {
     version += 1
   }
 
+  /// What the programs were compiled against has changed otherwise: the databases have other numbers.
+  public func expirePrograms() { version += 1 }
+
   /// Removes an application's function; built-in ones stay.
   public func unregister(_ name: String, _ arity: FunctionArity) {
     let key = FunctionRegistry.folded(name)

@@ -27,6 +27,8 @@ public final class ConnectionState {
   /// Custom collations by name in capitals.
   public var collations: [String: any CustomCollation] = [:]
 
+  /// Opens databases for ATTACH; nil: there is nobody who could.
+  public weak var opener: (any DatabaseOpener)?
   /// Database 0.
   private var main: Pager { unsafe fields.pointee.main }
   /// Makes the temporary database when it is first used.
@@ -157,29 +159,12 @@ public final class ConnectionState {
     Pager.temporary(environment: environment, queue: queue)
   }
 
-  public func attach(_ database: AttachedDatabase) -> Int {
-    if let free = databases.indices.dropFirst(2).first(where: { databases[$0] == nil }) {
-      databases[free] = database
-      return free
-    }
-    databases.append(database)
-    return databases.count - 1
-  }
-
   /// Another database under the same name.
   /// - Precondition: no statement uses it.
   public func replacePager(_ index: Int, _ pager: Pager) {
     if let old = databases[index]?.pager { precondition(old.state == .none) }
     databases[index]?.pager = pager
     if index == 0 { unsafe fields.pointee.main = pager }
-  }
-
-  /// - Precondition: no statement uses it.
-  public func detach(_ index: Int) -> AttachedDatabase? {
-    precondition(index >= 2 && index < databases.count)
-    let database = databases[index]
-    databases[index] = nil
-    return database
   }
 
   // MARK: Catalogs
@@ -198,6 +183,9 @@ public final class ConnectionState {
 
   /// True while some statement is between its first step and its end.
   public var hasActiveStatements: Bool { !active.isEmpty }
+
+  /// True while some statement that runs reads or writes database `index`.
+  public func isInUse(_ index: Int) -> Bool { active.contains { ($0.uses | $0.writes) & (1 << UInt64(index)) != 0 } }
 }
 
 /// What changes as statements run.
@@ -290,6 +278,8 @@ public struct MachineLimits: Sendable {
   public var turnCountMax: UInt64 = 0
   /// Bytes that a sorter may hold in memory before it spills.
   public var sorterBytes = 12 << 20
+  /// Most databases beside main and temp (SQLITE_LIMIT_ATTACHED).
+  public var attachedCountMax = 10
   /// Bytes that a hash table may hold before sorting takes over.
   public var hashBytes = 2 << 20
 

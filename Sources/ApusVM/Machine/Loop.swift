@@ -386,6 +386,12 @@ extension MachineCore {
         case .integrityCheck:
           try checkIntegrity(i)
           pc &+= 1
+        case .attach:
+          try attachDatabase(i)
+          pc &+= 1
+        case .detach:
+          try detachDatabase(i)
+          pc &+= 1
         }
       }
     } catch {

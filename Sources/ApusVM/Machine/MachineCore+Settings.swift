@@ -12,10 +12,23 @@ extension MachineCore {
     if !state.isAutocommit || state.active.contains(where: { $0 != reference }) {
       throw .error(.locked, "database table is locked")
     }
-    // All databases means the main one: the temporary one has no log, and no other is attached.
-    let pager = try state.pager(max(Int(i.p1), 0))
-    let outcome = try pager.checkpoint(modes[Int(i.p2)])
-    registers[i.p3] = .boolean(outcome.isBusy)
+    if i.p1 >= 0 {
+      note(try state.pager(Int(i.p1)).checkpoint(modes[Int(i.p2)]), i, isFirst: true)
+      return
+    }
+    // A wait resumes at the database at which it was. The temporary one has no log.
+    while progress < state.databases.count {
+      if progress != 1, let pager = state.databases[progress]?.pager {
+        note(try pager.checkpoint(modes[Int(i.p2)]), i, isFirst: progress == 0)
+      }
+      progress += 1
+    }
+    progress = 0
+  }
+
+  private func note(_ outcome: (isBusy: Bool, walFrames: Int, checkpointed: Int), _ i: Instruction, isFirst: Bool) {
+    if isFirst || outcome.isBusy { registers[i.p3] = .boolean(outcome.isBusy) }
+    if !isFirst { return }
     registers[i.p3 &+ 1] = .integer(Int64(outcome.walFrames))
     registers[i.p3 &+ 2] = .integer(Int64(outcome.checkpointed))
   }
@@ -81,7 +94,7 @@ extension MachineCore {
     case .ioBackend:
       let environment = state.environment
       setText(target, environment.backendName + (environment.backendReason.map { " (\($0))" } ?? ""))
-    case .cacheSize: registers[target] = .integer(kept ?? -2000)
+    case .cacheSize: registers[target] = .integer(pager.configuration.cacheSize)
     case .synchronous: registers[target] = .integer(Int64(pager.configuration.synchronous.rawValue))
     case .walAutocheckpoint: registers[target] = .integer(Int64(pager.configuration.autocheckpointFrames))
     case .queryOnly: registers[target] = .boolean(state.settings.isQueryOnly)
@@ -106,6 +119,7 @@ extension MachineCore {
       let most = Int64(Int32.max)
       let bytes = value < 0 ? min(value == .min ? most : -value, most) * 1024 : min(value, most) * Int64(pager.pageSize)
       pager.setCacheBytes(Int(bytes))
+      pager.setCacheSize(value)
     case .synchronous: pager.setSynchronous(Synchronous(rawValue: Int(clamping: value)) ?? .full)
     case .walAutocheckpoint: pager.setAutocheckpoint(frames: Int(clamping: max(value, 0)))
     case .queryOnly: state.settings.isQueryOnly = value != 0

@@ -18,7 +18,7 @@ extension MachineCore {
     let index = Int(i.p1)
     let pager = try state.pager(index)
     let bit: UInt64 = 1 << UInt64(index)
-    let isWrite = i.p2 != 0
+    let isWrite = i.p2 != 0 && (i.p5 & 2 == 0 || !pager.isReadOnly)
     if isWrite, state.isQueryOnly { throw .error(.readOnly) }
     // Known first, so that whatever begins below is ended with this statement even if it is dropped at a wait.
     uses |= bit
@@ -212,6 +212,7 @@ extension MachineCore {
     uses = 0
     writes = 0
     if temporary != nil { temporary = nil }
+    if attachment != nil { attachment = nil }
     state.deactivate(reference)
     state.endIdleReads()
   }

@@ -69,6 +69,8 @@ struct MachineCore: ~Copyable {
   var progress = 0
   var progressCount: Int64 = 0
   var integrityCheck: IntegrityCheck?
+  /// The database that ATTACH has opened and not taken in yet.
+  var attachment: Attachment?
 
   var resultFirst: Int32 = 0
   var resultCount = 0

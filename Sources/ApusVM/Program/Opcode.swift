@@ -301,15 +301,16 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
 
   // Transactions and schema -----------------------------------------------------------------------------------------
 
-  /// Begins or joins a transaction on database p1: p2 = 0 read, 1 write, 2 exclusive. p5 = 1: fails with SQLITE_SCHEMA
-  /// unless the schema cookie is p3 (the statement is compiled again then). A write opens the statement's undo scope.
+  /// Begins or joins a transaction on database p1: p2 = 0 read, 1 write, 2 exclusive. p5 & 1: fails with SQLITE_SCHEMA
+  /// unless the schema cookie is p3 (the statement is compiled again then). p5 & 2: only reads where the database can only be
+  /// read. A write opens the statement's undo scope.
   case transaction
   /// BEGIN (p1 = 0), COMMIT (p1 = 1, p2 = 0), ROLLBACK (p1 = 1, p2 = 1). Ends the program.
   case autoCommit
   /// p1 = 0 SAVEPOINT, 1 RELEASE, 2 ROLLBACK TO the name in message p4.
   case savepoint
   /// Checkpoints database p1 (-1: all), p2 = mode (0 passive, 1 full, 2 restart, 3 truncate); r3, r3+1, r3+2 = busy, frames
-  /// in the log, frames checkpointed.
+  /// in the log, frames checkpointed (of all databases: whether one was busy, the first one's frames).
   case checkpoint
   /// r2 = journal mode of database p1 after asking for mode p3 (`JournalMode` raw value, -1: asks for none).
   case journalMode
@@ -321,6 +322,10 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case schemaChanged
   /// r2 = setting p3 (`Setting`) of database p1. p5 = 1: sets it first, to the value in r2.
   case setting
+  /// Opens the database that text r1 names, under the name in text r2.
+  case attach
+  /// Closes the attached database that text r1 names.
+  case detach
   /// r2 = NULL, or the complaints about the b-trees with roots p4 (integers) of database p1, at most r3 of them (counted down).
   case integrityCheck
 }

@@ -16,7 +16,8 @@ enum UndoScope {
         guard place < 0, ChangeFlags(rawValue: instruction.p5).contains(.countsChange) else { return false }
         place = address
       case .idxInsert, .idxDelete, .createBtree, .destroy, .clear, .setCookie, .setting, .schemaChanged,
-        .journalMode, .openEphemeral, .openAutoindex, .savepoint, .autoCommit, .resetCount:
+        .journalMode, .openEphemeral, .openAutoindex, .savepoint, .autoCommit, .resetCount,
+        .attach, .detach:
         #if PlantedBugs
           let isIndexEntry = instruction.opcode == .idxInsert || instruction.opcode == .idxDelete
           if isIndexEntry, PlantedBug.isActive(.noUndoScopeBesideIndexes) { continue }

@@ -1,0 +1,45 @@
+// What ATTACH and DETACH ask of the connection: opening files, reading catalogs, keeping them by number.
+
+import ApusBase
+import ApusCompiler
+import ApusStorage
+import ApusVM
+
+extension Connection: DatabaseOpener {
+  public func openDatabase(_ name: String) throws(EngineError) -> Pager { try openAttached(name) }
+
+  public func readCatalog(of pager: Pager, as number: Int) throws(Fault) {
+    try pager.beginRead()
+    if loader == nil || loader?.reads(pager) != true {
+      schemaGeneration &+= 1
+      loader = CatalogLoader(database: number, pager: pager, generation: schemaGeneration, hasOpenedRead: true)
+      loader?.isAttachment = true
+    }
+    do throws(Fault) {
+      attachedCatalog = try loadCatalog()
+    } catch {
+      if case .failure = error {
+        loader = nil
+        pager.endRead()
+      }
+      throw error
+    }
+    loader = nil
+    pager.endRead()
+  }
+
+  public func databaseAttached(_ number: Int) {
+    while schemas.count <= number { schemas.append(nil) }
+    schemas[number] = attachedCatalog
+    attachedCatalog = nil
+  }
+
+  public func databaseDetached(_ number: Int) {
+    staleCatalogs |= state.takeStaleCatalogs()
+    let below = (UInt64(1) << UInt64(number)) - 1
+    staleCatalogs &= below
+    if schemas.count > number { schemas.remove(at: number) }
+    // Catalogs say which database they are of: those that have moved up are read again.
+    for index in schemas.indices where index >= number { schemas[index] = nil }
+  }
+}
