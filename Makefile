@@ -64,6 +64,7 @@ prove: setup
 	.build/release/apus-prove bad-input --variants $(VARIANTS) --seed $(SEED) --base small
 	.build/release/apus-prove round-trip --transactions $(TRANSACTIONS) --seed $(SEED)
 	.build/release/apus-prove handover --rounds 80 --seed $(SEED)
+	.build/release/apus-prove power-cut --cuts 560 --seed $(SEED)
 
 setup:
 	@.ci/setup

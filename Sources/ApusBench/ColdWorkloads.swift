@@ -52,7 +52,7 @@ extension Workloads {
     Workload(
       name: name, scale: "1,000,000 rows", promise: promise, writes: false, isCold: true
     ) { (context) throws(EngineFailure) in
-      let engine = context.engine is ApusEngine ? ApusEngine(backend: backend) : context.engine
+      let engine = context.engine is ApusEngine ? ApusEngine(environment: SystemEnvironment(backend: backend)) : context.engine
       return try scan(engine, context.shared)
     }
   }

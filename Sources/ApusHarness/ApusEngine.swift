@@ -7,13 +7,12 @@ import ApusIO
 
 public final class ApusEngine: HarnessEngine {
   public var name: String { "Apus" }
-  private let backend: SystemEnvironment.Backend
+  private let environment: SystemEnvironment
 
-  /// - Parameter backend: what carries data; io_uring where the kernel grants it.
-  public init(backend: SystemEnvironment.Backend = .automatic) { self.backend = backend }
+  public init(environment: SystemEnvironment = SystemEnvironment()) { self.environment = environment }
 
   public func open(_ path: String, readOnly: Bool) throws(EngineFailure) -> any HarnessConnection {
-    try ApusConnection(path: path, readOnly: readOnly, environment: SystemEnvironment(backend: backend))
+    try ApusConnection(path: path, readOnly: readOnly, environment: environment)
   }
 }
 

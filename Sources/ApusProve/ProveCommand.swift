@@ -10,6 +10,7 @@ enum ProveCommand {
     usage: apus-prove bad-input [--variants N] [--seed S] [--base FILE|small] [--jobs N] [--deadline SECONDS]
            apus-prove round-trip [--transactions N] [--seed S] [--page-size N] [--directory DIRECTORY]
            apus-prove handover [--rounds N] [--seed S] [--page-size N] [--directory DIRECTORY]
+           apus-prove power-cut [--cuts N] [--seed S] [--commits N] [--directory DIRECTORY]
       --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
       --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes
       --deadline      seconds that one statement may take (60)
@@ -35,6 +36,7 @@ enum ProveCommand {
     var options = Options()
     var arguments = CommandLine.arguments.dropFirst()
     guard let verb = arguments.popFirst() else { stop(usage) }
+    if PowerCutCommand.verbs.contains(verb) { exit(PowerCutCommand.run(verb, arguments)) }
     func value(_ name: String) -> String {
       guard let value = arguments.popFirst() else { stop("\(name) wants a value\n\(usage)") }
       return value

@@ -40,4 +40,16 @@ struct ProofTests {
     let result = try Self.prove(["handover", "--rounds", "8"])
     #expect(result.status == 0, "\(result.output)")
   }
+
+  @Test("after a power cut under a real file system what was acknowledged is there, and the control loses something")
+  func powerCut() throws {
+    let result = try Self.prove(["power-cut", "--cuts", "14", "--commits", "15"])
+    #expect(result.status == 0, "\(result.output)")
+    // Without /dev/fuse, loop devices or root the rig cannot stand; it says so, and so does the test.
+    if result.output.contains("SKIPPED") {
+      FileHandle.standardError.write(Data(result.output.utf8))
+    } else {
+      #expect(result.output.contains("power cuts: 14 clean"), "\(result.output)")
+    }
+  }
 }

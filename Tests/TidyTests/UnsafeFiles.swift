@@ -114,6 +114,11 @@ let unsafeFiles: [String: Set<String>] = [
     "BenchCommand.swift",
     "ColdWorkloads.swift",
   ],
+  "ApusProve": [
+    "CutWorkload.swift",
+    "DiskServer.swift",
+    "PowerCutRig.swift",
+  ],
   "ApusConformance": [
     "ConformanceCommand.swift",
     "ValueText.swift",
