@@ -10,6 +10,8 @@ SEEDS ?= 200
 SEED ?= 1
 VARIANTS ?= 2000
 TRANSACTIONS ?= 10000
+KILLS ?= 5000
+SECONDS ?= 60
 
 RELEASE = -c release --static-swift-stdlib
 # The shell is linked without a dynamic linker: it starts in half the time. In a build directory of its own, since the
@@ -65,6 +67,9 @@ prove: setup
 	.build/release/apus-prove round-trip --transactions $(TRANSACTIONS) --seed $(SEED)
 	.build/release/apus-prove handover --rounds 80 --seed $(SEED)
 	.build/release/apus-prove power-cut --cuts 560 --seed $(SEED)
+	.build/release/apus-prove kills --rounds $(KILLS) --seed $(SEED)
+	.build/release/apus-prove mixed --journal wal --seconds $(SECONDS) --seed $(SEED)
+	.build/release/apus-prove mixed --journal delete --seconds $(SECONDS) --seed $(SEED)
 
 setup:
 	@.ci/setup

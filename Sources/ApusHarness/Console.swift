@@ -53,9 +53,11 @@ public enum Console {
     return true
   }
 
-  /// Removes a file; one that is not there is fine.
   public static func mayWrite(to path: String) -> Bool { unsafe access(path, W_OK) == 0 }
 
+  public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+  /// Removes a file; one that is not there is fine.
   public static func remove(_ path: String) { _ = unsafe unlink(path) }
 
   public static func readAll(_ descriptor: Int32) -> [UInt8]? {

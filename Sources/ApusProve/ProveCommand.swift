@@ -11,6 +11,8 @@ enum ProveCommand {
            apus-prove round-trip [--transactions N] [--seed S] [--page-size N] [--directory DIRECTORY]
            apus-prove handover [--rounds N] [--seed S] [--page-size N] [--directory DIRECTORY]
            apus-prove power-cut [--cuts N] [--seed S] [--commits N] [--directory DIRECTORY]
+           apus-prove kills [--rounds N] [--seed S] [--directory DIRECTORY]
+           apus-prove mixed [--seconds N] [--seed S] [--journal delete|wal] [--apus 3] [--sqlite 3] [--directory DIRECTORY]
       --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
       --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes
       --deadline      seconds that one statement may take (60)
@@ -28,7 +30,16 @@ enum ProveCommand {
     var deadline: UInt32 = 60
     var pageSize: Int?
     var directory = Console.mayWrite(to: "/dev/shm") ? "/dev/shm" : "/tmp"
+    var seconds = 20
+    var journal = "wal"
+    var apusCount = 3
+    var sqliteCount = 3
+    /// For children.
     var isChild = false
+    var database = ""
+    var mode = ""
+    var number = 0
+    var engine = "apus"
     var isVerbose = false
   }
 
@@ -57,7 +68,15 @@ enum ProveCommand {
       case "--deadline": options.deadline = UInt32(number(argument))
       case "--directory": options.directory = value(argument)
       case "--page-size": options.pageSize = number(argument)
+      case "--seconds": options.seconds = number(argument)
+      case "--journal": options.journal = value(argument)
+      case "--apus": options.apusCount = number(argument)
+      case "--sqlite": options.sqliteCount = number(argument)
       case "--child": options.isChild = true
+      case "--database": options.database = value(argument)
+      case "--mode": options.mode = value(argument)
+      case "--number": options.number = number(argument)
+      case "--engine": options.engine = value(argument)
       case "--verbose": options.isVerbose = true
       default: stop("unknown option \(argument)\n\(usage)")
       }
@@ -72,8 +91,24 @@ enum ProveCommand {
       } catch {
         stop("\(error)")
       }
+    case "kills", "mixed": exit(crashes(verb, options))
     case "--help", "-h", "help": Console.line(usage)
     default: stop("unknown verb \(verb)\n\(usage)")
+    }
+  }
+
+  /// The proofs whose processes are killed; their children too.
+  private static func crashes(_ verb: String, _ options: Options) -> Int32 {
+    do {
+      switch (verb, options.isChild) {
+      case ("kills", true): return try KillProof(options).work()
+      case ("kills", false): return try KillProof(options).run() ? 0 : 1
+      case (_, true): return MixedWorker.work(options)
+      case (_, false): return try MixedProof(options).run() ? 0 : 1
+      }
+    } catch {
+      Console.error("\(error)")
+      return 2
     }
   }
 

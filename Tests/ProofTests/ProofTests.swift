@@ -52,4 +52,16 @@ struct ProofTests {
       #expect(result.output.contains("power cuts: 14 clean"), "\(result.output)")
     }
   }
+
+  @Test("processes that are killed at any moment lose nothing that they acknowledged")
+  func kills() throws {
+    let result = try Self.prove(["kills", "--rounds", "60"])
+    #expect(result.status == 0, "\(result.output)")
+  }
+
+  @Test("processes of ours and of SQLite share a file while any of them is killed", arguments: ["wal", "delete"])
+  func mixed(journal: String) throws {
+    let result = try Self.prove(["mixed", "--seconds", "6", "--journal", journal])
+    #expect(result.status == 0, "\(result.output)")
+  }
 }

@@ -99,6 +99,7 @@ let unsafeFiles: [String: Set<String>] = [
     "ApusEngine.swift",
     "ChildProcess.swift",
     "Console.swift",
+    "LiveChild.swift",
     "SQLiteLibrary.swift",
   ],
   "ApusCLI": [

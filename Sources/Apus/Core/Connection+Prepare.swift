@@ -87,18 +87,31 @@ extension Connection {
     }
     guard let parsed else { return nil }
     let text = rest.slice(0, parsed.end)
+    let needsCatalogs = Self.needsCatalogs(parsed)
     while true {
-      try refreshCatalogs()
+      if needsCatalogs { try refreshCatalogs() }
       do throws(EngineError) {
         let program = try Compiler.compile(parsed, sql: text, context: compilerContext())
         warnings = program.warnings
         return Compiled(program: program, end: start + parsed.end)
       } catch {
         // A name that is missing may have been created by another connection meanwhile.
-        if try cookiesHaveChanged() { continue }
+        if needsCatalogs, try cookiesHaveChanged() { continue }
         throw Fault.failure(error)
       }
     }
+  }
+
+  /// Pragmas of the connection alone look at no file: the time-out can be set while the file is locked, and what says how the
+  /// file is to be opened comes before it is.
+  private static let pragmasWithoutCatalogs: Set<String> = [
+    "busy_timeout", "journal_size_limit", "locking_mode", "query_only", "recovery", "strict_pragmas", "synchronous",
+    "wal_autocheckpoint",
+  ]
+
+  private static func needsCatalogs(_ parsed: ParsedStatement) -> Bool {
+    guard case .pragma(let pragma) = parsed.statement, parsed.explain == .none else { return true }
+    return !pragmasWithoutCatalogs.contains(pragma.name.key)
   }
 
   /// The catalogs as they are known now.

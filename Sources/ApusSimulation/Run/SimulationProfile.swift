@@ -26,6 +26,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var scanOneIn: Int
   /// The kernel's cache answers a part of the reads at once, so that scans read ahead.
   public var hasCache: Bool
+  /// One transaction in so many is a checkpoint of a random mode instead; 0 none.
+  public var checkpointOneIn: Int
 
   public init(seed: UInt64) {
     var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
@@ -46,6 +48,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     cancelOneIn = pick([0, 8, 50, 300])
     scanOneIn = pick([0, 4, 10])
     hasCache = !random.oneIn(3)
+    checkpointOneIn = journal == .wal ? pick([0, 4, 12]) : 0
   }
 
   public var description: String {

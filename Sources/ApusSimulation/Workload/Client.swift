@@ -35,7 +35,7 @@ final class Client {
     case savepointing(String)
     /// A SELECT is read up to some row and left open; later it is read to its end.
     case scanning(rowsLeft: Int), finishingScan
-    case stamping, committing, rollingBack
+    case stamping, committing, rollingBack, checkpointing
   }
 
   /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up.
@@ -86,13 +86,13 @@ final class Client {
     switch answer {
     case .waiting(let wait):
       self.wait = wait
-      if case .operating = phase, world.chance(oneIn: world.profile.cancelOneIn) {
+      if mayBeDropped, world.chance(oneIn: world.profile.cancelOneIn) {
         // The statement is dropped at its wait; it must be as if it had never begun.
         engine.drop()
         self.wait = nil
         world.droppedCount += 1
         world.disk.trace.add("drop", UInt64(name), 0, 0)
-        phase = .choosing
+        if case .checkpointing = phase { phase = .resting } else { phase = .choosing }
       }
     case .row(let fields): try receive(fields)
     case .done:
@@ -101,6 +101,15 @@ final class Client {
     case .failed(let error):
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
       try fail(error)
+    }
+  }
+
+  private var mayBeDropped: Bool {
+    switch phase {
+    case .operating, .checkpointing: true
+    case .settingUp, .resting, .beginning, .readingStamp, .choosing, .savepointing, .scanning, .finishingScan, .stamping,
+      .committing, .rollingBack:
+      false
     }
   }
 
@@ -117,6 +126,12 @@ final class Client {
       }
     case .resting:
       if !mayBegin { return }
+      if world.chance(oneIn: world.profile.checkpointOneIn) {
+        phase = .checkpointing
+        let modes = ["passive", "full", "restart", "truncate"]
+        start("PRAGMA wal_checkpoint(\(modes[world.random.below(modes.count)]))", [])
+        return
+      }
       isWriting = !world.random.oneIn(4)
       operationsLeft = 1 + world.random.below(world.profile.operationCountMax)
       oldestAllowed = world.ledger.lastAcknowledged
@@ -131,6 +146,7 @@ final class Client {
     case .stamping: start("UPDATE stamp SET n=?1", [.integer(stamp)])
     case .committing: start("COMMIT", [])
     case .rollingBack: start("ROLLBACK", [])
+    case .checkpointing: phase = .resting
     }
   }
 
@@ -200,7 +216,7 @@ final class Client {
     case .operating(let operation, var rows):
       rows.append(fields)
       phase = .operating(operation, rows: rows)
-    case .settingUp: break
+    case .settingUp, .checkpointing: break
     case .scanning(let rowsLeft):
       scan?.seen.append(fields)
       if rowsLeft > 0 {
@@ -257,7 +273,7 @@ final class Client {
         }
       }
       phase = .resting
-    case .rollingBack: phase = .resting
+    case .rollingBack, .checkpointing: phase = .resting
     }
   }
 
@@ -296,6 +312,7 @@ final class Client {
         phase = .rollingBack
       }
     case .settingUp where isBusy: break
+    case .checkpointing where isBusy: phase = .resting
     case .operating(let operation, _) where error.code.primary == .constraint:
       guard var after = model else { return }
       if operation.apply(to: &after) {
@@ -304,7 +321,7 @@ final class Client {
       phase = .choosing
     case .operating where isBusy && !isWriting, .choosing where isBusy && !isWriting: phase = .rollingBack
     case .settingUp, .resting, .beginning, .readingStamp, .choosing, .operating, .savepointing, .scanning,
-      .finishingScan, .stamping, .committing, .rollingBack:
+      .finishingScan, .stamping, .committing, .rollingBack, .checkpointing:
       throw Finding(oracle: .error, text: "client \(name) in \(phaseName): \(error) (code \(error.code.rawValue))")
     }
   }
@@ -322,6 +339,7 @@ final class Client {
     case .stamping: "its stamp"
     case .committing: "COMMIT"
     case .rollingBack: "ROLLBACK"
+    case .checkpointing: "a checkpoint"
     }
   }
 }

@@ -18,13 +18,13 @@ extension Pager {
     }
     guard let wal = store.wal else { return (false, -1, -1) }
     if configuration.isReadOnly { throw .error(.readOnly, object: store.path) }
-    if store.needsCheckpoint { abandonCheckpoint(store) }
+    if store.needsCheckpoint || wal.checkpoint.map({ $0.requested != mode }) ?? false { abandonCheckpoint(store) }
     let result: CheckpointResult
     do {
       try wal.recoverIfNeeded()
       result = try wal.runCheckpoint(
         mode, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
-        generation: checkpointGeneration(store, wal)
+        generation: { self.checkpointGeneration(store, $0) }
       ) { () throws(Fault) in
         if let moment = self.busyPolicy?(self.busyAttempts) {
           self.busyAttempts += 1
@@ -39,10 +39,10 @@ extension Pager {
     return (result.isBusy, Int(result.frameCount), Int(result.backfill))
   }
 
-  /// The generation under which the log's frames are cached; the cache does not know foreign logs under this number.
-  private func checkpointGeneration(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) -> UInt32 {
-    guard let header = try wal.index.readHeader() else { return 0 }
-    return header.salts == store.salts ? store.generation : 0
+  /// The generation under which the frames of the log with these salts are cached; 0, which the cache does not know, for a
+  /// log that this connection has not read.
+  private func checkpointGeneration(_ store: FileStore, _ salts: UInt64) -> UInt32 {
+    salts == store.salts ? store.generation : 0
   }
 
   /// A commit has ended, and the checkpoint that follows it has not: `commit` goes on with it.
@@ -54,7 +54,7 @@ extension Pager {
     do {
       _ = try wal.runCheckpoint(
         .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
-        generation: checkpointGeneration(store, wal)
+        generation: { self.checkpointGeneration(store, $0) }
       ) { () throws(Fault) in }
     } catch {
       if case .wait = error { throw error }
@@ -107,7 +107,7 @@ extension Pager {
       if case .failure = error {
         store.switching = nil
         if state == .write { try? rollback() }
-        if state != .none && state != .write { endRead() }
+        if state != .write { endRead() }
       }
       throw error
     }
@@ -136,7 +136,8 @@ extension Pager {
     store.syncsDirectoryAtEnd = false
   }
 
-  /// Copies everything back and deletes the log; the EXCLUSIVE lock proves that nobody else uses it.
+  /// Copies everything back and deletes the log; the EXCLUSIVE lock proves that nobody else uses it, and stays until the
+  /// file's version is changed: until then the header still asks for a log, which nobody may begin meanwhile.
   private func leaveLog(_ store: FileStore) throws(Fault) {
     guard let wal = store.wal else { return }
     guard try store.lock.takeExclusive() else {
@@ -147,7 +148,7 @@ extension Pager {
       try wal.recoverIfNeeded()
       let result = try wal.runCheckpoint(
         .passive, database: store.file, synchronous: max(configuration.synchronous, .normal), cache: store.cache,
-        generation: checkpointGeneration(store, wal)
+        generation: { self.checkpointGeneration(store, $0) }
       ) { () throws(Fault) in }
       guard result.backfill == result.frameCount else {
         throw Fault.error(.busy, object: store.path, cause: "the log could not be copied back as a whole")
@@ -191,7 +192,7 @@ extension Pager {
     guard try wal.index.readHeader() != nil else { return }
     let result = try wal.runCheckpoint(
       .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
-      generation: checkpointGeneration(store, wal)
+      generation: { self.checkpointGeneration(store, $0) }
     ) { () throws(Fault) in }
     guard !result.isBusy, result.backfill == result.frameCount else { return }
     let (environment, path) = (store.environment, store.logPath)

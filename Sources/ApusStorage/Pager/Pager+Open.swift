@@ -9,7 +9,8 @@ extension Pager {
     try store.checkPoison()
     store.reap()
     if store.isTemporary { return }
-    if store.needsCheckpoint { abandonCheckpoint(store) }
+    // One that was owed after a commit, or whose statement was dropped.
+    if store.needsCheckpoint || store.wal?.checkpoint != nil { abandonCheckpoint(store) }
     do {
       while true {
         if let wal = store.wal {
@@ -108,6 +109,8 @@ extension Pager {
     if try store.lock.isReservedByOther() { return readHeader(store) }
     let (environment, path, database) = (store.environment, store.journalPath, store.file)
     if try faulting({ () throws(EngineError) in try database.size() }) == 0 {
+      // A file that has lost its name knows nothing about what lies beside another one of that name.
+      if !database.isStillNamed() { return readHeader(store) }
       // Nothing was written yet; the journal of a database that never came to be.
       if !configuration.isReadOnly, try store.lock.takeReserved() {
         try faulting { () throws(EngineError) in try environment.delete(path) }
@@ -130,8 +133,11 @@ extension Pager {
 
   private func startRollback(_ store: FileStore, _ file: any File) throws(Fault) {
     guard try store.lock.takeExclusive() else {
-      store.lock.downgradeToShared()
-      throw busy("another connection reads or rolls back the hot journal", code: .busyRecovery)
+      // Whoever waits lets SHARED go: two that wait for each other's would wait for ever.
+      file.close()
+      store.opening = .start
+      store.lock.release()
+      throw busy("another connection reads or rolls back the hot journal")
     }
     // Between the look and the lock somebody may have rolled it back and deleted it.
     if !file.isStillNamed() {
@@ -162,7 +168,7 @@ extension Pager {
       let (environment, path) = (store.environment, store.logPath)
       if !configuration.isReadOnly {
         try faulting { () throws(EngineError) in
-          if try environment.exists(path) { try environment.delete(path) }
+          if try environment.exists(path), database.isStillNamed() { try environment.delete(path) }
         }
       }
       return true

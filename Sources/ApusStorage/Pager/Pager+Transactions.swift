@@ -27,6 +27,7 @@ extension Pager {
     cursors.forgetPaths()
     if let store {
       store.writeOpensRead = false
+      store.switching = nil
       if store.needsCheckpoint { abandonCheckpoint(store) }
       dropReads(store)
       abandonOpening(store)

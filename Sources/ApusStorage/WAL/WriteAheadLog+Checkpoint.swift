@@ -13,6 +13,8 @@ struct Checkpoint {
     case begin, writerLock, plan, readMarks, copyLock, walSync, read, write, finishCopy, databaseSync, publish, reset
   }
 
+  /// What was asked for; `mode` falls back to passive where a writer stays in the way.
+  let requested: CheckpointMode
   var mode: CheckpointMode
   var database: any File
   var synchronous: Synchronous
@@ -31,6 +33,13 @@ struct Checkpoint {
   var holdsCheckpointLock = false
   var holdsWriteLock = false
   var holdsCopyLock = false
+
+  init(mode: CheckpointMode, database: any File, synchronous: Synchronous) {
+    requested = mode
+    self.mode = mode
+    self.database = database
+    self.synchronous = synchronous
+  }
 }
 
 struct CheckpointResult {
@@ -45,8 +54,8 @@ extension WriteAheadLog {
 
   /// Called again until it returns. `busy` decides about waiting for a lock: it throws a wait or returns.
   func runCheckpoint(
-    _ mode: CheckpointMode, database: any File, synchronous: Synchronous, cache: FileCache?, generation: UInt32,
-    busy: () throws(Fault) -> Void
+    _ mode: CheckpointMode, database: any File, synchronous: Synchronous, cache: FileCache?,
+    generation: (_ salts: UInt64) -> UInt32, busy: () throws(Fault) -> Void
   ) throws(Fault) -> CheckpointResult {
     var state = checkpoint ?? Checkpoint(mode: mode, database: database, synchronous: synchronous)
     checkpoint = nil
@@ -87,7 +96,7 @@ extension WriteAheadLog {
   }
 
   private func advance(
-    _ state: inout Checkpoint, _ cache: FileCache?, _ generation: UInt32, _ busy: () throws(Fault) -> Void
+    _ state: inout Checkpoint, _ cache: FileCache?, _ generation: (UInt64) -> UInt32, _ busy: () throws(Fault) -> Void
   ) throws(Fault) {
     while true {
       switch state.phase {
@@ -157,7 +166,8 @@ extension WriteAheadLog {
         } else if state.done == state.work.count {
           state.phase = .finishCopy
         } else {
-          readBatch(&state, cache, generation)
+          // The log that is copied, as it was found under the checkpoint lock: nobody restarts it now.
+          readBatch(&state, cache, generation(state.header.salts))
         }
       case .write:
         if let group = state.group {
@@ -317,7 +327,10 @@ extension WriteAheadLog {
         return
       }
       if state.mode == .truncate {
+        // What this connection has read last stays what the next snapshot is compared with: others may have committed since.
+        let last = header
         header = state.header
+        defer { header = last }
         try restart { (_) throws(Fault) in }
         let file = self.file
         try faulting { () throws(EngineError) in try file.truncate(to: 0) }

@@ -8,6 +8,7 @@ extension WriteAheadLog {
   /// - Returns: true where it is another one than the last snapshot of this connection.
   func beginRead() throws(Fault) -> Bool {
     precondition(readMark == nil)
+    // Until an attempt succeeds, `header` stays what the last snapshot was: after a wait it is still compared with that.
     let old = header
     while true {
       if recovery != nil { try continueRecovery() }
@@ -28,12 +29,12 @@ extension WriteAheadLog {
   /// copied back, and does not keep the log from starting again.
   func tryBeginRead(allowsMarkZero: Bool) throws(Fault) -> ReadAttempt {
     guard let seen = try index.readHeader() else { return .needsRecovery }
-    header = seen
     let backfill = try index.backfill
     if allowsMarkZero && backfill == seen.frameCount {
       if try lock(.shared, WALIndex.readSlot(0)) {
         index.memory.barrier()
         if try index.readHeader() == seen {
+          header = seen
           readMark = 0
           return .opened
         }
@@ -68,6 +69,7 @@ extension WriteAheadLog {
     let markedFrame = try index.readMark(best)
     let published = try index.readHeader()
     if markedFrame == bestFrame && published == seen {
+      header = seen
       readMark = best
       return .opened
     }
@@ -126,12 +128,10 @@ extension WriteAheadLog {
       endRead()
     }
     while readMark == nil {
-      let state = header
       switch try tryBeginRead(allowsMarkZero: false) {
       case .opened: break
       case .raced: try retryLater()
       case .needsRecovery:
-        header = state
         throw .error(.protocol, object: path, cause: "the wal-index was damaged while it was locked")
       }
     }

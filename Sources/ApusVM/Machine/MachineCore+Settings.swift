@@ -44,6 +44,9 @@ extension MachineCore {
       if !state.isAutocommit, wanted == .wal || pager.journalMode == .wal, wanted != pager.journalMode {
         throw .error(.error, "cannot change \(wanted == .wal ? "into" : "out of") wal mode from within a transaction")
       }
+      // A statement that is dropped at a wait leaves a transaction of the pager's own behind.
+      uses |= 1 << UInt64(i.p1)
+      writes |= 1 << UInt64(i.p1)
       setText(i.p2, try pager.setJournalMode(wanted).rawValue)
       return
     }

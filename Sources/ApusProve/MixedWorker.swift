@@ -1,0 +1,201 @@
+// One process of `mixed`: transactions, reads that hold the invariants against the file, checkpoints. What it does, the
+// script for Python's apsw in MixedScript.swift does too. It tells its parent, a line each:
+//
+//   S n      it has begun, and its counter is n          P        it rests while the pause file is there
+//   A n      its transaction n was acknowledged          E text   something is wrong
+
+import ApusBase
+import ApusHarness
+import Glibc
+
+struct MixedWorker {
+  static let accountCount = 50, balance = 1000, kept = 30
+  static let schema = """
+    CREATE TABLE t(id INTEGER PRIMARY KEY, writer INTEGER, n INTEGER, v INTEGER, pad TEXT);
+    CREATE INDEX tw ON t(writer, n);
+    CREATE TABLE counters(writer INTEGER PRIMARY KEY, n INTEGER, total INTEGER) WITHOUT ROWID;
+    CREATE TABLE accounts(id INTEGER PRIMARY KEY, balance INTEGER);
+    """
+
+  private let options: ProveCommand.Options
+  private let engine: any HarnessEngine
+  private var random: SeededRandom
+  private var connection: any HarnessConnection
+  private let writer: Int
+  private var number: Int64 = 0
+
+  init(_ options: ProveCommand.Options) throws {
+    self.options = options
+    engine = options.engine == "apus" ? ApusEngine() : try SQLiteLibrary()
+    random = SeededRandom(seed: options.seed)
+    writer = options.number
+    connection = try engine.open(options.database, readOnly: false)
+  }
+
+  /// Goes on until it is killed.
+  static func work(_ options: ProveCommand.Options) -> Int32 {
+    do {
+      var worker = try MixedWorker(options)
+      do {
+        try worker.begin()
+        while true { try worker.step() }
+      } catch {
+        let detail = (worker.connection as? ApusConnection)?.connection.lastError.map { " \($0)" } ?? ""
+        let text = (error as? ProofFailure)?.text ?? "\(error)"
+        Console.line("E \(worker.engine.name) writer \(worker.writer): \(text)\(detail)")
+      }
+    } catch {
+      Console.line("E \(error)")
+    }
+    return 3
+  }
+
+  private mutating func begin() throws {
+    try configure()
+    number = try eventually { try $0.counter() }
+    Console.line("S \(number)")
+  }
+
+  private mutating func step() throws {
+    if Console.exists(options.database + ".pause") {
+      Console.line("P")
+      while Console.exists(options.database + ".pause") { usleep(5000) }
+    }
+    switch random.below(100) {
+    case 0..<55: try transaction(isBig: random.oneIn(40))
+    case 55..<85: try read()
+    case 85..<93: try checkpoint()
+    case 93..<96:
+      connection.close()
+      connection = try engine.open(options.database, readOnly: false)
+      try configure()
+    default: usleep(UInt32(random.below(3000)))
+    }
+  }
+
+  private mutating func configure() throws {
+    let timeout = [0, 1, 20, 1000][random.below(4)], cache = [10, 50, 1000][random.below(3)]
+    let synchronous = ["normal", "full", "off"][random.below(3)], frames = [20, 200, 1000][random.below(3)]
+    _ = try eventually { worker in
+      try worker.connection.execute(
+        "PRAGMA busy_timeout = \(timeout); PRAGMA cache_size = \(cache); PRAGMA synchronous = \(synchronous);"
+          + "PRAGMA wal_autocheckpoint = \(frames)")
+    }
+  }
+
+  private func isBusy(_ error: any Error) -> Bool {
+    guard let failure = error as? EngineFailure else { return false }
+    return failure.code & 0xff == 5 || options.engine != "apus" && failure.code & 0xff == 15
+  }
+
+  /// Tries until nobody is in the way.
+  private mutating func eventually<R>(_ body: (inout MixedWorker) throws -> R) throws -> R {
+    while true {
+      do {
+        return try body(&self)
+      } catch {
+        if !isBusy(error) { throw error }
+        usleep(UInt32(200 + random.below(2000)))
+      }
+    }
+  }
+
+  /// False where somebody is in the way.
+  private mutating func attempt(_ body: (inout MixedWorker) throws -> Void) throws -> Bool {
+    do {
+      try body(&self)
+      return true
+    } catch {
+      if !isBusy(error) { throw error }
+      try? connection.execute("ROLLBACK")
+      usleep(UInt32(random.below(1500)))
+      return false
+    }
+  }
+
+  private func integer(_ sql: String) throws -> Int64 {
+    guard case .integer(let value)? = try connection.rows(sql).rows.first?.first else { return 0 }
+    return value
+  }
+
+  private func counter() throws -> Int64 { try integer("SELECT n FROM counters WHERE writer = \(writer)") }
+
+  private mutating func transaction(isBig: Bool) throws {
+    let begin = ["BEGIN", "BEGIN IMMEDIATE", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"][random.below(4)]
+    let rows = isBig ? 40 + random.below(150) : 1 + random.below(4), isUndone = random.oneIn(12)
+    let next = number + 1
+    let isDone = try attempt { worker in
+      try worker.connection.execute(begin)
+      let found = try worker.counter()
+      if found != worker.number { throw ProofFailure("the counter is \(found), but \(worker.number) was acknowledged") }
+      var total: Int64 = 0
+      for _ in 0..<rows {
+        let value = Int64(worker.random.below(1000)), size = worker.random.below(worker.random.oneIn(10) ? 9000 : 200)
+        let statement = try worker.connection.prepare("INSERT INTO t(writer, n, v, pad) VALUES (?, ?, ?, ?)")
+        defer { statement.finalize() }
+        for (index, value) in [Int64(worker.writer), next, value].enumerated() {
+          try statement.bind(integer: value, at: index + 1)
+        }
+        try statement.bind(.text([UInt8](repeating: 120, count: size)), at: 4)
+        while try statement.step() {}
+        total += value
+      }
+      let old = "FROM t WHERE writer = \(worker.writer) AND n < \(next - Int64(Self.kept))"
+      total -= try worker.integer("SELECT coalesce(sum(v), 0) \(old)")
+      try worker.connection.execute("DELETE \(old)")
+      try worker.connection.execute(
+        "UPDATE counters SET n = \(next), total = total + \(total) WHERE writer = \(worker.writer)")
+      let from = worker.random.below(Self.accountCount), to = worker.random.below(Self.accountCount)
+      let amount = worker.random.below(20)
+      try worker.connection.execute("UPDATE accounts SET balance = balance - \(amount) WHERE id = \(from)")
+      try worker.connection.execute("UPDATE accounts SET balance = balance + \(amount) WHERE id = \(to)")
+    }
+    if !isDone { return }
+    if isUndone { return try connection.execute("ROLLBACK") }
+    for _ in 0..<200 {
+      do {
+        try connection.execute("COMMIT")
+        number = next
+        Console.line("A \(number)")
+        return
+      } catch {
+        if !isBusy(error) { throw error }
+        usleep(UInt32(200 + random.below(1000)))
+      }
+    }
+    try connection.execute("ROLLBACK")
+  }
+
+  private mutating func read() throws {
+    _ = try attempt { worker in
+      try worker.connection.execute("BEGIN")
+      if let complaint = try Self.complaint(worker.connection) { throw ProofFailure(complaint) }
+      let found = try worker.counter()
+      if found != worker.number { throw ProofFailure("reads the counter as \(found), but \(worker.number) was acknowledged") }
+      try worker.connection.execute("COMMIT")
+    }
+  }
+
+  /// What is wrong with the snapshot, nil where nothing is.
+  static func complaint(_ connection: any HarnessConnection) throws(EngineFailure) -> String? {
+    let money = try connection.rows("SELECT sum(balance), count(*) FROM accounts").rows
+    if money != [[.integer(Int64(accountCount * balance)), .integer(Int64(accountCount))]] { return "accounts: \(money)" }
+    let counters = try connection.rows("SELECT writer, n, total FROM counters ORDER BY writer").rows
+    let scanned = try connection.rows(
+      "SELECT writer, max(n), sum(v), count(*) FROM (SELECT +writer AS writer, n, v, pad FROM t) GROUP BY writer").rows
+    for row in counters {
+      let table = scanned.first { $0[0] == row[0] }
+      let expected = table.map { [$0[0], $0[1], $0[2]] } ?? [row[0], .integer(0), .integer(0)]
+      if row != expected { return "counters say \(row), the table \(expected)" }
+      let indexed = try connection.rows("SELECT count(*), max(n) FROM t WHERE writer = \(row[0])").rows
+      if let table, indexed != [[table[3], table[1]]] { return "the index says \(indexed), the table \(table)" }
+    }
+    return nil
+  }
+
+  private mutating func checkpoint() throws {
+    if options.journal != "wal" { return }
+    let mode = ["PASSIVE", "FULL", "RESTART", "TRUNCATE"][random.below(4)]
+    _ = try attempt { worker in _ = try worker.connection.rows("PRAGMA wal_checkpoint(\(mode))") }
+  }
+}
