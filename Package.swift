@@ -25,6 +25,8 @@ let package = Package(
   name: "apus",
   products: [
     .library(name: "Apus", targets: ["Apus"]),
+    // Archives: the one product that needs libzstd.
+    .library(name: "ApusBackup", targets: ["ApusBackup"]),
     .executable(name: "apus", targets: ["ApusCLI"]),
     // `make capi` links it under its real name; here the name must not stand in the way of the system's library.
     .library(name: "ApusSQLite3", type: .dynamic, targets: ["ApusSQLite3"]),
@@ -39,6 +41,7 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
 
     library("ApusBase", []),
@@ -56,10 +59,11 @@ let package = Package(
       "ApusSQLite3",
       ["ApusBase", "ApusIO", "ApusStorage", "ApusSQL", "ApusVM", "ApusCompiler", "ApusFunctions", "Apus", "CApus"]),
 
+    library("ApusBackup", ["ApusBase", "ApusIO", "ApusStorage", "Apus", "CZstd"]),
     library("ApusSimulation", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM", "Apus"]),
     // Tools: the shell, and what proves and measures the engine beside real SQLite.
     library("ApusHarness", ["Apus", "ApusBase", "ApusIO"]),
-    executable("ApusCLI", ["Apus", "ApusBase", "ApusIO"]),
+    executable("ApusCLI", ["Apus", "ApusBackup", "ApusBase", "ApusIO"]),
     executable("ApusSim", ["ApusBase", "ApusSimulation"]),
     executable("ApusConformance", ["ApusHarness"]),
     executable("ApusBench", ["Apus", "ApusBase", "ApusHarness", "ApusIO"]),
@@ -68,6 +72,7 @@ let package = Package(
     tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),
     tests("ApusStorageTests", ["ApusBase", "ApusIO", "ApusStorage", "CSQLite"]),
     tests("ApusTests", ["Apus", "ApusBase", "ApusIO", "ApusVM"]),
+    tests("ApusBackupTests", ["Apus", "ApusBackup", "ApusBase", "ApusIO", "ApusStorage"]),
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
     tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),

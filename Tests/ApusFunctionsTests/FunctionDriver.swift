@@ -24,6 +24,7 @@ final class FixedEnvironment: Environment {
   func exists(_ path: String) throws(EngineError) -> Bool { false }
   func size(of path: String) throws(EngineError) -> Int64? { nil }
   func delete(_ path: String) throws(EngineError) {}
+  func rename(_ path: String, to newPath: String, replaces: Bool) throws(EngineError) { throw EngineError(.ioError) }
   func fullPath(_ path: String) throws(EngineError) -> String { path }
   func makeQueue() -> any IOQueue { preconditionFailure("no files here") }
   func monotonicNanoseconds() -> UInt64 { 0 }

@@ -97,6 +97,7 @@ final class CrashWorld: Environment {
     try base.delete(path)
     photograph()
   }
+  func rename(_ path: String, to newPath: String, replaces: Bool) throws(EngineError) { throw EngineError(.ioError) }
   func fullPath(_ path: String) throws(EngineError) -> String { try base.fullPath(path) }
   func makeQueue() -> any IOQueue { CrashQueue(self) }
   func monotonicNanoseconds() -> UInt64 { base.monotonicNanoseconds() }

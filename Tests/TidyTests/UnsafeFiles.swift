@@ -7,6 +7,7 @@ let unsafeFiles: [String: Set<String>] = [
     "ByteBuffer.swift",
     "ByteView.swift",
     "Value.swift",
+    "XXHash64.swift",
   ],
   "ApusIO": [
     "EngineThread.swift",
@@ -92,6 +93,9 @@ let unsafeFiles: [String: Set<String>] = [
     "Statements.swift",
     "Values.swift",
   ],
+  "ApusBackup": [
+    "ZstdCodec.swift",
+  ],
   "ApusSimulation": [
     "SimulatedFile.swift",
   ],
@@ -103,6 +107,7 @@ let unsafeFiles: [String: Set<String>] = [
     "SQLiteLibrary.swift",
   ],
   "ApusCLI": [
+    "ArchiveCommands.swift",
     "LineReader.swift",
     "ShellOutput.swift",
     "ShellSession.swift",

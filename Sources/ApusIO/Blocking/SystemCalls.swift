@@ -167,6 +167,12 @@ enum SystemCalls {
   // Linux frees the descriptor even where `close` reports EINTR: it is never repeated.
   static func close(_ fd: Int32) { _ = Glibc.close(fd) }
 
+  static func rename(_ path: String, _ newPath: String) -> CallResult {
+    retrying { unsafe Int(Glibc.rename(path, newPath)) }
+  }
+
+  static func link(_ path: String, _ newPath: String) -> CallResult { retrying { unsafe Int(Glibc.link(path, newPath)) } }
+
   static func unlink(_ path: String) -> CallResult { retrying { unsafe Int(Glibc.unlink(path)) } }
 
   /// Absolute path of an existing file without links; nil with `errno` where it has none.

@@ -21,6 +21,9 @@ public protocol Environment: AnyObject, Sendable {
   func size(of path: String) throws(EngineError) -> Int64?
   /// Deletes a file; a missing one is no error. The directory is synced only by `syncDirectory`.
   func delete(_ path: String) throws(EngineError)
+  /// Gives a file another name in one step; the directory is synced only by `syncDirectory`.
+  /// - Parameter replaces: a file that has the name goes; else it is an error (SQLITE_CANTOPEN), and nothing has happened.
+  func rename(_ path: String, to newPath: String, replaces: Bool) throws(EngineError)
   /// Absolute path with links in its directory part resolved, so that two names of one file find one journal.
   func fullPath(_ path: String) throws(EngineError) -> String
 

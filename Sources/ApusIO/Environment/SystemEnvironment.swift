@@ -144,6 +144,18 @@ public final class SystemEnvironment: Environment {
     }
   }
 
+  public func rename(_ path: String, to newPath: String, replaces: Bool) throws(EngineError) {
+    if replaces {
+      let code = SystemCalls.rename(path, newPath)
+      if code < 0 { throw SystemError.make(.ioError, call: "rename", errno: Int32(-code), path: newPath) }
+      return
+    }
+    // A second name for the file: fails where the name is taken, also by who comes at the same time.
+    let code = SystemCalls.link(path, newPath)
+    if code < 0 { throw SystemError.make(.cannotOpen, call: "link", errno: Int32(-code), path: newPath) }
+    try delete(path)
+  }
+
   /// Links in the file's own name are resolved too, as SQLite does it: its journal lies beside the file, not the link.
   public func fullPath(_ path: String) throws(EngineError) -> String {
     let linksMax = 40  // as the kernel

@@ -84,6 +84,16 @@ public final class MemoryEnvironment: Environment {
   public func size(of path: String) throws(EngineError) -> Int64? { node(at: path).map { Int64($0.byteCount) } }
   public func delete(_ path: String) throws(EngineError) { state.withLock { _ = $0.nodes.removeValue(forKey: path) } }
 
+  public func rename(_ path: String, to newPath: String, replaces: Bool) throws(EngineError) {
+    let isDone = state.withLock { state -> Bool in
+      guard let node = state.nodes[path], replaces || state.nodes[newPath] == nil else { return false }
+      state.nodes[path] = nil
+      state.nodes[newPath] = node
+      return true
+    }
+    if !isDone { throw EngineError(.cannotOpen, object: newPath, cause: "rename: no such file, or the name is taken") }
+  }
+
   public func fullPath(_ path: String) throws(EngineError) -> String { path.hasPrefix("/") ? path : "/\(path)" }
 
   /// All bytes of a file; nil where there is none. For tests.

@@ -52,6 +52,14 @@ public final class SimulatedEnvironment: Environment, @unchecked Sendable {
     if disk.file(named: path) != nil { disk.setName(path, to: nil) }
   }
 
+  public func rename(_ path: String, to newPath: String, replaces: Bool) throws(EngineError) {
+    guard let file = disk.file(named: path), replaces || disk.file(named: newPath) == nil else {
+      throw EngineError(.cannotOpen, object: newPath, cause: "rename: No such file, or the name is taken")
+    }
+    disk.setName(newPath, to: file)
+    disk.setName(path, to: nil)
+  }
+
   public func fullPath(_ path: String) throws(EngineError) -> String { path.hasPrefix("/") ? path : "/" + path }
 
   public func makeQueue() -> any IOQueue { SimulatedQueue(disk: disk) }

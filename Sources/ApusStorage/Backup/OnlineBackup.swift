@@ -179,7 +179,15 @@ public final class PageWalk {
 
   /// - Precondition: a snapshot is open.
   public func run(_ body: (_ number: UInt32, _ page: ByteView) -> Void) throws(Fault) {
-    while next <= pager.pageCount {
+    while try run(pages: .max, body) {}
+  }
+
+  /// The same, a few pages at a time.
+  /// - Returns: false at the end.
+  public func run(pages: UInt32, _ body: (_ number: UInt32, _ page: ByteView) -> Void) throws(Fault) -> Bool {
+    let end = next.addingReportingOverflow(pages)
+    let last = min(pager.pageCount, end.overflow ? .max : end.partialValue - 1)
+    while next <= last {
       pager.beginOperation()
       if !pager.isLoaded(PageNumber(next)) {
         pager.readAhead(next, count: min(32, Int(pager.pageCount - next) + 1))
@@ -187,5 +195,6 @@ public final class PageWalk {
       body(next, pager.image(of: try pager.page(PageNumber(next))).bytes)
       next += 1
     }
+    return next <= pager.pageCount
   }
 }

@@ -50,6 +50,8 @@ final class FileStore {
   var undoing: RequestGroup?
   var isUndoingJournal = false
   var needsCheckpoint = false
+  /// See `Pager.keepsLog`.
+  var keepsLog = false
   /// A backup puts another database in place of this one: all of it goes into the journal.
   var replacesFile = false
   /// The write transaction began with its own snapshot, so it may try again with a newer one.

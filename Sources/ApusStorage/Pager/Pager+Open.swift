@@ -14,7 +14,7 @@ extension Pager {
     do {
       while true {
         if let wal = store.wal {
-          let isOther = try wal.beginRead()
+          let isOther = try wal.beginRead(allowsMarkZero: !store.keepsLog)
           try adoptLogSnapshot(store, wal, isOther: isOther)
           break
         }

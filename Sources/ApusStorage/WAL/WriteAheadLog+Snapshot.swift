@@ -6,13 +6,13 @@ import ApusIO
 extension WriteAheadLog {
   /// Opens the newest committed state.
   /// - Returns: true where it is another one than the last snapshot of this connection.
-  func beginRead() throws(Fault) -> Bool {
+  func beginRead(allowsMarkZero: Bool = true) throws(Fault) -> Bool {
     precondition(readMark == nil)
     // Until an attempt succeeds, `header` stays what the last snapshot was: after a wait it is still compared with that.
     let old = header
     while true {
       if recovery != nil { try continueRecovery() }
-      switch try tryBeginRead(allowsMarkZero: true) {
+      switch try tryBeginRead(allowsMarkZero: allowsMarkZero) {
       case .opened:
         attempts = 0
         tip = header.frameCount

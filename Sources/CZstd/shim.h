@@ -1,0 +1,2 @@
+// Zstandard. Source: https://facebook.github.io/zstd/zstd_manual.html
+#include <zstd.h>

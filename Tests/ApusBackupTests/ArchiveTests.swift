@@ -1,0 +1,195 @@
+// Archives: what goes in comes out, at every commit; what is damaged, missing or foreign is reported.
+
+import Apus
+import ApusBase
+import ApusIO
+import ApusStorage
+import Testing
+
+@testable import ApusBackup
+
+@Suite struct ArchiveTests {
+  func made(_ environment: any Environment, wal: Bool = true) throws -> Connection {
+    let connection = try Connection("/a.db", environment: environment)
+    try connection.execute("PRAGMA page_size = 1024;")
+    if wal { try connection.execute("PRAGMA journal_mode = wal;") }
+    try connection.execute("CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT); CREATE TABLE n(x); INSERT INTO n VALUES (0);")
+    return connection
+  }
+
+  func number(_ connection: Connection, _ sql: String) throws -> Int64 {
+    let statement = try connection.prepareBlocking(sql)
+    defer { statement.finalize() }
+    #expect(try statement.stepBlocking())
+    return statement.column(0).asInteger
+  }
+
+  func rows(_ path: String, _ environment: any Environment) throws -> (Int64, Int64, String) {
+    let connection = try Connection(path, environment: environment)
+    defer { try? connection.closeBlocking() }
+    let check = try connection.prepareBlocking("PRAGMA integrity_check")
+    defer { check.finalize() }
+    #expect(try check.stepBlocking())
+    let text = check.column(0).bytes.string
+    return (try number(connection, "SELECT x FROM n"), try number(connection, "SELECT count(*) FROM t"), text)
+  }
+
+  @Test("a backup is the database, and any flipped byte of it shows", arguments: [false, true])
+  func wholeFile(wal: Bool) throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment, wal: wal)
+    try source.execute(
+      "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c WHERE x < 3000) INSERT INTO t SELECT x, hex(x * 7) FROM c")
+    let summary = try DatabaseArchive.backup(environment, from: "/a.db", to: "/a.zst")
+    #expect(summary.databaseByteCount == Int64(summary.pageCount * 1024))
+    #expect(throws: EngineError.self) { try DatabaseArchive.backup(environment, from: "/a.db", to: "/a.zst") }
+    try DatabaseArchive.backup(environment, from: "/a.db", to: "/a.zst", replaces: true)
+    try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db")
+    #expect(try rows("/b.db", environment) == (0, 3000, "ok"))
+    #expect(throws: EngineError.self) { try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db") }
+    try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    // In use.
+    #expect(throws: EngineError.self) {
+      let user = try Connection("/b.db", environment: environment)
+      try user.execute("BEGIN; SELECT * FROM t;")
+      try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    }
+    let good = try #require(environment.contents(of: "/a.zst"))
+    var random = SeededRandom(seed: 7)
+    for _ in 0..<150 {
+      var bad = good
+      let place = random.below(bad.count)
+      if random.oneIn(5) { bad.removeLast(bad.count - place) } else { bad[place] ^= UInt8(1 + random.below(255)) }
+      environment.setContents(of: "/bad.zst", to: bad)
+      #expect(throws: EngineError.self, "byte \(place)") {
+        try DatabaseArchive.restore(environment, from: "/bad.zst", to: "/c.db")
+      }
+      #expect(environment.contents(of: "/c.db") == nil)
+    }
+  }
+
+  @Test("every commit of a followed database can be restored", arguments: UInt64(1)...6)
+  func everyCommit(seed: UInt64) throws {
+    let environment = MemoryEnvironment(seed: seed)
+    var random = SeededRandom(seed: seed)
+    var source = try made(environment)
+    if seed.isMultiple(of: 2) {
+      // The log begins empty.
+      try source.closeBlocking()
+      source = try Connection("/a.db", environment: environment)
+    }
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    archiver.framesBeforeRestart = UInt32(5 + random.below(60))
+    var restarts = 0
+    #expect(try archiver.round().tookBase)
+    var written: Int64 = 0
+    for round in 0..<40 {
+      for _ in 0..<random.below(6) {
+        written += 1
+        let change = random.oneIn(4) ? "DELETE FROM t WHERE a % 7 = \(random.below(7));" : ""
+        try source.execute(
+          "BEGIN; UPDATE n SET x = \(written); INSERT INTO t(b) VALUES (hex(randomblob(\(random.below(900))))); \(change) COMMIT;")
+      }
+      if random.oneIn(3) { try source.execute("PRAGMA wal_checkpoint(\(["passive", "full", "truncate"][random.below(3)]));") }
+      let found = try archiver.round()
+      #expect(!found.tookBase, "seed \(seed), round \(round)")
+      if found.restartedLog { restarts += 1 }
+    }
+    #expect(restarts > 0, "seed \(seed)")
+    let last = try #require(archive.lastCommit)
+    #expect(Int64(last) == written + 1, "seed \(seed): the base is commit 1, then every commit")
+    #expect(try CommitArchive(environment, directory: "/archive").entries().last?.lastCommit == last)
+    for commit in stride(from: UInt64(1), through: last, by: 5) {
+      try archive.restore(to: "/r.db", at: commit, replaces: true)
+      let (x, _, check) = try rows("/r.db", environment)
+      #expect(x == Int64(commit) - 1 && check == "ok", "seed \(seed), commit \(commit)")
+    }
+    try archive.restore(to: "/r.db", replaces: true)
+    #expect(try rows("/r.db", environment).0 == written)
+    #expect(try rows("/r.db", environment).1 == number(source, "SELECT count(*) FROM t"))
+    #expect(throws: EngineError.self) { try archive.restore(to: "/x.db", at: last + 1) }
+    try archive.verify()
+    archiver.close()
+  }
+
+  @Test("an archiver that was away goes on where the log still holds what it lacks, or takes a base")
+  func gaps() throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    func round() throws -> LogArchiver.Round {
+      let archiver = try LogArchiver(archive, database: "/a.db")
+      defer { archiver.close() }
+      archiver.framesBeforeRestart = .max
+      return try archiver.round()
+    }
+    #expect(try round().tookBase)
+    try source.execute("UPDATE n SET x = 1; UPDATE n SET x = 2;")
+    let second = try round()
+    #expect(second.commits == 2 && !second.tookBase)
+    #expect(try round().commits == 0)
+    // Nobody holds the log: it starts again.
+    try source.execute("PRAGMA wal_checkpoint(truncate); UPDATE n SET x = 3;")
+    #expect(try round().tookBase)
+    #expect(try archive.entries().map(\.isBehindGap) == [false, false, true])
+    for (commit, value) in [(1, 0), (2, 1), (3, 2), (4, 3)] {
+      try archive.restore(to: "/r.db", at: UInt64(commit), replaces: true)
+      #expect(try rows("/r.db", environment).0 == Int64(value))
+    }
+    let journal = try Connection("/j.db", environment: environment)
+    try journal.execute("CREATE TABLE t(a);")
+    let other = try LogArchiver(try CommitArchive(environment, directory: "/archive2"), database: "/j.db")
+    #expect(throws: EngineError.self) { try other.round() }
+    other.close()
+  }
+
+  @Test("a missing, damaged or foreign file of a chain is reported")
+  func brokenChains() throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let other = try CommitArchive(environment, directory: "/other")
+    let archivers = [try LogArchiver(archive, database: "/a.db"), try LogArchiver(other, database: "/a.db")]
+    for value in 0..<5 {
+      try source.execute("UPDATE n SET x = \(value);")
+      for archiver in archivers { _ = try archiver.round() }
+    }
+    let names = (2...5).map { "/0000000\($0)-log.zst" }
+    let files = try names.map { try #require(environment.contents(of: "/archive" + $0)) }
+    func isRefused(_ comment: String) {
+      #expect(throws: EngineError.self, "\(comment)") {
+        try CommitArchive(environment, directory: "/archive").restore(to: "/r.db", replaces: true)
+      }
+    }
+    for (index, name) in names.enumerated() {
+      try environment.delete("/archive" + name)
+      isRefused("missing \(name)")
+      environment.setContents(of: "/archive" + name, to: try #require(environment.contents(of: "/other" + name)))
+      isRefused("foreign \(name)")
+      environment.setContents(of: "/archive" + name, to: files[(index + 1) % 4])
+      isRefused("another in the place of \(name)")
+      var bad = files[index]
+      bad[bad.count / 3] ^= 1
+      environment.setContents(of: "/archive" + name, to: bad)
+      isRefused("damaged \(name)")
+      environment.setContents(of: "/archive" + name, to: files[index])
+    }
+    try CommitArchive(environment, directory: "/archive").restore(to: "/r.db", replaces: true)
+    #expect(try rows("/r.db", environment).0 == 4)
+    for archiver in archivers { archiver.close() }
+  }
+
+  @Test("XXH64 is the published function")
+  func hash() {
+    func hash(_ text: String, seed: UInt64 = 0) -> UInt64 {
+      var bytes = ByteBuffer()
+      bytes.append(contentsOf: text)
+      return XXHash64.hash(bytes.bytes, seed: seed)
+    }
+    #expect(hash("") == 0xef46_db37_51d8_e999)
+    #expect(hash("a") == 0xd24e_c4f1_a98c_6e5b)
+    #expect(hash("abc") == 0x44bc_2cf5_ad77_0999)
+    #expect(hash("Nobody inspects the spammish repetition") == 0xfbce_a83c_8a37_8bf1)
+  }
+}
