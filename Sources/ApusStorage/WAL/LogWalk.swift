@@ -56,7 +56,8 @@ extension Pager {
     }
     do throws(Fault) {
       _ = try wal.runCheckpoint(
-        .truncate, database: store.file, synchronous: max(configuration.synchronous, .normal), cache: nil, generation: 0
+        .truncate, database: store.file, synchronous: max(configuration.synchronous, .normal), cache: nil,
+        generation: { _ in 0 }
       ) { () throws(Fault) in }
     } catch {
       if case .wait = error { throw error }
