@@ -22,6 +22,18 @@ enum ColdFile {
 }
 
 extension Workloads {
+  /// A copy of the shared database in WAL mode, as applications have it that read and write at the same time.
+  static func coldPath(_ shared: String) -> String { shared.replacing("shared.db", with: "cold.db") }
+
+  static func copy(_ path: String, to target: String, with engine: any HarnessEngine) throws(EngineFailure) {
+    let source = try engine.open(path, readOnly: true)
+    try source.execute("VACUUM INTO '\(target)'")
+    source.close()
+    let connection = try engine.open(target, readOnly: false)
+    try connection.execute("PRAGMA journal_mode = WAL")
+    connection.close()
+  }
+
   static let cold: [Workload] =
     [
       coldScan("cold scan", backend: .automatic, promise: 0.6),
@@ -29,8 +41,8 @@ extension Workloads {
       Workload(
         name: "cold scan, asynchronous", scale: "1,000,000 rows", promise: nil, writes: false, isCold: true
       ) { (context) throws(EngineFailure) in
-        guard context.engine is ApusEngine else { return try scan(context.engine, context.shared) }
-        let database = try openAsynchronous(context.shared, readers: 1)
+        guard context.engine is ApusEngine else { return try scan(context.engine, coldPath(context.shared)) }
+        let database = try openAsynchronous(coldPath(context.shared), readers: 1)
         return { () throws(EngineFailure) in
           try blocking { try await database.read { try await $0.one("SELECT sum(b) FROM t", as: Int64.self) } ?? -1 }
         }
@@ -53,7 +65,7 @@ extension Workloads {
       name: name, scale: "1,000,000 rows", promise: promise, writes: false, isCold: true
     ) { (context) throws(EngineFailure) in
       let engine = context.engine is ApusEngine ? ApusEngine(environment: SystemEnvironment(backend: backend)) : context.engine
-      return try scan(engine, context.shared)
+      return try scan(engine, coldPath(context.shared))
     }
   }
 
@@ -67,7 +79,7 @@ extension Workloads {
       var random = SeededRandom(seed: 21)
       let keys = (0..<lookUpCount).map { _ in Int64(random.below(Workload.rowCount) + 1) }
       guard context.engine is ApusEngine else {
-        let connection = try context.openShared()
+        let connection = try context.engine.open(coldPath(context.shared), readOnly: true)
         let statement = try connection.prepare("SELECT a FROM t WHERE id = ?1")
         return { () throws(EngineFailure) in
           var sum: Int64 = 0
@@ -79,7 +91,7 @@ extension Workloads {
           return sum
         }
       }
-      let database = try openAsynchronous(context.shared, readers: inFlight)
+      let database = try openAsynchronous(coldPath(context.shared), readers: inFlight)
       return { () throws(EngineFailure) in
         try blocking {
           try await withThrowingTaskGroup(of: Int64.self) { group in

@@ -30,6 +30,7 @@ public struct BlockingDatabase: Sendable {
     let session = Session(handle)
     let opening = ConnectionOpening(database.setup)
     handle.clearInterrupt()
+    handle.leaveHub()
     if handle.connection == nil { try session.block(sql: nil) { handle throws(Fault) in try opening.open(handle) } }
     do {
       _ = try session.blockingExecute(SQL.own(begin))

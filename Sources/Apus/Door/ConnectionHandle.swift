@@ -40,6 +40,23 @@ final class ConnectionHandle: @unchecked Sendable {
   func clearInterrupt() { connection?.clearInterrupt() }
 
   var queue: (any IOQueue)? { connection?.queue }
+
+  /// For an owner that waits on a thread of its own: what is in flight in the driver's hub is brought in by the driver.
+  func leaveHub() {
+    guard let queue else { return }
+    if !queue.isIdleInHub {
+      let done = ThreadSemaphore()
+      driver.submit(
+        Job(self) { job in
+          while job.handle.queue?.isIdleInHub == false { job.handle.queue?.waitForCompletion() }
+          job.finish()
+          done.signal()
+          return .finished
+        })
+      done.wait()
+    }
+    queue.join(nil)
+  }
   func monotonicNanoseconds() -> UInt64 { connection?.environment.monotonicNanoseconds() ?? .max }
 
   func opened() throws(EngineError) -> Connection {

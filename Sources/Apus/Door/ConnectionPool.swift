@@ -39,11 +39,12 @@ final class ConnectionPool: Sendable {
 
   private let state: Mutex<State>
   private let readerCountMax: Int
-  private let makeReader: @Sendable () -> ConnectionHandle
+  private let makeReader: @Sendable (Int) -> ConnectionHandle
 
   /// - Parameters:
   ///   - readers: how many connections may read beside the writer; 0: the writer does all (a database in memory).
-  init(writer: ConnectionHandle, readers: Int, makeReader: @escaping @Sendable () -> ConnectionHandle) {
+  ///   - makeReader: makes the reader with a number from 1 on.
+  init(writer: ConnectionHandle, readers: Int, makeReader: @escaping @Sendable (Int) -> ConnectionHandle) {
     var initial = State()
     initial.idleWriter = writer
     state = Mutex(initial)
@@ -68,7 +69,7 @@ final class ConnectionPool: Sendable {
         reader = idle
       } else if state.readerCount < readerCountMax {
         state.readerCount += 1
-        reader = makeReader()
+        reader = makeReader(state.readerCount)
       } else {
         return nil
       }

@@ -20,23 +20,32 @@ public final class Database: Sendable {
     _ path: String, _ configuration: Configuration = Configuration()
   ) async throws -> Database {
     let setup = try ConnectionSetup(path, configuration)
-    let writeDriver: Driver, readDriver: Driver
+    let writeDriver: Driver
+    var started: Driver?
+    var readDrivers: [Driver] = []
     do {
-      writeDriver = try Driver()
+      writeDriver = try Driver(setup.environment)
       try writeDriver.start()
-      // Readers have a thread of their own, so that a long query does not keep the writer waiting.
-      readDriver = setup.isShared ? try Driver() : writeDriver
-      if setup.isShared { try readDriver.start() }
+      started = writeDriver
+      // Readers have threads of their own, so that a long query does not keep the writer waiting. One carries many
+      // statements that wait; a second one pays where the processor is what they wait for.
+      let threadCount = min(EngineThread.processorCount, (configuration.readers + 3) / 4)
+      while setup.isShared, readDrivers.count < max(1, threadCount) {
+        let driver = try Driver(setup.environment)
+        try driver.start()
+        readDrivers.append(driver)
+      }
     } catch {
+      for driver in [started].compactMap({ $0 }) + readDrivers { driver.stop() }
       throw ApusError(error)
     }
-    let drivers = setup.isShared ? [writeDriver, readDriver] : [writeDriver]
+    let drivers = readDrivers.isEmpty ? [writeDriver] : readDrivers
     let count = configuration.cachedStatements
     let writer = ConnectionHandle(driver: writeDriver, isWriter: true, cachedStatements: count)
-    let pool = ConnectionPool(writer: writer, readers: setup.isShared ? max(1, configuration.readers) : 0) {
-      ConnectionHandle(driver: readDriver, isWriter: false, cachedStatements: count)
+    let pool = ConnectionPool(writer: writer, readers: setup.isShared ? max(1, configuration.readers) : 0) { number in
+      ConnectionHandle(driver: drivers[number % drivers.count], isWriter: false, cachedStatements: count)
     }
-    let database = Database(pool: pool, setup: setup, drivers: drivers)
+    let database = Database(pool: pool, setup: setup, drivers: [writeDriver] + readDrivers)
     let handle = try await pool.lease(.write)
     defer { pool.giveBack(handle) }
     try await database.prepare(handle)

@@ -67,9 +67,13 @@ final class Driver: Sendable {
   }
 
   private let inbox = Mutex(Inbox())
+  private let environment: any Environment
   private let waiter: Waiter
+  /// The thread sleeps, or is about to: who has something for it wakes it. Nobody else spends a system call.
+  private let isAsleep = Atomic<Bool>(false)
 
-  init() throws(EngineError) {
+  init(_ environment: any Environment) throws(EngineError) {
+    self.environment = environment
     waiter = try Waiter()
   }
 
@@ -82,50 +86,73 @@ final class Driver: Sendable {
 
   func submit(_ job: Job) {
     inbox.withLock { $0.jobs.append(job) }
-    waiter.wake()
+    wake()
   }
 
   func stop() {
     inbox.withLock { $0.isStopping = true }
-    waiter.wake()
+    wake()
   }
 
-  func wake() { waiter.wake() }
+  /// Something has changed that the thread must look at.
+  func wake() {
+    if isAsleep.exchange(false, ordering: .sequentiallyConsistent) { waiter.wake() }
+  }
 
   private struct Turn {
     var job: Job
     /// What it waits for; nil: it can go on.
     var wait: Wait?
     var descriptor: Int32?
+
+    /// It waits for nothing that others bring.
+    var isReadyNow: Bool {
+      switch wait {
+      case nil, .nothing: return true
+      case .moment, .completion: return false
+      }
+    }
   }
 
   private func run() {
+    let hub = environment.makeHub(wakeUp: waiter)
     var turns: [Turn] = []
     var readable: [Int32] = []
+    var mustSleep = false
     while true {
+      // First the flag, then the look: who brings something in between wakes.
+      isAsleep.store(mustSleep, ordering: .sequentiallyConsistent)
       let (arrived, isStopping) = inbox.withLock { inbox in
         defer { inbox.jobs = [] }
         return (inbox.jobs, inbox.isStopping)
       }
       for job in arrived { turns.append(Turn(job: job)) }
       if turns.isEmpty, isStopping { return }
-      var mustSleep = true
-      var next: [Turn] = []
-      for var turn in turns {
-        if !isReady(turn, readable) {
-          next.append(turn)
-          continue
+      var advanced = 0, kept = 0
+      for index in turns.indices {
+        if isReady(turns[index], readable) {
+          advanced += 1
+          turns[index].job.handle.queue?.join(hub)
+          switch turns[index].job.advance() {
+          case .finished: continue
+          case .waiting(let wait): park(&turns[index], wait, hub)
+          }
         }
-        mustSleep = false
-        switch turn.job.advance() {
-        case .finished: continue
-        case .waiting(let wait): park(&turn, wait)
-        }
-        next.append(turn)
+        if kept != index { turns.swapAt(kept, index) }
+        kept += 1
       }
-      turns = next
+      turns.removeLast(turns.count - kept)
       readable = []
-      if mustSleep || turns.isEmpty { readable = sleep(turns) }
+      if advanced > 0 {
+        // What the first round has asked for goes out with what the next one asks for, or with falling asleep.
+        if mustSleep || turns.contains(where: \.isReadyNow) { hub?.turn(untilMonotonic: nil, mayWait: false) }
+        mustSleep = !mustSleep
+      } else if !mustSleep {
+        mustSleep = true
+      } else {
+        readable = sleep(turns, hub)
+        mustSleep = false
+      }
     }
   }
 
@@ -134,22 +161,25 @@ final class Driver: Sendable {
     switch turn.wait {
     case nil, .nothing: return true
     case .moment(let moment): return turn.job.handle.monotonicNanoseconds() >= moment
-    case .completion: return turn.descriptor.map { readable.contains($0) } ?? true
+    case .completion:
+      if let descriptor = turn.descriptor { return readable.contains(descriptor) }
+      return turn.job.handle.queue?.takeNews() ?? true
     }
   }
 
-  private func park(_ turn: inout Turn, _ wait: Wait) {
+  private func park(_ turn: inout Turn, _ wait: Wait, _ hub: (any IOHub)?) {
     turn.wait = wait
     turn.descriptor = nil
     guard case .completion = wait else { return }
     let queue = turn.job.handle.queue
     queue?.submit()
+    if hub != nil { return }
     turn.descriptor = queue?.completionDescriptor
     // Without a descriptor requests complete at once, or when they are waited for.
     if turn.descriptor == nil { queue?.waitForCompletion() }
   }
 
-  private func sleep(_ turns: [Turn]) -> [Int32] {
+  private func sleep(_ turns: [Turn], _ hub: (any IOHub)?) -> [Int32] {
     var moment: UInt64?
     var descriptors: [Int32] = []
     for turn in turns {
@@ -158,6 +188,10 @@ final class Driver: Sendable {
       case .completion: if let descriptor = turn.descriptor { descriptors.append(descriptor) }
       case nil, .nothing: break
       }
+    }
+    if let hub {
+      hub.turn(untilMonotonic: moment, mayWait: true)
+      return []
     }
     return waiter.wait(for: descriptors, untilMonotonic: moment)
   }

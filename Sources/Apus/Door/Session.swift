@@ -58,6 +58,8 @@ public final class Session: Sendable {
   /// back needs no I/O, and takes less time than to ask the driver for it.
   nonisolated(nonsending) func commitRead() async throws {
     if delayedBegin.withLock({ $0 }) != nil { return end() }
+    // Reads that nobody has waited for are still in the driver's hands.
+    if handle.queue?.isIdleInHub == false { return try await commit() }
     end()
     let run = StatementRun(SQL.own("COMMIT"))
     handle.clearInterrupt()

@@ -29,6 +29,8 @@ public protocol Environment: AnyObject, Sendable {
 
   /// A queue for one connection; it is used by one thread at a time.
   func makeQueue() -> any IOQueue
+  /// What the queues of a driver's thread may share; made and used by that thread. nil where there is no such thing.
+  func makeHub(wakeUp: Waiter) -> (any IOHub)?
 
   /// Nanoseconds of a clock that never goes back; for time-outs.
   func monotonicNanoseconds() -> UInt64
@@ -39,6 +41,17 @@ public protocol Environment: AnyObject, Sendable {
   func randomUInt64() -> UInt64
   /// Blocks the thread until the clock has reached `moment`; the synchronous driver calls it while it waits for a lock.
   func sleep(untilMonotonic moment: UInt64)
+}
+
+extension Environment {
+  public func makeHub(wakeUp: Waiter) -> (any IOHub)? { nil }
+}
+
+/// One way to the kernel for all queues of a driver's thread, and the place where that thread sleeps.
+public protocol IOHub: AnyObject {
+  /// Sends what the queues have prepared, and takes in what has completed; sleeps, where it may, until something has,
+  /// the moment has come, or the waiter was woken.
+  func turn(untilMonotonic moment: UInt64?, mayWait: Bool)
 }
 
 public struct OpenMode: Sendable {
@@ -142,6 +155,12 @@ public protocol IOQueue: AnyObject {
   func submit()
   /// Blocks until at least one request in flight has completed; returns at once where none is in flight.
   func waitForCompletion()
+  /// From now on requests go through a hub, or, with nil, not any more. Called by the queue's owner; with a hub by its thread.
+  func join(_ hub: (any IOHub)?)
+  /// True where the hub's thread has nothing to do with the queue: nothing of it is in flight there.
+  var isIdleInHub: Bool { get }
+  /// True where something has completed since the last call, or nothing is awaited; always without a hub.
+  func takeNews() -> Bool
   /// A descriptor that polls readable when completions are there (for a driver's event loop); nil where requests complete at once.
   var completionDescriptor: Int32? { get }
 }
@@ -149,6 +168,9 @@ public protocol IOQueue: AnyObject {
 extension IOQueue {
   public func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? { nil }
   public func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int? { nil }
+  public func join(_ hub: (any IOHub)?) {}
+  public var isIdleInHub: Bool { true }
+  public func takeNews() -> Bool { true }
   public var driverBlocks: Bool {
     get { false }
     set {}

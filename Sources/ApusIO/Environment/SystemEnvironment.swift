@@ -72,6 +72,20 @@ public final class SystemEnvironment: Environment {
     return RingQueue(environment: self, options: options)
   }
 
+  public func makeHub(wakeUp: Waiter) -> (any IOHub)? {
+    if case .posix = choice.withLock({ $0 }) { return nil }
+    // It belongs to the thread that makes it.
+    var options = options
+    options.queuesStayOnOneThread = true
+    options.entryCount = max(options.entryCount, 256)
+    switch Ring.make(options) {
+    case .success(let ring): return RingHub(ring, wakeUp: wakeUp)
+    case .failure(let refusal):
+      if refusal.isPermanent { refuse(refusal.reason) }
+      return nil
+    }
+  }
+
   // MARK: names
 
   public func open(_ path: String, _ mode: OpenMode) throws(EngineError) -> any File {

@@ -88,11 +88,30 @@ final class Ring {
     return true
   }
 
+  /// Completes once, when `fd` is readable.
+  func poll(_ fd: Int32, token: UInt64) -> Bool {
+    guard let entry = unsafe io_uring_get_sqe(ring) else { return false }
+    unsafe io_uring_prep_poll_add(entry, fd, UInt32(POLLIN))
+    unsafe io_uring_sqe_set_data64(entry, token)
+    return true
+  }
+
   /// Hands the prepared entries to the kernel.
   func submit() -> CallResult { unsafe Int(io_uring_submit(ring)) }
 
   /// Hands the prepared entries to the kernel and waits for a completion.
   func submitAndWait() -> CallResult { unsafe Int(io_uring_submit_and_wait(ring, 1)) }
+
+  /// The same, but for no longer than to a moment of the monotonic clock.
+  func submitAndWait(untilMonotonic moment: UInt64?) -> CallResult {
+    guard let moment else { return submitAndWait() }
+    let now = SystemCalls.nanoseconds(CLOCK_MONOTONIC)
+    let left = moment > now ? moment - now : 0
+    var time = __kernel_timespec(tv_sec: Int64(left / 1_000_000_000), tv_nsec: Int64(left % 1_000_000_000))
+    var entry: UnsafeMutablePointer<io_uring_cqe>?
+    let code = unsafe Int(io_uring_submit_and_wait_timeout(ring, &entry, 1, &time, nil))
+    return code == -Int(ETIME) ? 0 : code
+  }
 
   // MARK: completion
 

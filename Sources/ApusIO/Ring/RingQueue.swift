@@ -36,6 +36,12 @@ final class RingQueue: IOQueue {
   private var unsent: [Ticket] = []
   private var ring: Ring?
   private var isRefused = false
+  /// The ring of the driver's thread that the requests go through; nil: one of the queue's own.
+  private var hub: RingHub?
+  /// Requests that are in flight in the hub. Its thread counts down, behind everything else that it does to them.
+  let sharedCount = Atomic<Int>(0)
+  /// Something has completed in the hub since the driver looked last.
+  var hasNews = false
   // Read at each page: an atomic needs no check for exclusive access.
   private let blocks = Atomic<Bool>(false)
   var driverBlocks: Bool {
@@ -49,7 +55,8 @@ final class RingQueue: IOQueue {
   }
 
   // The kernel still writes into the buffers of what is in flight.
-  deinit { while isBusy { waitForCompletion() } }
+  // A hub keeps the queues of what is in flight; what has not gone out touches nothing.
+  deinit { if hub == nil { while isBusy { waitForCompletion() } } }
 
   // MARK: requests
 
@@ -135,6 +142,11 @@ final class RingQueue: IOQueue {
 
   func submit() {
     if unsent.isEmpty { return }
+    if let hub {
+      for ticket in unsent { hub.send(self, ticket) }
+      unsent.removeAll(keepingCapacity: true)
+      return
+    }
     guard let ring = makeRing() else {
       for ticket in unsent { performPending(ticket) }
       unsent.removeAll()
@@ -156,6 +168,10 @@ final class RingQueue: IOQueue {
 
   func waitForCompletion() {
     if !isBusy { return }
+    if let hub {
+      submit()
+      return hub.turn(untilMonotonic: nil, mayWait: true)
+    }
     if unsent.count == 1, table.pendingCount == 1, !options.sendsEverything {
       performPending(unsent.removeLast())
       return
@@ -168,6 +184,24 @@ final class RingQueue: IOQueue {
       if table.pendingCount < before { return }
       handOver(ring.submitAndWait())
     }
+  }
+
+  // MARK: the hub's side
+
+  func join(_ hub: (any IOHub)?) {
+    if let hub, hub === self.hub { return }
+    precondition(sharedCount.load(ordering: .acquiring) == 0, "a queue leaves its hub when nothing is in flight")
+    // What went out by the queue's own ring comes back by it.
+    while table.pendingCount > unsent.count { waitForCompletion() }
+    self.hub = isRefused ? nil : hub as? RingHub
+    hasNews = false
+  }
+
+  var isIdleInHub: Bool { sharedCount.load(ordering: .acquiring) == 0 }
+
+  func takeNews() -> Bool {
+    defer { hasNews = false }
+    return hub == nil || hasNews || table.pendingCount == 0
   }
 
   // MARK: the ring's side
@@ -187,25 +221,29 @@ final class RingQueue: IOQueue {
   }
 
   /// False where the submission queue is full.
-  private func send(_ ticket: Ticket, _ ring: Ring) -> Bool {
+  /// - Parameter token: what the completion comes back with; the ticket where the ring is the queue's own.
+  func send(_ ticket: Ticket, _ ring: Ring, token: UInt64? = nil) -> Bool {
+    let token = token ?? ticket.rawValue
     guard var request = table.pending(ticket) else { return true }
     let fd = request.descriptor.number, offset = request.offset + Int64(request.done)
     switch request.operation {
     case .read(let buffer):
       let rest = buffer.slice(request.done, buffer.count - request.done)
-      return ring.read(fd, at: offset, into: rest, token: ticket.rawValue)
+      return ring.read(fd, at: offset, into: rest, token: token)
     case .write(let views, _):
       let vectors = VectorList(views, skipping: request.done)
       request.vectors = vectors
       table.update(ticket, request)
-      return ring.write(fd, at: offset, vectors, token: ticket.rawValue)
-    case .sync(let kind): return ring.sync(fd, kind, token: ticket.rawValue)
-    case .syncDirectory: return ring.sync(fd, .full, token: ticket.rawValue)
+      return ring.write(fd, at: offset, vectors, token: token)
+    case .sync(let kind): return ring.sync(fd, kind, token: token)
+    case .syncDirectory: return ring.sync(fd, .full, token: token)
     }
   }
 
+  private func handOver(_ code: CallResult) { Self.check(code) }
+
   /// What was not taken stays in the submission queue and goes with the next call.
-  private func handOver(_ code: CallResult) {
+  static func check(_ code: CallResult) {
     switch -code {
     case Int(EINTR), Int(EAGAIN), Int(EBUSY): break
     default: precondition(code >= 0, "io_uring_enter: \(SystemError.text(Int32(-code)))")
@@ -227,9 +265,9 @@ final class RingQueue: IOQueue {
     handOver(ring.submit())
   }
 
-  private enum Settlement { case settled, transferGoesOn }
+  enum Settlement { case settled, transferGoesOn }
 
-  private func settle(_ ticket: Ticket, _ code: Int32) -> Settlement {
+  func settle(_ ticket: Ticket, _ code: Int32) -> Settlement {
     guard var request = table.pending(ticket) else { return .settled }
     request.vectors = nil
     switch -code {

@@ -11,6 +11,9 @@ public enum EngineThread {
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
   }
 
+  /// Processors that this process may use.
+  public static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
   /// Starts a detached thread that runs `body` and ends with it.
   /// - Returns: false where the system has no thread left.
   public static func start(_ body: @escaping @Sendable () -> Void) -> Bool {

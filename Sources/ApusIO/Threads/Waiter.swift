@@ -21,6 +21,14 @@ public final class Waiter: Sendable {
     unsafe _ = write(event.number, &one, 8)
   }
 
+  var descriptorNumber: Int32 { event.number }
+
+  /// Takes the wake-ups that have come.
+  func clear() {
+    var value: UInt64 = 0
+    unsafe _ = read(event.number, &value, 8)
+  }
+
   /// Blocks until one of `descriptors` is readable, `moment` of the monotonic clock has come, or `wake` was called.
   /// - Returns: the descriptors that are readable.
   public func wait(for descriptors: [Int32], untilMonotonic moment: UInt64?) -> [Int32] {
@@ -33,10 +41,7 @@ public final class Waiter: Sendable {
     var list = [pollfd(fd: event.number, events: Int16(POLLIN), revents: 0)]
     for descriptor in descriptors { list.append(pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)) }
     let count = unsafe poll(&list, nfds_t(list.count), timeout)
-    if count > 0, list[0].revents != 0 {
-      var value: UInt64 = 0
-      unsafe _ = read(event.number, &value, 8)
-    }
+    if count > 0, list[0].revents != 0 { clear() }
     return count > 0 ? list.dropFirst().filter { $0.revents != 0 }.map(\.fd) : []
   }
 }

@@ -141,7 +141,7 @@ extension Pager {
   }
 
   private func submitRead(_ number: UInt32, _ place: PagePlace, _ store: FileStore) {
-    let image = PageImage.allocate(number, byteCount: pageSize)
+    let image = unsafe table.pointee.makeImage(number)
     let group = RequestGroup()
     group.hold(image)
     if place.frame != 0, let wal = store.wal {
