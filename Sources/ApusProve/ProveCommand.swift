@@ -8,7 +8,8 @@ import Glibc
 enum ProveCommand {
   static let usage = """
     usage: apus-prove bad-input [--variants N] [--seed S] [--base FILE|small] [--jobs N] [--deadline SECONDS]
-           apus-prove round-trip [--transactions N] [--seed S] [--page-size N] [--directory DIRECTORY]
+           apus-prove round-trip [--transactions N] [--seed S] [--page-size N] [--auto-vacuum MODE]
+                      [--directory DIRECTORY]
            apus-prove handover [--rounds N] [--seed S] [--page-size N] [--directory DIRECTORY]
            apus-prove power-cut [--cuts N] [--seed S] [--commits N] [--directory DIRECTORY]
            apus-prove kills [--rounds N] [--seed S] [--directory DIRECTORY]
@@ -29,6 +30,7 @@ enum ProveCommand {
     var jobs = 2
     var deadline: UInt32 = 60
     var pageSize: Int?
+    var autoVacuum: Int?
     var directory = Console.mayWrite(to: "/dev/shm") ? "/dev/shm" : "/tmp"
     var seconds = 20
     var journal = "wal"
@@ -72,6 +74,7 @@ enum ProveCommand {
       case "--journal": options.journal = value(argument)
       case "--apus": options.apusCount = number(argument)
       case "--sqlite": options.sqliteCount = number(argument)
+      case "--auto-vacuum": options.autoVacuum = number(argument)
       case "--child": options.isChild = true
       case "--database": options.database = value(argument)
       case "--mode": options.mode = value(argument)

@@ -47,12 +47,12 @@ struct RoundTrip {
     if found != [[.integer(Int64(size))]] { throw ProofFailure("page_size is \(found)") }
   }
 
-  private func create(_ engine: any HarnessEngine, _ path: String, _ size: Int, _ mode: String) throws
-    -> any HarnessConnection
-  {
+  private func create(
+    _ engine: any HarnessEngine, _ path: String, _ size: Int, _ mode: String, autoVacuum: Int
+  ) throws -> any HarnessConnection {
     remove(path)
     let connection = try engine.open(path, readOnly: false)
-    try connection.execute("PRAGMA page_size = \(size)")
+    try connection.execute("PRAGMA page_size = \(size); PRAGMA auto_vacuum = \(autoVacuum)")
     try configure(connection, size, mode)
     try connection.execute(TableModel.schema)
     return connection
@@ -69,7 +69,8 @@ struct RoundTrip {
       defer { remove(path) }
       var random = SeededRandom(seed: seed)
       var model = TableModel(isVerbose: options.isVerbose)
-      var connection = try create(ours, path, size, mode)
+      let autoVacuum = options.autoVacuum ?? random.below(3)
+      var connection = try create(ours, path, size, mode, autoVacuum: autoVacuum)
       for number in 1...count {
         do {
           try model.runTransaction(&random, on: connection)
@@ -77,6 +78,9 @@ struct RoundTrip {
           throw ProofFailure("transaction \(number): \((error as? ProofFailure)?.text ?? "\(error)")")
         }
         total += 1
+        if autoVacuum == 2, random.oneIn(8) {
+          try connection.execute("PRAGMA incremental_vacuum(\(random.below(20)))")
+        }
         guard number % batch == 0 || number == count else { continue }
         batches += 1
         do {
@@ -135,7 +139,7 @@ struct RoundTrip {
     let source = path("source"), left = path("left"), twin = path("twin")
     defer { for path in [source, left, twin] { remove(path) } }
     var model = TableModel(isVerbose: options.isVerbose)
-    let writer = try create(sqlite, source, size, mode)
+    let writer = try create(sqlite, source, size, mode, autoVacuum: random.below(3))
     defer { writer.close() }
     for _ in 0..<20 { try model.runTransaction(&random, on: writer) }
     // Committed pages in the log, or pages of an unfinished transaction in file and log.
@@ -173,7 +177,7 @@ struct RoundTrip {
     let path = path("turns")
     defer { remove(path) }
     var model = TableModel(isVerbose: options.isVerbose)
-    let first = try create(random.oneIn(2) ? ours : sqlite, path, size, mode)
+    let first = try create(random.oneIn(2) ? ours : sqlite, path, size, mode, autoVacuum: random.below(3))
     first.close()
     var connections = [try ours.open(path, readOnly: false), try sqlite.open(path, readOnly: false)]
     defer { for connection in connections.reversed() { connection.close() } }

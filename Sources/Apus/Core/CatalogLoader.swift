@@ -11,7 +11,7 @@ struct CatalogLoader: ~Copyable {
   }
 
   private enum HeaderField {
-    static let schemaCookie = 1, schemaFormat = 4, textEncoding = 5
+    static let schemaCookie = 1, schemaFormat = 2, textEncoding = 5
   }
 
   /// Schema formats that we understand: 4 has descending indexes.

@@ -14,6 +14,8 @@
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
     case wrongCollapse
+    // Pointer map.
+    case staleMapEntryAfterBalance, staleLinkAfterMove
 
     // One bug at a time: the index of the active one, or -1.
     private static let active = Atomic<Int>(-1)

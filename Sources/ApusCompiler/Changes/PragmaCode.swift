@@ -23,6 +23,11 @@ extension Generator {
     case "application_id": header(.applicationID, pragma, database)
     case "schema_version": header(.schemaCookie, pragma, database)
     case "journal_mode": try journalMode(pragma, database)
+    case "incremental_vacuum":
+      writes(database)
+      let limit = register()
+      codeInteger(pragma.argument.flatMap { Int64($0.text) } ?? 0, into: limit)
+      builder.emit(.incrementalVacuum, Int32(database), limit)
     case "wal_checkpoint": try checkpoint(pragma, database)
     case "integrity_check": try integrityCheck(pragma, database, isQuick: false)
     case "quick_check": try integrityCheck(pragma, database, isQuick: true)
@@ -67,7 +72,7 @@ extension Generator {
     "wal_autocheckpoint": SettingPragma(setting: .walAutocheckpoint, argument: .number, answers: true),
     "data_version": SettingPragma(setting: .dataVersion, argument: .none, usesFile: true),
     "encoding": SettingPragma(setting: .encoding, argument: .words(["utf8": 1, "utf-8": 1])),
-    "auto_vacuum": SettingPragma(setting: .autoVacuum, argument: .words(["none": 0]), usesFile: true),
+    "auto_vacuum": SettingPragma(setting: .autoVacuum, argument: .words(["none": 0, "full": 1, "incremental": 2]), usesFile: true),
     "locking_mode": SettingPragma(setting: .lockingMode, argument: .words(["normal": 0]), answers: true),
     "io_backend": SettingPragma(setting: .ioBackend, argument: .none),
     "foreign_keys": SettingPragma(setting: .foreignKeys, argument: .boolean),
@@ -111,6 +116,18 @@ extension Generator {
     if known.setting == .foreignKeys && number != 0 { throw unsupported("foreign key enforcement (PRAGMA foreign_keys = ON)") }
     codeInteger(number, into: value)
     builder.emit(.setting, Int32(database), value, known.setting.rawValue, p5: 1)
+    if known.setting == .autoVacuum {
+      writes(database)
+      // A file that has auto_vacuum changes between FULL and INCREMENTAL at once.
+      let largestRoot = register()
+      let plain = builder.makeLabel()
+      builder.emit(.readCookie, Int32(database), largestRoot, HeaderField.largestRoot.rawValue)
+      builder.emit(.ifNot, largestRoot, to: plain)
+      if number != 0 {
+        builder.emit(.setCookie, Int32(database), HeaderField.incrementalVacuum.rawValue, Int32(number - 1))
+      }
+      builder.place(plain)
+    }
     if known.answers {
       builder.emit(.setting, Int32(database), value, known.setting.rawValue)
       answer([pragma.name.key == "busy_timeout" ? "timeout" : pragma.name.key], from: value)

@@ -7,7 +7,8 @@ import ApusVM
 
 /// Header fields that statements read and write. Source: https://sqlite.org/fileformat2.html#the_database_header
 enum HeaderField: Int32 {
-  case schemaCookie = 1, fileFormat = 2, textEncoding = 5, userVersion = 6, applicationID = 8
+  case schemaCookie = 1, fileFormat = 2, largestRoot = 4, textEncoding = 5, userVersion = 6, incrementalVacuum = 7
+  case applicationID = 8
 }
 
 extension Generator {
@@ -240,7 +241,7 @@ extension Generator {
       // Highest root first, as SQLite does it, so that a moved root is none that is still to be dropped.
       var roots = table.indexes.map(\.root.rawValue).filter { $0 != table.root.rawValue } + [table.root.rawValue]
       roots.sort(by: >)
-      for root in roots { builder.emit(.destroy, Int32(bitPattern: root), register(), Int32(database)) }
+      for root in roots { try destroy(root, database) }
     }
     changeSchema(database)
   }
@@ -258,8 +259,35 @@ extension Generator {
       try deleteRows(of: statistics, where: "idx", equals: found.index.name.text)
     }
     try deleteSchemaRows(database, type: "index", column: 1, equals: found.index.name.text)
-    builder.emit(.destroy, Int32(bitPattern: found.index.root.rawValue), register(), Int32(database))
+    try destroy(found.index.root.rawValue, database)
     changeSchema(database)
+  }
+
+  /// Frees a b-tree. In a file with auto_vacuum another root may move into its place: the row that names it is changed.
+  private func destroy(_ root: UInt32, _ database: Int) throws(EngineError) {
+    let moved = register()
+    builder.emit(.destroy, Int32(bitPattern: root), moved, Int32(database))
+    let done = builder.makeLabel()
+    builder.emit(.ifNot, moved, to: done)
+    let cursor = try openSchemaTable(database)
+    let first = registers(5)
+    let rowid = register(), record = register()
+    let closed = builder.makeLabel()
+    builder.emit(.rewind, cursor, to: closed)
+    let loop = builder.labelHere()
+    let behind = builder.makeLabel()
+    builder.emit(.column, cursor, 3, first + 3)
+    builder.emit(.ne, moved, to: behind, first + 3, p4: -1, p5: ComparisonFlags.jumpIfNull.rawValue)
+    for column in [0, 1, 2, 4] as [Int32] { builder.emit(.column, cursor, column, first + column) }
+    integer(Int(root), into: first + 3)
+    builder.emit(.rowid, cursor, rowid)
+    builder.emit(.makeRecord, first, 5, record, p4: builder.affinityIndex([.text, .text, .text, .integer, .text]))
+    builder.emit(.insert, cursor, record, rowid)
+    builder.place(behind)
+    builder.emit(.next, cursor, to: loop)
+    builder.place(closed)
+    builder.emit(.close, cursor)
+    builder.place(done)
   }
 
   // MARK: sqlite_schema

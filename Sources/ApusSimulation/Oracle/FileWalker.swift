@@ -5,6 +5,8 @@ public struct FileWalker {
   public let image: FileImage
   public private(set) var violations: [String] = []
   private var owner: [String?]
+  /// What the pointer map must say: kind and parent by page.
+  private var expected: [Int: (kind: Int, parent: Int)] = [:]
 
   /// Longest root-to-leaf path that is believed.
   private static let depthMax = 20
@@ -63,10 +65,43 @@ public struct FileWalker {
       entries[row.root] = walkTree(root: row.root, name: row.name, isTable: isTable)
     }
     let lockPage = 0x4000_0000 / image.pageSize + 1
+    checkPointerMap(schema, lockPage)
     for number in 1..<owner.count where owner[number] == nil && number != lockPage {
       report("page \(number) is never used")
     }
     return (schema, entries)
+  }
+
+  /// In a file with auto_vacuum page 2 and each usable / 5 + 1 pages further on describe the pages behind them; where one of
+  /// them would be the lock bytes' page, it is the page behind.
+  private mutating func checkPointerMap(_ schema: [SchemaRow], _ lockPage: Int) {
+    let largestRoot = word(1, 52)
+    guard largestRoot != 0 else { return }
+    let found = schema.map(\.root).max() ?? 0
+    if max(found, 1) != largestRoot { report("the largest root is \(found), the header says \(largestRoot)") }
+    for row in schema where row.root > 1 { expected[row.root] = (1, 0) }
+    let entryCount = image.usableSize / 5
+    var map = 2
+    while map < owner.count {
+      var place = map
+      if place == lockPage { place += 1 }
+      guard place < owner.count, claim(place, "pointer map") else { break }
+      if place == owner.count - 1 { report("the file ends with page \(place) of the pointer map") }
+      for slot in 0..<entryCount where place + 1 + slot <= min(map + entryCount, owner.count - 1) {
+        let page = place + 1 + slot
+        if page == lockPage { continue }
+        let kind = Int(image.pages[place - 1][5 * slot])
+        let parent = word(place, 5 * slot + 1)
+        guard let wanted = expected[page] else {
+          report("nothing leads to page \(page), of which the pointer map says \(kind) under \(parent)")
+          continue
+        }
+        if wanted != (kind, parent) {
+          report("page \(page) is \(wanted.kind) under \(wanted.parent), the pointer map says \(kind) under \(parent)")
+        }
+      }
+      map += entryCount + 1
+    }
   }
 
   private func word(_ page: Int, _ offset: Int) -> Int {
@@ -107,13 +142,17 @@ public struct FileWalker {
     var count = 0
     while trunk != 0 {
       guard claim(trunk, "freelist trunk") else { return }
+      expected[trunk] = (2, 0)
       count += 1
       let leafCount = word(trunk, 4)
       guard leafCount <= image.usableSize / 4 - 2 else {
         report("freelist trunk \(trunk) has \(leafCount) leaves")
         return
       }
-      for leaf in 0..<leafCount where claim(word(trunk, 8 + 4 * leaf), "freelist leaf") { count += 1 }
+      for leaf in 0..<leafCount where claim(word(trunk, 8 + 4 * leaf), "freelist leaf") {
+        expected[word(trunk, 8 + 4 * leaf)] = (2, 0)
+        count += 1
+      }
       trunk = word(trunk, 0)
     }
     if count != word(1, 36) { report("the freelist has \(count) pages, the header says \(word(1, 36))") }
@@ -163,6 +202,7 @@ public struct FileWalker {
       if !isLeaf {
         guard offset + 4 <= image.usableSize else { return report("\(name): page \(page) cell \(slot) is cut") }
         child = word(page, offset)
+        expected[child] = (5, page)
         position += 4
       }
       if isTable && !isLeaf {
@@ -202,6 +242,7 @@ public struct FileWalker {
       used.append((offset, max(position, offset + 4)))
     }
     if !isLeaf {
+      expected[word(page, start + 8)] = (5, page)
       walkPage(
         word(page, start + 8), name: name, isTable: isTable, depth: depth + 1, lower: previous, upper: upper,
         leafDepth: &leafDepth, entries: &entries)
@@ -264,9 +305,12 @@ public struct FileWalker {
     position += local
     if local == count { return payload }
     var next = word(page, position)
+    var before = page
     position += 4
     while payload.count < count {
       guard claim(next, "overflow of \(name)") else { return nil }
+      expected[next] = (before == page ? 3 : 4, before)
+      before = next
       payload.append(contentsOf: image.pages[next - 1][4..<4 + min(usable - 4, count - payload.count)])
       next = word(next, 0)
     }

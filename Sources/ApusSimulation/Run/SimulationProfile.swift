@@ -28,6 +28,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var hasCache: Bool
   /// One transaction in so many is a checkpoint of a random mode instead; 0 none.
   public var checkpointOneIn: Int
+  /// 0 none, 1 full, 2 incremental.
+  public var autoVacuum: Int
 
   public init(seed: UInt64) {
     var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
@@ -49,17 +51,18 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     scanOneIn = pick([0, 4, 10])
     hasCache = !random.oneIn(3)
     checkpointOneIn = journal == .wal ? pick([0, 4, 12]) : 0
+    autoVacuum = random.below(3)
   }
 
   public var description: String {
-    "\(journal.rawValue)/\(synchronous.rawValue) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) "
+    "\(journal.rawValue)/\(synchronous.rawValue)\(["", " auto_vacuum", " incremental_vacuum"][autoVacuum]) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")"
   }
 
   /// What the first connection says to an empty file.
   var creationStatements: [String] {
-    ["PRAGMA page_size=\(pageSize)", "PRAGMA journal_mode=\(journal.rawValue)"]
+    ["PRAGMA page_size=\(pageSize)", "PRAGMA auto_vacuum=\(autoVacuum)", "PRAGMA journal_mode=\(journal.rawValue)"]
   }
 
   /// What every connection says when it has opened the file.

@@ -33,6 +33,8 @@ final class Client {
     case choosing
     case operating(Operation, rows: [[ImageField]])
     case savepointing(String)
+    /// A statement that changes the file and no row.
+    case housekeeping(String)
     /// A SELECT is read up to some row and left open; later it is read to its end.
     case scanning(rowsLeft: Int), finishingScan
     case stamping, committing, rollingBack, checkpointing
@@ -106,7 +108,7 @@ final class Client {
 
   private var mayBeDropped: Bool {
     switch phase {
-    case .operating, .checkpointing: true
+    case .operating, .housekeeping, .checkpointing: true
     case .settingUp, .resting, .beginning, .readingStamp, .choosing, .savepointing, .scanning, .finishingScan, .stamping,
       .committing, .rollingBack:
       false
@@ -141,7 +143,7 @@ final class Client {
     case .beginning: phase = .resting
     case .readingStamp: start("SELECT n FROM stamp", [])
     case .choosing: try choose()
-    case .operating, .savepointing, .scanning, .finishingScan:
+    case .operating, .savepointing, .housekeeping, .scanning, .finishingScan:
       throw Finding(oracle: .error, text: "client \(name) lost its statement")
     case .stamping: start("UPDATE stamp SET n=?1", [.integer(stamp)])
     case .committing: start("COMMIT", [])
@@ -190,6 +192,21 @@ final class Client {
       start(statement, [])
       return
     }
+    if isWriting, world.profile.autoVacuum == 2, world.random.oneIn(12) {
+      let statement = "PRAGMA incremental_vacuum(\(world.random.below(12)))"
+      phase = .housekeeping(statement)
+      start(statement, [])
+      return
+    }
+    if isWriting, scan == nil, world.profile.autoVacuum > 0, world.random.oneIn(40) {
+      // Tables that come and go move the roots of others.
+      let name = "scratch\(world.random.below(3))"
+      let statement =
+        world.random.oneIn(2) ? "DROP TABLE IF EXISTS \(name)" : "CREATE TABLE IF NOT EXISTS \(name)(a, b UNIQUE)"
+      phase = .housekeeping(statement)
+      start(statement, [])
+      return
+    }
     var operation = world.generator.next(&world.random)
     while !isWriting && !operation.isRead { operation = world.generator.next(&world.random) }
     phase = .operating(operation, rows: [])
@@ -226,7 +243,7 @@ final class Client {
         phase = .choosing
       }
     case .finishingScan: scan?.seen.append(fields)
-    case .resting, .beginning, .choosing, .savepointing, .stamping, .committing, .rollingBack:
+    case .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping, .committing, .rollingBack:
       throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
     }
   }
@@ -242,6 +259,7 @@ final class Client {
       if model == nil { throw Finding(oracle: .read, text: "client \(name): the stamp is gone") }
       phase = .choosing
     case .choosing: break
+    case .housekeeping: phase = .choosing
     case .scanning, .finishingScan:
       if let scan, let model, let problem = scan.problem(after: model) {
         throw Finding(oracle: .read, text: "client \(name): \(problem)")
@@ -320,8 +338,8 @@ final class Client {
       }
       phase = .choosing
     case .operating where isBusy && !isWriting, .choosing where isBusy && !isWriting: phase = .rollingBack
-    case .settingUp, .resting, .beginning, .readingStamp, .choosing, .operating, .savepointing, .scanning,
-      .finishingScan, .stamping, .committing, .rollingBack, .checkpointing:
+    case .settingUp, .resting, .beginning, .readingStamp, .choosing, .operating, .savepointing, .housekeeping,
+      .scanning, .finishingScan, .stamping, .committing, .rollingBack, .checkpointing:
       throw Finding(oracle: .error, text: "client \(name) in \(phaseName): \(error) (code \(error.code.rawValue))")
     }
   }
@@ -334,7 +352,7 @@ final class Client {
     case .readingStamp: "its first read"
     case .choosing: "between statements"
     case .operating(let operation, _): model.map(operation.sql) ?? "an operation"
-    case .savepointing(let statement): statement
+    case .savepointing(let statement), .housekeeping(let statement): statement
     case .scanning, .finishingScan: "a scan that stays open"
     case .stamping: "its stamp"
     case .committing: "COMMIT"

@@ -8,10 +8,35 @@ public enum BTree {
   /// A new, empty tree.
   /// - Returns: its root page.
   public static func create(_ pager: Pager, _ kind: Kind) throws(Fault) -> PageNumber {
-    try pager.beginWriteOperation(pages: 2)
-    let page = try pager.allocate()
+    try pager.beginWriteOperation(pages: 4)
+    let page = pager.usesPointerMap ? try allocateRoot(pager) : try pager.allocate()
     initialize(page, kind == .table ? .tableLeaf : .indexLeaf)
     return page.number
+  }
+
+  /// Roots stand at the front of a file with auto_vacuum: whatever is in the next one's place moves away.
+  private static func allocateRoot(_ pager: Pager) throws(Fault) -> Page {
+    let largest = try pager.meta(4)
+    guard largest > 0, largest <= pager.pageCount else { throw Fault.corrupt(.one, "largest root outside the database") }
+    var wanted = largest + 1
+    while pager.isReserved(wanted) { wanted += 1 }
+    let page: Page
+    if wanted > pager.pageCount {
+      page = try pager.allocate()
+      guard page.numberValue == wanted else { throw Fault.corrupt(page.number, "a free page among the roots") }
+    } else if try pager.pointerEntry(of: wanted).kind == .free {
+      let place = try pager.findFreePage(wanted)
+      try pager.takeFreePage(wanted, at: place)
+      page = pager.blankPage(wanted)
+    } else {
+      try pager.cursors.saveEverything()
+      let relocation = try pager.prepareRelocation(of: wanted, mayBeRoot: false)
+      pager.carryOut(relocation, to: try pager.allocate())
+      page = pager.blankPage(wanted)
+    }
+    pager.notePointer(wanted, .root, parent: 0)
+    pager.setLargestRoot(wanted, on: try pager.loadedPage(.one))
+    return page
   }
 
   private static func initialize(_ page: Page, _ kind: PageKind) {
@@ -39,12 +64,33 @@ public enum BTree {
     return try clear(pager, root: root, entryCount: &entryCount)
   }
 
-  /// Clears a tree and frees its root; call again until it returns true. No other root moves.
-  public static func drop(_ pager: Pager, root: PageNumber) throws(Fault) -> Bool {
+  /// Clears a tree and frees its root; call again until it returns true.
+  /// - Parameter movedRoot: in a file with auto_vacuum the last root moves to where the freed one was; this is where it was
+  ///   before, 0 where no root moved.
+  public static func drop(_ pager: Pager, root: PageNumber, movedRoot: inout UInt32) throws(Fault) -> Bool {
     guard try clear(pager, root: root) else { return false }
-    try pager.beginWriteOperation(pages: 1)
+    movedRoot = 0
+    try pager.beginWriteOperation(pages: 4)
     _ = try pager.page(root)
-    try pager.free(root)
+    guard pager.usesPointerMap else {
+      try pager.free(root)
+      return true
+    }
+    let last = try pager.meta(4)
+    guard last >= root.rawValue, last <= pager.pageCount, root.rawValue > 1 else {
+      throw Fault.corrupt(.one, "largest root outside the database")
+    }
+    if last != root.rawValue {
+      try pager.cursors.saveEverything()
+      let relocation = try pager.prepareRelocation(of: last, mayBeRoot: true)
+      _ = try pager.page(root)
+      pager.carryOut(relocation, to: pager.blankPage(root.rawValue))
+      movedRoot = last
+    }
+    try pager.free(PageNumber(last))
+    var largest = last - 1
+    while largest > 1, pager.isReserved(largest) { largest -= 1 }
+    pager.setLargestRoot(largest, on: try pager.loadedPage(.one))
     return true
   }
 
@@ -136,6 +182,9 @@ public enum BTree {
     }
     let bytes = pager.writable(page.page).mutableBytes
     bytes.setBigEndianUInt32(next.rawValue, at: cell.payloadOffset + cell.localBytes)
+    if pager.usesPointerMap, !next.isNone {
+      pager.notePointer(next.rawValue, .overflowHead, parent: page.number.rawValue)
+    }
     for number in pages { try pager.free(number) }
     return true
   }

@@ -60,6 +60,15 @@ struct CursorRegistry {
     }
   }
 
+  /// Pages are about to move: every cursor saves its key. May wait; repeatable.
+  func saveEverything() throws(Fault) {
+    var next = unsafe head.pointee.first
+    while let state = unsafe next {
+      try unsafe state.pointee.save()
+      unsafe next = state.pointee.link.next
+    }
+  }
+
   func insert(_ state: UnsafeMutablePointer<CursorState>) {
     let first = unsafe head.pointee.first
     unsafe state.pointee.link.previous = nil

@@ -235,7 +235,17 @@ extension CursorState {
       let bytes = pager.writable(page.page.page).mutableBytes
       plan.write(
         cells.start..<cells.end, page.kind, rightChild: cells.rightChild, to: bytes, headerStart: page.page.headerStart)
+      if pager.usesPointerMap { notePointers(below: page.page.number) }
     }
+  }
+
+  /// The pointer map follows what was moved to a page.
+  private mutating func notePointers(below number: PageNumber) {
+    guard let page = try? pager.loadedPage(number) else { preconditionFailure("the page was just written") }
+    #if PlantedBugs
+      if PlantedBug.isActive(.staleMapEntryAfterBalance), page.bytes[0] == PageKind.tableLeaf.rawValue { return }
+    #endif
+    pager.notePointers(below: page)
   }
 
   private mutating func writeLevel(_ index: Int, isRootContent: Bool) throws(Fault) {
@@ -277,6 +287,7 @@ extension CursorState {
       plan.write(
         start..<end, level.kind, rightChild: rightChild, to: pages[page].mutableBytes,
         headerStart: 0)
+      if pager.usesPointerMap { notePointers(below: pages[page].number) }
       start = level.kind == .tableLeaf ? end : end + 1
       let number = pages[page].number.rawValue
       if level.firstDivider + page < level.parent.end {

@@ -170,6 +170,7 @@ extension CursorState {
       if old.overflows { oldHead = page.overflowHead(old) }
     }
     if page.isLeaf, try changeInPlace(page, index, cell, replaces ? old : nil) {
+      noteChain(cell, on: page.number)
       takeStaged(at: 0)
       setPosition(.atRow)
     } else {
@@ -197,6 +198,13 @@ extension CursorState {
       chain.head = oldHead
       chain.byteCount = old.payloadBytes - old.localBytes
       writeStep = .freeingChain
+    }
+  }
+
+  /// The page that leads to the cell's overflow chain is known now.
+  private mutating func noteChain(_ cell: NewCell, on page: PageNumber) {
+    if pager.usesPointerMap, !cell.overflowHead.isNone {
+      pager.notePointer(cell.overflowHead.rawValue, .overflowHead, parent: page.rawValue)
     }
   }
 
@@ -332,6 +340,8 @@ extension CursorState {
     _ = parentEditor.bytes.setVarint(UInt64(bitPattern: last), at: divider + 4)
     parentEditor.insertPointer(parent.cellCount, to: divider)
     parentEditor.bytes.setBigEndianUInt32(leaf.number.rawValue, at: parent.headerStart + 8)
+    if pager.usesPointerMap { pager.notePointer(leaf.numberValue, .child, parent: parent.number.rawValue) }
+    noteChain(cell, on: leaf.number)
     let newParent = BTreePage(changed: writable, from: parent)
     staged[place - 1] = Level(page: newParent, index: newParent.cellCount)
     staged[place] = Level(page: BTreePage(changed: leaf, from: page), index: 0)
@@ -365,6 +375,9 @@ extension CursorState {
         page.mutableBytes.copy(record.slice(local + chain.byteCount, length), to: 4)
         if let previous {
           pager.writable(previous).mutableBytes.setBigEndianUInt32(page.number.rawValue, at: 0)
+          if pager.usesPointerMap {
+            pager.notePointer(page.numberValue, .overflowNext, parent: previous.numberValue)
+          }
         } else {
           chain.head = page.number
         }

@@ -45,6 +45,18 @@ public final class IntegrityCheck {
   private var frames: [Frame] = []
   private var list: ListWalk?
   private var nextPage: UInt32 = 1
+  /// The file has auto_vacuum; entries of its pointer map that are still to be compared.
+  private var hasPointerMap = false
+  private var mapChecks: [MapCheck] = []
+  private var nextMapCheck = 0
+
+  /// What the pointer map must say of a page.
+  private struct MapCheck {
+    let page: UInt32
+    let kind: PointerKind
+    let parent: UInt32
+    let prefix: String
+  }
 
   private enum Stage { case begin, freelist, trees, unused, done }
 
@@ -65,7 +77,14 @@ public final class IntegrityCheck {
   public func run() throws(Fault) {
     while complaints.count < complaintsMax {
       pager.beginOperation()
-      if list != nil {
+      if nextMapCheck == mapChecks.count, nextMapCheck > 0 {
+        mapChecks.removeAll(keepingCapacity: true)
+        nextMapCheck = 0
+      }
+      if nextMapCheck < mapChecks.count {
+        try compare(mapChecks[nextMapCheck])
+        nextMapCheck += 1
+      } else if list != nil {
         try followList()
       } else if !frames.isEmpty {
         try visitTop()
@@ -92,7 +111,14 @@ public final class IntegrityCheck {
     let header = try pager.page(.one).bytes
     seen = [UInt64](repeating: 0, count: Int(pager.pageCount) / 64 + 1)
     if pager.lockBytePage <= pager.pageCount { _ = mark(pager.lockBytePage) }
-    if header.bigEndianUInt32(at: DatabaseHeader.largestRootOffset) != 0 { markPointerMaps() }
+    let largestRoot = header.bigEndianUInt32(at: DatabaseHeader.largestRootOffset)
+    if largestRoot != 0 {
+      hasPointerMap = true
+      let found = roots.map(\.rawValue).max() ?? 0
+      if found != largestRoot { complain("max rootpage (\(found)) disagrees with header (\(largestRoot))") }
+    } else if header.bigEndianUInt32(at: DatabaseHeader.incrementalOffset) != 0 {
+      complain("incremental_vacuum enabled with a max rootpage of zero")
+    }
     let free = Int64(header.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset))
     list = ListWalk(
       next: header.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset), left: free, expected: free,
@@ -100,15 +126,26 @@ public final class IntegrityCheck {
     stage = .freelist
   }
 
-  /// A file with auto_vacuum has a pointer map on page 2 and behind every group of pages that it describes.
-  private func markPointerMaps() {
-    let groupPages = UInt32(pager.usableSize / 5 + 1)
-    var number: UInt32 = 2
-    while number <= pager.pageCount {
-      _ = mark(number == pager.lockBytePage ? number + 1 : number)
-      let (next, overflow) = number.addingReportingOverflow(groupPages)
-      if overflow { return }
-      number = next
+  private func expect(_ page: UInt32, _ kind: PointerKind, _ parent: UInt32, _ prefix: String) {
+    if hasPointerMap { mapChecks.append(MapCheck(page: page, kind: kind, parent: parent, prefix: prefix)) }
+  }
+
+  private func compare(_ check: MapCheck) throws(Fault) {
+    // A reference that leads out of the file is complained about by itself.
+    let map = pager.mapPage(of: check.page)
+    guard check.page > 1, check.page <= pager.pageCount, map != check.page, map <= pager.pageCount else {
+      return complain("\(check.prefix)Failed to read ptrmap key=\(check.page)")
+    }
+    let bytes = try pager.page(PageNumber(map)).bytes
+    let offset = 5 * Int(check.page - map - 1)
+    guard offset + 5 <= bytes.count, (1...5).contains(bytes[offset]) else {
+      return complain("\(check.prefix)Failed to read ptrmap key=\(check.page)")
+    }
+    let parent = bytes.bigEndianUInt32(at: offset + 1)
+    if bytes[offset] != check.kind.rawValue || parent != check.parent {
+      complain(
+        "\(check.prefix)Bad ptr map entry key=\(check.page) expected=(\(check.kind.rawValue),\(check.parent)) "
+          + "got=(\(bytes[offset]),\(parent))")
     }
   }
 
@@ -120,12 +157,16 @@ public final class IntegrityCheck {
     root = roots[nextRoot]
     nextRoot += 1
     if root.isNone { return }
+    if root.rawValue > 1 { expect(root.rawValue, .root, 0, "") }
     push(root, keyLimit: Int64.max, prefix: "")
   }
 
   private func reportUnused() {
     while nextPage <= pager.pageCount, complaints.count < complaintsMax {
-      if seen[Int(nextPage / 64)] & (1 << UInt64(nextPage % 64)) == 0 { complain("Page \(nextPage): never used") }
+      let isSeen = seen[Int(nextPage / 64)] & (1 << UInt64(nextPage % 64)) != 0
+      let isMap = hasPointerMap && pager.isMapPage(nextPage)
+      if !isSeen, !isMap { complain("Page \(nextPage): never used") }
+      if isSeen, isMap { complain("Page \(nextPage): pointer map referenced") }
       nextPage += 1
     }
     stage = .done
@@ -187,16 +228,23 @@ public final class IntegrityCheck {
     }
     walk.left -= 1
     if walk.isFreelist {
+      expect(walk.next, .free, 0, walk.prefix)
       let leaves = bytes.bigEndianUInt32(at: 4)
       if leaves > UInt32(pager.usableSize / 4 - 2) {
         complain("\(walk.prefix)freelist leaf count too big on page \(walk.next)")
         walk.left -= 1
       } else {
-        for leaf in 0..<Int(leaves) { _ = refer(bytes.bigEndianUInt32(at: 8 + 4 * leaf), walk.prefix) }
+        for leaf in 0..<Int(leaves) {
+          let number = bytes.bigEndianUInt32(at: 8 + 4 * leaf)
+          expect(number, .free, 0, walk.prefix)
+          _ = refer(number, walk.prefix)
+        }
         walk.left -= Int64(leaves)
       }
     }
-    walk.next = bytes.bigEndianUInt32(at: 0)
+    let next = bytes.bigEndianUInt32(at: 0)
+    if !walk.isFreelist, walk.left > 0 { expect(next, .overflowNext, walk.next, walk.prefix) }
+    walk.next = next
     list = walk
   }
 
@@ -237,14 +285,15 @@ public final class IntegrityCheck {
       frame.cell = position - 1
       frame.childIsLast = true
       frames[top] = frame
-      push(
-        PageNumber(page.bytes.bigEndianUInt32(at: page.headerStart + 8)), keyLimit: frame.keyLimit,
-        prefix: "\(place) right child: ")
+      let child = page.bytes.bigEndianUInt32(at: page.headerStart + 8)
+      expect(child, .child, frame.page.rawValue, "\(place) right child: ")
+      push(PageNumber(child), keyLimit: frame.keyLimit, prefix: "\(place) right child: ")
       return
     }
     while position >= 0 {
       let step = visit(page, position, &frame, "\(place) cell \(position): ")
       if case .chain(let walk) = step {
+        expect(walk.next, .overflowHead, frame.page.rawValue, walk.prefix)
         list = walk
         // An interior page of an index has the cell's left child still to come.
         if !page.isLeaf {
@@ -261,6 +310,7 @@ public final class IntegrityCheck {
         frame.hasChildBehind = false
         frame.childIsLast = false
         frames[top] = frame
+        expect(number.rawValue, .child, frame.page.rawValue, "\(place) cell \(position): ")
         push(number, keyLimit: frame.keyLimit, prefix: "\(place) cell \(position): ")
         return
       }

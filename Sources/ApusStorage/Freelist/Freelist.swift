@@ -15,7 +15,7 @@ extension Pager {
   /// Leaves that are put into one trunk: SQLite leaves the last six places free (an old release read them wrongly).
   var freelistLeafCountMax: Int { usableSize / 4 - 8 }
 
-  /// The lock bytes' page, which holds nothing; 0 where the file cannot reach so far.
+  /// The lock bytes' page, which holds nothing.
   var lockBytePage: UInt32 { UInt32(0x4000_0000 / pageSize) + 1 }
 
   /// Loads page 1 and the trunks that `pages` allocations can use up.
@@ -33,7 +33,7 @@ extension Pager {
     }
   }
 
-  private func trunkPage(_ number: UInt32) throws(Fault) -> Page {
+  func trunkPage(_ number: UInt32) throws(Fault) -> Page {
     guard number > 1 && number <= currentPageCount else {
       throw .corrupt(PageNumber(number), "freelist trunk outside the database")
     }
@@ -60,7 +60,7 @@ extension Pager {
     }
     let place = nearestLeaf(trunk.bytes, count: leaves, to: target)
     let number = trunk.bytes.bigEndianUInt32(at: 8 + 4 * place)
-    guard number > 1 && number <= currentPageCount && number != trunk.numberValue && number != lockBytePage else {
+    guard number > 1 && number <= currentPageCount && number != trunk.numberValue && !isReserved(number) else {
       throw .corrupt(trunk.number, "freelist leaf outside the database", cell: place)
     }
     let bytes = writable(trunk).mutableBytes
@@ -74,31 +74,38 @@ extension Pager {
   /// Puts a page that the current operation has loaded onto the freelist.
   public func free(_ number: PageNumber) throws(Fault) {
     precondition(state == .write)
-    guard number.rawValue > 1 && number.rawValue <= currentPageCount else {
+    guard number.rawValue > 1, number.rawValue <= currentPageCount, !isReserved(number.rawValue) else {
       throw .corrupt(number, "a page outside the database cannot be freed")
     }
-    let one = try loadedPage(.one)
-    let free = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
-    let trunkNumber = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
+    _ = try loadedPage(.one)
     keepForUndo(number.rawValue)
     freedPages.insert(number.rawValue)
     contentlessPages.remove(number.rawValue)
+    if usesPointerMap { notePointer(number.rawValue, .free, parent: 0) }
+    try addToFreelist(number.rawValue)
+  }
+
+  /// Needs page 1 and the first trunk, where there is one that has room.
+  func addToFreelist(_ number: UInt32) throws(Fault) {
+    let one = try loadedPage(.one)
+    let free = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
+    let trunkNumber = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
     if free > 0 {
       let trunk = try trunkPage(trunkNumber)
       let leaves = Int(trunk.bytes.bigEndianUInt32(at: 4))
       if leaves < freelistLeafCountMax {
         let bytes = writable(trunk).mutableBytes
-        bytes.setBigEndianUInt32(number.rawValue, at: 8 + 4 * leaves)
+        bytes.setBigEndianUInt32(number, at: 8 + 4 * leaves)
         bytes.setBigEndianUInt32(UInt32(leaves + 1), at: 4)
         setFreelist(one, trunk: trunkNumber, count: free + 1)
         return
       }
     }
-    blankPage(number.rawValue).mutableBytes.setBigEndianUInt32(free > 0 ? trunkNumber : 0, at: 0)
-    setFreelist(one, trunk: number.rawValue, count: free + 1)
+    blankPage(number).mutableBytes.setBigEndianUInt32(free > 0 ? trunkNumber : 0, at: 0)
+    setFreelist(one, trunk: number, count: free + 1)
   }
 
-  private func setFreelist(_ one: Page, trunk: UInt32, count: UInt32) {
+  func setFreelist(_ one: Page, trunk: UInt32, count: UInt32) {
     let bytes = writable(one).mutableBytes
     bytes.setBigEndianUInt32(trunk, at: DatabaseHeader.freelistTrunkOffset)
     bytes.setBigEndianUInt32(count, at: DatabaseHeader.freelistCountOffset)
@@ -106,10 +113,65 @@ extension Pager {
 
   private func appendPage() throws(Fault) -> Page {
     var number = currentPageCount &+ 1
-    if number == lockBytePage { number &+= 1 }
+    while isReserved(number) {
+      if number != lockBytePage { _ = blankPage(number) }
+      number &+= 1
+    }
     guard number <= configuration.pageCountMax else { throw .error(.full) }
     currentPageCount = number
     return blankPage(number)
+  }
+
+  /// Loads what taking page `number` off the freelist takes.
+  func findFreePage(_ number: UInt32) throws(Fault) -> FreePlace {
+    let one = try loadedPage(.one).bytes
+    var next = one.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
+    var left = Int64(one.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset))
+    var previous: Page?
+    while next != 0, left > 0 {
+      let trunk = try trunkPage(next)
+      let leaves = Int(trunk.bytes.bigEndianUInt32(at: 4))
+      if next == number { return FreePlace(previous: previous, trunk: trunk, leaf: -1) }
+      for leaf in 0..<leaves where trunk.bytes.bigEndianUInt32(at: 8 + 4 * leaf) == number {
+        return FreePlace(previous: previous, trunk: trunk, leaf: leaf)
+      }
+      previous = trunk
+      next = trunk.bytes.bigEndianUInt32(at: 0)
+      left -= Int64(leaves) + 1
+    }
+    throw .corrupt(PageNumber(number), "a free page is not on the freelist")
+  }
+
+  /// Takes the page at `place` off the freelist, for use with new content.
+  func takeFreePage(_ number: UInt32, at place: FreePlace) throws(Fault) {
+    let one = try loadedPage(.one)
+    let free = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
+    var first = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
+    let leaves = Int(place.trunk.bytes.bigEndianUInt32(at: 4))
+    if place.leaf >= 0 {
+      let bytes = writable(place.trunk).mutableBytes
+      bytes.setBigEndianUInt32(bytes.readable.bigEndianUInt32(at: 4 + 4 * leaves), at: 8 + 4 * place.leaf)
+      bytes.setBigEndianUInt32(UInt32(leaves - 1), at: 4)
+      if number <= committedPageCount && !freedPages.contains(number) { contentlessPages.insert(number) }
+    } else {
+      // The trunk's last leaf becomes the trunk; without leaves the next one follows.
+      var heir = place.trunk.bytes.bigEndianUInt32(at: 0)
+      if leaves > 0 {
+        heir = place.trunk.bytes.bigEndianUInt32(at: 4 + 4 * leaves)
+        guard heir > 1, heir <= currentPageCount, heir != number, !isReserved(heir) else {
+          throw .corrupt(place.trunk.number, "freelist leaf outside the database")
+        }
+        let bytes = blankPage(heir).mutableBytes
+        bytes.copy(place.trunk.bytes.slice(0, 4 + 4 * leaves), to: 0)
+        bytes.setBigEndianUInt32(UInt32(leaves - 1), at: 4)
+      }
+      if let previous = place.previous {
+        writable(previous).mutableBytes.setBigEndianUInt32(heir, at: 0)
+      } else {
+        first = heir
+      }
+    }
+    setFreelist(one, trunk: first, count: free - 1)
   }
 
   /// The last leaf, which costs no move; with a target the one closest to it.
@@ -126,4 +188,13 @@ extension Pager {
     }
     return best
   }
+}
+
+/// Where a page stands in the freelist.
+struct FreePlace {
+  /// The trunk before `trunk`; nil where that is the first.
+  let previous: Page?
+  let trunk: Page
+  /// -1 for the trunk itself.
+  let leaf: Int
 }

@@ -32,6 +32,7 @@ enum DatabaseHeader {
   static let freelistCountOffset = 36
   static let schemaCookieOffset = 40
   static let largestRootOffset = 52
+  static let incrementalOffset = 64
   static let versionValidForOffset = 92
   static let libraryVersionOffset = 96
 

@@ -251,6 +251,12 @@ extension Pager {
   private func startJournal(_ store: FileStore, isCommit: Bool) throws(Fault) -> FlushPhase {
     if !hasJournal || store.isTemporary && isCommit { return .exclusive }
     var needed = store.batch.map(\.number).filter { needsJournal($0, store) }
+    // Pages that the file loses: a rollback must bring them back.
+    if isCommit, currentPageCount < committedPageCount {
+      needed += (currentPageCount + 1...committedPageCount).filter {
+        $0 != lockBytePage && needsJournal($0, store)
+      }
+    }
     if needed.isEmpty && store.journalByteCount > 0 { return .exclusive }
     // One sync serves the next spills too.
     if !isCommit { needed = pagesToJournal(store).filter { needsJournal($0, store) } }

@@ -72,10 +72,16 @@ extension Pager {
     // A COMMIT that was dropped behind its commit point has ended the transaction.
     guard state == .write else { throw .error(.abort, cause: "the write transaction has ended") }
     if let store, store.isCommitPrepared { try abandonCommit(store) }
+    // What a dropped COMMIT or PRAGMA was about.
+    if freePool != nil { try putBackFreePages() }
     try makeRoom(pages)
+    if usesPointerMap { try writeManyPointerEdits() }
     try loadFreelist(pages: pages)
     unsafe table.pointee.dirtyRoom = dirtyRoom
   }
+
+  /// The next write operation looks whether there is something to do first.
+  func endDirtyRoom() { unsafe table.pointee.dirtyRoom = 0 }
 
   // MARK: Change
 

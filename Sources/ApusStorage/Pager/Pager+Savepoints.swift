@@ -10,6 +10,8 @@ struct SavepointMark {
   var serial: UInt32
   var undoCount: Int
   var pageCount: UInt32
+  var usesPointerMap = false
+  var pointerEdits: [UInt32: PointerEntry] = [:]
   /// Where the log stood.
   var tip: UInt32 = 0
   var checksum = WALChecksum()
@@ -26,6 +28,10 @@ extension Pager {
   public func openSavepoint() -> Int {
     savepointSerial += 1
     var mark = SavepointMark(serial: savepointSerial, undoCount: undo.count, pageCount: currentPageCount)
+    if usesPointerMap {
+      mark.usesPointerMap = true
+      mark.pointerEdits = pointerEdits
+    }
     if let wal = store?.wal {
       mark.tip = wal.tip
       mark.checksum = wal.tipChecksum
@@ -65,6 +71,9 @@ extension Pager {
     while undo.count > mark.undoCount { undoPage(undo.removeLast(), originals) }
     for image in originals.values { image.release() }
     currentPageCount = mark.pageCount
+    usesPointerMap = mark.usesPointerMap
+    pointerEdits = mark.pointerEdits
+    freePool = nil
     if store == nil { dropPages(behind: currentPageCount) }
     // What is private now has no entry behind this mark.
     savepointSerial += 1

@@ -39,7 +39,7 @@ extension Pager {
   /// Starts a write transaction on the snapshot, which is opened first where there is none.
   /// - Parameter exclusive: keeps readers out too, where the journal mode can (BEGIN EXCLUSIVE).
   /// - Throws: `.wait`; SQLITE_BUSY where another connection writes; SQLITE_BUSY_SNAPSHOT where the snapshot was opened
-  ///   before and is not the newest state; SQLITE_READONLY; SQLITE_ERROR for an auto_vacuum database.
+  ///   before and is not the newest state; SQLITE_READONLY.
   public func beginWrite(exclusive: Bool = false) throws(Fault) {
     if state == .write { return }
     if configuration.isReadOnly { throw .error(.readOnly, object: store?.path) }
@@ -47,19 +47,15 @@ extension Pager {
     try openRead()
     if let store, !store.isTemporary { try takeWriteLock(store, exclusive: exclusive) }
     let one = try loadedPage(.one)
-    if currentPageCount > 0 && one.bytes.bigEndianUInt32(at: DatabaseHeader.largestRootOffset) != 0 {
-      releaseWriteLock()
-      throw .error(
-        .error, "auto_vacuum databases cannot be written", object: store?.path,
-        hint: "PRAGMA auto_vacuum=NONE; VACUUM; in SQLite makes it a plain one")
-    }
     store?.writeOpensRead = false
     busyAttempts = 0
     committedPageCount = currentPageCount
     state = .write
     if currentPageCount == 0 {
-      _ = writable(one)
+      stampAutoVacuum(writable(one))
       currentPageCount = 1
+    } else {
+      usesPointerMap = one.bytes.bigEndianUInt32(at: DatabaseHeader.largestRootOffset) != 0
     }
   }
 
@@ -131,11 +127,13 @@ extension Pager {
   /// of the result stays open until `endRead`. May be called again after a failure, or be followed by `rollback`.
   public func commit() throws(Fault) {
     if conversion != nil { try makeRoom(0) }
+    if usesPointerMap, state == .write, store?.isCommitPrepared != true { try settlePointerMap() }
     if let store { return try commit(store) }
     if state != .write { return }
     if unsafe table.pointee.dirty.count > 0 { stamp(try loadedPage(.one)) }
     noteChanges()
     while let slot = unsafe table.pointee.dirty.oldest { unsafe table.pointee.makeClean(slot) }
+    if currentPageCount < committedPageCount { dropPages(behind: currentPageCount) }
     endWrite()
   }
 
@@ -181,6 +179,9 @@ extension Pager {
     releaseUndo(from: 0)
     freedPages.removeAll()
     contentlessPages.removeAll()
+    usesPointerMap = false
+    pointerEdits = [:]
+    freePool = nil
     state = .read
     guard let store else { return }
     store.releaseBatch()

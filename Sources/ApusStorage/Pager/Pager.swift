@@ -157,6 +157,23 @@ public final class Pager {
     get { unsafe fields.pointee.brokenContents }
     set { unsafe fields.pointee.brokenContents = newValue }
   }
+  /// The write transaction's file has auto_vacuum: see PointerMap and AutoVacuum.
+  var usesPointerMap: Bool {
+    @inline(__always) get { unsafe fields.pointee.usesPointerMap }
+    set { unsafe fields.pointee.usesPointerMap = newValue }
+  }
+  /// Dropping a b-tree moves another one's root.
+  public var movesRoots: Bool { usesPointerMap }
+  /// Entries of the pointer map that are not in its pages yet.
+  var pointerEdits: [UInt32: PointerEntry] {
+    _read { yield unsafe fields.pointee.pointerEdits }
+    _modify { yield unsafe &fields.pointee.pointerEdits }
+  }
+  /// The freelist, while free pages are given back.
+  var freePool: FreePool? {
+    _read { yield unsafe fields.pointee.freePool }
+    _modify { yield unsafe &fields.pointee.freePool }
+  }
   public internal(set) var dataVersion: UInt64 {
     get { unsafe fields.pointee.dataVersion }
     set { unsafe fields.pointee.dataVersion = newValue }
@@ -216,6 +233,28 @@ public final class Pager {
     return true
   }
 
+  /// For a database that has no page yet, or whose first page this transaction makes; any other only changes from FULL to
+  /// INCREMENTAL and back, by the header.
+  /// - Returns: false where it is too late.
+  public func setAutoVacuum(_ mode: AutoVacuum) throws(Fault) -> Bool {
+    if currentPageCount == 0 {
+      configuration.autoVacuum = mode
+      return true
+    }
+    guard state == .write, currentPageCount == 1, committedPageCount == 0 else { return false }
+    configuration.autoVacuum = mode
+    stampAutoVacuum(writable(try loadedPage(.one)))
+    return true
+  }
+
+  /// Page 1 of a new file.
+  func stampAutoVacuum(_ one: Page) {
+    let mode = configuration.autoVacuum
+    one.mutableBytes.setBigEndianUInt32(mode == .none ? 0 : 1, at: DatabaseHeader.largestRootOffset)
+    one.mutableBytes.setBigEndianUInt32(mode == .incremental ? 1 : 0, at: DatabaseHeader.incrementalOffset)
+    usesPointerMap = mode != .none
+  }
+
   /// Another page size than the table's: everything in it goes.
   func configure(pageSize: Int, reserved: Int) {
     if pageSize == self.pageSize && usableSize == pageSize - reserved { return }
@@ -268,6 +307,9 @@ private struct PagerFields {
   var undoByteCount = 0
   var freedPages = PageSet()
   var contentlessPages = PageSet()
+  var usesPointerMap = false
+  var pointerEdits: [UInt32: PointerEntry] = [:]
+  var freePool: FreePool?
   var dataVersion: UInt64 = 1
   var faultChance: SeededRandom?
   var store: FileStore?

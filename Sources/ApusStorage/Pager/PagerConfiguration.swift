@@ -22,6 +22,8 @@ extension Pager {
     public var pageSize = 4096
     /// Bytes at each page's end that the b-tree leaves alone; for new files.
     public var reservedBytes = 0
+    /// For new files; an existing file says its own.
+    public var autoVacuum = AutoVacuum.none
     /// Clean pages that the connection holds: SQLite's default of `cache_size`.
     public var cacheBytes = 2_000 * 1024
     /// What PRAGMA cache_size says: pages, or KiB where negative.

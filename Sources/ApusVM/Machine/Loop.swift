@@ -300,6 +300,9 @@ extension MachineCore {
         case .destroy:
           try destroyTree(i)
           pc &+= 1
+        case .incrementalVacuum:
+          try vacuumIncrementally(i)
+          pc &+= 1
         case .clear:
           try clearTree(i)
           pc &+= 1

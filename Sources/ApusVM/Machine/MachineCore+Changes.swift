@@ -111,8 +111,23 @@ extension MachineCore {
 
   mutating func destroyTree(_ i: Instruction) throws(Fault) {
     let pager = try state.pager(Int(i.p3))
-    while try !BTree.drop(pager, root: PageNumber(UInt32(bitPattern: i.p1))) {}
-    registers[i.p2] = .integer(0)
+    var movedRoot: UInt32 = 0
+    // Where a root may move, nobody may be reading.
+    if pager.movesRoots, state.active.contains(where: { $0 != reference }) {
+      throw .error(.locked, "database table is locked")
+    }
+    while try !BTree.drop(pager, root: PageNumber(UInt32(bitPattern: i.p1)), movedRoot: &movedRoot) {}
+    registers[i.p2] = .integer(Int64(movedRoot))
+  }
+
+  mutating func vacuumIncrementally(_ i: Instruction) throws(Fault) {
+    let pager = try state.pager(Int(i.p1))
+    let asked = registers[i.p2].asInteger
+    // What is left to do survives a wait in `progressCount`.
+    var steps = progressCount > 0 ? Int(progressCount) : asked > 0 ? Int(asked) : Int.max
+    defer { progressCount = Int64(steps) }
+    try pager.vacuum(&steps)
+    steps = 0
   }
 
   mutating func clearTree(_ i: Instruction) throws(Fault) {

@@ -86,6 +86,11 @@ extension MachineCore {
       let count = try meta(0, pager, i)
       registers[target] = .integer(count)
     case .autoVacuum:
+      try open(pager, i)
+      if pager.pageCount == 0 {
+        registers[target] = .integer(Int64(pager.configuration.autoVacuum.rawValue))
+        return
+      }
       let largestRoot = try meta(4, pager, i)
       let isIncremental = try meta(7, pager, i)
       registers[target] = .integer(largestRoot == 0 ? 0 : isIncremental == 0 ? 1 : 2)
@@ -127,7 +132,10 @@ extension MachineCore {
     case .walAutocheckpoint: pager.setAutocheckpoint(frames: Int(clamping: max(value, 0)))
     case .queryOnly: state.settings.isQueryOnly = value != 0
     case .busyTimeout: state.settings.values[name] = max(value, 0)
-    case .pageCount, .freelistCount, .maxPageCount, .dataVersion, .encoding, .autoVacuum, .lockingMode, .ioBackend,
+    case .autoVacuum:
+      // Of a file that has pages, VACUUM changes it.
+      if let mode = AutoVacuum(rawValue: Int(clamping: value)) { _ = try pager.setAutoVacuum(mode) }
+    case .pageCount, .freelistCount, .maxPageCount, .dataVersion, .encoding, .lockingMode, .ioBackend,
       .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints, .caseSensitiveLike, .tempStore,
       .journalSizeLimit, .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
       .legacyAlterTable, .trustedSchema, .cellSizeCheck, .fullColumnNames, .shortColumnNames, .countChanges,

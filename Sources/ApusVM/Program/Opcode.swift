@@ -326,6 +326,8 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case attach
   /// Closes the attached database that text r1 names.
   case detach
+  /// Shortens database p1, where it has auto_vacuum, by up to r2 free pages (0 or less: all).
+  case incrementalVacuum
   /// r2 = NULL, or the complaints about the b-trees with roots p4 (integers) of database p1, at most r3 of them (counted down).
   case integrityCheck
 }
