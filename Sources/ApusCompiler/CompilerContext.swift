@@ -18,6 +18,8 @@ public struct CompilerSettings: Sendable {
   public var queryOnly = false
   /// Pragmas that are unknown, or whose value has no effect, fail instead of leaving a warning.
   public var strictPragmas = false
+  /// How the connection's databases store text.
+  public var textEncoding = TextEncoding.utf8
   /// SQLITE_LIMIT_COLUMN.
   public var columnCountMax = 2000
   /// Most tables of one FROM.

@@ -27,7 +27,13 @@ enum LiteralFunctions {
     let bytes = context.text(arguments[0])
     try context.checkLength(2 &* bytes.count)
     context.output.removeAll()
-    appendHexadecimal(bytes, to: &context.output)
+    if arguments[0].kind == .text, context.textEncoding != .utf8 {
+      var stored = ByteBuffer()
+      context.textEncoding.append(bytes, to: &stored)
+      appendHexadecimal(stored.bytes, to: &context.output)
+    } else {
+      appendHexadecimal(bytes, to: &context.output)
+    }
     try context.setOutputText()
   }
 

@@ -43,7 +43,9 @@ enum TextFunctions {
 
   static func octetLength(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
     let value = arguments[0]
-    if value.isNull { context.setNull() } else { context.setInteger(Int64(context.text(value).count)) }
+    if value.isNull { return context.setNull() }
+    let bytes = context.text(value)
+    context.setInteger(Int64(value.kind == .blob ? bytes.count : context.textEncoding.byteCount(bytes)))
   }
 
   // MARK: Parts

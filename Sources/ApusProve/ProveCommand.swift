@@ -9,7 +9,7 @@ enum ProveCommand {
   static let usage = """
     usage: apus-prove bad-input [--variants N] [--seed S] [--base FILE|small] [--jobs N] [--deadline SECONDS]
            apus-prove round-trip [--transactions N] [--seed S] [--page-size N] [--auto-vacuum MODE]
-                      [--directory DIRECTORY]
+                      [--encoding NAME] [--directory DIRECTORY]
            apus-prove handover [--rounds N] [--seed S] [--page-size N] [--directory DIRECTORY]
            apus-prove power-cut [--cuts N] [--seed S] [--commits N] [--directory DIRECTORY]
            apus-prove kills [--rounds N] [--seed S] [--directory DIRECTORY]
@@ -31,6 +31,7 @@ enum ProveCommand {
     var deadline: UInt32 = 60
     var pageSize: Int?
     var autoVacuum: Int?
+    var encoding: String?
     var directory = Console.mayWrite(to: "/dev/shm") ? "/dev/shm" : "/tmp"
     var seconds = 20
     var journal = "wal"
@@ -75,6 +76,7 @@ enum ProveCommand {
       case "--apus": options.apusCount = number(argument)
       case "--sqlite": options.sqliteCount = number(argument)
       case "--auto-vacuum": options.autoVacuum = number(argument)
+      case "--encoding": options.encoding = value(argument)
       case "--child": options.isChild = true
       case "--database": options.database = value(argument)
       case "--mode": options.mode = value(argument)

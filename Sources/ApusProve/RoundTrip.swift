@@ -12,6 +12,8 @@ struct RoundTrip {
 
   static let pageSizes = [512, 1024, 4096, 65536]
   static let modes = ["delete", "wal"]
+  /// Most databases are UTF-8.
+  static let encodings = ["UTF-8", "UTF-16le", "UTF-8", "UTF-16be"]
   private static let suffixes = ["", "-journal", "-wal", "-shm"]
 
   init(_ options: ProveCommand.Options) throws {
@@ -48,11 +50,12 @@ struct RoundTrip {
   }
 
   private func create(
-    _ engine: any HarnessEngine, _ path: String, _ size: Int, _ mode: String, autoVacuum: Int
+    _ engine: any HarnessEngine, _ path: String, _ size: Int, _ mode: String, autoVacuum: Int, _ encoding: String
   ) throws -> any HarnessConnection {
     remove(path)
     let connection = try engine.open(path, readOnly: false)
     try connection.execute("PRAGMA page_size = \(size); PRAGMA auto_vacuum = \(autoVacuum)")
+    try connection.execute("PRAGMA encoding = '\(encoding)'")
     try configure(connection, size, mode)
     try connection.execute(TableModel.schema)
     return connection
@@ -70,7 +73,8 @@ struct RoundTrip {
       var random = SeededRandom(seed: seed)
       var model = TableModel(isVerbose: options.isVerbose)
       let autoVacuum = options.autoVacuum ?? random.below(3)
-      var connection = try create(ours, path, size, mode, autoVacuum: autoVacuum)
+      let encoding = options.encoding ?? Self.encodings[random.below(4)]
+      var connection = try create(ours, path, size, mode, autoVacuum: autoVacuum, encoding)
       for number in 1...count {
         do {
           try model.runTransaction(&random, on: connection)
@@ -139,7 +143,7 @@ struct RoundTrip {
     let source = path("source"), left = path("left"), twin = path("twin")
     defer { for path in [source, left, twin] { remove(path) } }
     var model = TableModel(isVerbose: options.isVerbose)
-    let writer = try create(sqlite, source, size, mode, autoVacuum: random.below(3))
+    let writer = try create(sqlite, source, size, mode, autoVacuum: random.below(3), Self.encodings[random.below(4)])
     defer { writer.close() }
     for _ in 0..<20 { try model.runTransaction(&random, on: writer) }
     // Committed pages in the log, or pages of an unfinished transaction in file and log.
@@ -177,7 +181,8 @@ struct RoundTrip {
     let path = path("turns")
     defer { remove(path) }
     var model = TableModel(isVerbose: options.isVerbose)
-    let first = try create(random.oneIn(2) ? ours : sqlite, path, size, mode, autoVacuum: random.below(3))
+    let first = try create(
+      random.oneIn(2) ? ours : sqlite, path, size, mode, autoVacuum: random.below(3), Self.encodings[random.below(4)])
     first.close()
     var connections = [try ours.open(path, readOnly: false), try sqlite.open(path, readOnly: false)]
     defer { for connection in connections.reversed() { connection.close() } }

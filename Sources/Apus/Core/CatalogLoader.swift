@@ -25,6 +25,8 @@ struct CatalogLoader: ~Copyable {
   private var builder: SchemaBuilder
   private var cursor: BTreeCursor
   private var isPositioned = false
+  /// nil where the database does not say yet.
+  private(set) var textEncoding: TextEncoding?
 
   /// The snapshot is this reading's own.
   let hasOpenedRead: Bool
@@ -40,6 +42,8 @@ struct CatalogLoader: ~Copyable {
 
   /// The database is being attached: the connection has others already.
   var isAttachment = false
+  /// What it must be encoded in, then.
+  var connectionEncoding = TextEncoding.utf8
 
   func reads(_ pager: Pager) -> Bool { self.pager === pager }
 
@@ -51,12 +55,9 @@ struct CatalogLoader: ~Copyable {
       let format = try pager.meta(HeaderField.schemaFormat)
       let encoding = try pager.meta(HeaderField.textEncoding)
       if format > Self.schemaFormatMax { throw Fault.error(.error, "unsupported file format") }
-      if encoding > 1, isAttachment {
+      textEncoding = TextEncoding(rawValue: encoding & 3)
+      if isAttachment, let textEncoding, textEncoding != connectionEncoding {
         throw Fault.error(.error, "attached databases must use the same text encoding as main database")
-      }
-      if encoding > 1 {
-        throw Fault.error(
-          .error, "not supported: text encoding UTF-16", hint: "convert the database to UTF-8 with VACUUM INTO or .dump")
       }
       phase = .rows
     }
@@ -114,6 +115,9 @@ struct CatalogLoader: ~Copyable {
 
   private mutating func text(_ column: Int) throws(Fault) -> String? {
     guard let value = try cursor.column(column), value.kind == .text else { return nil }
-    return value.bytes.string
+    guard let textEncoding, textEncoding != .utf8 else { return value.bytes.string }
+    var text = ByteBuffer()
+    textEncoding.appendUTF8(value.bytes, to: &text)
+    return text.bytes.string
   }
 }

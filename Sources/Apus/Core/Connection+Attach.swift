@@ -14,6 +14,7 @@ extension Connection: DatabaseOpener {
       schemaGeneration &+= 1
       loader = CatalogLoader(database: number, pager: pager, generation: schemaGeneration, hasOpenedRead: true)
       loader?.isAttachment = true
+      loader?.connectionEncoding = state.settings.textEncoding
     }
     do throws(Fault) {
       attachedCatalog = try loadCatalog()

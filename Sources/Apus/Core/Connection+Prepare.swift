@@ -143,6 +143,7 @@ extension Connection {
       }
     }
     settings.queryOnly = state.settings.isQueryOnly
+    settings.textEncoding = state.settings.textEncoding
     var context = CompilerContext(
       schemas: schemaSet(), functions: functions, settings: settings, isAutocommit: state.isAutocommit)
     if !path.isEmpty { context.databasePaths[0] = path }
@@ -176,6 +177,7 @@ extension Connection {
       }
       do throws(Fault) {
         schemas[index] = try loadCatalog()
+        if index == 0, let encoding = loader?.textEncoding { state.settings.textEncoding = encoding }
       } catch {
         if case .failure = error {
           let hadOpened = loader?.hasOpenedRead == true

@@ -71,7 +71,11 @@ extension Generator {
     "busy_timeout": SettingPragma(setting: .busyTimeout, argument: .number, answers: true),
     "wal_autocheckpoint": SettingPragma(setting: .walAutocheckpoint, argument: .number, answers: true),
     "data_version": SettingPragma(setting: .dataVersion, argument: .none, usesFile: true),
-    "encoding": SettingPragma(setting: .encoding, argument: .words(["utf8": 1, "utf-8": 1])),
+    "encoding": SettingPragma(
+      setting: .encoding,
+      argument: .words([
+        "utf8": 1, "utf-8": 1, "utf16": 2, "utf-16": 2, "utf16le": 2, "utf-16le": 2, "utf16be": 3, "utf-16be": 3,
+      ]), usesFile: true),
     "auto_vacuum": SettingPragma(setting: .autoVacuum, argument: .words(["none": 0, "full": 1, "incremental": 2]), usesFile: true),
     "locking_mode": SettingPragma(setting: .lockingMode, argument: .words(["normal": 0]), answers: true),
     "io_backend": SettingPragma(setting: .ioBackend, argument: .none),
@@ -114,6 +118,11 @@ extension Generator {
       return
     }
     if known.setting == .foreignKeys && number != 0 { throw unsupported("foreign key enforcement (PRAGMA foreign_keys = ON)") }
+    if known.setting == .encoding, number != Int64(context.settings.textEncoding.rawValue),
+      context.schemas.databases.contains(where: { $0.schema.tableCount > 1 })
+    {
+      try warn("PRAGMA encoding: a database that has tables keeps its encoding")
+    }
     codeInteger(number, into: value)
     builder.emit(.setting, Int32(database), value, known.setting.rawValue, p5: 1)
     if known.setting == .autoVacuum {

@@ -300,7 +300,8 @@ extension Generator {
     builder.emit(.if, format, to: known)
     integer(4, into: format)
     builder.emit(.setCookie, Int32(database), HeaderField.fileFormat.rawValue, 4)
-    builder.emit(.setCookie, Int32(database), HeaderField.textEncoding.rawValue, 1)
+    builder.emit(
+      .setCookie, Int32(database), HeaderField.textEncoding.rawValue, Int32(context.settings.textEncoding.rawValue))
     builder.place(known)
   }
 

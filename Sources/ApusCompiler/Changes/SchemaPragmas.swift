@@ -38,7 +38,8 @@ extension Generator {
   private static let pragmaNames = [
     "application_id", "auto_vacuum", "automatic_index", "busy_timeout", "cache_size", "case_sensitive_like",
     "cell_size_check", "collation_list", "compile_options", "data_version", "database_list", "encoding",
-    "foreign_key_list", "foreign_keys", "freelist_count", "function_list", "ignore_check_constraints", "incremental_vacuum", "index_info",
+    "foreign_key_list", "foreign_keys", "freelist_count", "function_list", "ignore_check_constraints",
+    "incremental_vacuum", "index_info",
     "index_list", "index_xinfo", "integrity_check", "io_backend", "journal_mode", "journal_size_limit",
     "legacy_alter_table", "locking_mode", "max_page_count", "mmap_size", "page_count", "page_size", "pragma_list",
     "query_only", "quick_check", "recursive_triggers", "reverse_unordered_selects", "schema_version", "secure_delete",

@@ -31,6 +31,7 @@ final class Generator {
   init(_ context: CompilerContext, sql: String, text: [UInt8], explainMode: Int) {
     self.context = context
     builder = ProgramBuilder(sql: sql, explainMode: explainMode)
+    builder.textEncoding = context.settings.textEncoding
     binder = Binder(context, text: text, builder: builder)
     start = builder.makeLabel()
     builder.emit(.initialize, to: start)

@@ -354,6 +354,8 @@ final class WhereClause {
 
   // x LIKE 'abc%' implies x >= 'ABC' AND x < 'abd' where x is text by affinity; GLOB likewise without the case.
   private func analyzeLike(_ term: WhereTerm, _ definition: FunctionDefinition, _ arguments: [BoundExpression]) {
+    // In UTF-16 the order of bytes is not that of the pattern's characters.
+    guard generator.context.settings.textEncoding == .utf8 else { return }
     guard !term.isVirtual, arguments.count == 2, case .text(let pattern) = arguments[0].kind,
       let (_, column) = ownColumn(arguments[1]), column >= 0, arguments[1].affinity == .text
     else { return }

@@ -54,8 +54,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     autoVacuum = random.below(3)
   }
 
+  private var vacuumName: String { ["", " auto_vacuum", " incremental_vacuum"][autoVacuum] }
+
   public var description: String {
-    "\(journal.rawValue)/\(synchronous.rawValue)\(["", " auto_vacuum", " incremental_vacuum"][autoVacuum]) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) "
+    "\(journal.rawValue)/\(synchronous.rawValue)\(vacuumName) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")"
   }

@@ -103,7 +103,7 @@ public enum RecordCodec {
   }
 
   @inline(__always)
-  private static func store(_ value: Value, _ type: UInt64, _ target: MutableByteView, at offset: Int) -> Int {
+  static func store(_ value: Value, _ type: UInt64, _ target: MutableByteView, at offset: Int) -> Int {
     switch value.kind {
     case .null: return offset
     case .integer:

@@ -50,6 +50,8 @@ public struct FunctionContext: ~Copyable {
   public var collation: Collation = .binary
   /// Set by the machine for functions with the trait `.readsConnection`.
   public var figures = ConnectionFigures()
+  /// How the connection's databases store text; arguments and results are UTF-8 all the same.
+  public var textEncoding = TextEncoding.utf8
   /// Most bytes that a text or blob may have.
   public var lengthLimit = 1_000_000_000
   /// Set by `min` and `max` (the aggregates) when the row of this step is not the extreme one: bare columns of the

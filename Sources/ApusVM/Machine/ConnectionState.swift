@@ -266,6 +266,9 @@ public struct ConnectionSettings: Sendable {
   public var values: [Setting: Int64] = [:]
   /// Changes of database files are refused (PRAGMA query_only).
   public var isQueryOnly = false
+  /// How all databases of the connection store text: the main one's encoding, or what PRAGMA encoding asks for while that
+  /// one is empty.
+  public var textEncoding = TextEncoding.utf8
 
   public init() {}
 }

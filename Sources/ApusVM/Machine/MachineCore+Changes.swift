@@ -9,7 +9,11 @@ extension MachineCore {
     let compactsReals = i.p5 & RecordFlags.compactsReals.rawValue != 0
     if compactsReals { compactReals(i) }
     defer { if compactsReals { expandReals(i) } }
-    try RecordCodec.encode(registers.range(i.p1, Int(i.p2)), into: &scratch)
+    if textEncoding == .utf8 {
+      try RecordCodec.encode(registers.range(i.p1, Int(i.p2)), into: &scratch)
+    } else {
+      try RecordCodec.encode(registers.range(i.p1, Int(i.p2)), into: &scratch, textEncoding)
+    }
     guard scratch.count <= state.limits.lengthMax else { throw .error(.tooBig) }
     registers.adopt(i.p3, .blob, &scratch)
   }
@@ -77,7 +81,7 @@ extension MachineCore {
     let record = registers[i.p2]
     guard record.hasBytes else { throw .error(.internal, "a record is a blob") }
     if i.p4 > 0 {
-      try cursors[tree: i.p1].insert(key: record.bytes, values: registers.range(i.p3, Int(i.p4)))
+      try cursors[tree: i.p1].insert(key: record.bytes, values: key(i.p3, Int(i.p4)))
     } else {
       unpacked.load(record.bytes)
       try cursors[tree: i.p1].insert(key: record.bytes, values: unpacked.range)
@@ -87,7 +91,7 @@ extension MachineCore {
 
   mutating func deleteFromIndex(_ i: Instruction) throws(Fault) {
     if progress == 0 {
-      guard try cursors[tree: i.p1].seek(key: registers.range(i.p2, Int(i.p3)), .equal) else {
+      guard try cursors[tree: i.p1].seek(key: key(i.p2, Int(i.p3)), .equal) else {
         if i.p5 & 1 != 0 {
           throw .error(
             .corruptIndex, cause: "an index lacks the entry of a row",

@@ -135,7 +135,7 @@ extension MachineCore {
     if cursors[i.p1].kind == .table {
       found = try seekTable(i, operation)
     } else {
-      found = try cursors[tree: i.p1].seek(key: registers.range(i.p3, Int(i.p4)), operation)
+      found = try cursors[tree: i.p1].seek(key: key(i.p3, Int(i.p4)), operation)
     }
     settle(i.p1, found)
     return found
@@ -211,7 +211,7 @@ extension MachineCore {
   mutating func find(_ i: Instruction) throws(Fault) -> Bool {
     let found: Bool
     if i.p4 > 0 {
-      found = try cursors[tree: i.p1].seek(key: registers.range(i.p3, Int(i.p4)), .equal)
+      found = try cursors[tree: i.p1].seek(key: key(i.p3, Int(i.p4)), .equal)
     } else {
       let key = registers[i.p3]
       guard key.hasBytes else { throw .error(.internal, "a key record is a blob") }
@@ -229,7 +229,7 @@ extension MachineCore {
 
   /// The order of the current entry relative to the key of an `idxGE` and its like.
   mutating func entryOrder(_ i: Instruction) throws(Fault) -> Int {
-    try cursors[tree: i.p1].compareKey(registers.range(i.p3, Int(i.p4)))
+    try cursors[tree: i.p1].compareKey(key(i.p3, Int(i.p4)))
   }
 
   // MARK: Deferred seeks
@@ -288,6 +288,8 @@ extension MachineCore {
         var borrowed = value
         borrowed.flags = RegisterFlag.borrowed
         registers[i.p3] = borrowed
+      } else if i.p5 & ColumnFlags.decodesText.rawValue != 0, value.kind == .text {
+        decodeText(i.p3, value)
       } else {
         registers.copyBytes(i.p3, value)
       }

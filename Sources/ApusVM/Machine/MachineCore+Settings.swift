@@ -97,7 +97,7 @@ extension MachineCore {
     case .dataVersion:
       try open(pager, i)
       registers[target] = .integer(Int64(bitPattern: pager.dataVersion))
-    case .encoding: setText(target, "UTF-8")
+    case .encoding: setText(target, state.settings.textEncoding.name)
     case .lockingMode: setText(target, "normal")
     case .ioBackend:
       let environment = state.environment
@@ -135,7 +135,15 @@ extension MachineCore {
     case .autoVacuum:
       // Of a file that has pages, VACUUM changes it.
       if let mode = AutoVacuum(rawValue: Int(clamping: value)) { _ = try pager.setAutoVacuum(mode) }
-    case .pageCount, .freelistCount, .maxPageCount, .dataVersion, .encoding, .lockingMode, .ioBackend,
+    case .encoding:
+      // Nothing may be stored yet.
+      guard let encoding = TextEncoding(rawValue: UInt32(clamping: value)) else { break }
+      for database in state.databases {
+        if let pager = database?.pager, pager.pageCount > 0, try pager.meta(5) != 0 { return }
+      }
+      state.settings.textEncoding = encoding
+      state.markCatalogsStale(.max)
+    case .pageCount, .freelistCount, .maxPageCount, .dataVersion, .lockingMode, .ioBackend,
       .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints, .caseSensitiveLike, .tempStore,
       .journalSizeLimit, .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
       .legacyAlterTable, .trustedSchema, .cellSizeCheck, .fullColumnNames, .shortColumnNames, .countChanges,

@@ -29,7 +29,7 @@ extension MachineCore {
 
   mutating func insertIntoSorter(_ i: Instruction) throws(Fault) {
     if i.p3 > 0 {
-      try cursors[sorter: i.p1].add(registers.range(i.p2, Int(i.p3)))
+      try cursors[sorter: i.p1].add(key(i.p2, Int(i.p3)))
       return
     }
     let record = registers[i.p2]

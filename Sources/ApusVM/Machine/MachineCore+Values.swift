@@ -221,6 +221,7 @@ extension MachineCore {
   mutating func cast(_ i: Instruction) {
     guard let affinity = Affinity(rawValue: UInt8(truncatingIfNeeded: i.p2)) else { return }
     let value = registers[i.p1]
+    if textEncoding != .utf8 { return castStored(i, affinity) }
     let result = value.cast(to: affinity, scratch: &scratch)
     if !result.hasBytes {
       registers[i.p1] = result

@@ -91,11 +91,15 @@ struct MachineCore: ~Copyable {
   var scratch = ByteBuffer()
   var scratch2 = ByteBuffer()
   var unpacked = UnpackedRecord()
+  /// How records store text; anything but UTF-8 is converted, see MachineCore+Encoding.
+  let textEncoding: TextEncoding
+  var encodedKey = ByteBuffer()
 
   init(program: Program, state: ConnectionState, at address: UnsafeMutablePointer<MachineCore>) {
     unsafe reference = MachineReference(address)
     self.program = program
     self.state = state
+    textEncoding = program.textEncoding
     unsafe code = program.code
     unsafe constants = UnsafePointer(program.constantValues.baseAddress!)
     registers = RegisterFile(count: program.registerCount)
@@ -104,6 +108,7 @@ struct MachineCore: ~Copyable {
     functions = FunctionTable(program.functions)
     scans = ScanTable(program.scanLoops)
     context = FunctionContext(environment: state.environment)
+    context.textEncoding = program.textEncoding
   }
 
   deinit {

@@ -56,6 +56,8 @@ public struct ColumnFlags: OptionSet, Sendable {
   public static let realAffinity = ColumnFlags(rawValue: 2)
   /// Only the type matters: bytes may be absent (`typeof`, IS NULL).
   public static let typeOnly = ColumnFlags(rawValue: 4)
+  /// Text in the record is UTF-16 and becomes UTF-8; set when the program of such a database is finished.
+  public static let decodesText = ColumnFlags(rawValue: 8)
   /// Only the length matters.
   public static let lengthOnly = ColumnFlags(rawValue: 8)
 }

@@ -99,6 +99,7 @@ public final class Program: @unchecked Sendable {
   public let affinityStrings: [[Affinity]]
 
   let scanLoops: [ScanLoop]
+  let textEncoding: TextEncoding
 
   /// The instructions, which `codeList` keeps.
   let code: UnsafePointer<Instruction>
@@ -131,7 +132,9 @@ public final class Program: @unchecked Sendable {
     integerLists = builder.integerLists.items
     affinityStrings = builder.affinityStrings.items
 
-    scanLoops = ScanLoop.replaceLoops(in: instructions)
+    textEncoding = builder.textEncoding
+    // A cursor's own steps compare what is stored.
+    scanLoops = builder.textEncoding == .utf8 ? ScanLoop.replaceLoops(in: instructions) : []
     codeList = instructions
     unsafe code = instructions.start
 

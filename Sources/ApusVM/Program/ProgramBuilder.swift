@@ -62,6 +62,8 @@ public final class ProgramBuilder {
   public var isReadOnly = true
   public var databasesUsed: UInt64 = 0
   public var databasesWritten: UInt64 = 0
+  /// How the text of the connection's databases is stored; registers hold UTF-8 all the same.
+  public var textEncoding = TextEncoding.utf8
   /// What the caller should know although the statement compiles.
   public var warnings: [String] = []
 
@@ -77,9 +79,9 @@ public final class ProgramBuilder {
   var messages = SharedPool<String>()
   var integerLists = SharedPool<[Int32]>()
   var affinityStrings = SharedPool<[Affinity]>()
-  private(set) var keyDescriptions: [KeyDescription] = []
-  private(set) var functions: [FunctionCall] = []
-  private(set) var collations: [Collation] = []
+  var keyDescriptions: [KeyDescription] = []
+  var functions: [FunctionCall] = []
+  var collations: [Collation] = []
   private(set) var tables: [TableDescription] = []
   private(set) var planRows: [PlanRow] = []
 
@@ -225,6 +227,7 @@ public final class ProgramBuilder {
       if jumps.p3 { instruction.p3 = resolve(instruction.p3, last) }
       instructions[index] = instruction
     }
+    if textEncoding != .utf8 { storeTextEncoded() }
     // The loop fetches without a bounds check, so the end must be reached by a halt.
     instructions.append(Instruction(.halt, 0, 0))
     return Program(self)
