@@ -16,15 +16,19 @@ enum ArchiveCommands {
            apus restore [-at COMMIT] [-force] DIRECTORY DATABASE
            apus restore -list DIRECTORY
            apus verify ARCHIVE.zst|DIRECTORY
+           apus reseal DATABASE
     An archive is a database, compressed; `zstd -d` makes a database file of it, too. A directory holds a database in WAL
     mode with all its commits: each run of -incremental adds what was committed since; with -follow it goes on, misses no
     commit, and ends with SIGINT or SIGTERM. Other processes may use the database all the time.
+    `reseal` accepts what is in a database with page checksums after a program has written to it that does not keep them.
 
     """
 
   /// nil where the arguments ask for something else.
   static func run(_ arguments: [String]) -> Int? {
-    guard let verb = arguments.first, ["backup", "restore", "verify"].contains(verb), arguments.count > 1 else { return nil }
+    guard let verb = arguments.first, arguments.count > 1, ["backup", "restore", "verify", "reseal"].contains(verb) else {
+      return nil
+    }
     let output = ShellOutput()
     do {
       guard let options = parse(Array(arguments.dropFirst())), try perform(verb, options, output) else {
@@ -88,7 +92,7 @@ enum ArchiveCommands {
       try list(try CommitArchive(environment, directory: paths[0]), output)
       return true
     }
-    guard paths.count == (verb == "verify" ? 1 : 2) else { return false }
+    guard paths.count == (verb == "backup" || verb == "restore" ? 2 : 1) else { return false }
     var progress = Progress(verb)
     switch verb {
     case "backup":
@@ -116,6 +120,13 @@ enum ArchiveCommands {
         Progress.clear()
         output.write(text(summary) + "\n")
       }
+    case "reseal":
+      var opening = Connection.Options()
+      opening.mayCreate = false
+      let connection = try Connection(paths[0], opening, environment: environment)
+      connection.busyTimeoutMilliseconds = 10_000
+      try connection.resealPages()
+      try connection.closeBlocking()
     default:
       if isDirectory(paths[0]) {
         try CommitArchive(environment, directory: paths[0]).verify()

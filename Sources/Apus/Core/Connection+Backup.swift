@@ -111,6 +111,26 @@ extension Connection {
     return (index, try block { () throws(Fault) in try state.pager(index) })
   }
 
+  // MARK: Page checksums
+
+  /// Gives every page of a database with page checksums the checksum of what it holds: for a file that a program has written which
+  /// does not keep them. Whether the content is right, only a look at it tells.
+  /// - Throws: SQLITE_MISUSE where the file carries no checksums.
+  public func resealPages(_ name: String = "main") throws(EngineError) {
+    let (_, pager) = try database(named: name)
+    if pager.state != .none { throw EngineError(.error, cause: "a transaction is open") }
+    var next: UInt32 = 1
+    do throws(EngineError) {
+      try block { () throws(Fault) in try pager.resealPages(from: &next) }
+    } catch {
+      try? block { () throws(Fault) in
+        if pager.state == .write { try pager.rollback() }
+        if pager.state == .read { pager.endRead() }
+      }
+      throw error
+    }
+  }
+
   // MARK: Bytes
 
   /// The bytes that a file with this database would have, what the open transaction has changed included.
@@ -180,7 +200,7 @@ extension Connection {
 private final class RefusingTarget: BackupTarget {
   private let path: String
   init(_ path: String) { self.path = path }
-  func begin(pageSize: Int, reserved: Int) throws(Fault) { throw .error(.readOnly, object: path) }
+  func begin(pageSize: Int, reserved: Int, hasChecksums: Bool) throws(Fault) { throw .error(.readOnly, object: path) }
   func makeRoom(for number: UInt32) {}
   func put(_ image: BackupPage) {}
   func commit(pageCount: UInt32) {}

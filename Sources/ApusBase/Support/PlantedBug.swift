@@ -7,6 +7,7 @@
   public enum PlantedBug: String, CaseIterable, Sendable {
     // Pager, journal, WAL.
     case skipWALSync, keepSaltsAtReset, acceptUncommittedTail, evictDirtyPage, stalePageAfterRollback
+    case readAheadUnverified, checksumWithoutNumber
     case skipJournalSync, backfillBeforeWALSync, ackBeforeSync, readAheadOverLog, keepReadsAfterRollback
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes

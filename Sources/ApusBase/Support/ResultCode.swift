@@ -39,6 +39,8 @@ public struct ResultCode: RawRepresentable, Hashable, Sendable {
   public static let ioErrorClose = ResultCode(4106), ioErrorSharedMemoryOpen = ResultCode(4618)
   public static let ioErrorSharedMemorySize = ResultCode(4874), ioErrorSharedMemoryLock = ResultCode(5130)
   public static let ioErrorSharedMemoryMap = ResultCode(5386), ioErrorCorruptFileSystem = ResultCode(8458)
+  /// Of SQLite's own layer for checksums, too.
+  public static let ioErrorData = ResultCode(8202)
   public static let corruptIndex = ResultCode(779), corruptSequence = ResultCode(523)
   public static let cannotOpenIsDirectory = ResultCode(526), cannotOpenFullPath = ResultCode(782)
   public static let constraintCheck = ResultCode(275), constraintCommitHook = ResultCode(531)

@@ -61,6 +61,9 @@ extension Generator {
 
   private static let settings: [String: SettingPragma] = [
     "page_size": SettingPragma(setting: .pageSize, argument: .number, usesFile: true),
+    "page_checksums": SettingPragma(
+      setting: .pageChecksums,
+      argument: .words(["off": 0, "on": 1, "ignore": 2, "verify": 3, "no": 0, "false": 0, "yes": 1, "true": 1])),
     "page_count": SettingPragma(setting: .pageCount, argument: .none, usesFile: true),
     "freelist_count": SettingPragma(setting: .freelistCount, argument: .none, usesFile: true),
     "max_page_count": SettingPragma(setting: .maxPageCount, argument: .words(["4294967294": 4_294_967_294]), answers: true),

@@ -41,6 +41,7 @@ public final class Simulation {
       try openClients()
       try work(for: profile.stepsPerEra / 2)
       try endCleanly()
+      if profile.hasChecksums { try DamageRounds(world, profile, Self.path).run() }
     } catch {
       finding = error
     }

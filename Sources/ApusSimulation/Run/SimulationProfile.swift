@@ -30,6 +30,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var checkpointOneIn: Int
   /// 0 none, 1 full, 2 incremental.
   public var autoVacuum: Int
+  /// The file carries page checksums, and the end of the run damages it.
+  public var hasChecksums: Bool
 
   public init(seed: UInt64) {
     var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
@@ -52,6 +54,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     hasCache = !random.oneIn(3)
     checkpointOneIn = journal == .wal ? pick([0, 4, 12]) : 0
     autoVacuum = random.below(3)
+    hasChecksums = random.oneIn(3)
   }
 
   private var vacuumName: String { ["", " auto_vacuum", " incremental_vacuum"][autoVacuum] }
@@ -59,12 +62,13 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var description: String {
     "\(journal.rawValue)/\(synchronous.rawValue)\(vacuumName) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
-      + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")"
+      + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
   }
 
   /// What the first connection says to an empty file.
   var creationStatements: [String] {
-    ["PRAGMA page_size=\(pageSize)", "PRAGMA auto_vacuum=\(autoVacuum)", "PRAGMA journal_mode=\(journal.rawValue)"]
+    ["PRAGMA page_size=\(pageSize)"] + (hasChecksums ? ["PRAGMA page_checksums=on"] : [])
+      + ["PRAGMA auto_vacuum=\(autoVacuum)", "PRAGMA journal_mode=\(journal.rawValue)"]
   }
 
   /// What every connection says when it has opened the file.

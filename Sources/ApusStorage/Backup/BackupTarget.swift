@@ -7,7 +7,7 @@ import ApusIO
 /// Takes the pages of one snapshot in any order, some perhaps more than once; the last image counts. What throws may wait and is
 /// called again then.
 public protocol BackupTarget: AnyObject {
-  func begin(pageSize: Int, reserved: Int) throws(Fault)
+  func begin(pageSize: Int, reserved: Int, hasChecksums: Bool) throws(Fault)
   /// Before each `put`.
   func makeRoom(for number: UInt32) throws(Fault)
   func put(_ image: BackupPage)
@@ -58,7 +58,7 @@ public final class MemoryBackupTarget: BackupTarget {
     for image in images.values { image.release() }
   }
 
-  public func begin(pageSize: Int, reserved: Int) throws(Fault) {
+  public func begin(pageSize: Int, reserved: Int, hasChecksums: Bool) throws(Fault) {
     if pager.isReadOnly { throw .error(.readOnly) }
     if pager.state == .write { throw .error(.busy, cause: "the target's connection is writing") }
     if pager.pageCount > 0, pager.pageSize != pageSize {
@@ -96,6 +96,7 @@ public final class MemoryBackupTarget: BackupTarget {
     // Nobody has a log of it, and its journal mode is not the source's.
     one.mutableBytes[DatabaseHeader.writeVersionOffset] = 1
     one.mutableBytes[DatabaseHeader.readVersionOffset] = 1
+    PageSeal.clearMark(one.mutableBytes)
     pager.replaceContents(images, pageCount: max(pageCount, 1), pageSize: pageSize, reserved: reserved)
     images = [:]
   }
@@ -152,7 +153,7 @@ public final class FileBackupTarget: BackupTarget {
   /// The log, where the target is in WAL mode: then it is written as any transaction is.
   private var isLog: Bool { pager.store?.wal != nil }
 
-  public func begin(pageSize: Int, reserved: Int) throws(Fault) {
+  public func begin(pageSize: Int, reserved: Int, hasChecksums: Bool) throws(Fault) {
     guard let store = pager.store else { return }
     if phase == .opening {
       self.pageSize = pageSize
@@ -162,7 +163,9 @@ public final class FileBackupTarget: BackupTarget {
         if case .failure = error, pager.state == .read { pager.endRead() }
         throw error
       }
-      if isLog, pager.pageSize != pageSize || pager.pageSize - pager.usableSize != reserved {
+      let hasOtherShape =
+        pager.pageSize != pageSize || pager.pageSize - pager.usableSize != reserved || pager.hasChecksums != hasChecksums
+      if isLog, hasOtherShape {
         try pager.rollback()
         pager.endRead()
         throw .error(
@@ -255,6 +258,7 @@ public final class FileBackupTarget: BackupTarget {
         if let one { pager.replacePage(1, one.bytes) }
         pager.endPages(at: pageCount)
       } else {
+        if let one, PageSeal.isMarked(pageOne: one.bytes) { PageSeal.seal(one.mutableBytes, 1) }
         // Page 1 is not in the batch: nothing that is in flight concerns it.
         if let one { batch.append(one) }
         one = nil

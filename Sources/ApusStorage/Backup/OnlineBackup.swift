@@ -79,7 +79,8 @@ public final class OnlineBackup {
       if source.state == .write { throw .error(.busy, cause: "the source's connection is writing") }
       if budget == nil { budget = pages < 0 ? .max : pages }
       try openSnapshot()
-      try target.begin(pageSize: source.pageSize, reserved: source.pageSize - source.usableSize)
+      try target.begin(pageSize: source.pageSize, reserved: source.pageSize - source.usableSize,
+        hasChecksums: source.hasChecksums)
       guard try copy() else {
         endSnapshot()
         return false

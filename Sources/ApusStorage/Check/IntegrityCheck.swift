@@ -58,7 +58,10 @@ public final class IntegrityCheck {
     let prefix: String
   }
 
-  private enum Stage { case begin, freelist, trees, unused, done }
+  /// Pages that nothing but their checksum can be asked about.
+  private var freeLeaves: [UInt32] = []
+
+  private enum Stage { case begin, freelist, trees, checksums, unused, done }
 
   /// What was found so far, in SQLite's words.
   public private(set) var complaints: [String] = []
@@ -93,6 +96,7 @@ public final class IntegrityCheck {
         case .begin: try begin()
         case .freelist: stage = .trees
         case .trees: startNextTree()
+        case .checksums: try checkFreeLeaves()
         case .unused: reportUnused()
         case .done: return
         }
@@ -151,7 +155,7 @@ public final class IntegrityCheck {
 
   private func startNextTree() {
     guard nextRoot < roots.count else {
-      stage = .unused
+      stage = .checksums
       return
     }
     root = roots[nextRoot]
@@ -159,6 +163,24 @@ public final class IntegrityCheck {
     if root.isNone { return }
     if root.rawValue > 1 { expect(root.rawValue, .root, 0, "") }
     push(root, keyLimit: Int64.max, prefix: "")
+  }
+
+  private func checkFreeLeaves() throws(Fault) {
+    while let number = freeLeaves.last {
+      pager.beginOperation()
+      _ = try readable(PageNumber(number), "Freelist: ")
+      freeLeaves.removeLast()
+    }
+    stage = .unused
+  }
+
+  /// The page; nil where its checksum is wrong, which is complained about.
+  private func readable(_ number: PageNumber, _ prefix: String) throws(Fault) -> Page? {
+    do { return try pager.page(number) } catch {
+      guard case .failure(let failure) = error, failure.code == .ioErrorData else { throw error }
+      complain("\(prefix)page \(number.rawValue): wrong checksum")
+      return nil
+    }
   }
 
   private func reportUnused() {
@@ -221,7 +243,11 @@ public final class IntegrityCheck {
       list = nil
       return
     }
-    let bytes = try pager.page(PageNumber(walk.next)).bytes
+    guard let bytes = try readable(PageNumber(walk.next), walk.prefix)?.bytes else {
+      list = nil
+      _ = mark(walk.next)
+      return
+    }
     guard refer(walk.next, walk.prefix) else {
       list = nil
       return
@@ -237,7 +263,7 @@ public final class IntegrityCheck {
         for leaf in 0..<Int(leaves) {
           let number = bytes.bigEndianUInt32(at: 8 + 4 * leaf)
           expect(number, .free, 0, walk.prefix)
-          _ = refer(number, walk.prefix)
+          if refer(number, walk.prefix), pager.hasChecksums { freeLeaves.append(number) }
         }
         walk.left -= Int64(leaves)
       }
@@ -261,8 +287,11 @@ public final class IntegrityCheck {
   private func visitTop() throws(Fault) {
     let top = frames.count - 1
     var frame = frames[top]
-    let image = try pager.page(frame.page)
     let place = "Tree \(root.rawValue) page \(frame.page.rawValue)"
+    guard let image = try readable(frame.page, "\(place): ") else {
+      finish(depth: 0)
+      return
+    }
     guard frames.count <= TreeGeometry.depthMax, let page = parsed(image) else {
       complain("\(place): btreeInitPage() returns error code 11")
       finish(depth: 0)

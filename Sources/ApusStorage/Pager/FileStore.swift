@@ -50,6 +50,9 @@ final class FileStore {
   var undoing: RequestGroup?
   var isUndoingJournal = false
   var needsCheckpoint = false
+  /// See PageSeal.
+  var hasChecksums = false
+  var verifiesChecksums = true
   /// See `Pager.keepsLog`.
   var keepsLog = false
   /// A backup puts another database in place of this one: all of it goes into the journal.
@@ -157,6 +160,8 @@ enum OpenPhase {
   case rollback(JournalPlayback, any File)
   case rollbackEnd(RequestGroup)
   case header(RequestGroup, MutableByteView)
+  /// The header, and the reserved bytes of page 1.
+  case mark(RequestGroup, RequestGroup, MutableByteView, MutableByteView)
 }
 
 /// How far writing a batch through the rollback journal has come.

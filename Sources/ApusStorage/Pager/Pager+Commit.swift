@@ -51,6 +51,7 @@ extension Pager {
     }
     noteChanges()
     store.batch.sort { $0.number < $1.number }
+    sealBatch(store)
     store.batchCommits = true
     store.isCommitPrepared = true
     unsafe table.pointee.serialInForce = .max

@@ -78,6 +78,7 @@ extension Pager {
     for number in 1...pageCount {
       let image = PageImage.allocate(number, byteCount: shape.pageSize)
       image.mutableBytes.copy(contents.slice(Int(number - 1) * shape.pageSize, shape.pageSize), to: 0)
+      if number == 1 { PageSeal.clearMark(image.mutableBytes) }
       images[number] = image
     }
     pager.replaceContents(images, pageCount: pageCount, pageSize: shape.pageSize, reserved: shape.reserved)

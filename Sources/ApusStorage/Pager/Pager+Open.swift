@@ -44,6 +44,7 @@ extension Pager {
       store.abandon(playback.abandon())
       file.close()
     case .rollbackEnd(let group), .header(let group, _): store.abandon(group)
+    case .mark(_, let group, _, _): store.abandon(group)
     }
     store.opening = .start
     store.abandon(store.wal?.abandonRecovery())
@@ -90,6 +91,14 @@ extension Pager {
       readHeader(store)
     case .header(let group, let view):
       try group.finish(store.queue)
+      if let mark = readMark(store, group, view) {
+        store.opening = mark
+        return false
+      }
+      return try adoptHeader(store, view.readable, byteCount: group.results.first ?? 0)
+    case .mark(let group, let reading, let view, let reserved):
+      try reading.finish(store.queue)
+      store.hasChecksums = PageSeal.isMarked(reserved.readable)
       return try adoptHeader(store, view.readable, byteCount: group.results.first ?? 0)
     }
     return false
@@ -100,6 +109,26 @@ extension Pager {
     let view = group.allocate(DatabaseHeader.byteCount)
     group.add(store.queue.read(store.file, at: 0, into: view))
     store.opening = .header(group, view)
+  }
+
+  /// Where the header reserves as many bytes as a checksum has, page 1 says whether it is one; looked at once per state of the
+  /// file.
+  private func readMark(_ store: FileStore, _ group: RequestGroup, _ view: MutableByteView) -> OpenPhase? {
+    guard group.results.first == DatabaseHeader.byteCount else { return nil }
+    guard let shape = DatabaseShape(view.readable), shape.reserved == PageSeal.byteCount else {
+      store.hasChecksums = false
+      return nil
+    }
+    if stamp(of: view.readable) == store.stamp { return nil }
+    let reading = RequestGroup()
+    let reserved = reading.allocate(PageSeal.byteCount)
+    reserved.fill(0, reserved.count)
+    reading.add(store.queue.read(store.file, at: Int64(shape.pageSize - PageSeal.byteCount), into: reserved))
+    return .mark(group, reading, view, reserved)
+  }
+
+  private func stamp(of header: ByteView) -> FileStamp {
+    FileStamp(changeCounterAndPageCount: header.bigEndianUInt64(at: 24), freelist: header.bigEndianUInt64(at: 32))
   }
 
   // MARK: Hot journals
@@ -195,8 +224,7 @@ extension Pager {
     if isCountValid && counted > filePageCount {
       throw .error(.corrupt, object: store.path, cause: "the file is shorter than its header says")
     }
-    let stamp = FileStamp(
-      changeCounterAndPageCount: header.bigEndianUInt64(at: 24), freelist: header.bigEndianUInt64(at: 32))
+    let stamp = stamp(of: header)
     if stamp != store.stamp {
       unsafe table.pointee.dropClean()
       if store.hasReadHeader { dataVersion += 1 }

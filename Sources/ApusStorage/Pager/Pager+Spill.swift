@@ -70,6 +70,7 @@ extension Pager {
       }
     }
     store.batch.sort { $0.number < $1.number }
+    sealBatch(store)
     store.batchCommits = false
   }
 

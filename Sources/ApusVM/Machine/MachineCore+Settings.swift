@@ -82,6 +82,9 @@ extension MachineCore {
     case .pageCount:
       try open(pager, i)
       registers[target] = .integer(Int64(pager.pageCount))
+    case .pageChecksums:
+      try open(pager, i)
+      registers[target] = .integer(pager.hasChecksums ? 1 : 0)
     case .freelistCount:
       let count = try meta(0, pager, i)
       registers[target] = .integer(count)
@@ -122,6 +125,9 @@ extension MachineCore {
     case .pageSize:
       // As in SQLite, a size that is none, or that comes too late, changes nothing.
       if let size = Int(exactly: value) { _ = pager.setPageSize(size) }
+    case .pageChecksums:
+      // On and off come too late where there is a page, and then change nothing, as a page size does.
+      if value < 2 { _ = pager.setChecksums(value == 1) } else { pager.verifiesChecksums = value == 3 }
     case .cacheSize:
       // Pages where positive, kibibytes where negative. Source: https://sqlite.org/pragma.html#pragma_cache_size
       let most = Int64(Int32.max)

@@ -1,0 +1,85 @@
+// The end of a run on a file with page checksums: the file rots, or a page was written to the wrong place. What the engine reads
+// then is what the model holds, or an error that says so; never something else.
+
+import ApusBase
+
+struct DamageRounds {
+  private let world: World
+  private let profile: SimulationProfile
+  private let path: String
+
+  private static let roundCount = 12
+  private static let patienceSteps = 400_000
+
+  init(_ world: World, _ profile: SimulationProfile, _ path: String) {
+    self.world = world
+    self.profile = profile
+    self.path = path
+  }
+
+  func run() throws(Finding) {
+    guard let sound = world.disk.content(of: path) else { return }
+    let size = profile.pageSize
+    let pageCount = sound.count / size
+    if pageCount < 4 { return }
+    for _ in 0..<Self.roundCount {
+      var bytes = sound
+      let page = 1 + world.random.below(pageCount - 1)
+      let other = 1 + world.random.below(pageCount - 1)
+      let damage: String
+      if world.random.oneIn(2) {
+        let place = page * size + world.random.below(size)
+        bytes[place] ^= 1 << UInt8(world.random.below(8))
+        damage = "a flipped bit in page \(page + 1)"
+      } else {
+        for offset in 0..<size { bytes[page * size + offset] = sound[other * size + offset] }
+        damage = "page \(other + 1) written in the place of page \(page + 1)"
+      }
+      world.disk.install(path, bytes)
+      try checkReads(damage)
+    }
+    world.disk.install(path, sound)
+  }
+
+  private func checkReads(_ damage: String) throws(Finding) {
+    guard let model = world.ledger.model(of: world.ledger.lastAcknowledged) else { return }
+    let process = SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: world.random.next())
+    let engine = try EngineClient(environment: process, path: path, faultSeed: nil)
+    for table in model.shapes.indices {
+      let operation = Operation.readAll(table: table)
+      let due = operation.expectedRows(model).map { id, row in
+        [
+          model.key(id, in: table), .integer(row.k), row.u.map(ImageField.integer) ?? .null,
+          row.isText ? .text(row.payload) : .blob(row.payload),
+        ]
+      }
+      switch try rows(engine, operation.sql(model)) {
+      case .success(let rows):
+        if rows != due {
+          throw Finding(oracle: .read, text: "\(damage): \(operation.sql(model)) gives something else than was written")
+        }
+      case .failure(let error):
+        if error.code != .ioErrorData {
+          throw Finding(oracle: .error, text: "\(damage): \(operation.sql(model)): \(error) (code \(error.code.rawValue))")
+        }
+      }
+    }
+    try engine.close()
+  }
+
+  private func rows(_ engine: EngineClient, _ sql: String) throws(Finding) -> Result<[[ImageField]], EngineError> {
+    engine.start(sql, [])
+    var rows: [[ImageField]] = []
+    for _ in 0..<Self.patienceSteps {
+      switch engine.poll() {
+      case .row(let fields): rows.append(fields)
+      case .done: return .success(rows)
+      case .failed(let error): return .failure(error)
+      case .waiting(.moment(let moment)):
+        world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, moment)
+      case .waiting(.completion), .waiting(.nothing): world.disk.completeOne()
+      }
+    }
+    throw Finding(oracle: .liveness, text: "\(sql) does not end")
+  }
+}
