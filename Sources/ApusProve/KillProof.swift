@@ -140,6 +140,8 @@ struct KillProof {
     let plan = KillPlan(seed: options.seed)
     let connection = try ours.open(options.database, readOnly: false)
     try connection.execute("PRAGMA busy_timeout = 2000")
+    if random.oneIn(5) { try connection.execute("PRAGMA locking_mode = exclusive") }
+    if random.oneIn(4) { try connection.execute("PRAGMA journal_size_limit = \(random.below(30_000))") }
     try connection.execute("PRAGMA synchronous = \(["off", "normal", "full", "extra"][random.below(4)])")
     if random.oneIn(2) { try connection.execute("PRAGMA cache_size = 10") }
     if random.oneIn(2) { try connection.execute("PRAGMA wal_autocheckpoint = \([0, 5, 30][random.below(3)])") }

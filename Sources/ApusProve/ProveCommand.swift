@@ -13,6 +13,7 @@ enum ProveCommand {
            apus-prove handover [--rounds N] [--seed S] [--page-size N] [--directory DIRECTORY]
            apus-prove power-cut [--cuts N] [--seed S] [--commits N] [--directory DIRECTORY]
            apus-prove kills [--rounds N] [--seed S] [--directory DIRECTORY]
+           apus-prove matrix [--files N] [--transactions 200] [--seed S] [--jobs N] [--directory DIRECTORY]
            apus-prove mixed [--seconds N] [--seed S] [--journal delete|wal] [--apus 3] [--sqlite 3] [--directory DIRECTORY]
       --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
       --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes
@@ -34,6 +35,7 @@ enum ProveCommand {
     var encoding: String?
     var directory = Console.mayWrite(to: "/dev/shm") ? "/dev/shm" : "/tmp"
     var seconds = 20
+    var files = 300
     var journal = "wal"
     var apusCount = 3
     var sqliteCount = 3
@@ -50,6 +52,7 @@ enum ProveCommand {
     var options = Options()
     var arguments = CommandLine.arguments.dropFirst()
     guard let verb = arguments.popFirst() else { stop(usage) }
+    if verb == "matrix" { options.transactions = 200 }
     if PowerCutCommand.verbs.contains(verb) { exit(PowerCutCommand.run(verb, arguments)) }
     func value(_ name: String) -> String {
       guard let value = arguments.popFirst() else { stop("\(name) wants a value\n\(usage)") }
@@ -71,6 +74,7 @@ enum ProveCommand {
       case "--deadline": options.deadline = UInt32(number(argument))
       case "--directory": options.directory = value(argument)
       case "--page-size": options.pageSize = number(argument)
+      case "--files": options.files = number(argument)
       case "--seconds": options.seconds = number(argument)
       case "--journal": options.journal = value(argument)
       case "--apus": options.apusCount = number(argument)
@@ -96,7 +100,7 @@ enum ProveCommand {
       } catch {
         stop("\(error)")
       }
-    case "kills", "mixed": exit(crashes(verb, options))
+    case "kills", "matrix", "mixed": exit(crashes(verb, options))
     case "--help", "-h", "help": Console.line(usage)
     default: stop("unknown verb \(verb)\n\(usage)")
     }
@@ -108,6 +112,10 @@ enum ProveCommand {
       switch (verb, options.isChild) {
       case ("kills", true): return try KillProof(options).work()
       case ("kills", false): return try KillProof(options).run() ? 0 : 1
+      case ("matrix", true):
+        let proof = try MatrixProof(options)
+        return options.database.isEmpty ? proof.runSlice() : proof.write()
+      case ("matrix", false): return try MatrixProof(options).run() ? 0 : 1
       case (_, true): return MixedWorker.work(options)
       case (_, false): return try MixedProof(options).run() ? 0 : 1
       }

@@ -175,12 +175,25 @@ struct TableModel {
 
   private func someKey(_ number: Int, _ random: inout SeededRandom) -> HarnessValue? {
     if tables[number].isEmpty { return nil }
-    // Not the dictionary's order, which differs from process to process.
-    let keys = tables[number].keys.map { (Self.order($0), $0) }.sorted { $0.0 < $1.0 }
-    return keys[random.below(keys.count)].1
+    // Not by the dictionary's order, which differs from process to process.
+    let salt = random.next()
+    return tables[number].keys.min { Self.rank($0, salt) < Self.rank($1, salt) }
   }
 
-  private static func order(_ value: HarnessValue) -> String { value.description }
+  private static func rank(_ value: HarnessValue, _ salt: UInt64) -> UInt64 {
+    var hash = salt
+    func add(_ word: UInt64) { hash = (hash ^ word) &* 0x9e37_79b9_7f4a_7c15 ^ (hash >> 29) }
+    switch value {
+    case .null: add(0)
+    case .integer(let integer): add(UInt64(bitPattern: integer))
+    case .real(let bits): add(bits)
+    case .text(let bytes), .blob(let bytes):
+      for byte in bytes.prefix(16) { add(UInt64(byte)) }
+      add(UInt64(bytes.count))
+      if case .blob = value { add(1) }
+    }
+    return hash
+  }
 
   private func conflicts(_ number: Int, _ key: HarnessValue, _ unique: HarnessValue) -> [HarnessValue] {
     var found = tables[number][key] == nil ? [] : [key]

@@ -36,7 +36,10 @@ private func open(_ name: String, _ flags: CInt, vfs: String?) throws(EngineErro
   // To read; to read and write; the same and create.
   guard [1, 2, 6].contains(flags & OpenFlag.access) else { throw EngineError(.misuse) }
   if let vfs, vfs != "unix" { throw EngineError(.error, "no such vfs: \(vfs)") }
-  if flags & OpenFlag.sharedCache != 0 { throw EngineError(.error, "not supported: SQLITE_OPEN_SHAREDCACHE") }
+  // Connections of one process share the page cache of a file anyway; those of a database in memory share nothing.
+  if flags & OpenFlag.sharedCache != 0, flags & OpenFlag.memory != 0 || name == ":memory:" {
+    throw EngineError(.error, "not supported: SQLITE_OPEN_SHAREDCACHE of a database in memory")
+  }
   var options = Connection.Options()
   options.isReadOnly = flags & OpenFlag.readOnly != 0
   options.mayCreate = flags & OpenFlag.create != 0

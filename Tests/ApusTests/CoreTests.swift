@@ -296,7 +296,7 @@ func failure(_ body: () throws -> Void) -> EngineError? {
     #expect(try place("file:x?cache=private").place == .file("x"))
     #expect(failure { _ = try place("file://host/x") }?.message == "invalid uri authority: host")
     #expect(failure { _ = try place("file:x?mode=odd") }?.message == "no such access mode: odd")
-    #expect(failure { _ = try place("file:x?cache=shared") }?.message == "not supported: cache=shared")
+    #expect(failure { _ = try place("file::memory:?cache=shared") }?.message == "not supported: cache=shared")
     #expect(try DatabaseLocation("file:x", interpretsURI: false).place == .file("file:x"))
   }
 

@@ -88,4 +88,178 @@ extension Connection {
     try first.execute("COMMIT")
     #expect(try second.value("SELECT a FROM t") == "1")
   }
+
+  @Test("in exclusive mode locks stay, a log needs no shared memory, and NORMAL gives all back", arguments: ["wal", "delete"])
+  func exclusiveLocking(mode: String) throws {
+    let (world, first, second) = try Self.world(mode)
+    try first.closeBlocking()
+    #expect(try second.value("PRAGMA locking_mode = exclusive") == "exclusive")
+    try second.execute("UPDATE t SET a = 2")
+    let third = try Connection("/a.db", environment: world)
+    #expect { try third.value("SELECT a FROM t") } throws: { ($0 as? EngineError)?.code == .busy }
+    #expect(try second.value("SELECT a FROM t") == "2")
+    #expect(try second.value("PRAGMA wal_checkpoint") == "0")
+    #expect(try second.value("PRAGMA locking_mode = normal") == "normal")
+    #expect(try second.value("SELECT a FROM t") == "2")
+    #expect(try third.value("SELECT a FROM t") == "2")
+    try third.execute("UPDATE t SET a = 3")
+    #expect(try second.value("SELECT a FROM t") == "3")
+    // With others around it cannot be had.
+    if mode == "wal" {
+      try second.execute("PRAGMA locking_mode = exclusive")
+      #expect { try second.value("SELECT a FROM t") } throws: { ($0 as? EngineError)?.code == .busy }
+      try third.execute("UPDATE t SET a = 4")
+      try second.execute("PRAGMA locking_mode = normal")
+      #expect(try second.value("SELECT a FROM t") == "4")
+    }
+  }
+
+  @Test("a connection in exclusive mode goes into WAL mode and out of it")
+  func exclusiveModeChanges() throws {
+    let (world, first, second) = try Self.world("delete")
+    try first.closeBlocking()
+    try second.execute("PRAGMA locking_mode = exclusive")
+    for mode in ["wal", "persist", "wal", "delete"] {
+      #expect(try second.value("PRAGMA journal_mode = \(mode)") == mode)
+      try second.execute("INSERT INTO t VALUES (2)")
+      #expect(try second.value("PRAGMA journal_mode") == mode)
+    }
+    #expect(try second.value("SELECT count(*) FROM t") == "5")
+    try second.closeBlocking()
+    let third = try Connection("/a.db", environment: world)
+    #expect(try third.value("SELECT count(*) FROM t") == "5")
+  }
+
+  /// A log of five commits of one page each, as a process that was killed leaves it.
+  private static func brokenLog(at frame: Int) throws -> MemoryEnvironment {
+    let (world, first, _) = try Self.world()
+    try first.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA synchronous = normal")
+    for value in 10..<15 { try first.execute("UPDATE t SET a = \(value)") }
+    let twin = MemoryEnvironment(seed: 9)
+    try copy("/a.db", world, twin)
+    try copy("/a.db-wal", world, twin)
+    let queue = twin.makeQueue()
+    let log = try twin.open("/a.db-wal", .readWrite)
+    let damage = RequestBytes([0xff, 0xfe, 0xfd])
+    let ticket = queue.write(log, at: Int64(32 + (frame - 1) * (24 + 4096) + 24 + 100), from: [damage.view])
+    while queue.take(ticket) == nil { queue.waitForCompletion() }
+    return twin
+  }
+
+  private static func copy(_ path: String, _ from: MemoryEnvironment, _ to: MemoryEnvironment) throws {
+    let queue = from.makeQueue(), target = to.makeQueue()
+    let source = try from.open(path, .readOnly), new = try to.open(path, .create)
+    let bytes = RequestBytes([UInt8](repeating: 0, count: Int(try source.size())))
+    let ticket = queue.read(source, at: 0, into: bytes.mutableView)
+    while queue.take(ticket) == nil { queue.waitForCompletion() }
+    let written = target.write(new, at: 0, from: [bytes.view])
+    while target.take(written) == nil { target.waitForCompletion() }
+  }
+
+  @Test("a log that is damaged before intact commits is told of, or refused where recovery is strict")
+  func midLogBreak() throws {
+    let world = try Self.brokenLog(at: 2)
+    let strict = try Connection("/a.db", environment: world)
+    #expect(try strict.value("PRAGMA recovery = strict") == "strict")
+    #expect { try strict.value("SELECT a FROM t") } throws: {
+      ($0 as? EngineError)?.code == .corrupt && ($0 as? EngineError)?.cause?.contains("frame 2") == true
+    }
+    let lenient = try Connection("/a.db", environment: world)
+    let statement = try lenient.prepareBlocking("SELECT a FROM t")
+    #expect(lenient.warnings.count == 1 && lenient.warnings.first?.contains("3 intact commits") == true)
+    statement.finalize()
+    #expect(try lenient.value("SELECT a FROM t") == "10")
+    #expect(lenient.warnings.isEmpty)
+  }
+
+  @Test("a torn tail is no damage: the last commits alone do not count")
+  func tornTail() throws {
+    for frame in 4...5 {
+      let connection = try Connection("/a.db", environment: try Self.brokenLog(at: frame))
+      try connection.execute("PRAGMA recovery = strict")
+      #expect(try connection.value("SELECT a FROM t") == "\(8 + frame)")
+    }
+  }
+
+  @Test("journal_size_limit cuts the log's file when it has started again")
+  func logIsCut() throws {
+    let (world, first, second) = try Self.world()
+    try second.closeBlocking()
+    #expect(try first.value("PRAGMA journal_size_limit = 20000") == "20000")
+    try first.execute("INSERT INTO t SELECT zeroblob(400000)")
+    let full = try world.size(of: "/a.db-wal") ?? 0
+    #expect(full > 400_000)
+    try first.execute("PRAGMA wal_checkpoint(RESTART); UPDATE t SET a = 1 WHERE a = 1")
+    #expect(try world.size(of: "/a.db-wal") == 20000)
+    #expect(try first.value("PRAGMA integrity_check") == "ok")
+  }
+
+  @Test("a URI may ask for no locks, for an immutable file, for a shared cache")
+  func uriParameters() throws {
+    let (world, first, second) = try Self.world("delete")
+    try second.closeBlocking()
+    var options = Connection.Options()
+    options.interpretsURI = true
+    try first.execute("BEGIN EXCLUSIVE")
+    let free = try Connection("file:/a.db?nolock=1", options, environment: world)
+    #expect(try free.value("SELECT a FROM t") == "1")
+    let frozen = try Connection("file:/a.db?immutable=1&cache=shared&psow=0", options, environment: world)
+    #expect(try frozen.value("SELECT a FROM t") == "1")
+    #expect { try frozen.execute("DELETE FROM t") } throws: { ($0 as? EngineError)?.code == .readOnly }
+    try first.execute("COMMIT; PRAGMA journal_mode = wal; INSERT INTO t VALUES (2)")
+    let late = try Connection("file:/a.db?immutable=1", options, environment: world)
+    #expect(try late.value("SELECT count(*) FROM t") == "1")
+    let lockless = try Connection("file:/a.db?nolock=1", options, environment: world)
+    #expect { try lockless.value("SELECT a FROM t") } throws: { ($0 as? EngineError)?.code == .cannotOpen }
+    #expect { _ = try Connection("file:/a.db?vfs=no", options, environment: world) } throws: {
+      ($0 as? EngineError)?.message == "no such vfs: no"
+    }
+  }
+
+  @Test("a file that lost its name is read on, but not written, and what lies beside the name is left alone")
+  func movedFile() throws {
+    let directory = "/tmp/apus-moved-\(SystemEnvironment().randomUInt64())"
+    let world = SystemEnvironment()
+    for path in [directory, directory + "-wal", directory + "-journal", directory + "-shm"] { try world.delete(path) }
+    let old = try Connection(directory, environment: world)
+    try old.execute("CREATE TABLE t(a); INSERT INTO t VALUES (1)")
+    try world.delete(directory)
+    let new = try Connection(directory, environment: world)
+    try new.execute("PRAGMA journal_mode = wal; CREATE TABLE n(a); INSERT INTO n VALUES (2)")
+    #expect { try old.execute("INSERT INTO t VALUES (3)") } throws: {
+      let error = $0 as? EngineError
+      return error?.code == .readOnlyDatabaseMoved && error?.object != nil && error?.hint != nil
+    }
+    #expect(try old.value("SELECT count(*) FROM t") == "1")
+    try old.closeBlocking()
+    #expect(try world.exists(directory + "-wal"))
+    #expect(try new.value("SELECT a FROM n") == "2")
+    // The same with a log of its own.
+    try world.delete(directory)
+    let third = try Connection(directory, environment: world)
+    try third.execute("CREATE TABLE x(a)")
+    try new.closeBlocking()
+    try third.closeBlocking()
+    for path in [directory, directory + "-wal", directory + "-journal", directory + "-shm"] { try world.delete(path) }
+  }
+
+  @Test("BEGIN EXCLUSIVE that gives up lets new readers in")
+  func exclusiveGivesUp() throws {
+    let (world, first, second) = try Self.world("delete")
+    try first.execute("BEGIN; SELECT a FROM t")
+    #expect(try first.value("SELECT a FROM t") == "1")
+    #expect { try second.execute("BEGIN EXCLUSIVE") } throws: { ($0 as? EngineError)?.code == .busy }
+    let third = try Connection("/a.db", environment: world)
+    #expect(try third.value("SELECT a FROM t") == "1")
+  }
+}
+
+/// Memory that stays until a request has been answered.
+private final class RequestBytes {
+  private var buffer = ByteBuffer()
+
+  init(_ bytes: [UInt8]) { for byte in bytes { buffer.append(byte) } }
+
+  var view: ByteView { buffer.bytes }
+  var mutableView: MutableByteView { buffer.mutableBytes }
 }

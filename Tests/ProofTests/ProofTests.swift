@@ -64,4 +64,10 @@ struct ProofTests {
     let result = try Self.prove(["mixed", "--seconds", "6", "--journal", journal])
     #expect(result.status == 0, "\(result.output)")
   }
+
+  @Test("files of every kind, left by killed processes too, are recovered, changed and handed back")
+  func matrix() throws {
+    let result = try Self.prove(["matrix", "--files", "24", "--transactions", "30"])
+    #expect(result.status == 0, "\(result.output)")
+  }
 }

@@ -76,6 +76,7 @@ let unsafeFiles: [String: Set<String>] = [
     "StatementList.swift",
   ],
   "ApusSQLite3": [
+    "Checkpoints.swift",
     "Backups.swift",
     "ColumnCell.swift",
     "Columns.swift",

@@ -92,7 +92,7 @@ extension Connection {
       if needsCatalogs { try refreshCatalogs() }
       do throws(EngineError) {
         let program = try Compiler.compile(parsed, sql: text, context: compilerContext())
-        warnings = program.warnings
+        warnings = takeNotices() + program.warnings
         return Compiled(program: program, end: start + parsed.end)
       } catch {
         // A name that is missing may have been created by another connection meanwhile.
@@ -100,6 +100,13 @@ extension Connection {
         throw Fault.failure(error)
       }
     }
+  }
+
+  /// What the files' recoveries have found out since the last statement was prepared.
+  private func takeNotices() -> [String] {
+    var notices: [String] = []
+    for database in state.databases { if let pager = database?.pager { notices += pager.takeNotices() } }
+    return notices
   }
 
   /// Pragmas of the connection alone look at no file: the time-out can be set while the file is locked, and what says how the

@@ -113,6 +113,9 @@ public final class Connection {
     }
     configuration.isReadOnly = !mayWrite || location.isReadOnly == true
     configuration.mayCreate = mayWrite && (location.mayCreate ?? options.mayCreate)
+    configuration.ignoresLocks = location.ignoresLocks
+    configuration.isImmutable = location.isImmutable
+    configuration.locksExclusively = configuration.locksExclusively || location.locksExclusively
     switch location.place {
     case .file(let path):
       return try Pager(environment: environment, queue: queue, path: path, configuration: configuration)

@@ -15,6 +15,11 @@ struct DatabaseLocation: Equatable {
   /// What the URI asks for; nil where it says nothing.
   var isReadOnly: Bool?
   var mayCreate: Bool?
+  var ignoresLocks = false
+  var isImmutable = false
+  /// `vfs=unix-excl`: locks stay, and the log's index lies in memory.
+  var locksExclusively = false
+  private var wantsSharedCache = false
 
   /// - Parameter interpretsURI: a name that begins with "file:" is a URI.
   init(_ name: String, interpretsURI: Bool) throws(EngineError) {
@@ -50,6 +55,11 @@ struct DatabaseLocation: Equatable {
       let value = equals == pair.endIndex ? "" : Self.decoded(pair[(equals + 1)...])
       try apply(key, value)
     }
+    if wantsSharedCache, place == .memory {
+      throw EngineError(
+        .error, "not supported: cache=shared", object: name, cause: "connections do not share a database in memory",
+        hint: "use one connection, or a file in /dev/shm")
+    }
   }
 
   private mutating func apply(_ key: String, _ value: String) throws(EngineError) {
@@ -65,15 +75,27 @@ struct DatabaseLocation: Equatable {
     case "cache":
       switch value {
       case "private": break
-      case "shared":
-        throw EngineError(
-          .error, "not supported: cache=shared", hint: "connections of one process share the page cache of a file anyway")
+      // Connections of one process share the page cache of a file anyway, each with locks of its own.
+      case "shared": wantsSharedCache = true
       default: throw EngineError(.error, "no such cache mode: \(value)")
       }
-    case "immutable", "nolock":
-      if ["1", "yes", "true", "on"].contains(value) { throw EngineError(.error, "not supported: \(key)=1") }
-    default: break  // vfs and what SQLite does not know either is ignored, as SQLite ignores it.
+    case "nolock": ignoresLocks = ignoresLocks || Self.isTrue(value)
+    case "immutable": isImmutable = Self.isTrue(value)
+    case "vfs":
+      switch value {
+      case "unix": break
+      case "unix-none": ignoresLocks = true
+      case "unix-excl": locksExclusively = true
+      default: throw EngineError(.error, "no such vfs: \(value)")
+      }
+    default: break  // psow, and what SQLite does not know either, has no effect.
     }
+  }
+
+  /// As SQLite reads a boolean: anything else is false.
+  private static func isTrue(_ value: String) -> Bool {
+    if let number = Int(value) { return number != 0 }
+    return ["yes", "true", "on"].contains(value.lowercased())
   }
 
   /// `%HH` becomes the byte; a NUL byte ends the text.

@@ -9,6 +9,7 @@
     case skipWALSync, keepSaltsAtReset, acceptUncommittedTail, evictDirtyPage, stalePageAfterRollback
     case readAheadUnverified, checksumWithoutNumber
     case skipJournalSync, backfillBeforeWALSync, ackBeforeSync, readAheadOverLog, keepReadsAfterRollback
+    case staleCheckpointPlan, forgetForeignCommits
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes
 

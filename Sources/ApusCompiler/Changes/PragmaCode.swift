@@ -80,7 +80,8 @@ extension Generator {
         "utf8": 1, "utf-8": 1, "utf16": 2, "utf-16": 2, "utf16le": 2, "utf-16le": 2, "utf16be": 3, "utf-16be": 3,
       ]), usesFile: true),
     "auto_vacuum": SettingPragma(setting: .autoVacuum, argument: .words(["none": 0, "full": 1, "incremental": 2]), usesFile: true),
-    "locking_mode": SettingPragma(setting: .lockingMode, argument: .words(["normal": 0]), answers: true),
+    "locking_mode": SettingPragma(setting: .lockingMode, argument: .words(["normal": 0, "exclusive": 1]), answers: true),
+    "recovery": SettingPragma(setting: .recovery, argument: .words(["prefix": 0, "strict": 1]), answers: true),
     "io_backend": SettingPragma(setting: .ioBackend, argument: .none),
     "foreign_keys": SettingPragma(setting: .foreignKeys, argument: .boolean),
     "recursive_triggers": SettingPragma(setting: .recursiveTriggers, argument: .boolean),
@@ -89,7 +90,7 @@ extension Generator {
     "ignore_check_constraints": SettingPragma(setting: .ignoreCheckConstraints, argument: .boolean),
     "case_sensitive_like": SettingPragma(setting: .caseSensitiveLike, argument: .boolean),
     "temp_store": SettingPragma(setting: .tempStore, argument: .words(["default": 0, "file": 1, "memory": 2])),
-    "journal_size_limit": SettingPragma(setting: .journalSizeLimit, argument: .words(["-1": -1]), answers: true),
+    "journal_size_limit": SettingPragma(setting: .journalSizeLimit, argument: .number, answers: true),
     "secure_delete": SettingPragma(setting: .secureDelete, argument: .words(["off": 0, "no": 0, "false": 0]), answers: true),
     "mmap_size": SettingPragma(setting: .mmapSize, argument: .words(["0": 0]), answers: true),
     "threads": SettingPragma(setting: .threads, argument: .words(["0": 0]), answers: true),
@@ -127,7 +128,8 @@ extension Generator {
       try warn("PRAGMA encoding: a database that has tables keeps its encoding")
     }
     codeInteger(number, into: value)
-    builder.emit(.setting, Int32(database), value, known.setting.rawValue, p5: 1)
+    builder.emit(
+      .setting, Int32(database), value, known.setting.rawValue, p5: pragma.schema == nil && database == 0 ? 3 : 1)
     if known.setting == .autoVacuum {
       writes(database)
       // A file that has auto_vacuum changes between FULL and INCREMENTAL at once.

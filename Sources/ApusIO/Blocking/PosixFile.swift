@@ -73,6 +73,11 @@ final class PosixFile: File {
     try PosixSharedMemory(beside: self, readOnly: readOnly)
   }
 
+  func guardSharedMemory() throws(EngineError) -> (any SharedMemory)? {
+    let memory = try PosixSharedMemory(guarding: self)
+    return try memory.guardsAlone() ? memory : nil
+  }
+
   func close() {
     guard let descriptor = held.withLock({ $0.take() }) else { return }
     // Requests in flight may hold the descriptor a little longer; the locks go now.

@@ -56,6 +56,29 @@ final class PosixSharedMemory: SharedMemory {
     try joinOrTruncate()
   }
 
+  /// Only for its locks: nothing is truncated, and nothing mapped.
+  init(guarding file: PosixFile) throws(EngineError) {
+    let path = file.path + "-shm"
+    let fd = SystemCalls.open(path, O_RDONLY | O_NOFOLLOW)
+    if fd < 0 { throw SystemError.make(.cannotOpen, call: "open", errno: Int32(-fd), path: path) }
+    descriptor = Descriptor(Int32(fd), path: path)
+    isWritable = false
+  }
+
+  /// Takes read mark 0; false where somebody keeps the index. The lock first: who comes after the look finds it.
+  func guardsAlone() throws(EngineError) -> Bool {
+    guard try lock(.shared, slot: 3, count: 1) else { return false }
+    return try !isKept()
+  }
+
+  private func isKept() throws(EngineError) -> Bool {
+    let (holder, number) = SystemCalls.conflict(descriptor.number, .exclusive, at: Self.deadManSwitch, length: 1)
+    if number != 0 {
+      throw SystemError.make(.ioErrorLock, call: "fcntl(F_OFD_GETLK)", errno: number, path: descriptor.path)
+    }
+    return holder != .nobody
+  }
+
   deinit { close(delete: false) }
 
   private func joinOrTruncate() throws(EngineError) {
@@ -163,7 +186,12 @@ final class PosixSharedMemory: SharedMemory {
     }
     guard let regions else { return }
     for region in regions { SystemCalls.unmap(region) }
-    if delete { _ = SystemCalls.unlink(descriptor.path) }
+    // The name may lead to another database's file by now.
+    if delete,
+      SystemCalls.status(of: descriptor.path).status?.identity == SystemCalls.status(descriptor.number).status?.identity
+    {
+      _ = SystemCalls.unlink(descriptor.path)
+    }
     // All locks of this opener, the dead-man switch included; the descriptor goes with the object.
     _ = SystemCalls.unlock(descriptor.number, at: 0, length: 0)
   }

@@ -105,7 +105,15 @@ public protocol File: AnyObject, Sendable {
 
   /// Opens the wal-index beside this database file (`path` + "-shm").
   func openSharedMemory(readOnly: Bool) throws(EngineError) -> any SharedMemory
+  /// For a wal-index that can be read only and that nobody keeps: locks read mark 0, so that the log's frames are not copied
+  /// into the database, until the object is closed.
+  /// - Returns: nil where somebody keeps the wal-index by now, or there is no way to lock it.
+  func guardSharedMemory() throws(EngineError) -> (any SharedMemory)?
   func close()
+}
+
+extension File {
+  public func guardSharedMemory() throws(EngineError) -> (any SharedMemory)? { nil }
 }
 
 /// The memory of the wal-index: `-shm` mapped, in regions of 32 KiB. Locks are OFD locks on SQLite's bytes 120 to 127;

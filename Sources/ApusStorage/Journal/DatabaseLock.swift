@@ -23,14 +23,23 @@ struct DatabaseLock {
 
   let file: any File
   private(set) var level = LockLevel.none
+  /// Nobody is asked (`nolock=1`, `immutable=1`).
+  let isIgnored: Bool
 
-  init(_ file: any File) { self.file = file }
+  init(_ file: any File, isIgnored: Bool = false) {
+    self.file = file
+    self.isIgnored = isIgnored
+  }
 
   private func lock(_ kind: LockKind, _ offset: Int64, _ byteCount: Int64) throws(Fault) -> Bool {
+    if isIgnored { return true }
     do { return try file.lock(kind, at: offset, length: byteCount) } catch { throw .failure(error) }
   }
 
-  private func unlock(_ offset: Int64, _ byteCount: Int64) { try? file.unlock(at: offset, length: byteCount) }
+  private func unlock(_ offset: Int64, _ byteCount: Int64) {
+    if isIgnored { return }
+    try? file.unlock(at: offset, length: byteCount)
+  }
 
   /// False where a writer has EXCLUSIVE or waits for it.
   mutating func takeShared() throws(Fault) -> Bool {
@@ -65,6 +74,7 @@ struct DatabaseLock {
   }
 
   func isReservedByOther() throws(Fault) -> Bool {
+    if isIgnored { return false }
     do {
       return try file.isLockedByOther(.exclusive, at: DatabaseLock.reservedByte, length: 1)
     } catch {
@@ -74,7 +84,7 @@ struct DatabaseLock {
 
   mutating func downgradeToShared() {
     if level <= .shared { return }
-    if level == .exclusive {
+    if level == .exclusive && !isIgnored {
       _ = try? file.lock(.shared, at: DatabaseLock.sharedFirst, length: DatabaseLock.sharedByteCount)
     }
     unlock(DatabaseLock.pendingByte, 2)

@@ -62,13 +62,16 @@ final class FileStore {
   /// Spilling waits until so many pages are private: readers kept the file from being written.
   var spillBlockedUntil = 0
   var isClosed = false
+  /// What a recovery of the log has found out, until somebody asks.
+  var notice: String?
   /// The journal mode that a switch under way leads to.
   var switching: JournalMode?
   /// The log is copied back and deleted, or about to be; the file's header says so last.
   var isLeavingLog: Bool { switching != nil && switching != .wal }
 
   init(
-    environment: any Environment, queue: any IOQueue, file: any File, isTemporary: Bool, sharedCacheBytes: Int
+    environment: any Environment, queue: any IOQueue, file: any File, isTemporary: Bool, sharedCacheBytes: Int,
+    ignoresLocks: Bool = false
   ) {
     self.environment = environment
     self.queue = queue
@@ -77,7 +80,7 @@ final class FileStore {
     self.isTemporary = isTemporary
     cache = isTemporary
       ? nil : FileCache.open(environment, file.identity, byteCountMax: sharedCacheBytes)
-    lock = DatabaseLock(file)
+    lock = DatabaseLock(file, isIgnored: ignoresLocks)
   }
 
   var journalPath: String { path + "-journal" }

@@ -114,6 +114,7 @@ extension Pager {
     store.switching = nil
     endRead()
     if mode == .wal {
+      store.stamp = nil
       // The next snapshot opens the log.
       return .wal
     }
@@ -196,9 +197,11 @@ extension Pager {
     ) { () throws(Fault) in }
     guard !result.isBusy, result.backfill == result.frameCount else { return }
     let (environment, path) = (store.environment, store.logPath)
-    try faulting { () throws(EngineError) in try environment.delete(path) }
+    // A database that was renamed while it was open leaves what lies beside its old name alone.
+    let isNamed = wal.file.isStillNamed() && store.file.isStillNamed()
+    if isNamed { try faulting { () throws(EngineError) in try environment.delete(path) } }
     wal.file.close()
-    wal.index.memory.close(delete: true)
+    wal.index.memory.close(delete: isNamed)
     store.wal = nil
   }
 

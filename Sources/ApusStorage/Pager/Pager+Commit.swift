@@ -261,6 +261,7 @@ extension Pager {
     if needed.isEmpty && store.journalByteCount > 0 { return .exclusive }
     // One sync serves the next spills too.
     if !isCommit { needed = pagesToJournal(store).filter { needsJournal($0, store) } }
+    if store.journalByteCount == 0, !store.isTemporary, committedPageCount > 0 { try checkName(store) }
     if store.journal == nil {
       let (environment, path) = (store.environment, store.journalPath)
       let isTemporary = store.isTemporary

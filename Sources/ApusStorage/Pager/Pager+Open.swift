@@ -14,6 +14,7 @@ extension Pager {
     do {
       while true {
         if let wal = store.wal {
+          try lockLog(store)
           let isOther = try wal.beginRead(allowsMarkZero: !store.keepsLog)
           try adoptLogSnapshot(store, wal, isOther: isOther)
           break
@@ -25,6 +26,9 @@ extension Pager {
         store.note(error)
         if store.wal != nil { store.salts = .max }
         abandonOpening(store)
+        if case .failure(let failure) = error, failure.code == .busyRecovery {
+          throw busy("another connection recovers the log", code: .busyRecovery)
+        }
       }
       throw error
     }
@@ -34,7 +38,9 @@ extension Pager {
   }
 
   /// Gives up what a dropped `beginRead` left.
-  func abandonOpening(_ store: FileStore) {
+  func abandonOpening(_ store: FileStore, keepsLock: Bool = false) {
+    var keepsLock = keepsLock
+    if case .start = store.opening {} else { keepsLock = false }
     switch store.opening {
     case .start, .journal: break
     case .journalByte(let group, _, let file):
@@ -48,10 +54,30 @@ extension Pager {
     }
     store.opening = .start
     store.abandon(store.wal?.abandonRecovery())
-    if let wal = store.wal {
-      wal.endRead()
-    } else {
+    guard let wal = store.wal else {
+      if !keepsLock { store.lock.release() }
+      return
+    }
+    wal.endRead()
+    if keepsLock { return }
+    if wal.index.memory.isPrivate {
+      // The next snapshot opens the log as others do.
+      store.notice = wal.notice ?? store.notice
+      wal.file.close()
+      wal.index.memory.close(delete: false)
+      store.wal = nil
       store.lock.release()
+    } else {
+      store.lock.downgradeToShared()
+    }
+  }
+
+  /// In exclusive mode nobody else may use the log, whichever memory its index lies in.
+  private func lockLog(_ store: FileStore) throws(Fault) {
+    guard configuration.locksExclusively, !configuration.isReadOnly else { return }
+    guard try store.lock.takeExclusive() else {
+      store.lock.downgradeToShared()
+      throw busy("other connections use the log")
     }
   }
 
@@ -59,9 +85,16 @@ extension Pager {
   private func advanceOpening(_ store: FileStore) throws(Fault) -> Bool {
     switch store.opening {
     case .start:
+      // Nobody has been able to change the file since its header was read.
+      let isKnown = store.lock.level >= .shared && (configuration.locksExclusively || configuration.isImmutable)
+      if isKnown, store.stamp != nil, !store.isLeavingLog { return true }
       guard try store.lock.takeShared() else { throw busy("a writer has the EXCLUSIVE lock or waits for it") }
       store.opening = .journal
     case .journal:
+      if configuration.isImmutable {
+        readHeader(store)
+        return false
+      }
       let (environment, path) = (store.environment, store.journalPath)
       if try faulting({ () throws(EngineError) in try environment.exists(path) }) {
         try examineJournal(store)
@@ -160,13 +193,21 @@ extension Pager {
     store.opening = .journalByte(group, view, file)
   }
 
+  private func giveUpRollback(_ store: FileStore, _ file: any File) {
+    file.close()
+    store.opening = .start
+    store.lock.release()
+  }
+
   private func startRollback(_ store: FileStore, _ file: any File) throws(Fault) {
     guard try store.lock.takeExclusive() else {
-      // Whoever waits lets SHARED go: two that wait for each other's would wait for ever.
-      file.close()
-      store.opening = .start
-      store.lock.release()
-      throw busy("another connection reads or rolls back the hot journal")
+      // Who has PENDING waits for the readers to go: no new ones come. Who has not lets SHARED go before it waits, or two would
+      // wait for each other's.
+      let isFirst = store.lock.level >= .pending
+      if !isFirst { giveUpRollback(store, file) }
+      let fault = busy("another connection reads or rolls back the hot journal")
+      if isFirst, case .failure = fault { giveUpRollback(store, file) }
+      throw fault
     }
     // Between the look and the lock somebody may have rolled it back and deleted it.
     if !file.isStillNamed() {
@@ -213,7 +254,7 @@ extension Pager {
     else { throw .error(.notADatabase, object: store.path) }
     if header[DatabaseHeader.writeVersionOffset] > 2 { configuration.isReadOnly = true }
     configure(pageSize: pageSize, reserved: reserved)
-    if header[DatabaseHeader.readVersionOffset] == 2, !store.isLeavingLog {
+    if header[DatabaseHeader.readVersionOffset] == 2, !store.isLeavingLog, !configuration.isImmutable {
       try openLog(store)
       return false
     }
@@ -241,6 +282,14 @@ extension Pager {
   /// The header says WAL. The SHARED lock stays as long as the connection uses the log.
   private func openLog(_ store: FileStore) throws(Fault) {
     let (environment, path, file, readOnly) = (store.environment, store.logPath, store.file, configuration.isReadOnly)
+    if configuration.ignoresLocks {
+      throw .error(
+        .cannotOpen, object: store.path, cause: "a database in WAL mode cannot be opened with nolock=1",
+        hint: "use immutable=1 where nobody writes the file")
+    }
+    // What lies beside the name would be another file's log.
+    try checkName(store)
+    try lockLog(store)
     let exists = try faulting { () throws(EngineError) in try environment.exists(path) }
     let log: any File
     do {
@@ -248,16 +297,34 @@ extension Pager {
     } catch {
       throw .failure(error)
     }
+    let isAlone = configuration.locksExclusively && !readOnly
     let memory = try faulting { () throws(EngineError) -> any SharedMemory in
+      if isAlone { return PrivateIndexMemory() }
       do throws(EngineError) { return try file.openSharedMemory(readOnly: false) } catch {
         guard readOnly else { throw error }
-        return try file.openSharedMemory(readOnly: true)
+        do throws(EngineError) { return try file.openSharedMemory(readOnly: true) } catch {
+          // Nobody who may write has the database open: this snapshot makes an index of its own. Who may write and comes
+          // later can add to the log, but neither copy it back nor start it again.
+          guard error.code == .readOnlyCannotInit, let guardian = try file.guardSharedMemory() else { throw error }
+          return PrivateIndexMemory(guardian: guardian)
+        }
       }
     }
-    store.wal = WriteAheadLog(
+    let wal = WriteAheadLog(
       environment: environment, queue: store.queue, file: log, memory: memory, pageSize: pageSize)
+    wal.recoversStrictly = configuration.recoversStrictly
+    wal.sizeLimit = configuration.journalSizeLimit
+    store.wal = wal
     store.stamp = nil
     store.salts = .max
+  }
+
+  /// - Throws: SQLITE_READONLY_DBMOVED where the file was renamed, unlinked or replaced since it was opened.
+  func checkName(_ store: FileStore) throws(Fault) {
+    if store.file.isStillNamed() { return }
+    throw .error(
+      .readOnlyDatabaseMoved, object: store.path, cause: "the file was renamed, unlinked or replaced while it was open",
+      hint: "close the database and open it again under its name")
   }
 
   private func adoptLogSnapshot(_ store: FileStore, _ wal: WriteAheadLog, isOther: Bool) throws(Fault) {

@@ -30,8 +30,8 @@ extension Pager {
       store.switching = nil
       if store.needsCheckpoint { abandonCheckpoint(store) }
       dropReads(store)
-      abandonOpening(store)
       store.wal?.releaseWriteLock()
+      abandonOpening(store, keepsLock: configuration.locksExclusively)
     }
     state = .none
   }
@@ -63,7 +63,12 @@ extension Pager {
     guard let wal = store.wal else {
       guard try store.lock.takeReserved() else { throw writerBusy(store) }
       if exclusive {
-        guard try store.lock.takeExclusive() else { throw busy("readers are active") }
+        guard try store.lock.takeExclusive() else {
+          let fault = busy("readers are active")
+          // Who gives up lets new readers in again.
+          if case .failure = fault { store.lock.downgradeToShared() }
+          throw fault
+        }
       }
       return
     }
@@ -119,8 +124,13 @@ extension Pager {
 
   private func releaseWriteLock() {
     guard let store else { return }
-    if let wal = store.wal { wal.releaseWriteLock() } else { store.lock.downgradeToShared() }
+    if let wal = store.wal { wal.releaseWriteLock() } else { releaseFile(store) }
     store.writeOpensRead = false
+  }
+
+  /// The end of a transaction that wrote to the file.
+  private func releaseFile(_ store: FileStore) {
+    if !configuration.locksExclusively { store.lock.downgradeToShared() }
   }
 
   /// Ends the write transaction; its changes are what the next snapshots see, durable as `synchronous` says. A snapshot
@@ -195,7 +205,7 @@ extension Pager {
     store.isDatabaseTouched = false
     store.replacesFile = false
     store.spillBlockedUntil = 0
-    if let wal = store.wal { wal.releaseWriteLock() } else { store.lock.downgradeToShared() }
+    if let wal = store.wal { wal.releaseWriteLock() } else { releaseFile(store) }
   }
 
   /// Change counter, page count and their validity mark, as every SQLite writer leaves them.

@@ -74,6 +74,7 @@ public final class Pager {
     let fullPath = try environment.fullPath(path)
     let file: any File
     var configuration = configuration
+    if configuration.isImmutable { configuration.isReadOnly = true }
     if configuration.isReadOnly {
       file = try environment.open(fullPath, .readOnly)
     } else {
@@ -84,7 +85,8 @@ public final class Pager {
       environment: environment, configuration: configuration,
       store: FileStore(
         environment: environment, queue: queue, file: file, isTemporary: false,
-        sharedCacheBytes: configuration.sharedCacheBytes))
+        sharedCacheBytes: configuration.sharedCacheBytes,
+        ignoresLocks: configuration.ignoresLocks || configuration.isImmutable))
   }
 
   // MARK: Fields
@@ -220,6 +222,24 @@ public final class Pager {
 
   public func setSynchronous(_ level: Synchronous) { configuration.synchronous = level }
   public func setAutocheckpoint(frames: Int) { configuration.autocheckpointFrames = frames }
+  public func setJournalSizeLimit(_ byteCount: Int64) {
+    configuration.journalSizeLimit = max(byteCount, -1)
+    store?.wal?.sizeLimit = configuration.journalSizeLimit
+  }
+  /// Locks stay between transactions, or no longer: what is held goes with the next snapshot's end.
+  public func setLocking(exclusive: Bool) { configuration.locksExclusively = exclusive }
+  public func setRecovery(strict: Bool) {
+    configuration.recoversStrictly = strict
+    store?.wal?.recoversStrictly = strict
+  }
+
+  /// What was found out about the file beside what was asked, and is told once: a recovery that left commits out.
+  public func takeNotices() -> [String] {
+    guard let store, let notice = store.notice ?? store.wal?.notice else { return [] }
+    store.notice = nil
+    store.wal?.notice = nil
+    return [notice]
+  }
 
   /// Most pages that the database may have; it never gets fewer than it has.
   public func limit(pageCount: UInt32) { configuration.pageCountMax = max(pageCount, currentPageCount) }

@@ -42,6 +42,17 @@ extension Pager {
     public var mayCreate = true
     /// Frames in the log after which a commit checkpoints; 0 switches it off.
     public var autocheckpointFrames = 1000
+    /// `PRAGMA locking_mode = EXCLUSIVE`: locks stay from one transaction to the next, and a log that is opened so has its
+    /// index in this connection's memory.
+    public var locksExclusively = false
+    /// `nolock=1`: the caller keeps others away; there is no log then.
+    public var ignoresLocks = false
+    /// `immutable=1`: nobody changes the file, so no lock is taken, and neither a journal nor a log is looked for.
+    public var isImmutable = false
+    /// `PRAGMA recovery = strict`: a log that breaks off before intact commits is an error, not a warning.
+    public var recoversStrictly = false
+    /// `PRAGMA journal_size_limit`: what stays of the log's file when it starts again; negative: all of it.
+    public var journalSizeLimit: Int64 = -1
 
     public init() {}
   }

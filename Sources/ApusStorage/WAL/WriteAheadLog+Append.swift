@@ -54,6 +54,7 @@ extension WriteAheadLog {
       case .header(let group):
         try step(group)
         needsHeader = false
+        mayCutFile = true
         if syncsHeader {
           append = .headerSync(sync())
         } else {
@@ -172,6 +173,18 @@ extension WriteAheadLog {
     header.pageSize = pageSize
     try index.writeHeader(header)
     doubtfulFrame = nil
+    cutFile()
+  }
+
+  /// After the first commit of a log that has started again: frames of the old one need no room any more. A failure leaves
+  /// them there, which does no harm.
+  private func cutFile() {
+    guard mayCutFile, sizeLimit >= 0 else { return }
+    mayCutFile = false
+    let end = max(sizeLimit, WALFormat.frameOffset(tip + 1, pageSize: pageSize))
+    guard let size = try? file.size(), size > end else { return }
+    try? file.truncate(to: end)
+    allocatedByteCount = nil
   }
 
   /// Goes back to an earlier tip: a savepoint, or the beginning.

@@ -33,6 +33,9 @@ struct Checkpoint {
   var holdsCheckpointLock = false
   var holdsWriteLock = false
   var holdsCopyLock = false
+  #if PlantedBugs
+    var sampled: (WALIndexHeader, UInt32)?
+  #endif
 
   init(mode: CheckpointMode, database: any File, synchronous: Synchronous) {
     requested = mode
@@ -101,6 +104,13 @@ extension WriteAheadLog {
     while true {
       switch state.phase {
       case .begin:
+        #if PlantedBugs
+          // The reset race: what is to be copied is read before the lock is had, and believed ever after.
+          if PlantedBug.isActive(.staleCheckpointPlan), state.sampled == nil, let seen = try index.readHeader() {
+            state.sampled = (seen, try index.backfill)
+            throw .wait(.nothing)
+          }
+        #endif
         guard try lock(.exclusive, WALIndex.checkpointSlot) else {
           state.isBusy = true
           return
@@ -224,9 +234,12 @@ extension WriteAheadLog {
     guard try index.readHeader() == seen else { return try retryLater() }
     attempts = 0
     state.header = seen
-    state.safeFrame = seen.frameCount
+    #if PlantedBugs
+      if let sampled = state.sampled { (state.header, state.backfill) = sampled }
+    #endif
+    state.safeFrame = state.header.frameCount
     state.nextMark = 1
-    state.phase = state.backfill < seen.frameCount ? .readMarks : .reset
+    state.phase = state.backfill < state.header.frameCount ? .readMarks : .reset
   }
 
   /// A mark below the last frame belongs to a reader that must not see later pages in the file; one that nobody holds
@@ -330,7 +343,11 @@ extension WriteAheadLog {
         // What this connection has read last stays what the next snapshot is compared with: others may have committed since.
         let last = header
         header = state.header
-        defer { header = last }
+        #if PlantedBugs
+          defer { if !PlantedBug.isActive(.forgetForeignCommits) { header = last } }
+        #else
+          defer { header = last }
+        #endif
         try restart { (_) throws(Fault) in }
         let file = self.file
         try faulting { () throws(EngineError) in try file.truncate(to: 0) }

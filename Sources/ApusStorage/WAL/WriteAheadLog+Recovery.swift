@@ -5,7 +5,7 @@ import ApusBase
 import ApusIO
 
 struct Recovery {
-  enum Phase { case size, header, frames }
+  enum Phase { case size, header, frames, tail }
 
   var phase = Phase.size
   var fileByteCount: Int64 = 0
@@ -15,6 +15,15 @@ struct Recovery {
   var sum = WALChecksum()
   var nextFrame: UInt32 = 1
   var batchCount = 0
+
+  // Behind the first frame that does not fit.
+  var breakFrame: UInt32 = 0
+  /// What the frame before says its checksum is; nil where it is not of this log.
+  var storedSum: WALChecksum?
+  var strangeCount = 0
+  /// Commits in the chain of frames that fit each other, and in the longest one.
+  var chainCommits = 0
+  var lostCommits = 0
 }
 
 extension WriteAheadLog {
@@ -23,8 +32,12 @@ extension WriteAheadLog {
   /// The index's header cannot be trusted: take the locks and begin.
   func startRecovery() throws(Fault) {
     guard try lock(.exclusive, WALIndex.writeSlot) else {
-      // Somebody writes or recovers; the header will be there in a moment.
-      return try retryLater()
+      if try lock(.shared, WALIndex.recoverSlot) {
+        unlock(WALIndex.recoverSlot)
+        // Somebody writes, or takes the locks for a recovery; the header will be there in a moment.
+        return try retryLater()
+      }
+      throw .error(.busyRecovery, object: path, cause: "another connection recovers the log")
     }
     if try index.readHeader() != nil {
       unlock(WALIndex.writeSlot)
@@ -96,7 +109,19 @@ extension WriteAheadLog {
         guard let view = try finishRead(&state, state.batchCount * frameByteCount) else { return }
         for position in 0..<state.batchCount {
           let frame = view.slice(position * frameByteCount, frameByteCount)
-          guard try recoverFrame(frame, &state) else { return }
+          guard try recoverFrame(frame, &state) else {
+            state.breakFrame = state.nextFrame
+            state.phase = .tail
+            break
+          }
+        }
+        readFrames(&state)
+      case .tail:
+        if state.batchCount == 0 { return }
+        guard let view = try finishRead(&state, state.batchCount * frameByteCount) else { return }
+        for position in 0..<state.batchCount {
+          lookBehindBreak(view.slice(position * frameByteCount, frameByteCount), &state)
+          if state.strangeCount > WriteAheadLog.strangeFramesMax { return }
         }
         readFrames(&state)
       }
@@ -167,7 +192,48 @@ extension WriteAheadLog {
     return true
   }
 
+  /// Frames of other logs in a row behind which none of this one is looked for.
+  private static let strangeFramesMax = 32
+
+  /// A torn tail is at most one transaction, and what stands behind it are frames of older logs. Frames of this log that
+  /// continue each other and hold two commits were there when the second of them was written: the frame before them has
+  /// been damaged since, or the disk never got it (a power cut with `synchronous` NORMAL).
+  private func lookBehindBreak(_ frame: ByteView, _ state: inout Recovery) {
+    state.nextFrame += 1
+    guard frame.bigEndianUInt64(at: 8) == state.header.salts, frame.bigEndianUInt32(at: 0) != 0 else {
+      state.storedSum = nil
+      state.chainCommits = 0
+      state.strangeCount += 1
+      return
+    }
+    state.strangeCount = 0
+    let stored = WALChecksum(first: frame.bigEndianUInt32(at: 16), second: frame.bigEndianUInt32(at: 20))
+    if var sum = state.storedSum {
+      sum.add(frame.slice(0, 8), isBigEndian: state.header.isBigEndian)
+      sum.add(frame.suffix(from: WALFormat.frameHeaderByteCount), isBigEndian: state.header.isBigEndian)
+      if sum != stored {
+        state.chainCommits = 0
+      } else if frame.bigEndianUInt32(at: 4) != 0 {
+        state.chainCommits += 1
+        state.lostCommits = max(state.lostCommits, state.chainCommits)
+      }
+    }
+    state.storedSum = stored
+  }
+
+  private func reportBreak(_ state: Recovery) throws(Fault) {
+    if state.lostCommits < 2 { return }
+    let what = "frame \(state.breakFrame) of the log is damaged, and \(state.lostCommits) intact commits stand behind it"
+    if recoversStrictly {
+      throw .error(
+        .corrupt, object: path, cause: what,
+        hint: "copy the database and its log first; PRAGMA recovery = prefix then takes what stands before the damage")
+    }
+    notice = "\(path): \(what); they are left out"
+  }
+
   private func finishRecovery(_ state: Recovery) throws(Fault) {
+    try reportBreak(state)
     var found = state.header
     found.pageSize = pageSize
     try index.truncate(to: found.frameCount)

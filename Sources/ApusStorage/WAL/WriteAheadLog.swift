@@ -48,6 +48,13 @@ final class WriteAheadLog {
 
   var recovery: Recovery?
   var checkpoint: Checkpoint?
+  /// Commits behind a damaged frame make recovery fail; otherwise `notice` tells of them.
+  var recoversStrictly = false
+  var notice: String?
+  /// What stays of the file when the log starts again; negative: all of it.
+  var sizeLimit: Int64 = -1
+  /// The log has started again, and its file is longer than it needs to be.
+  var mayCutFile = false
 
   init(
     environment: any Environment, queue: any IOQueue, file: any File, memory: any SharedMemory, pageSize: Int

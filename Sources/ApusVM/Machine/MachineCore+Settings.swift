@@ -69,6 +69,13 @@ extension MachineCore {
     let pager = try state.pager(Int(i.p1))
     if i.p5 & 1 != 0 {
       try set(name, pager, registers[i.p2].asInteger)
+      // Without the name of a database, how files are locked and recovered is said for all of them.
+      let isForAll = i.p5 & 2 != 0 && [.lockingMode, .recovery, .walAutocheckpoint].contains(name)
+      if isForAll {
+        for database in state.databases {
+          if let other = database?.pager { try set(name, other, registers[i.p2].asInteger) }
+        }
+      }
     } else {
       try read(name, pager, into: i)
     }
@@ -101,7 +108,8 @@ extension MachineCore {
       try open(pager, i)
       registers[target] = .integer(Int64(bitPattern: pager.dataVersion))
     case .encoding: setText(target, state.settings.textEncoding.name)
-    case .lockingMode: setText(target, "normal")
+    case .lockingMode: setText(target, pager.configuration.locksExclusively ? "exclusive" : "normal")
+    case .recovery: setText(target, pager.configuration.recoversStrictly ? "strict" : "prefix")
     case .ioBackend:
       let environment = state.environment
       setText(target, environment.backendName + (environment.backendReason.map { " (\($0))" } ?? ""))
@@ -110,7 +118,7 @@ extension MachineCore {
     case .walAutocheckpoint: registers[target] = .integer(Int64(pager.configuration.autocheckpointFrames))
     case .queryOnly: registers[target] = .boolean(state.settings.isQueryOnly)
     case .maxPageCount: registers[target] = .integer(4_294_967_294)
-    case .journalSizeLimit: registers[target] = .integer(-1)
+    case .journalSizeLimit: registers[target] = .integer(pager.configuration.journalSizeLimit)
     case .automaticIndex, .trustedSchema, .shortColumnNames: registers[target] = .integer(kept ?? 1)
     case .busyTimeout, .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints,
       .caseSensitiveLike, .tempStore, .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys,
@@ -136,6 +144,9 @@ extension MachineCore {
       pager.setCacheSize(value)
     case .synchronous: pager.setSynchronous(Synchronous(rawValue: Int(clamping: value)) ?? .full)
     case .walAutocheckpoint: pager.setAutocheckpoint(frames: Int(clamping: max(value, 0)))
+    case .lockingMode: pager.setLocking(exclusive: value != 0)
+    case .recovery: pager.setRecovery(strict: value != 0)
+    case .journalSizeLimit: pager.setJournalSizeLimit(value)
     case .queryOnly: state.settings.isQueryOnly = value != 0
     case .busyTimeout: state.settings.values[name] = max(value, 0)
     case .autoVacuum:
@@ -149,9 +160,9 @@ extension MachineCore {
       }
       state.settings.textEncoding = encoding
       state.markCatalogsStale(.max)
-    case .pageCount, .freelistCount, .maxPageCount, .dataVersion, .lockingMode, .ioBackend,
+    case .pageCount, .freelistCount, .maxPageCount, .dataVersion, .ioBackend,
       .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints, .caseSensitiveLike, .tempStore,
-      .journalSizeLimit, .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
+      .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
       .legacyAlterTable, .trustedSchema, .cellSizeCheck, .fullColumnNames, .shortColumnNames, .countChanges,
       .shrinkMemory, .strictPragmas:
       break

@@ -129,5 +129,5 @@ public enum Setting: Int32, Sendable {
   case dataVersion, encoding, autoVacuum, lockingMode, ioBackend, foreignKeys, recursiveTriggers, reverseUnordered
   case queryOnly, ignoreCheckConstraints, caseSensitiveLike, tempStore, journalSizeLimit, secureDelete, mmapSize
   case threads, writableSchema, deferForeignKeys, automaticIndex, legacyAlterTable, trustedSchema, cellSizeCheck
-  case fullColumnNames, shortColumnNames, countChanges, shrinkMemory, strictPragmas, pageChecksums
+  case fullColumnNames, shortColumnNames, countChanges, shrinkMemory, strictPragmas, pageChecksums, recovery
 }
