@@ -69,6 +69,7 @@ prove: setup
 	.build/release/apus-prove handover --rounds 80 --seed $(SEED)
 	.build/release/apus-prove power-cut --cuts 560 --seed $(SEED)
 	.build/release/apus-prove kills --rounds $(KILLS) --seed $(SEED)
+	.build/release/apus-prove faults --seed $(SEED)
 	.build/release/apus-prove matrix --files $(FILES) --seed $(SEED)
 	.build/release/apus-prove mixed --journal wal --seconds $(SECONDS) --seed $(SEED)
 	.build/release/apus-prove mixed --journal delete --seconds $(SECONDS) --seed $(SEED)

@@ -14,6 +14,7 @@ enum ProveCommand {
            apus-prove power-cut [--cuts N] [--seed S] [--commits N] [--directory DIRECTORY]
            apus-prove kills [--rounds N] [--seed S] [--directory DIRECTORY]
            apus-prove matrix [--files N] [--transactions 200] [--seed S] [--jobs N] [--directory DIRECTORY]
+           apus-prove faults [--seed S] [--directory DIRECTORY]
            apus-prove mixed [--seconds N] [--seed S] [--journal delete|wal] [--apus 3] [--sqlite 3] [--directory DIRECTORY]
       --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
       --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes
@@ -100,7 +101,7 @@ enum ProveCommand {
       } catch {
         stop("\(error)")
       }
-    case "kills", "matrix", "mixed": exit(crashes(verb, options))
+    case "faults", "kills", "matrix", "mixed": exit(crashes(verb, options))
     case "--help", "-h", "help": Console.line(usage)
     default: stop("unknown verb \(verb)\n\(usage)")
     }
@@ -112,6 +113,8 @@ enum ProveCommand {
       switch (verb, options.isChild) {
       case ("kills", true): return try KillProof(options).work()
       case ("kills", false): return try KillProof(options).run() ? 0 : 1
+      case ("faults", true): return FaultProof.read(options.database)
+      case ("faults", false): return try FaultProof(options).run() ? 0 : 1
       case ("matrix", true):
         let proof = try MatrixProof(options)
         return options.database.isEmpty ? proof.runSlice() : proof.write()

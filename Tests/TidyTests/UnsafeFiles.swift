@@ -124,6 +124,7 @@ let unsafeFiles: [String: Set<String>] = [
   "ApusProve": [
     "CutWorkload.swift",
     "DiskServer.swift",
+    "FaultProof.swift",
     "PowerCutRig.swift",
   ],
   "ApusConformance": [

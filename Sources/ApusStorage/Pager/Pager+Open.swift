@@ -312,6 +312,7 @@ extension Pager {
     }
     let wal = WriteAheadLog(
       environment: environment, queue: store.queue, file: log, memory: memory, pageSize: pageSize)
+    wal.isReadOnly = readOnly
     wal.recoversStrictly = configuration.recoversStrictly
     wal.sizeLimit = configuration.journalSizeLimit
     store.wal = wal

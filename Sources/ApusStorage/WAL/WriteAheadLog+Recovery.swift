@@ -31,6 +31,11 @@ extension WriteAheadLog {
 
   /// The index's header cannot be trusted: take the locks and begin.
   func startRecovery() throws(Fault) {
+    if isReadOnly, (try? lock(.exclusive, WALIndex.writeSlot)) == nil {
+      throw .error(
+        .readOnlyRecovery, object: path, cause: "the log must be recovered, and its index can be read only",
+        hint: "open the database once with write permission")
+    }
     guard try lock(.exclusive, WALIndex.writeSlot) else {
       if try lock(.shared, WALIndex.recoverSlot) {
         unlock(WALIndex.recoverSlot)

@@ -54,7 +54,7 @@ extension WriteAheadLog {
     }
     if best == 0 || bestFrame < seen.frameCount {
       for mark in 1..<WALIndex.readMarkCount {
-        if try lock(.exclusive, WALIndex.readSlot(mark)) {
+        if try lockToChange(WALIndex.readSlot(mark)) {
           try index.setReadMark(mark, seen.frameCount)
           unlock(WALIndex.readSlot(mark))
           best = mark

@@ -48,6 +48,8 @@ final class WriteAheadLog {
 
   var recovery: Recovery?
   var checkpoint: Checkpoint?
+  /// The index may be one that can be read only; then it grants no lock for writing.
+  var isReadOnly = false
   /// Commits behind a damaged frame make recovery fail; otherwise `notice` tells of them.
   var recoversStrictly = false
   var notice: String?
@@ -89,6 +91,12 @@ final class WriteAheadLog {
 
   func lock(_ kind: LockKind, _ slot: Int, count: Int = 1) throws(Fault) -> Bool {
     do { return try index.memory.lock(kind, slot: slot, count: count) } catch { throw .failure(error) }
+  }
+
+  /// The same for what has to be changed; false where the index can be read only.
+  func lockToChange(_ slot: Int) throws(Fault) -> Bool {
+    if !isReadOnly { return try lock(.exclusive, slot) }
+    return (try? lock(.exclusive, slot)) ?? false
   }
 
   /// A failing unlock leaves nothing to do: the lock ends with the descriptor.
