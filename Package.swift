@@ -59,7 +59,7 @@ let package = Package(
       "ApusSQLite3",
       ["ApusBase", "ApusIO", "ApusStorage", "ApusSQL", "ApusVM", "ApusCompiler", "ApusFunctions", "Apus", "CApus"]),
 
-    library("ApusBackup", ["ApusBase", "ApusIO", "ApusStorage", "Apus", "CZstd"]),
+    library("ApusBackup", ["ApusBase", "ApusIO", "ApusStorage", "ApusSQL", "Apus", "CZstd"]),
     library("ApusSimulation", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM", "Apus"]),
     // Tools: the shell, and what proves and measures the engine beside real SQLite.
     library("ApusHarness", ["Apus", "ApusBase", "ApusIO"]),

@@ -10,7 +10,7 @@ enum ApusCommand {
 
   static let usage = """
     Usage: apus [OPTIONS] FILENAME [SQL]...
-           apus backup|restore|verify|reseal ...   archives; "apus backup -help" tells
+           apus backup|restore|verify|reseal|recover ...   archives; "apus backup -help" tells
     FILENAME is the name of an SQLite database. A new database is created
     if the file does not previously exist; ":memory:" is one in memory.
     SQL statements and dot commands after it are run one by one; without

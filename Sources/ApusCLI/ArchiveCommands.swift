@@ -17,6 +17,7 @@ enum ArchiveCommands {
            apus restore -list DIRECTORY
            apus verify ARCHIVE.zst|DIRECTORY
            apus reseal DATABASE
+           apus recover DAMAGED DATABASE
     An archive is a database, compressed; `zstd -d` makes a database file of it, too. A directory holds a database in WAL
     mode with all its commits: each run of -incremental adds what was committed since; with -follow it goes on, misses no
     commit, and ends with SIGINT or SIGTERM. Other processes may use the database all the time.
@@ -26,9 +27,8 @@ enum ArchiveCommands {
 
   /// nil where the arguments ask for something else.
   static func run(_ arguments: [String]) -> Int? {
-    guard let verb = arguments.first, arguments.count > 1, ["backup", "restore", "verify", "reseal"].contains(verb) else {
-      return nil
-    }
+    let verbs = ["backup", "restore", "verify", "reseal", "recover"]
+    guard let verb = arguments.first, arguments.count > 1, verbs.contains(verb) else { return nil }
     let output = ShellOutput()
     do {
       guard let options = parse(Array(arguments.dropFirst())), try perform(verb, options, output) else {
@@ -92,7 +92,7 @@ enum ArchiveCommands {
       try list(try CommitArchive(environment, directory: paths[0]), output)
       return true
     }
-    guard paths.count == (verb == "backup" || verb == "restore" ? 2 : 1) else { return false }
+    guard paths.count == (["backup", "restore", "recover"].contains(verb) ? 2 : 1) else { return false }
     var progress = Progress(verb)
     switch verb {
     case "backup":
@@ -119,6 +119,12 @@ enum ArchiveCommands {
         ) { progress.show($0) }
         Progress.clear()
         output.write(text(summary) + "\n")
+      }
+    case "recover":
+      let recovery = try Recovery.run(environment, from: paths[0], to: paths[1])
+      output.write("\(recovery.rows) rows, \(recovery.lostRows) in lost_and_found\n")
+      if let first = recovery.firstRefusal {
+        output.error("\(recovery.refused) statements were refused, the first: \(first)")
       }
     case "reseal":
       var opening = Connection.Options()

@@ -1,5 +1,9 @@
 // .backup, .save and .restore: copies of databases while they are open.
 
+import ApusBackup
+import ApusBase
+import ApusIO
+
 extension DotCommand {
   /// Pages of a step, as sqlite3 takes them.
   private static let pagesPerStep = 100
@@ -36,5 +40,16 @@ extension DotCommand {
     try shell.session.restore(
       arguments.count == 2 ? arguments[0] : "main", fromFile: file, pagesPerStep: pagesPerStep)
     return true
+  }
+
+  static func recover(_ shell: Shell) -> Bool {
+    do throws(EngineError) {
+      let output = shell.output
+      try Salvage(SystemEnvironment(), shell.path) { output.write($0 + "\n") }.run()
+      return true
+    } catch {
+      shell.output.error("Error: \(error.message)")
+      return false
+    }
   }
 }

@@ -21,6 +21,7 @@ enum DotCommand {
     ("prompt", "MAIN CONTINUE", "Replace the standard prompts"),
     ("quit", "", "Stop interpreting input stream, exit if primary"),
     ("read", "FILE", "Read input from FILE"),
+    ("recover", "", "Recover as much data as possible from a damaged database"),
     ("restore", "?DB? FILE", "Restore content of DB (default \"main\") from FILE"),
     ("save", "?DB? FILE", "Write database to FILE (an alias for .backup ...)"),
     ("schema", "?PATTERN?", "Show the CREATE statements matching PATTERN"),
@@ -68,6 +69,7 @@ enum DotCommand {
     }
     switch name {
     case "backup", "save": return try backup(name, arguments, shell)
+    case "recover": return recover(shell)
     case "restore": return try restore(arguments, shell)
     case "bail": return flag(\.bails)
     case "changes": return flag(\.showsChanges)

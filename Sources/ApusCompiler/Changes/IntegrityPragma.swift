@@ -101,10 +101,21 @@ extension Generator {
     }
     let rowNumber = register()
     integer(0, into: rowNumber)
+    let one = register()
+    integer(1, into: one)
+    let previous = registers(table.primaryKeyIndex?.columns.count ?? 0)
     let behind = builder.makeLabel()
     builder.emit(.rewind, cursor, to: behind)
     let loop = builder.labelHere()
     builder.emit(.addImmediate, rowNumber, 1)
+    if let key = table.primaryKeyIndex {
+      let isInOrder = builder.makeLabel()
+      builder.emit(.eq, one, to: isInOrder, rowNumber)
+      builder.emit(.idxGT, cursor, to: isInOrder, previous, p4: Int32(key.keyCount))
+      complain(report, "row not in PRIMARY KEY order for \(table.name.text)")
+      builder.place(isInOrder)
+      try codeIndexKey(key, source, into: previous)
+    }
     for (number, column) in table.columns.enumerated()
     where column.isNotNull && number != table.rowidAlias && column.isStored {
       let value = builder.allocateTemporary()

@@ -8,6 +8,7 @@ struct DamageRounds {
   private let profile: SimulationProfile
   private let path: String
 
+  private static let scannedPath = "/sim/scanned.db"
   private static let roundCount = 12
   private static let patienceSteps = 400_000
 
@@ -18,6 +19,54 @@ struct DamageRounds {
   }
 
   func run() throws(Finding) {
+    try damageTables()
+    try damageScans()
+  }
+
+  /// A table whose leaves lie behind each other, so that scans read ahead.
+  private func damageScans() throws(Finding) {
+    let path = Self.scannedPath
+    world.disk.hasCache = true
+    let query = "SELECT id,v FROM r ORDER BY id"
+    let maker = try open(path)
+    for sql in [
+      "PRAGMA page_size=512", "PRAGMA page_checksums=on", "CREATE TABLE r(id INTEGER PRIMARY KEY,v TEXT)",
+      "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<200) "
+        + "INSERT INTO r SELECT x,x*7919||' and something to fill the pages with, which makes some forty of them' FROM c",
+    ] {
+      if case .failure(let error) = try rows(maker, sql) { throw Finding(oracle: .error, text: "\(sql): \(error)") }
+    }
+    guard case .success(let due) = try rows(maker, query), due.count == 200 else {
+      throw Finding(oracle: .read, text: "\(query): not what was inserted")
+    }
+    try maker.close()
+    world.disk.settle()
+    guard let sound = world.disk.content(of: path) else { return }
+    for _ in 0..<Self.roundCount {
+      var bytes = sound
+      let place = 512 + world.random.below(sound.count - 512)
+      bytes[place] ^= 1 << UInt8(world.random.below(8))
+      world.disk.install(path, bytes)
+      let engine = try open(path)
+      let damage = "a flipped bit in byte \(place % 512) of page \(place / 512 + 1) of the scanned file"
+      switch try rows(engine, query) {
+      case .success(let rows):
+        if rows != due { throw Finding(oracle: .read, text: "\(damage) changes what \(query) gives") }
+      case .failure(let error):
+        if error.code != .ioErrorData {
+          throw Finding(oracle: .error, text: "\(damage): \(query): \(error) (code \(error.code.rawValue))")
+        }
+      }
+      try engine.close()
+    }
+  }
+
+  private func open(_ path: String) throws(Finding) -> EngineClient {
+    let process = SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: world.random.next())
+    return try EngineClient(environment: process, path: path, faultSeed: nil)
+  }
+
+  private func damageTables() throws(Finding) {
     guard let sound = world.disk.content(of: path) else { return }
     let size = profile.pageSize
     let pageCount = sound.count / size
@@ -43,8 +92,7 @@ struct DamageRounds {
 
   private func checkReads(_ damage: String) throws(Finding) {
     guard let model = world.ledger.model(of: world.ledger.lastAcknowledged) else { return }
-    let process = SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: world.random.next())
-    let engine = try EngineClient(environment: process, path: path, faultSeed: nil)
+    let engine = try open(path)
     for table in model.shapes.indices {
       let operation = Operation.readAll(table: table)
       let due = operation.expectedRows(model).map { id, row in
