@@ -71,7 +71,7 @@ let package = Package(
 
     tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),
     tests("ApusStorageTests", ["ApusBase", "ApusIO", "ApusStorage", "CSQLite"]),
-    tests("ApusTests", ["Apus", "ApusBase", "ApusIO", "ApusVM"]),
+    tests("ApusTests", ["Apus", "ApusBase", "ApusHarness", "ApusIO", "ApusVM"]),
     tests("ApusBackupTests", ["Apus", "ApusBackup", "ApusBase", "ApusIO", "ApusStorage"]),
     tests("ApusIOTests", ["ApusBase", "ApusIO", "CSQLite"]),
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),

@@ -9,7 +9,7 @@ struct SimulationTests {
   func findsNothing(seed: UInt64) {
     let verdict = Simulation(seed: seed).run()
     #expect(verdict.finding == nil, "seed \(seed): \(verdict.profile)")
-    #expect(verdict.cutCount > 0 && verdict.eventCount > 0, "seed \(seed) did nothing")
+    #expect((verdict.cutCount > 0 || verdict.profile.cutCount == 0) && verdict.eventCount > 0, "seed \(seed) did nothing")
   }
 
   @Test("the same seed gives the same trace, another seed another", arguments: [UInt64(3), 10, 14])

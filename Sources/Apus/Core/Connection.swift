@@ -223,11 +223,10 @@ public final class Connection {
       throw .error(.busy, "unable to close due to unfinalized statements or unfinished backups")
     }
     loader = nil
-    try state.settleDebts()
+    try state.settleDebts(isEnd: true)
+    try state.undoTransaction()
     for database in state.databases {
-      guard let pager = database?.pager else { continue }
-      if pager.state == .write { try pager.rollback() }
-      if pager.state == .read { pager.endRead() }
+      if let pager = database?.pager, pager.state == .read { pager.endRead() }
     }
     for database in state.databases { database?.pager.close() }
     isClosed = true

@@ -8,6 +8,7 @@
     // Pager, journal, WAL.
     case skipWALSync, keepSaltsAtReset, acceptUncommittedTail, evictDirtyPage, stalePageAfterRollback
     case readAheadUnverified, checksumWithoutNumber
+    case skipSuperJournalSync, commitBeforeAllFilesSynced
     case skipJournalSync, backfillBeforeWALSync, ackBeforeSync, readAheadOverLog, keepReadsAfterRollback
     case staleCheckpointPlan, forgetForeignCommits
     // Statements.

@@ -99,6 +99,9 @@ public final class MemoryEnvironment: Environment {
   /// All bytes of a file; nil where there is none. For tests.
   public func contents(of path: String) -> [UInt8]? { node(at: path)?.contents }
 
+  /// The names of all files, sorted. For tests.
+  public var paths: [String] { state.withLock { $0.nodes.keys.sorted() } }
+
   /// Puts a file there, or replaces its bytes. For tests.
   public func setContents(of path: String, to bytes: [UInt8]) {
     let node = state.withLock { state -> MemoryNode in

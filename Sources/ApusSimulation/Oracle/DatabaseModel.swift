@@ -34,21 +34,25 @@ public struct TableShape: Equatable, Sendable {
   public var isWithoutRowid: Bool
   /// An index on `k` and a unique one on `u`; without them a change of a row is a change of one tree.
   public var hasIndexes: Bool
+  /// The attached database that it lies in; nil: main. Its name is its own in all of them.
+  public var database: String?
 
-  public init(name: String, isWithoutRowid: Bool, hasIndexes: Bool = true) {
+  public init(name: String, isWithoutRowid: Bool, hasIndexes: Bool = true, database: String? = nil) {
     self.name = name
+    self.database = database
     self.isWithoutRowid = isWithoutRowid
     self.hasIndexes = hasIndexes
   }
 
   public var createStatements: [String] {
     let key = isWithoutRowid ? "id TEXT PRIMARY KEY" : "id INTEGER PRIMARY KEY"
-    let table = "CREATE TABLE \(name)(\(key), k INTEGER NOT NULL, u INTEGER, v)\(isWithoutRowid ? " WITHOUT ROWID" : "")"
+    let schema = database.map { $0 + "." } ?? ""
+    let table = "CREATE TABLE \(schema)\(name)(\(key), k INTEGER NOT NULL, u INTEGER, v)\(isWithoutRowid ? " WITHOUT ROWID" : "")"
     if !hasIndexes { return [table] }
     return [
       table,
-      "CREATE INDEX \(name)_k ON \(name)(k)",
-      "CREATE UNIQUE INDEX \(name)_u ON \(name)(u)",
+      "CREATE INDEX \(schema)\(name)_k ON \(name)(k)",
+      "CREATE UNIQUE INDEX \(schema)\(name)_u ON \(name)(u)",
     ]
   }
 }
@@ -73,11 +77,13 @@ public struct DatabaseModel: Sendable {
     return "key" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
   }
 
-  /// Compares what a walk of the file found with the model, trees and indexes alike.
+  /// Compares what a walk of a database's file found with the model, trees and indexes alike.
   /// - Returns: the differences, empty where there are none.
-  public func differences(schema: [FileWalker.SchemaRow], entries: [Int: [FileWalker.Entry]]) -> [String] {
+  public func differences(
+    schema: [FileWalker.SchemaRow], entries: [Int: [FileWalker.Entry]], database: String? = nil
+  ) -> [String] {
     var found: [String] = []
-    for (index, shape) in shapes.enumerated() {
+    for (index, shape) in shapes.enumerated() where shape.database == database {
       guard let table = schema.first(where: { $0.name == shape.name && $0.type == "table" }) else {
         found.append("table \(shape.name) is missing")
         continue

@@ -10,7 +10,7 @@ public final class Simulation {
   private var step = 0
   private var cutCount = 0
 
-  private static let path = "/sim/test.db"
+  private static let path = "/sim/test.db", otherPath = "/sim/other.db"
   /// Most steps that recovery, or the end of an era, may take before the run counts as hanging.
   private static let patienceSteps = 400_000
 
@@ -19,11 +19,18 @@ public final class Simulation {
     self.seed = seed
     let profile = profile ?? SimulationProfile(seed: seed)
     self.profile = profile
-    let model = DatabaseModel(shapes: [
+    var shapes = [
       TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
       TableShape(name: "n", isWithoutRowid: false, hasIndexes: false),
       TableShape(name: "m", isWithoutRowid: true, hasIndexes: false),
-    ])
+    ]
+    if profile.attaches {
+      shapes += [
+        TableShape(name: "p", isWithoutRowid: false, database: "o"),
+        TableShape(name: "q", isWithoutRowid: true, hasIndexes: false, database: "o"),
+      ]
+    }
+    let model = DatabaseModel(shapes: shapes)
     world = World(disk: SimulatedDisk(seed: seed), profile: profile, model: model, seed: seed)
     world.disk.trace.keepsLines = keepsTrace
     world.disk.hasCache = profile.hasCache
@@ -58,6 +65,9 @@ public final class Simulation {
     var statements = profile.creationStatements + ["CREATE TABLE stamp(id INTEGER PRIMARY KEY, n INTEGER)"]
     for shape in world.ledger.model(of: 0)?.shapes ?? [] { statements += shape.createStatements }
     statements.append("INSERT INTO stamp VALUES(1,0)")
+    if profile.attaches {
+      statements += ["CREATE TABLE o.stamp(id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO o.stamp VALUES(1,0)"]
+    }
     for statement in statements { _ = try runToEnd(engine, statement) }
     try engine.close()
     world.disk.settle()
@@ -67,10 +77,28 @@ public final class Simulation {
     SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: world.random.next())
   }
 
-  private func openEngine(process: SimulatedEnvironment) throws(Finding) -> EngineClient {
+  private func openEngine(
+    process: SimulatedEnvironment, _ path: String = Simulation.path
+  ) throws(Finding) -> EngineClient {
     let faultSeed = profile.injectsFaults ? world.random.next() : nil
-    return try EngineClient(
-      environment: process, path: Self.path, faultSeed: faultSeed)
+    return try EngineClient(environment: process, path: path, faultSeed: faultSeed)
+  }
+
+  /// A connection that is alone with the files.
+  private func openAlone() throws(Finding) -> EngineClient {
+    let engine = try openEngine(process: makeProcess())
+    if let statement = profile.attachStatement { _ = try runToEnd(engine, statement) }
+    return engine
+  }
+
+  /// Both files must have come to the same transaction.
+  private func checkOther(_ engine: EngineClient, _ stamp: Int64, _ moment: String) throws(Finding) {
+    if !profile.attaches { return }
+    let rows = try runToEnd(engine, "SELECT n FROM o.stamp")
+    if rows != [[.integer(stamp)]] {
+      throw Finding(
+        oracle: .durability, text: "\(moment) the file holds transaction \(stamp), the attached one \(rows)")
+    }
   }
 
   private func openClients() throws(Finding) {
@@ -117,15 +145,16 @@ public final class Simulation {
     clients = []
     // Recovery itself may lose power; what it has done by then must not matter.
     if world.random.oneIn(3) {
-      let engine = try openEngine(process: makeProcess())
-      engine.start("SELECT n FROM stamp", [])
+      let isOther = profile.attaches && world.random.oneIn(2)
+      let engine = try openEngine(process: makeProcess(), isOther ? Self.otherPath : Self.path)
+      engine.start(isOther ? "SELECT n FROM stamp" : profile.attachStatement ?? "SELECT n FROM stamp", [])
       for _ in 0..<world.random.below(60) where engine.isBusy {
         if case .failed(let error) = engine.poll() { throw unexpected(error, "recovery") }
         if world.random.oneIn(2) { world.disk.completeOne() }
       }
       world.disk.cutPower(survivals[world.random.below(survivals.count)])
     }
-    let engine = try openEngine(process: makeProcess())
+    let engine = try openAlone()
     let rows = try runToEnd(engine, "SELECT n FROM stamp")
     guard case .integer(let stamp)? = rows.first?.first else {
       throw Finding(oracle: .durability, text: "after cut \(cutCount) the stamp reads \(rows)")
@@ -136,6 +165,7 @@ public final class Simulation {
         text: "after cut \(cutCount) the file holds transaction \(stamp); acknowledged was "
           + "\(world.ledger.lastAcknowledged), under way \(world.ledger.underWay.sorted())")
     }
+    try checkOther(engine, stamp, "after cut \(cutCount)")
     world.ledger.restart(at: stamp)
     try checkFile("after cut \(cutCount)")
     try checkReads(engine)
@@ -152,11 +182,12 @@ public final class Simulation {
     let expected = world.ledger.lastAcknowledged
     for client in clients { try client.close() }
     clients = []
-    let engine = try openEngine(process: makeProcess())
+    let engine = try openAlone()
     let rows = try runToEnd(engine, "SELECT n FROM stamp")
     if rows != [[.integer(expected)]] {
       throw Finding(oracle: .durability, text: "at the end the stamp reads \(rows), acknowledged was \(expected)")
     }
+    try checkOther(engine, expected, "at the end")
     try checkReads(engine)
     try engine.close()
     try checkFile("at the end")
@@ -165,15 +196,20 @@ public final class Simulation {
   // MARK: oracles
 
   private func checkFile(_ moment: String) throws(Finding) {
+    try checkFile(moment, Self.path, nil)
+    if profile.attaches { try checkFile(moment + ", attached", Self.otherPath, "o") }
+  }
+
+  private func checkFile(_ moment: String, _ path: String, _ database: String?) throws(Finding) {
     let image = FileImage(
-      database: world.disk.content(of: Self.path) ?? [], wal: world.disk.content(of: Self.path + "-wal"))
+      database: world.disk.content(of: path) ?? [], wal: world.disk.content(of: path + "-wal"))
     var walker = FileWalker(image)
     let found = walker.walk()
     if let first = walker.violations.first {
       throw Finding(oracle: .walk, text: "\(moment): \(first) (\(walker.violations.count) in all)")
     }
     let model = world.ledger.model(of: world.ledger.lastAcknowledged)
-    if let first = model?.differences(schema: found.schema, entries: found.entries).first {
+    if let first = model?.differences(schema: found.schema, entries: found.entries, database: database).first {
       throw Finding(oracle: .walk, text: "\(moment), transaction \(world.ledger.lastAcknowledged): \(first)")
     }
   }

@@ -3,7 +3,7 @@
 import ApusBase
 
 public struct SimulationProfile: Sendable, CustomStringConvertible {
-  public enum Journal: String, Sendable { case wal, delete }
+  public enum Journal: String, Sendable { case wal, delete, truncate, persist, memory, off }
   public enum Synchronous: String, Sendable { case normal, full, extra }
 
   public var pageSize: Int
@@ -32,13 +32,15 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var autoVacuum: Int
   /// The file carries page checksums, and the end of the run damages it.
   public var hasChecksums: Bool
+  /// Every connection attaches a second file, and each writing transaction changes both.
+  public var attaches: Bool
 
   public init(seed: UInt64) {
     var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
     func pick<T>(_ values: [T]) -> T { values[random.below(values.count)] }
     pageSize = pick([512, 512, 1024, 1024, 4096])
-    journal = random.oneIn(3) ? .delete : .wal
-    synchronous = journal == .wal ? pick([.full, .full, .full, .normal]) : pick([.full, .extra, .extra])
+    journal = random.oneIn(3) ? pick([.delete, .delete, .truncate, .persist]) : .wal
+    synchronous = journal == .wal ? pick([.full, .full, .full, .normal]) : pick([.full, .extra, .extra, .normal])
     cachePages = pick([10, 20, 60, 500])
     autocheckpointFrames = pick([0, 4, 8, 8, 30, 1000])
     clientCount = 1 + random.below(4)
@@ -55,6 +57,13 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     checkpointOneIn = journal == .wal ? pick([0, 4, 12]) : 0
     autoVacuum = random.below(3)
     hasChecksums = random.oneIn(3)
+    attaches = journal != .wal && random.oneIn(2)
+    if journal != .wal && random.oneIn(8) {
+      // Without a journal on the disk a power cut may leave anything.
+      journal = pick([.memory, .off])
+      cutCount = 0
+      attaches = false
+    }
   }
 
   private var vacuumName: String { ["", " auto_vacuum", " incremental_vacuum"][autoVacuum] }
@@ -63,28 +72,44 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     "\(journal.rawValue)/\(synchronous.rawValue)\(vacuumName) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
+      + "\(attaches ? " two files" : "")"
   }
+
+  /// What a connection says before anything else.
+  var attachStatement: String? { attaches ? "ATTACH '/sim/other.db' AS o" : nil }
 
   /// What the first connection says to an empty file.
   var creationStatements: [String] {
-    ["PRAGMA page_size=\(pageSize)"] + (hasChecksums ? ["PRAGMA page_checksums=on"] : [])
-      + ["PRAGMA auto_vacuum=\(autoVacuum)", "PRAGMA journal_mode=\(journal.rawValue)"]
+    var statements = ["PRAGMA page_size=\(pageSize)"]
+    if hasChecksums { statements.append("PRAGMA page_checksums=on") }
+    statements.append("PRAGMA auto_vacuum=\(autoVacuum)")
+    if let attachStatement { statements += [attachStatement, "PRAGMA o.page_size=\(pageSize)"] }
+    return statements + ["PRAGMA journal_mode=\(journal.rawValue)"]
   }
 
   /// What every connection says when it has opened the file.
   var connectionStatements: [String] {
-    [
-      "PRAGMA synchronous=\(synchronous.rawValue)", "PRAGMA cache_size=\(cachePages)",
-      "PRAGMA wal_autocheckpoint=\(autocheckpointFrames)",
-    ]
+    // The file remembers only whether it has a log.
+    var statements = journal == .wal ? [] : ["PRAGMA journal_mode=\(journal.rawValue)"]
+    if let attachStatement { statements.insert(attachStatement, at: 0) }
+    for schema in attaches ? ["", "o."] : [""] {
+      statements += [
+        "PRAGMA \(schema)synchronous=\(synchronous.rawValue)", "PRAGMA \(schema)cache_size=\(cachePages)",
+        "PRAGMA wal_autocheckpoint=\(autocheckpointFrames)",
+      ]
+    }
+    return statements
   }
 
   /// What a power cut may take from acknowledged commits.
   var promise: Ledger.Promise {
+    // The end of a super-journal is synced whatever the level.
+    if attaches { return .everything }
     switch (journal, synchronous) {
-    case (.wal, .full), (.wal, .extra), (.delete, .extra): .everything
-    case (.delete, .full): .allButTheLast
-    case (.wal, .normal), (.delete, .normal): .prefix
+    case (.wal, .full), (.wal, .extra), (.delete, .extra): return .everything
+    case (.truncate, .full), (.truncate, .extra), (.persist, .full), (.persist, .extra): return .everything
+    case (.delete, .full), (.delete, .normal), (.truncate, .normal), (.persist, .normal): return .allButTheLast
+    case (.wal, .normal), (.memory, _), (.off, _): return .prefix
     }
   }
 }

@@ -29,7 +29,7 @@ final class World {
 final class Client {
   private enum Phase {
     case settingUp(Int)
-    case resting, beginning, readingStamp
+    case resting, beginning, readingStamp, readingOther
     case choosing
     case operating(Operation, rows: [[ImageField]])
     case savepointing(String)
@@ -37,7 +37,7 @@ final class Client {
     case housekeeping(String)
     /// A SELECT is read up to some row and left open; later it is read to its end.
     case scanning(rowsLeft: Int), finishingScan
-    case stamping, committing, rollingBack, checkpointing
+    case stamping, stampingOther, committing, rollingBack, checkpointing
   }
 
   /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up.
@@ -142,10 +142,12 @@ final class Client {
       start(isWriting ? "BEGIN IMMEDIATE" : "BEGIN", [])
     case .beginning: phase = .resting
     case .readingStamp: start("SELECT n FROM stamp", [])
+    case .readingOther: start("SELECT n FROM o.stamp", [])
     case .choosing: try choose()
     case .operating, .savepointing, .housekeeping, .scanning, .finishingScan:
       throw Finding(oracle: .error, text: "client \(name) lost its statement")
     case .stamping: start("UPDATE stamp SET n=?1", [.integer(stamp)])
+    case .stampingOther: start("UPDATE o.stamp SET n=?1", [.integer(stamp)])
     case .committing: start("COMMIT", [])
     case .rollingBack: start("ROLLBACK", [])
     case .checkpointing: phase = .resting
@@ -230,6 +232,11 @@ final class Client {
       }
       base = number
       model = found
+    case .readingOther:
+      if fields != [.integer(base)] {
+        throw Finding(
+          oracle: .snapshot, text: "client \(name) sees transaction \(base) in one file and \(fields) in the other")
+      }
     case .operating(let operation, var rows):
       rows.append(fields)
       phase = .operating(operation, rows: rows)
@@ -243,21 +250,25 @@ final class Client {
         phase = .choosing
       }
     case .finishingScan: scan?.seen.append(fields)
-    case .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping, .committing, .rollingBack:
+    case .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping, .stampingOther, .committing,
+      .rollingBack:
       throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
     }
   }
 
   private func finish() throws(Finding) {
     switch phase {
-    case .settingUp(let index): phase = .settingUp(index + 1)
+    case .settingUp(let index):
+      try engine.injectFaultsIntoAttached()
+      phase = .settingUp(index + 1)
     case .resting: break
     case .beginning:
       model = nil
       phase = .readingStamp
     case .readingStamp:
       if model == nil { throw Finding(oracle: .read, text: "client \(name): the stamp is gone") }
-      phase = .choosing
+      phase = world.profile.attaches ? .readingOther : .choosing
+    case .readingOther: phase = .choosing
     case .choosing: break
     case .housekeeping: phase = .choosing
     case .scanning, .finishingScan:
@@ -276,7 +287,8 @@ final class Client {
       default: savedModel = nil
       }
       phase = .choosing
-    case .stamping:
+    case .stamping where world.profile.attaches: phase = .stampingOther
+    case .stamping, .stampingOther:
       guard let model else { return }
       world.ledger.beginCommit(stamp, base: base, model: model)
       busyCount = 0
@@ -322,7 +334,7 @@ final class Client {
     let isBusy = error.code.primary == .busy
     switch phase {
     case .beginning where isBusy: phase = .resting
-    case .readingStamp where isBusy && !isWriting: phase = .rollingBack
+    case .readingStamp where isBusy && !isWriting, .readingOther where isBusy && !isWriting: phase = .rollingBack
     case .committing where isBusy:
       busyCount += 1
       if busyCount > Self.busyCountMax {
@@ -338,8 +350,8 @@ final class Client {
       }
       phase = .choosing
     case .operating where isBusy && !isWriting, .choosing where isBusy && !isWriting: phase = .rollingBack
-    case .settingUp, .resting, .beginning, .readingStamp, .choosing, .operating, .savepointing, .housekeeping,
-      .scanning, .finishingScan, .stamping, .committing, .rollingBack, .checkpointing:
+    case .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
+      .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing:
       throw Finding(oracle: .error, text: "client \(name) in \(phaseName): \(error) (code \(error.code.rawValue))")
     }
   }
@@ -349,12 +361,12 @@ final class Client {
     case .settingUp: "set-up"
     case .resting: "rest"
     case .beginning: "BEGIN"
-    case .readingStamp: "its first read"
+    case .readingStamp, .readingOther: "its first read"
     case .choosing: "between statements"
     case .operating(let operation, _): model.map(operation.sql) ?? "an operation"
     case .savepointing(let statement), .housekeeping(let statement): statement
     case .scanning, .finishingScan: "a scan that stays open"
-    case .stamping: "its stamp"
+    case .stamping, .stampingOther: "its stamp"
     case .committing: "COMMIT"
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint"

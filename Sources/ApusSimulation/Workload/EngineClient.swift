@@ -14,6 +14,7 @@ final class EngineClient {
 
   private let connection: Connection
   private let disk: SimulatedDisk
+  private let faultSeed: UInt64?
   private var pending: (sql: String, bindings: [Operation.Binding])?
   private var running: PreparedStatement?
   /// Statements that are prepared once and used again, as applications do.
@@ -30,13 +31,22 @@ final class EngineClient {
       throw Finding(oracle: .error, text: "opening: \(error) (code \(error.code.rawValue))")
     }
     connection.busyTimeoutMilliseconds = 0
-    if let faultSeed {
-      do throws(Fault) {
-        try connection.state.pager(0).faultInjection = SeededRandom(seed: faultSeed)
-      } catch {
-        throw Finding(oracle: .error, text: "opening: \(error)")
-      }
+    self.faultSeed = faultSeed
+    try injectFaults(0)
+  }
+
+  private func injectFaults(_ database: Int) throws(Finding) {
+    guard let faultSeed else { return }
+    do throws(Fault) {
+      let pager = try connection.state.pager(database)
+      if pager.faultInjection == nil { pager.faultInjection = SeededRandom(seed: faultSeed &+ UInt64(database)) }
+    } catch {
+      throw Finding(oracle: .error, text: "opening: \(error)")
     }
+  }
+
+  func injectFaultsIntoAttached() throws(Finding) {
+    for database in connection.state.databases.indices.dropFirst(2) { try injectFaults(database) }
   }
 
   deinit {

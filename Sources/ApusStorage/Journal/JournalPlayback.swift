@@ -24,6 +24,8 @@ final class JournalPlayback {
   private var played = PageSet()
   private var isAtEnd = false
   private var superChecksum: UInt32 = 0
+  /// The super-journal that the journal names; known before anything is played back.
+  private(set) var superJournal: String?
   /// Pages of the database after the rollback; nil where the journal held nothing.
   private(set) var pageCount: UInt32?
 
@@ -69,11 +71,11 @@ final class JournalPlayback {
         }
       case .superName:
         let name = try finishRead()
-        var sum: UInt32 = 0
-        for position in 0..<name.count { sum &+= UInt32(name[position]) }
+        let sum = SuperJournal.sum(name)
         // A transaction over several files has committed when its super-journal is gone: nothing to roll back.
         let (environment, path) = (self.environment, name.string)
         let exists = try faulting { () throws(EngineError) in try environment.exists(path) }
+        if sum == superChecksum { superJournal = path }
         if sum == superChecksum && !exists {
           phase = .done
         } else {

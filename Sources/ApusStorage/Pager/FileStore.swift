@@ -44,6 +44,13 @@ final class FileStore {
   var batch: [PageImage] = []
   var batchCommits = false
   var isCommitPrepared = false
+  /// The super-journal that this transaction's journal names at its end, and whether it does already.
+  var superJournal: String?
+  var hasSuperRecord = false
+  /// The commit goes no further than to a safe file: other files follow before the journal ends.
+  var stopsBeforeEnd = false
+  /// The super-journal is gone.
+  var isCommitted = false
   var syncsDirectoryAtEnd = false
   var playback: JournalPlayback?
   var originalLoad: OriginalLoad?
@@ -89,8 +96,10 @@ final class FileStore {
   /// The journal is gone, or may be: the transaction cannot be rolled back any more.
   var isBehindCommitPoint: Bool {
     switch flush {
+    case _ where isCommitted: true
     case .journalEnd, .finalized: isCommitPrepared && !isUndoingJournal
-    case .idle, .originals, .segment, .segmentSync, .count, .countSync, .exclusive, .database, .databaseSync, .finalize:
+    case .idle, .originals, .segment, .superRecord, .segmentSync, .count, .countSync, .exclusive, .database,
+      .databaseSync, .finalize:
       false
     }
   }
@@ -99,8 +108,8 @@ final class FileStore {
   var isSegmentSafe: Bool {
     switch flush {
     case .count, .countSync: false
-    case .idle, .originals, .segment, .segmentSync, .exclusive, .database, .databaseSync, .finalize, .journalEnd,
-      .finalized:
+    case .idle, .originals, .segment, .superRecord, .segmentSync, .exclusive, .database, .databaseSync, .finalize,
+      .journalEnd, .finalized:
       true
     }
   }
@@ -161,7 +170,8 @@ enum OpenPhase {
   case journal
   case journalByte(RequestGroup, MutableByteView, any File)
   case rollback(JournalPlayback, any File)
-  case rollbackEnd(RequestGroup)
+  case rollbackEnd(RequestGroup, superJournal: String?)
+  case superJournal(SuperJournalCleanup)
   case header(RequestGroup, MutableByteView)
   /// The header, and the reserved bytes of page 1.
   case mark(RequestGroup, RequestGroup, MutableByteView, MutableByteView)
@@ -172,6 +182,8 @@ enum FlushPhase {
   case idle
   case originals(RequestGroup, [PageImage], JournalSegment)
   case segment(RequestGroup, JournalSegment)
+  /// The name of the super-journal; behind a new segment, if there is one.
+  case superRecord(RequestGroup, JournalSegment?)
   case segmentSync(RequestGroup, JournalSegment)
   case count(RequestGroup)
   case countSync(RequestGroup)
@@ -186,6 +198,7 @@ enum FlushPhase {
     switch self {
     case .idle, .exclusive, .finalize: nil
     case .originals(let group, _, _), .segment(let group, _), .segmentSync(let group, _): group
+    case .superRecord(let group, _): group
     case .count(let group), .countSync(let group), .database(let group), .databaseSync(let group): group
     case .journalEnd(let group): group
     case .finalized(let group): group

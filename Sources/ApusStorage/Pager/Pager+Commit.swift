@@ -14,7 +14,11 @@ extension Pager {
       try store.checkPoison()
       if !store.batch.isEmpty && !store.batchCommits { try finishSpill(store) }
       if try prepareCommit(store) {
-        if let wal = store.wal { try commitToLog(store, wal) } else { try commitToFile(store) }
+        if let wal = store.wal {
+          try commitToLog(store, wal)
+        } else if try !commitToFile(store) {
+          return
+        }
       }
     } catch {
       if case .failure = error {
@@ -28,6 +32,12 @@ extension Pager {
     }
     endWrite()
     if store.needsCheckpoint { try checkpointAfterCommit(store) }
+  }
+
+  /// The write transaction has changed something.
+  var hasChanges: Bool {
+    if currentPageCount != committedPageCount || store?.hasSpilled == true { return true }
+    return unsafe table.pointee.dirty.count > 0
   }
 
   /// Stamps page 1 and collects what is to be written; false where the transaction changed nothing.
@@ -89,8 +99,8 @@ extension Pager {
     case .countSync(let group):
       try group.finish(store.queue)
       store.flush = .exclusive
-    case .idle, .originals, .segment, .segmentSync, .exclusive, .database, .databaseSync, .finalize, .journalEnd,
-      .finalized:
+    case .idle, .originals, .segment, .superRecord, .segmentSync, .exclusive, .database, .databaseSync, .finalize,
+      .journalEnd, .finalized:
       preconditionFailure("nothing to finish")
     }
   }
@@ -144,8 +154,10 @@ extension Pager {
 
   // MARK: The rollback journal
 
-  private func commitToFile(_ store: FileStore) throws(Fault) {
+  /// - Returns: false where the file is written and the journal's end is still to come.
+  private func commitToFile(_ store: FileStore) throws(Fault) -> Bool {
     try flush(store, isCommit: true)
+    if store.stopsBeforeEnd { return false }
     if !store.isTemporary {
       let one = try loadedPage(.one).bytes
       let stamp = FileStamp(
@@ -166,6 +178,7 @@ extension Pager {
       }
     }
     settleTable()
+    return true
   }
 
   /// Journal, then file; for a commit also sync and the end of the journal. Called again until it returns; the batch is
@@ -185,16 +198,19 @@ extension Pager {
           store.flush = readOriginals(store, segment)
           continue
         }
-        #if PlantedBugs
-          let skips = PlantedBug.isActive(.skipJournalSync)
-        #else
-          let skips = false
-        #endif
-        if synchronous == .off || skips {
-          noteJournaled(store, segment)
-          store.flush = .exclusive
+        store.hasSuperRecord = false
+        if isCommit, let name = store.superJournal {
+          store.flush = .superRecord(writeSuperRecord(store, name, behind: segment.end), segment)
+          continue
+        }
+        store.flush = syncSegment(store, segment, synchronous)
+      case .superRecord(let group, let segment):
+        try group.finish(store.queue)
+        store.hasSuperRecord = true
+        if let segment {
+          store.flush = syncSegment(store, segment, synchronous)
         } else {
-          store.flush = .segmentSync(journalSync(store, withDirectory: synchronous < .full), segment)
+          store.flush = synchronous == .off ? .exclusive : .countSync(journalSync(store, withDirectory: true))
         }
       case .segmentSync(let group, let segment):
         try group.finish(store.queue)
@@ -225,11 +241,12 @@ extension Pager {
         #else
           let skips = false
         #endif
-        store.flush = synchronous == .off || skips ? .finalize : .databaseSync(databaseSync(store))
+        store.flush = synchronous == .off || skips || skipsSync(store) ? .finalize : .databaseSync(databaseSync(store))
       case .databaseSync(let group):
         try group.finish(store.queue)
         store.flush = .finalize
       case .finalize:
+        if store.stopsBeforeEnd { return }
         store.flush = try endJournal(store, syncsDirectory: synchronous >= .extra || store.syncsDirectoryAtEnd)
       case .journalEnd(let group):
         try group.finish(store.queue)
@@ -240,6 +257,21 @@ extension Pager {
         return
       }
     }
+  }
+
+  private func syncSegment(
+    _ store: FileStore, _ segment: JournalSegment, _ synchronous: Synchronous
+  ) -> FlushPhase {
+    #if PlantedBugs
+      let skips = PlantedBug.isActive(.skipJournalSync)
+    #else
+      let skips = false
+    #endif
+    if synchronous == .off || skips {
+      noteJournaled(store, segment)
+      return .exclusive
+    }
+    return .segmentSync(journalSync(store, withDirectory: synchronous < .full), segment)
   }
 
   private var hasJournal: Bool {
@@ -258,7 +290,10 @@ extension Pager {
         $0 != lockBytePage && needsJournal($0, store)
       }
     }
-    if needed.isEmpty && store.journalByteCount > 0 { return .exclusive }
+    if needed.isEmpty && store.journalByteCount > 0 {
+      guard isCommit, let name = store.superJournal, !store.hasSuperRecord else { return .exclusive }
+      return .superRecord(writeSuperRecord(store, name, behind: store.journalByteCount), nil)
+    }
     // One sync serves the next spills too.
     if !isCommit { needed = pagesToJournal(store).filter { needsJournal($0, store) } }
     if store.journalByteCount == 0, !store.isTemporary, committedPageCount > 0 { try checkName(store) }
@@ -391,6 +426,18 @@ extension Pager {
     return group
   }
 
+  private func writeSuperRecord(_ store: FileStore, _ name: String, behind end: Int64) -> RequestGroup {
+    let group = RequestGroup()
+    let record = SuperJournal.record(name, pageSize: pageSize)
+    let view = group.allocate(record.count)
+    view.copy(record.bytes, to: 0)
+    let sector = Int64(JournalFormat.sectorByteCount)
+    if let journal = store.journal {
+      group.add(store.queue.write(journal, at: (end + sector - 1) / sector * sector, from: [view.readable]))
+    }
+    return group
+  }
+
   private func writeCount(_ store: FileStore, _ segment: JournalSegment) -> RequestGroup {
     let group = RequestGroup()
     let view = group.allocate(4)
@@ -427,6 +474,14 @@ extension Pager {
     }
   }
 
+  private func skipsSync(_ store: FileStore) -> Bool {
+    #if PlantedBugs
+      return store.superJournal != nil && PlantedBug.isActive(.commitBeforeAllFilesSynced)
+    #else
+      return false
+    #endif
+  }
+
   private func databaseSync(_ store: FileStore) -> RequestGroup {
     let group = RequestGroup()
     group.add(store.queue.sync(store.file, .data))
@@ -448,6 +503,9 @@ extension Pager {
     case .truncate:
       try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
       if !store.isTemporary && configuration.synchronous >= .full { group.add(store.queue.sync(journal, .full)) }
+    case .persist where store.superJournal != nil:
+      // The name at its end must not be found by a later transaction's reader.
+      try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
     case .persist:
       let zeros = group.allocate(JournalFormat.headerByteCount)
       zeros.fill(0, zeros.count)

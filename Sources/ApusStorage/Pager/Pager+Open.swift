@@ -49,7 +49,8 @@ extension Pager {
     case .rollback(let playback, let file):
       store.abandon(playback.abandon())
       file.close()
-    case .rollbackEnd(let group), .header(let group, _): store.abandon(group)
+    case .rollbackEnd(let group, _), .header(let group, _): store.abandon(group)
+    case .superJournal(let cleanup): store.abandon(cleanup.abandon())
     case .mark(_, let group, _, _): store.abandon(group)
     }
     store.opening = .start
@@ -116,8 +117,15 @@ extension Pager {
       try faulting { () throws(EngineError) in try environment.delete(path) }
       let group = RequestGroup()
       group.add(store.queue.syncDirectory(of: path))
-      store.opening = .rollbackEnd(group)
-    case .rollbackEnd(let group):
+      store.opening = .rollbackEnd(group, superJournal: playback.superJournal)
+    case .rollbackEnd(let group, let superJournal?):
+      try group.finish(store.queue)
+      store.opening = .superJournal(
+        SuperJournalCleanup(environment: store.environment, queue: store.queue, path: superJournal))
+    case .superJournal(let cleanup):
+      try cleanup.run()
+      store.opening = .rollbackEnd(RequestGroup(), superJournal: nil)
+    case .rollbackEnd(let group, nil):
       try group.finish(store.queue)
       store.lock.downgradeToShared()
       store.stamp = nil

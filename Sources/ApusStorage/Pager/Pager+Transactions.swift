@@ -197,6 +197,10 @@ extension Pager {
     store.releaseBatch()
     store.flush = .idle
     store.isCommitPrepared = false
+    store.superJournal = nil
+    store.hasSuperRecord = false
+    store.stopsBeforeEnd = false
+    store.isCommitted = false
     store.journaledPages.removeAll()
     store.journalOffsets = [:]
     store.journalByteCount = 0

@@ -46,23 +46,46 @@ extension ConnectionState {
     }
   }
 
-  /// Makes the transaction durable in every database that it wrote, one after the other.
+  /// Makes the transaction durable in every database that it wrote.
   func commitAll() throws(Fault) {
-    for database in databases {
-      // A commit that is done may still owe the log its checkpoint: a wait lies between the two.
-      if let pager = database?.pager, pager.state == .write || pager.owesCheckpoint { try pager.commit() }
+    if superCommit != nil || isWritingSeveral {
+      try commitTogether()
+    } else {
+      for database in databases {
+        // A commit that is done may still owe the log its checkpoint: a wait lies between the two.
+        if let pager = database?.pager, pager.state == .write || pager.owesCheckpoint { try pager.commit() }
+      }
     }
     savepoints = []
     schemaChangedInTransaction = 0
   }
 
+  private var isWritingSeveral: Bool {
+    var count = 0
+    for database in databases where database?.pager.state == .write { count += 1 }
+    return count > 1
+  }
+
+  private func commitTogether() throws(Fault) {
+    let commit = superCommit ?? SuperCommit(environment: environment, queue: queue)
+    superCommit = commit
+    try commit.run(databases.compactMap { $0?.pager })
+    superCommit = nil
+  }
+
   /// Undoes the transaction in every database, and stops the statements that were reading what it had written.
   func rollbackAll(by machine: MachineReference?) throws(Fault) {
     var undone: UInt64 = 0
-    for (index, database) in databases.enumerated() {
-      guard let pager = database?.pager, pager.state == .write else { continue }
-      try pager.rollback()
-      undone |= 1 << UInt64(index)
+    if let superCommit, superCommit.mustFinish {
+      try commitAll()
+    } else {
+      for (index, database) in databases.enumerated() {
+        guard let pager = database?.pager, pager.state == .write else { continue }
+        try pager.rollback()
+        undone |= 1 << UInt64(index)
+      }
+      superCommit?.discard()
+      if superCommit != nil { superCommit = nil }
     }
     // Cursors find their places again, but not where the tables themselves are others now.
     if schemaChangedInTransaction != 0 { stopReaders(except: machine, of: undone) }
@@ -71,6 +94,11 @@ extension ConnectionState {
     savepoints = []
     deferredConstraints = 0
     isAutocommit = true
+  }
+
+  /// Undoes the open transaction, if there is one: the connection closes.
+  public func undoTransaction() throws(Fault) {
+    if databases.contains(where: { $0?.pager.state == .write }) { try rollbackAll(by: nil) }
   }
 
   private func stopReaders(except machine: MachineReference?, of databases: UInt64) {
@@ -126,20 +154,39 @@ extension ConnectionState {
 
   // MARK: What dropped statements leave behind
 
+  /// A statement ends while the commit of several files is not over: where it can no longer be undone, the next one ends it.
+  func noteUnfinishedCommit() {
+    guard let superCommit else { return }
+    superCommit.interrupt()
+    if superCommit.mustFinish { owe(OwedWork(finishesCommit: true)) }
+  }
+
   func owe(_ work: OwedWork) {
     guard var debt = owed else {
       owed = work
       return
     }
     debt.wholeTransaction = debt.wholeTransaction || work.wholeTransaction
+    debt.finishesCommit = debt.finishesCommit || work.finishesCommit
     debt.marks.merge(work.marks)
     owed = debt
   }
 
   /// Undoes what a statement had done that was dropped at a wait. Every statement calls it before anything else.
-  public func settleDebts() throws(Fault) {
+  /// - Parameter isEnd: nothing comes next; the connection closes.
+  public func settleDebts(isEnd: Bool = false) throws(Fault) {
     if owesNothing { return }
     guard let debt = owed else { return }
+    if debt.finishesCommit {
+      try commitAll()
+      isAutocommit = true
+      deferredConstraints = 0
+      owed = nil
+      endIdleReads()
+      if isEnd { return }
+      // What comes next was meant for the transaction.
+      throw .error(.abort, "the transaction was committed")
+    }
     if debt.wholeTransaction {
       try rollbackAll(by: nil)
     } else {

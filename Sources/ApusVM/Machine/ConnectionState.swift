@@ -122,6 +122,12 @@ public final class ConnectionState {
     _modify { yield unsafe &fields.pointee.active }
   }
 
+  /// The commit of several files that is under way, or failed.
+  var superCommit: SuperCommit? {
+    get { unsafe fields.pointee.superCommit }
+    set { unsafe fields.pointee.superCommit = newValue }
+  }
+
   @inline(__always)
   var owesNothing: Bool { unsafe fields.pointee.owed == nil }
 
@@ -202,6 +208,7 @@ private struct ConnectionFields {
   var limits = MachineLimits()
   var active: [MachineReference] = []
   var owed: OwedWork?
+  var superCommit: SuperCommit?
 }
 
 /// The pagers' savepoints that a statement opened: its undo scopes, by database.
@@ -301,4 +308,6 @@ struct NamedSavepoint {
 struct OwedWork {
   var marks = UndoMarks()
   var wholeTransaction = false
+  /// A commit of several files has come so far that it must be ended.
+  var finishesCommit = false
 }

@@ -213,6 +213,7 @@ extension MachineCore {
     writes = 0
     if temporary != nil { temporary = nil }
     if attachment != nil { attachment = nil }
+    if state.superCommit != nil { state.noteUnfinishedCommit() }
     state.deactivate(reference)
     state.endIdleReads()
   }
