@@ -16,6 +16,7 @@ enum ProveCommand {
            apus-prove matrix [--files N] [--transactions 200] [--seed S] [--jobs N] [--directory DIRECTORY]
            apus-prove faults [--seed S] [--directory DIRECTORY]
            apus-prove mixed [--seconds N] [--seed S] [--journal delete|wal] [--apus 3] [--sqlite 3] [--directory DIRECTORY]
+           apus-prove large [--megabytes N] [--connections N] [--directory DIRECTORY]
       --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
       --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes
       --deadline      seconds that one statement may take (60)
@@ -40,6 +41,8 @@ enum ProveCommand {
     var journal = "wal"
     var apusCount = 3
     var sqliteCount = 3
+    var megabytes = 1024
+    var connections = 1000
     /// For children.
     var isChild = false
     var database = ""
@@ -82,6 +85,8 @@ enum ProveCommand {
       case "--sqlite": options.sqliteCount = number(argument)
       case "--auto-vacuum": options.autoVacuum = number(argument)
       case "--encoding": options.encoding = value(argument)
+      case "--megabytes": options.megabytes = number(argument)
+      case "--connections": options.connections = number(argument)
       case "--child": options.isChild = true
       case "--database": options.database = value(argument)
       case "--mode": options.mode = value(argument)
@@ -101,6 +106,7 @@ enum ProveCommand {
       } catch {
         stop("\(error)")
       }
+    case "large": exit(options.isChild ? LargeProof(options: options).work() : LargeProof(options: options).run() ? 0 : 1)
     case "faults", "kills", "matrix", "mixed": exit(crashes(verb, options))
     case "--help", "-h", "help": Console.line(usage)
     default: stop("unknown verb \(verb)\n\(usage)")

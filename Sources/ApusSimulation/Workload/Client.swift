@@ -109,8 +109,8 @@ final class Client {
   private var mayBeDropped: Bool {
     switch phase {
     case .operating, .housekeeping, .checkpointing: true
-    case .settingUp, .resting, .beginning, .readingStamp, .choosing, .savepointing, .scanning, .finishingScan, .stamping,
-      .committing, .rollingBack:
+    case .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .savepointing, .scanning,
+      .finishingScan, .stamping, .stampingOther, .committing, .rollingBack:
       false
     }
   }

@@ -303,6 +303,9 @@ struct PageTable {
     unsafe needsTrim = false
   }
 
+  /// Images in the table, limbo included.
+  var heldSlotCount: Int { unsafe clean.count + dirty.count + limbo.count }
+
   /// How many slots a cursor has pinned, for tests.
   var pinnedCount: Int {
     var pinned = 0

@@ -53,7 +53,8 @@ final class FileStore {
   var isCommitted = false
   var syncsDirectoryAtEnd = false
   var playback: JournalPlayback?
-  var originalLoad: OriginalLoad?
+  var undoFile: UndoFile?
+  var undoLoad: UndoLoad?
   var undoing: RequestGroup?
   var isUndoingJournal = false
   var needsCheckpoint = false

@@ -220,13 +220,14 @@ extension Pager {
     store.abandon(store.wal?.append.group)
     store.abandon(store.undoing)
     store.abandon(store.playback?.abandon())
-    store.abandon(store.originalLoad?.group)
+    store.abandon(store.undoLoad?.group)
+    for group in store.undoFile?.takeAbandoned() ?? [] { store.abandon(group) }
     abandonCheckpoint(store)
     dropReads(store)
     abandonOpening(store)
     store.drain()
     store.releaseBatch()
-    if let load = store.originalLoad { for image in load.images.values { image.release() } }
+    store.undoLoad?.release()
     if let wal = store.wal {
       wal.endRead()
       wal.releaseWriteLock()

@@ -297,6 +297,11 @@ extension Pager {
     // One sync serves the next spills too.
     if !isCommit { needed = pagesToJournal(store).filter { needsJournal($0, store) } }
     if store.journalByteCount == 0, !store.isTemporary, committedPageCount > 0 { try checkName(store) }
+    if store.journalByteCount == 0, let kept = store.journal, !store.isTemporary, !kept.isStillNamed() {
+      // Another connection has deleted the journal that this one keeps open: what goes there would protect nothing.
+      kept.close()
+      store.journal = nil
+    }
     if store.journal == nil {
       let (environment, path) = (store.environment, store.journalPath)
       let isTemporary = store.isTemporary

@@ -16,6 +16,11 @@ extension Pager {
   func makeRoom(_ pages: Int) throws(Fault) {
     if isTemporary && store == nil { return try convertIfLarge() }
     guard let store else { return }
+    try spillPages(pages, store)
+    if undoByteCount > undoLimit || store.undoFile?.isWriting == true { try spillUndo(store) }
+  }
+
+  func spillPages(_ pages: Int, _ store: FileStore) throws(Fault) {
     if store.batch.isEmpty || store.batchCommits {
       let count = unsafe table.pointee.dirty.count
       if count + pages <= max(dirtyLimit, store.spillBlockedUntil) || !canSpill { return }
@@ -30,7 +35,7 @@ extension Pager {
   /// See `PageTable.dirtyRoom`.
   var dirtyRoom: Int {
     guard let store else { return isTemporary ? 0 : .max }
-    if !store.batch.isEmpty || store.isCommitPrepared { return 0 }
+    if !store.batch.isEmpty || store.isCommitPrepared || undoByteCount > undoLimit { return 0 }
     return canSpill ? max(dirtyLimit, store.spillBlockedUntil) : .max
   }
 
@@ -51,7 +56,8 @@ extension Pager {
   /// what is pinned. More would come back soon, and fewer would make more writes of the same.
   private func chooseVictims(_ store: FileStore) {
     unsafe table.pointee.dirtyRoom = 0
-    let wanted = max(unsafe table.pointee.dirty.count / 4, Pager.spilledPagesMin)
+    let count = unsafe table.pointee.dirty.count
+    let wanted = max(count / 4, count - dirtyLimit, Pager.spilledPagesMin)
     for sparesUsed in [true, false] where store.batch.count < wanted {
       var slot = unsafe table.pointee.dirty.oldest
       while let current = unsafe slot, store.batch.count < wanted {

@@ -187,6 +187,7 @@ extension Pager {
     unsafe table.pointee.dirtyRoom = 0
     savepoints = []
     releaseUndo(from: 0)
+    if !markedPages.isEmpty { markedPages = [:] }
     freedPages.removeAll()
     contentlessPages.removeAll()
     usesPointerMap = false
@@ -194,6 +195,10 @@ extension Pager {
     freePool = nil
     state = .read
     guard let store else { return }
+    if let file = store.undoFile {
+      for group in file.takeAbandoned() { store.abandon(group) }
+      store.undoFile = nil
+    }
     store.releaseBatch()
     store.flush = .idle
     store.isCommitPrepared = false

@@ -134,6 +134,12 @@ public final class Pager {
     @inline(__always) set { unsafe fields.pointee.undoByteCount = newValue }
   }
 
+  /// By the serial of their mark; empty where no mark was released inside another.
+  var markedPages: [UInt32: MarkedPages] {
+    @inline(__always) _read { yield unsafe fields.pointee.markedPages }
+    @inline(__always) _modify { yield unsafe &fields.pointee.markedPages }
+  }
+
   /// Pages that the write transaction freed: their old content matters although they are free now.
   var freedPages: PageSet {
     @inline(__always) _read { yield unsafe fields.pointee.freedPages }
@@ -325,6 +331,7 @@ private struct PagerFields {
   var savepointSerial: UInt32 = 0
   var undo: [UndoEntry] = []
   var undoByteCount = 0
+  var markedPages: [UInt32: MarkedPages] = [:]
   var freedPages = PageSet()
   var contentlessPages = PageSet()
   var usesPointerMap = false

@@ -141,15 +141,28 @@ extension ConnectionState {
   }
 
   func rollback(toSavepoint position: Int, by machine: MachineReference) throws(Fault) {
-    var undone: UInt64 = 0
-    for index in databases.indices {
-      guard let mark = savepoints[position].marks[index], let pager = databases[index]?.pager else { continue }
-      try pager.rollback(toSavepoint: mark)
-      undone |= 1 << UInt64(index)
-    }
+    // It takes steps: what is begun must be ended, whatever becomes of the statement.
+    owe(OwedWork(rollback: position))
+    let undone = try undo(toSavepoint: position)
+    owed = nil
     savepoints.removeSubrange((position + 1)...)
     if schemaChangedInTransaction != 0 { stopReaders(except: machine, of: undone) }
     markCatalogsStale(schemaChangedInTransaction)
+  }
+
+  private func undo(toSavepoint position: Int) throws(Fault) -> UInt64 {
+    var undone: UInt64 = 0
+    do {
+      for index in databases.indices {
+        guard let mark = savepoints[position].marks[index], let pager = databases[index]?.pager else { continue }
+        try pager.rollback(toSavepoint: mark)
+        undone |= 1 << UInt64(index)
+      }
+    } catch {
+      if case .failure = error { owed = nil }
+      throw error
+    }
+    return undone
   }
 
   // MARK: What dropped statements leave behind
@@ -167,6 +180,7 @@ extension ConnectionState {
       return
     }
     debt.wholeTransaction = debt.wholeTransaction || work.wholeTransaction
+    debt.rollback = work.rollback ?? debt.rollback
     debt.finishesCommit = debt.finishesCommit || work.finishesCommit
     debt.marks.merge(work.marks)
     owed = debt
@@ -190,6 +204,7 @@ extension ConnectionState {
     if debt.wholeTransaction {
       try rollbackAll(by: nil)
     } else {
+      if let position = debt.rollback, position < savepoints.count { _ = try undo(toSavepoint: position) }
       for index in databases.indices {
         guard let mark = debt.marks[index], let pager = databases[index]?.pager else { continue }
         try pager.rollback(toSavepoint: mark)

@@ -308,6 +308,8 @@ struct NamedSavepoint {
 struct OwedWork {
   var marks = UndoMarks()
   var wholeTransaction = false
+  /// The savepoint to which a roll-back was begun.
+  var rollback: Int?
   /// A commit of several files has come so far that it must be ended.
   var finishesCommit = false
 }
