@@ -75,12 +75,19 @@ struct KillProof {
     ]
     guard let child = LiveChild.again(arguments) else { throw ProofFailure("cannot start a child process") }
     // Mostly the first milliseconds matter: recovery, the switch of the mode, the first commits.
-    usleep(UInt32(2000 + random.below(random.oneIn(8) ? 80_000 : 20_000)))
+    if random.oneIn(3) {
+      usleep(UInt32(2000 + random.below(20_000)))
+    } else {
+      // On a machine that has other things to do it takes its time to begin.
+      LiveChild.wait(for: [child], milliseconds: 2000)
+      usleep(UInt32(random.below(random.oneIn(8) ? 80_000 : 15_000)))
+    }
     let status = child.end()
     var acknowledged = plan.number
     for line in child.lines() {
       let words = line.split(separator: " ", maxSplits: 1).map(String.init)
       switch words.first {
+      case "O": break
       case "A": acknowledged = Int64(words.last ?? "") ?? acknowledged
       default: throw ProofFailure("the worker says: \(line)")
       }
@@ -147,6 +154,7 @@ struct KillProof {
     if random.oneIn(2) { try connection.execute("PRAGMA wal_autocheckpoint = \([0, 5, 30][random.below(3)])") }
     _ = try connection.rows("PRAGMA journal_mode = \(options.mode)")
     var number = try KillPlan.number(in: connection)
+    Console.line("O")
     while true {
       if random.oneIn(12) {
         try connection.execute("BEGIN")
