@@ -55,7 +55,7 @@ enum Workloads {
   }
 
   /// One number that a single-row query gives.
-  private static func single(
+  static func single(
     _ name: String, _ scale: String, promise: Double?, _ sql: String
   ) -> Workload {
     Workload(name: name, scale: scale, promise: promise, writes: false) { (context) throws(EngineFailure) in
@@ -102,7 +102,7 @@ enum Workloads {
     }
   }
 
-  static let all: [Workload] = reading + writing + opening + sorting + cold
+  static let all: [Workload] = reading + writing + opening + sorting + cold + maintenance
 
   private static let reading: [Workload] = [
     single("scan with sum", "1,000,000 rows", promise: 0.6, "SELECT sum(a) FROM t"),
@@ -179,11 +179,11 @@ enum Workloads {
       "SELECT sum(t.a + g.n) FROM t CROSS JOIN g ON g.t_id = t.id"),
   ]
 
-  private static func createTarget(_ connection: any HarnessConnection) throws(EngineFailure) {
+  static func createTarget(_ connection: any HarnessConnection) throws(EngineFailure) {
     try connection.execute("CREATE TABLE w(id INTEGER PRIMARY KEY, a INT, k TEXT)")
   }
 
-  private static func fill(_ connection: any HarnessConnection, rows: Int) throws(EngineFailure) {
+  static func fill(_ connection: any HarnessConnection, rows: Int) throws(EngineFailure) {
     try createTarget(connection)
     try connection.execute("CREATE INDEX wk ON w(k); BEGIN")
     try insert(connection, rows: rows)

@@ -59,6 +59,16 @@ public final class ApusConnection: HarnessConnection {
   public var changes: Int64 { connection.changes }
   public var totalChanges: Int64 { connection.totalChanges }
   public var lastInsertRowid: Int64 { connection.lastInsertRowid }
+  public func backUp(to path: String) throws(EngineFailure) {
+    do {
+      let backup = try connection.makeBackup(toFile: path)
+      while try connection.block({ () throws(Fault) in try backup.step(pages: .max) }) == false {}
+      try connection.block { () throws(Fault) in try backup.finish() }
+    } catch {
+      throw EngineFailure(error)
+    }
+  }
+
   public func close() { try? connection.closeBlocking() }
 }
 

@@ -55,6 +55,8 @@ public protocol HarnessConnection: AnyObject {
   var changes: Int64 { get }
   var totalChanges: Int64 { get }
   var lastInsertRowid: Int64 { get }
+  /// Copies the main database into a file by the engine's online backup, in one step.
+  func backUp(to path: String) throws(EngineFailure)
   func close()
 }
 

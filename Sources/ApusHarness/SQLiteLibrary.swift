@@ -35,6 +35,9 @@ public final class SQLiteLibrary: HarnessEngine {
   let errorMessage: @convention(c) (Handle?) -> Text?
   let extendedErrorCode: @convention(c) (Handle?) -> Int32
   let errorOffset: (@convention(c) (Handle?) -> Int32)?
+  let backupInit: @convention(c) (Handle?, Text?, Handle?, Text?) -> Handle?
+  let backupStep: @convention(c) (Handle?, Int32) -> Int32
+  let backupFinish: @convention(c) (Handle?) -> Int32
 
   public let version: String
   public let compileOptions: [String]
@@ -84,6 +87,9 @@ public final class SQLiteLibrary: HarnessEngine {
     unsafe errorMessage = try symbol("sqlite3_errmsg")
     unsafe extendedErrorCode = try symbol("sqlite3_extended_errcode")
     unsafe errorOffset = optional("sqlite3_error_offset")
+    unsafe backupInit = try symbol("sqlite3_backup_init")
+    unsafe backupStep = try symbol("sqlite3_backup_step")
+    unsafe backupFinish = try symbol("sqlite3_backup_finish")
     let libversion: @convention(c) () -> Text? = unsafe try symbol("sqlite3_libversion")
     let option: @convention(c) (Int32) -> Text? = unsafe try symbol("sqlite3_compileoption_get")
     version = unsafe libversion().map { unsafe String(cString: $0) } ?? "?"
@@ -116,6 +122,15 @@ public final class SQLiteConnection: HarnessConnection {
   }
 
   deinit { close() }
+
+  public func backUp(to path: String) throws(EngineFailure) {
+    let target = try SQLiteConnection(library: library, path: path, readOnly: false)
+    defer { target.close() }
+    guard let backup = unsafe library.backupInit(target.handle, "main", handle, "main") else { throw target.lastFailure(1) }
+    _ = unsafe library.backupStep(backup, -1)
+    let code = unsafe library.backupFinish(backup)
+    if code != 0 { throw target.lastFailure(code) }
+  }
 
   func lastFailure(_ code: Int32) -> EngineFailure {
     guard let handle = unsafe handle else { return EngineFailure(code: code, message: "out of memory") }
