@@ -88,42 +88,66 @@ extension Generator {
     builder.emit(.ifNot, report.left, to: report.done)
   }
 
+  /// An index under check, and the registers in which its table's rows are counted and their keys' digests added up.
+  private struct CheckedIndex {
+    let index: CatalogIndex
+    let cursor: Int32
+    let count: Int32
+    let digest: Int32
+  }
+
   private func checkRows(of table: CatalogTable, _ report: IntegrityReport, isQuick: Bool) throws(EngineError) {
     let source = binder.source(for: table)
     let cursor = Int32(source.cursor)
     try open(table, cursor: cursor)
-    var entries: [(index: CatalogIndex, cursor: Int32, count: Int32)] = []
+    var entries: [CheckedIndex] = []
     for index in table.indexes where index !== table.primaryKeyIndex && !isQuick {
       let indexCursor = builder.allocateCursor()
       try open(index, of: table, cursor: indexCursor)
-      entries.append((index, indexCursor, register()))
-      integer(0, into: entries[entries.count - 1].count)
+      let entry = CheckedIndex(index: index, cursor: indexCursor, count: register(), digest: register())
+      integer(0, into: entry.count)
+      integer(0, into: entry.digest)
+      entries.append(entry)
     }
-    let rowNumber = register()
-    integer(0, into: rowNumber)
-    let one = register()
-    integer(1, into: one)
-    let previous = registers(table.primaryKeyIndex?.columns.count ?? 0)
+    try checkConstraints(of: table, source, entries, report)
+    for entry in entries { try checkIndex(entry, of: table, source, report) }
+    builder.emit(.close, cursor)
+  }
+
+  /// One walk over the rows: constraints, and what the indexes should hold.
+  private func checkConstraints(
+    of table: CatalogTable, _ source: Source, _ entries: [CheckedIndex], _ report: IntegrityReport
+  ) throws(EngineError) {
+    let cursor = Int32(source.cursor)
     let behind = builder.makeLabel()
+    let walk = table.hasRowid ? nil : EntryWalk(previous: register(), found: registers(2))
+    if let walk { begin(walk) }
     builder.emit(.rewind, cursor, to: behind)
     let loop = builder.labelHere()
-    builder.emit(.addImmediate, rowNumber, 1)
-    if let key = table.primaryKeyIndex {
-      let isInOrder = builder.makeLabel()
-      builder.emit(.eq, one, to: isInOrder, rowNumber)
-      builder.emit(.idxGT, cursor, to: isInOrder, previous, p4: Int32(key.keyCount))
+    if let walk {
+      builder.emit(.checkEntry, cursor, walk.previous, walk.found)
+      let sound = builder.makeLabel()
+      builder.emit(.ifNot, walk.found + 1, to: sound)
       complain(report, "row not in PRIMARY KEY order for \(table.name.text)")
-      builder.place(isInOrder)
-      try codeIndexKey(key, source, into: previous)
+      builder.place(sound)
     }
-    for (number, column) in table.columns.enumerated()
-    where column.isNotNull && number != table.rowidAlias && column.isStored {
+    for (number, column) in table.columns.enumerated() where number != table.rowidAlias && column.isStored {
+      let kind = Self.columnClass(column, isStrict: table.isStrict)
+      if !column.isNotNull && kind == nil { continue }
       let value = builder.allocateTemporary()
       try codeColumn(source, number, into: value)
-      let sound = builder.makeLabel()
-      builder.emit(.notNull, value, to: sound)
-      complain(report, "NULL value in \(table.name.text).\(column.name.text)")
-      builder.place(sound)
+      if column.isNotNull {
+        let sound = builder.makeLabel()
+        builder.emit(.notNull, value, to: sound)
+        complain(report, "NULL value in \(table.name.text).\(column.name.text)")
+        builder.place(sound)
+      }
+      if let kind {
+        let sound = builder.makeLabel()
+        builder.emit(.fitsColumn, value, to: sound, kind.class.rawValue)
+        complain(report, "\(kind.words) value in \(table.name.text).\(column.name.text)")
+        builder.place(sound)
+      }
       builder.releaseTemporary(value)
     }
     if !context.settings.ignoreCheckConstraints {
@@ -141,23 +165,107 @@ extension Generator {
       let first = registers(count)
       try codeIndexKey(entry.index, source, into: first)
       builder.emit(.addImmediate, entry.count, 1)
-      builder.emit(.found, entry.cursor, to: absent, first, p4: Int32(count))
-      let name = register()
-      if table.hasRowid { builder.emit(.rowid, cursor, name) } else { builder.emit(.copy, rowNumber, name) }
-      complain(report, "row ", name, " missing from index \(entry.index.name.text)")
+      builder.emit(.digest, first, Int32(count), entry.digest)
       builder.place(absent)
     }
     builder.emit(.next, cursor, to: loop)
     builder.place(behind)
-    for entry in entries {
-      let total = register()
-      builder.emit(.count, entry.cursor, total)
-      let sound = builder.makeLabel()
-      builder.emit(.eq, total, to: sound, entry.count)
-      complain(report, "wrong # of entries in index \(entry.index.name.text)")
-      builder.place(sound)
-      builder.emit(.close, entry.cursor)
+  }
+
+  /// What the values of a column are checked for, and what is said of one that is none of it.
+  private static func columnClass(_ column: CatalogColumn, isStrict: Bool) -> (class: ColumnClass, words: String)? {
+    if isStrict {
+      let type = (column.declaredType ?? "").uppercased()
+      switch type {
+      case "INT", "INTEGER": return (.strictInteger, "non-\(type)")
+      case "REAL": return (.strictReal, "non-REAL")
+      case "TEXT": return (.strictText, "non-TEXT")
+      case "BLOB": return (.strictBlob, "non-BLOB")
+      default: return nil
+      }
     }
-    builder.emit(.close, cursor)
+    switch column.affinity {
+    case .text: return (.text, "NUMERIC")
+    case .integer, .numeric: return (.numeric, "TEXT")
+    case .real, .blob, .none: return nil
+    }
+  }
+
+  /// The registers of `checkEntry`: the entry before; the sum of digests and, behind it, what was found.
+  private struct EntryWalk {
+    let previous: Int32
+    let found: Int32
+  }
+
+  private func begin(_ walk: EntryWalk) {
+    builder.emit(.null, 0, walk.previous)
+    integer(0, into: walk.found)
+  }
+
+  /// One walk over the index's entries: their order, no two alike in a unique one, and as many as there are rows, with the
+  /// same digests. Only where something of that is wrong each row is searched for.
+  private func checkIndex(
+    _ entry: CheckedIndex, of table: CatalogTable, _ source: Source, _ report: IntegrityReport
+  ) throws(EngineError) {
+    let index = entry.index
+    let walk = EntryWalk(previous: register(), found: registers(2))
+    let walked = register(), isDisordered = register()
+    begin(walk)
+    integer(0, into: walked)
+    integer(0, into: isDisordered)
+    let behind = builder.makeLabel(), suspect = builder.makeLabel(), done = builder.makeLabel()
+    builder.emit(.rewind, entry.cursor, to: behind)
+    let loop = builder.labelHere()
+    builder.emit(.checkEntry, entry.cursor, walk.previous, walk.found, p4: index.isUnique ? Int32(index.keyCount) : 0)
+    builder.emit(.addImmediate, walked, 1)
+    let sound = builder.makeLabel(), unlike = builder.makeLabel()
+    builder.emit(.ifNot, walk.found + 1, to: sound)
+    builder.emit(.addImmediate, walk.found + 1, -2)
+    builder.emit(.if, walk.found + 1, to: unlike)
+    complain(report, "non-unique entry in index \(index.name.text)")
+    builder.emit(.goto, to: sound)
+    builder.place(unlike)
+    integer(1, into: isDisordered)
+    builder.place(sound)
+    builder.emit(.next, entry.cursor, to: loop)
+    builder.place(behind)
+    builder.emit(.if, isDisordered, to: suspect)
+    builder.emit(.ne, walked, to: suspect, entry.count)
+    builder.emit(.eq, walk.found, to: done, entry.digest)
+    builder.place(suspect)
+    try searchRows(entry, of: table, source, isDisordered, report)
+    let right = builder.makeLabel()
+    builder.emit(.eq, walked, to: right, entry.count)
+    complain(report, "wrong # of entries in index \(index.name.text)")
+    builder.place(right)
+    builder.emit(.ifNot, isDisordered, to: done)
+    complain(report, "entries out of order in index \(index.name.text)")
+    builder.place(done)
+    builder.emit(.close, entry.cursor)
+  }
+
+  /// Names the rows that an index lacks; one that is named explains the disorder, which is then not told besides.
+  private func searchRows(
+    _ entry: CheckedIndex, of table: CatalogTable, _ source: Source, _ isDisordered: Int32, _ report: IntegrityReport
+  ) throws(EngineError) {
+    let cursor = Int32(source.cursor)
+    let rowNumber = register(), name = register()
+    integer(0, into: rowNumber)
+    let behind = builder.makeLabel()
+    builder.emit(.rewind, cursor, to: behind)
+    let loop = builder.labelHere()
+    builder.emit(.addImmediate, rowNumber, 1)
+    let absent = builder.makeLabel()
+    try skipUnlessIndexed(entry.index, source, to: absent)
+    let count = entry.index.columns.count
+    let first = registers(count)
+    try codeIndexKey(entry.index, source, into: first)
+    builder.emit(.found, entry.cursor, to: absent, first, p4: Int32(count))
+    if table.hasRowid { builder.emit(.rowid, cursor, name) } else { builder.emit(.copy, rowNumber, name) }
+    complain(report, "row ", name, " missing from index \(entry.index.name.text)")
+    integer(0, into: isDisordered)
+    builder.place(absent)
+    builder.emit(.next, cursor, to: loop)
+    builder.place(behind)
   }
 }

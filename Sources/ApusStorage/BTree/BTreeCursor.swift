@@ -143,6 +143,9 @@ public struct BTreeCursor: ~Copyable {
   /// The whole record.
   public mutating func payload() throws(Fault) -> ByteView { try unsafe state.pointee.wholePayload() }
 
+  /// How many of an entry's first columns make it unique.
+  public var uniqueCount: Int { unsafe state.pointee.description?.uniqueCount ?? 0 }
+
   /// The whole record's size, without reading what overflows.
   public mutating func payloadByteCount() throws(Fault) -> Int { try unsafe state.pointee.payloadByteCount() }
 

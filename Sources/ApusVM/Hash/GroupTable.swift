@@ -206,8 +206,8 @@ struct GroupTable: ~Copyable {
 
   /// Values that BINARY holds for equal have equal hashes: an integer and the real of the same value, too.
   @inline(__always)
-  private static func hash(_ key: ValueRange) -> UInt64 {
-    var hash: UInt64 = 0
+  static func hash(_ key: ValueRange, from start: UInt64 = 0) -> UInt64 {
+    var hash = start
     for index in 0..<key.count {
       let value = key[index]
       if value.kind == .integer {

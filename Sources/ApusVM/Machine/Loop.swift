@@ -386,6 +386,13 @@ extension MachineCore {
         case .setting:
           try setting(i)
           pc &+= 1
+        case .fitsColumn: pc = fitsColumn(i) ? Int(i.p2) : pc &+ 1
+        case .digest:
+          digest(i)
+          pc &+= 1
+        case .checkEntry:
+          try checkEntry(i)
+          pc &+= 1
         case .integrityCheck:
           try checkIntegrity(i)
           pc &+= 1

@@ -69,6 +69,8 @@ struct MachineCore: ~Copyable {
   var progress = 0
   var progressCount: Int64 = 0
   var integrityCheck: IntegrityCheck?
+  /// What digests begin with: drawn once, so that no file can be made to have equal ones.
+  var digestKey: UInt64?
   /// The database that ATTACH has opened and not taken in yet.
   var attachment: Attachment?
 

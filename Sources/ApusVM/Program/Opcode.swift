@@ -328,6 +328,13 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case detach
   /// Shortens database p1, where it has auto_vacuum, by up to r2 free pages (0 or less: all).
   case incrementalVacuum
+  /// Jumps where r1 may stand in a column of the class p3 (`ColumnClass`).
+  case fitsColumn
+  /// r3 = r3 + a digest of the p2 registers from r1 on, which values that BINARY holds for equal share; overflow wraps.
+  case digest
+  /// Looks at the entry on which c1 stands: r3 = r3 + the digest of its values; r2 = a copy of it. r3+1 = 1 where it does not
+  /// come behind the entry in r2 (NULL: none), 2 where its first p4 values, without a NULL among them, are equal, else 0.
+  case checkEntry
   /// r2 = NULL, or the complaints about the b-trees with roots p4 (integers) of database p1, at most r3 of them (counted down).
   case integrityCheck
 }
@@ -349,7 +356,7 @@ extension Opcode {
     case .function, .aggStep, .aggStepCount, .aggStepSum, .aggFinal: .function
     case .insert, .delete, .typeCheck: .table
     case .isTrue, .seekGE, .seekGT, .seekLE, .seekLT, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT,
-      .idxInsert, .sorterCompare, .rowSetTest, .groupNext, .nextScan:
+      .idxInsert, .sorterCompare, .rowSetTest, .groupNext, .nextScan, .checkEntry:
       .number
     default: .none
     }
@@ -361,7 +368,7 @@ extension Opcode {
     case .initialize, .goto, .gosub, .yield, .once, .eq, .ne, .lt, .le, .gt, .ge, .if, .ifNot, .isNull, .notNull,
       .ifNullRow, .mustBeInt, .ifPos, .ifNotZero, .decrJumpZero, .rewind, .last, .next, .nextScan, .prev, .seekGE, .seekGT, .seekLE,
       .seekLT, .seekRowid, .notExists, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT, .sorterSort,
-      .sorterNext, .sorterFull, .sorterCompare, .rowSetRead, .rowSetTest, .groupFind, .groupNext:
+      .sorterNext, .sorterFull, .sorterCompare, .rowSetRead, .rowSetTest, .groupFind, .groupNext, .fitsColumn:
       (false, true, false)
     case .initCoroutine: (false, true, true)
     case .jump: (true, true, true)

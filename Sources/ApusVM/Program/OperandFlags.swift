@@ -131,3 +131,13 @@ public enum Setting: Int32, Sendable {
   case threads, writableSchema, deferForeignKeys, automaticIndex, legacyAlterTable, trustedSchema, cellSizeCheck
   case fullColumnNames, shortColumnNames, countChanges, shrinkMemory, strictPragmas, pageChecksums, recovery
 }
+
+/// What a check of a column's values asks them to be; NULL always fits.
+public enum ColumnClass: Int32, Sendable {
+  /// No number: affinity would have made a text of it.
+  case text = 1
+  /// No text that affinity would have made a number of.
+  case numeric
+  /// Of a STRICT table: exactly that.
+  case strictInteger, strictReal, strictText, strictBlob
+}
