@@ -367,23 +367,23 @@ public final class IntegrityCheck {
     case child(PageNumber)
   }
 
-  private func visit(_ page: BTreePage, _ index: Int, _ frame: inout Frame, _ prefix: String) -> Step {
+  private func visit(_ page: BTreePage, _ index: Int, _ frame: inout Frame, _ prefix: @autoclosure () -> String) -> Step {
     let offset = page.bytes.bigEndianUInt16(at: page.pointersStart + 2 * index)
     let last = pager.usableSize - TreeGeometry.cellBytesMin
     guard offset >= page.contentStart, offset <= last else {
-      complain("\(prefix)Offset \(offset) out of range \(page.contentStart)..\(last)")
+      complain("\(prefix())Offset \(offset) out of range \(page.contentStart)..\(last)")
       frame.checksCoverage = false
       return .next
     }
     guard let length = length(page, index), offset + max(length, TreeGeometry.cellBytesMin) <= pager.usableSize else {
-      complain("\(prefix)Extends off end of page")
+      complain("\(prefix())Extends off end of page")
       frame.checksCoverage = false
       return .next
     }
     if !frame.hasChildBehind {
       if page.kind.isTable, let rowid = rowid(page, index) {
         if frame.keyMayEqual ? rowid > frame.keyLimit : rowid >= frame.keyLimit {
-          complain("\(prefix)Rowid \(rowid) out of order")
+          complain("\(prefix())Rowid \(rowid) out of order")
         }
         frame.keyLimit = rowid
         frame.keyMayEqual = false
@@ -393,7 +393,7 @@ public final class IntegrityCheck {
         return .chain(
           ListWalk(
             next: page.overflowHead(cell).rawValue, left: pages, expected: pages, isFreelist: false,
-            complaintsBefore: complaints.count, prefix: prefix))
+            complaintsBefore: complaints.count, prefix: prefix()))
       }
     }
     return page.isLeaf ? .next : .child(PageNumber(page.bytes.bigEndianUInt32(at: offset)))
@@ -422,10 +422,10 @@ public final class IntegrityCheck {
     }
   }
 
-  private func childIsDone(depth: Int, keyLimit: Int64, prefix: String) {
+  private func childIsDone(depth: Int, keyLimit: Int64, prefix: @autoclosure () -> String) {
     let top = frames.count - 1
     if let known = frames[top].depth, known != depth, !frames[top].childIsLast {
-      complain("\(prefix)Child page depth differs")
+      complain("\(prefix())Child page depth differs")
     }
     frames[top].depth = depth
     frames[top].keyLimit = keyLimit
