@@ -22,6 +22,7 @@ struct CatalogLoader: ~Copyable {
   private let generation: UInt32
   private var phase = Phase.header
   private var cookie: UInt32 = 0
+  private var format: UInt32 = 0
   private var builder: SchemaBuilder
   private var cursor: BTreeCursor
   private var isPositioned = false
@@ -52,7 +53,7 @@ struct CatalogLoader: ~Copyable {
     if phase == .header {
       if pager.pageCount == 0 { return Schema.empty(database: database, cookie: 0, generation: generation) }
       cookie = try pager.meta(HeaderField.schemaCookie)
-      let format = try pager.meta(HeaderField.schemaFormat)
+      format = try pager.meta(HeaderField.schemaFormat)
       let encoding = try pager.meta(HeaderField.textEncoding)
       if format > Self.schemaFormatMax { throw Fault.error(.error, "unsupported file format") }
       textEncoding = TextEncoding(rawValue: encoding & 3)
@@ -85,7 +86,7 @@ struct CatalogLoader: ~Copyable {
       }
       phase = .done
     }
-    return builder.finish(cookie: cookie, generation: generation)
+    return builder.finish(cookie: cookie, generation: generation, format: format)
   }
 
   private var isStatistics = false

@@ -19,6 +19,7 @@
     case wrongCollapse
     // Pointer map.
     case staleMapEntryAfterBalance, staleLinkAfterMove
+    case allocateLockBytePage
 
     // One bug at a time: the index of the active one, or -1.
     private static let active = Atomic<Int>(-1)

@@ -16,10 +16,12 @@ public final class Schema {
   public let cookie: UInt32
   /// Bumped by the connection at each reload.
   public let generation: UInt32
+  /// The file's schema format: below 4, indexes ignore DESC and records write 0 and 1 as bytes.
+  public let format: UInt32
 
   init(
     database: Int, entries: [String: SchemaEntry], indexTables: [String: String], triggers: [String: Name],
-    cookie: UInt32, generation: UInt32
+    cookie: UInt32, generation: UInt32, format: UInt32
   ) {
     self.database = database
     self.entries = entries
@@ -27,6 +29,7 @@ public final class Schema {
     self.triggers = triggers
     self.cookie = cookie
     self.generation = generation
+    self.format = format
   }
 
   /// The schema of a database in which nothing was created yet.

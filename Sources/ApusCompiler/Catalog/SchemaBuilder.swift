@@ -103,9 +103,12 @@ public struct SchemaBuilder {
   }
 
   /// Makes the schema; the builder is used up.
-  public func finish(cookie: UInt32 = 0, generation: UInt32 = 0) -> Schema {
-    Schema(
+  /// - Parameter format: the file's schema format; 0 where nothing was created yet.
+  public func finish(cookie: UInt32 = 0, generation: UInt32 = 0, format: UInt32 = 4) -> Schema {
+    let format = format == 0 ? 4 : format
+    for entry in entries.values { entry.format = format }
+    return Schema(
       database: database, entries: entries, indexTables: indexTables, triggers: triggers, cookie: cookie,
-      generation: generation)
+      generation: generation, format: format)
   }
 }

@@ -11,6 +11,8 @@ final class SchemaEntry {
   var indexes: [SchemaRow] = []
   var triggers: [SchemaRow] = []
   var statistics: [(index: String?, stat: String)] = []
+  /// Below 4, DESC in an index means nothing.
+  var format: UInt32 = 4
   private var made: CatalogTable?
 
   init(_ row: SchemaRow, database: Int, pageCountMax: UInt32) {
@@ -42,6 +44,7 @@ final class SchemaEntry {
     for index in indexes { try refusing(index) { () throws(EngineError) in try add(index, to: &draft) } }
     for line in statistics { draft.addStatistics(index: line.index, stat: line.stat) }
     draft.triggerRows = triggers
+    if format < 4 { draft.ignoreDescending() }
     let table = draft.finish()
     made = table
     return table

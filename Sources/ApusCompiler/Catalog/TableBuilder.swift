@@ -270,9 +270,14 @@ public struct TableBuilder {
   // MARK: Indexes
 
   /// The index that CREATE INDEX makes of a table that knows nothing of it yet.
-  static func index(_ create: CreateIndex, on table: CatalogTable) throws(EngineError) -> CatalogIndex {
+  /// - Parameter format: the schema format of the table's file.
+  static func index(
+    _ create: CreateIndex, on table: CatalogTable, format: UInt32
+  ) throws(EngineError) -> CatalogIndex {
     var rowCount = table.rowEstimate
-    return try draft(create, on: table).finish(table.columns, &rowCount)
+    var draft = try draft(create, on: table)
+    if format < 4 { draft.ignoreDescending() }
+    return draft.finish(table.columns, &rowCount)
   }
 
   static func draft(

@@ -34,6 +34,11 @@ struct IndexDraft {
     return CatalogIndex(self, columns, estimates)
   }
 
+  /// As files of schema formats 1 to 3 have it: every column ascends.
+  mutating func ignoreDescending() {
+    for place in columns.indices { columns[place].isDescending = false }
+  }
+
   // SQLite's guesses: ten rows for the first column, and fewer for each further one.
   private func defaultEstimates(_ rowCount: inout LogEstimate) -> [LogEstimate] {
     let guesses: [LogEstimate] = [33, 32, 30, 28, 27]
@@ -57,6 +62,11 @@ struct TableDraft: TableShape {
   var rowidConflict: ConflictAction?
   var primaryKey: [Int] = []
   var indexes: [IndexDraft] = []
+
+  mutating func ignoreDescending() {
+    for place in indexes.indices { indexes[place].ignoreDescending() }
+  }
+
   var checks: [CatalogCheck] = []
   var foreignKeys: [CatalogForeignKey] = []
   var view: CatalogView?

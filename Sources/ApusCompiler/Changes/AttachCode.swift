@@ -19,7 +19,8 @@ extension Generator {
     builder.emit(.detach, register)
   }
 
-  private func argument(_ expression: Expression, into register: Int32) throws(EngineError) {
+  /// A name where an expression is expected stands for itself.
+  func argument(_ expression: Expression, into register: Int32) throws(EngineError) {
     if case .column(let reference) = expression, reference.table == nil {
       builder.emit(.constant, 0, register, p4: builder.constantIndex(.text(reference.column.text)))
       return

@@ -66,7 +66,7 @@ extension Generator {
       argument: .words(["off": 0, "on": 1, "ignore": 2, "verify": 3, "no": 0, "false": 0, "yes": 1, "true": 1])),
     "page_count": SettingPragma(setting: .pageCount, argument: .none, usesFile: true),
     "freelist_count": SettingPragma(setting: .freelistCount, argument: .none, usesFile: true),
-    "max_page_count": SettingPragma(setting: .maxPageCount, argument: .words(["4294967294": 4_294_967_294]), answers: true),
+    "max_page_count": SettingPragma(setting: .maxPageCount, argument: .number, answers: true, usesFile: true),
     "cache_size": SettingPragma(setting: .cacheSize, argument: .number),
     "synchronous": SettingPragma(
       setting: .synchronous,
@@ -130,16 +130,14 @@ extension Generator {
     codeInteger(number, into: value)
     builder.emit(
       .setting, Int32(database), value, known.setting.rawValue, p5: pragma.schema == nil && database == 0 ? 3 : 1)
-    if known.setting == .autoVacuum {
+    if known.setting == .autoVacuum, number != 0 {
       writes(database)
       // A file that has auto_vacuum changes between FULL and INCREMENTAL at once.
       let largestRoot = register()
       let plain = builder.makeLabel()
       builder.emit(.readCookie, Int32(database), largestRoot, HeaderField.largestRoot.rawValue)
       builder.emit(.ifNot, largestRoot, to: plain)
-      if number != 0 {
-        builder.emit(.setCookie, Int32(database), HeaderField.incrementalVacuum.rawValue, Int32(number - 1))
-      }
+      builder.emit(.setCookie, Int32(database), HeaderField.incrementalVacuum.rawValue, Int32(number - 1))
       builder.place(plain)
     }
     if known.answers {

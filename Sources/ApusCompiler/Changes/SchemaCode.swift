@@ -92,7 +92,7 @@ extension Generator {
       }
       throw EngineError(.error, "index \(create.name.text) already exists")
     }
-    let index = try TableBuilder.index(create, on: table)
+    let index = try TableBuilder.index(create, on: table, format: schema.schema.format)
     let source = binder.source(for: table)
     for part in index.columns {
       if case .expression(let expression) = part.source {

@@ -28,9 +28,22 @@ extension Generator {
     case .alterTable: throw unsupported("ALTER TABLE")
     case .attach(let database, let name, let key): try attach(database, name, key)
     case .detach(let name): try detach(name)
-    case .vacuum: throw unsupported("VACUUM")
+    case .vacuum(let schema, let target): try vacuum(schema, into: target)
     case .analyze: throw unsupported("ANALYZE")
     case .reindex: throw unsupported("REINDEX")
     }
+  }
+
+  private func vacuum(_ schema: Name?, into target: Expression?) throws(EngineError) {
+    let database = try schema.map { name throws(EngineError) in try number(of: name, SourceOffset.none) } ?? 0
+    // As in SQLite, the temporary one is left alone.
+    if database == 1 { return }
+    builder.isReadOnly = false
+    var path: Int32 = 0
+    if let target {
+      path = register()
+      try argument(target, into: path)
+    }
+    builder.emit(.vacuum, Int32(database), path)
   }
 }

@@ -56,6 +56,7 @@ final class Generator {
     databasesVerified |= binder.databasesRead
     for database in context.schemas.databases.indices where databasesVerified & 1 << UInt64(database) != 0 {
       let isWrite = databasesWritten & 1 << UInt64(database) != 0
+      if isWrite, context.schemas.databases[database].schema.format < 4 { builder.writesLegacyRecords = true }
       let cookie = context.schemas.databases[database].schema.cookie
       builder.emit(
         .transaction, Int32(database), isWrite ? 1 : 0, Int32(bitPattern: cookie),

@@ -14,7 +14,13 @@ public struct FileImage {
   /// What kept the image from being read at all.
   public private(set) var problem: String?
 
-  public init(database: [UInt8], wal: [UInt8]?) {
+  /// The page of the lock bytes, which nothing is ever written to.
+  public var lockPage: Int { pageSize == 0 ? 0 : lockByteOffset / pageSize + 1 }
+  private let lockByteOffset: Int
+
+  /// - Parameter lockByteOffset: SQLite's place, but where a test has moved it.
+  public init(database: [UInt8], wal: [UInt8]?, lockByteOffset: Int = 0x4000_0000) {
+    self.lockByteOffset = lockByteOffset
     let frames = wal.map(Self.committedFrames) ?? (size: 0, pageSize: 0, frames: [:])
     if database.count >= 100 {
       let raw = Int(database[16]) << 8 | Int(database[17])
@@ -36,7 +42,7 @@ public struct FileImage {
       } else if (number + 1) * pageSize <= database.count {
         pages.append(Array(database[number * pageSize..<(number + 1) * pageSize]))
       } else {
-        problem = "page \(number + 1) is neither in the file nor in the log"
+        if number + 1 != lockPage { problem = "page \(number + 1) is neither in the file nor in the log" }
         pages.append([UInt8](repeating: 0, count: pageSize))
       }
     }

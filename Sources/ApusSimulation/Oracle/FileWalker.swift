@@ -64,7 +64,7 @@ public struct FileWalker {
       let isTable = row.type == "table" && !row.sql.uppercased().contains("WITHOUT ROWID")
       entries[row.root] = walkTree(root: row.root, name: row.name, isTable: isTable)
     }
-    let lockPage = 0x4000_0000 / image.pageSize + 1
+    let lockPage = image.lockPage
     checkPointerMap(schema, lockPage)
     for number in 1..<owner.count where owner[number] == nil && number != lockPage {
       report("page \(number) is never used")
@@ -127,6 +127,10 @@ public struct FileWalker {
   private mutating func claim(_ page: Int, _ name: String) -> Bool {
     guard page >= 1, page < owner.count else {
       report("\(name): page \(page) is outside the file")
+      return false
+    }
+    if page == image.lockPage {
+      report("\(name): page \(page) is that of the lock bytes")
       return false
     }
     if let other = owner[page] {

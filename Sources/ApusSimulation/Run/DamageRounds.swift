@@ -63,12 +63,16 @@ struct DamageRounds {
 
   private func open(_ path: String) throws(Finding) -> EngineClient {
     let process = SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: world.random.next())
-    return try EngineClient(environment: process, path: path, faultSeed: nil)
+    return try EngineClient(
+      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: nil)
   }
 
   private func damageTables() throws(Finding) {
     guard let sound = world.disk.content(of: path) else { return }
-    let size = profile.pageSize
+    guard sound.count > 100 else { return }
+    // VACUUM may have changed it.
+    let stored = Int(sound[16]) << 8 | Int(sound[17])
+    let size = stored == 1 ? 65_536 : stored
     let pageCount = sound.count / size
     if pageCount < 4 { return }
     for _ in 0..<Self.roundCount {

@@ -81,7 +81,8 @@ public final class Simulation {
     process: SimulatedEnvironment, _ path: String = Simulation.path
   ) throws(Finding) -> EngineClient {
     let faultSeed = profile.injectsFaults ? world.random.next() : nil
-    return try EngineClient(environment: process, path: path, faultSeed: faultSeed)
+    return try EngineClient(
+      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: faultSeed)
   }
 
   /// A connection that is alone with the files.
@@ -202,7 +203,8 @@ public final class Simulation {
 
   private func checkFile(_ moment: String, _ path: String, _ database: String?) throws(Finding) {
     let image = FileImage(
-      database: world.disk.content(of: path) ?? [], wal: world.disk.content(of: path + "-wal"))
+      database: world.disk.content(of: path) ?? [], wal: world.disk.content(of: path + "-wal"),
+      lockByteOffset: Int(profile.lockByteOffset))
     var walker = FileWalker(image)
     let found = walker.walk()
     if let first = walker.violations.first {

@@ -34,6 +34,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var hasChecksums: Bool
   /// Every connection attaches a second file, and each writing transaction changes both.
   public var attaches: Bool
+  /// Where the page lies that holds nothing.
+  public var lockByteOffset: Int64
+  /// One transaction in so many is a VACUUM instead, to other page sizes and kinds of auto_vacuum too; 0 none.
+  public var vacuumOneIn: Int
 
   public init(seed: UInt64) {
     var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
@@ -64,12 +68,18 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       cutCount = 0
       attaches = false
     }
+    vacuumOneIn = pick([0, 6, 25])
+    lockByteOffset = pick([0x4000_0000, 0x4000, 0x1_0000])
   }
 
-  private var vacuumName: String { ["", " auto_vacuum", " incremental_vacuum"][autoVacuum] }
+  private var vacuumName: String {
+    ["", " auto_vacuum", " incremental_vacuum"][autoVacuum] + (vacuumOneIn > 0 ? " vacuum" : "")
+  }
+  private var lockName: String { lockByteOffset < 0x4000_0000 ? " lock byte \(lockByteOffset)" : "" }
 
   public var description: String {
-    "\(journal.rawValue)/\(synchronous.rawValue)\(vacuumName) page \(pageSize) cache \(cachePages) log \(autocheckpointFrames) "
+    "\(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
+      + "log \(autocheckpointFrames) "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")"

@@ -56,6 +56,8 @@ final class Client {
   private var operationsLeft = 0
   private var busyCount = 0
   private var scan: OpenScan?
+  /// How many pragmas of a VACUUM were said.
+  private var vacuumStep = 0
   private(set) var wait: Wait?
 
   init(name: Int, engine: EngineClient, world: World) {
@@ -134,6 +136,7 @@ final class Client {
         start("PRAGMA wal_checkpoint(\(modes[world.random.below(modes.count)]))", [])
         return
       }
+      if vacuumStep > 0 || world.chance(oneIn: world.profile.vacuumOneIn) { return startVacuum() }
       isWriting = !world.random.oneIn(4)
       operationsLeft = 1 + world.random.below(world.profile.operationCountMax)
       oldestAllowed = world.ledger.lastAcknowledged
@@ -152,6 +155,18 @@ final class Client {
     case .rollingBack: start("ROLLBACK", [])
     case .checkpointing: phase = .resting
     }
+  }
+
+  /// VACUUM, perhaps behind a pragma that makes it change the file's shape.
+  private func startVacuum() {
+    phase = .checkpointing
+    vacuumStep += 1
+    if vacuumStep == 1, world.random.oneIn(3) {
+      return start("PRAGMA page_size=\(512 << world.random.below(4))", [])
+    }
+    if vacuumStep == 2, world.random.oneIn(3) { return start("PRAGMA auto_vacuum=\(world.random.below(3))", []) }
+    vacuumStep = 0
+    start("VACUUM", [])
   }
 
   private func choose() throws(Finding) {
@@ -369,7 +384,7 @@ final class Client {
     case .stamping, .stampingOther: "its stamp"
     case .committing: "COMMIT"
     case .rollingBack: "ROLLBACK"
-    case .checkpointing: "a checkpoint"
+    case .checkpointing: "a checkpoint or VACUUM"
     }
   }
 }

@@ -23,10 +23,14 @@ final class EngineClient {
   /// Most times that the end of a connection may wait before the run counts as hanging.
   private static let closeWaitMax = 100_000
 
-  init(environment: SimulatedEnvironment, path: String, faultSeed: UInt64?) throws(Finding) {
+  init(
+    environment: SimulatedEnvironment, path: String, lockByteOffset: Int64, faultSeed: UInt64?
+  ) throws(Finding) {
     disk = environment.disk
+    var options = Connection.Options()
+    options.pager.lockByteOffset = lockByteOffset
     do throws(EngineError) {
-      connection = try Connection(path, environment: environment)
+      connection = try Connection(path, options, environment: environment)
     } catch {
       throw Finding(oracle: .error, text: "opening: \(error) (code \(error.code.rawValue))")
     }

@@ -122,6 +122,10 @@ public final class FileBackupTarget: BackupTarget {
   private var batch: [PageImage] = []
   private var writes: [RequestGroup] = []
   private var written = PageSet()
+  /// The pager goes with this target.
+  private let ownsPager: Bool
+  /// The pager's journal mode, where a journal on the disk has to take its place meanwhile.
+  private var keptMode: JournalMode?
 
   private static var batchPages: Int { 32 }
   private static var writesMax: Int { 4 }
@@ -130,8 +134,21 @@ public final class FileBackupTarget: BackupTarget {
   public init(_ pager: Pager) {
     precondition(!pager.isInMemory && !pager.isTemporary)
     self.pager = pager
+    ownsPager = true
     // A crash must leave what was there.
     if pager.configuration.journalMode == .memory || pager.configuration.journalMode == .off {
+      pager.configuration.journalMode = .delete
+    }
+  }
+
+  /// For a pager that is in a write transaction that has changed nothing: the transaction becomes the replacement. Who gives this
+  /// up before the commit rolls the pager back.
+  init(replacing pager: Pager) {
+    precondition(!pager.isInMemory && !pager.isTemporary && pager.state == .write)
+    self.pager = pager
+    ownsPager = false
+    if pager.configuration.journalMode == .memory || pager.configuration.journalMode == .off {
+      keptMode = pager.configuration.journalMode
       pager.configuration.journalMode = .delete
     }
   }
@@ -147,7 +164,8 @@ public final class FileBackupTarget: BackupTarget {
     one?.release()
     for image in batch { image.release() }
     if let store = pager.store { for group in writes { store.abandon(group) } }
-    pager.close()
+    if let keptMode { pager.configuration.journalMode = keptMode }
+    if ownsPager { pager.close() }
   }
 
   /// The log, where the target is in WAL mode: then it is written as any transaction is.

@@ -8,8 +8,8 @@
 
 import ApusBase
 
-/// Free pages in memory.
-struct FreePool {
+/// Free pages in memory. A class: a copy of a large list at each step would be too much.
+final class FreePool {
   /// The trunk to read next, while the list is being read; the file's freelist is as it was until then.
   var nextTrunk: UInt32
   var pagesLeft: UInt32
@@ -20,6 +20,11 @@ struct FreePool {
   var trunks = PageSet()
   /// The file's freelist is empty; these pages are to be put back.
   var isOwned = false
+
+  init(nextTrunk: UInt32, pagesLeft: UInt32) {
+    self.nextTrunk = nextTrunk
+    self.pagesLeft = pagesLeft
+  }
 }
 
 extension Pager {

@@ -16,7 +16,7 @@ extension Pager {
   var freelistLeafCountMax: Int { usableSize / 4 - 8 }
 
   /// The lock bytes' page, which holds nothing.
-  var lockBytePage: UInt32 { UInt32(0x4000_0000 / pageSize) + 1 }
+  var lockBytePage: UInt32 { UInt32(truncatingIfNeeded: configuration.lockByteOffset / Int64(pageSize)) + 1 }
 
   /// Loads page 1 and the trunks that `pages` allocations can use up.
   func loadFreelist(pages: Int) throws(Fault) {
@@ -113,7 +113,12 @@ extension Pager {
 
   private func appendPage() throws(Fault) -> Page {
     var number = currentPageCount &+ 1
-    while isReserved(number) {
+    #if PlantedBugs
+      let usesLockPage = PlantedBug.isActive(.allocateLockBytePage) && number == lockBytePage
+    #else
+      let usesLockPage = false
+    #endif
+    while !usesLockPage, isReserved(number) {
       if number != lockBytePage { _ = blankPage(number) }
       number &+= 1
     }

@@ -67,7 +67,7 @@ final class JournalPlayback {
           read(at: byteCount - 16 - length, Int(length))
           phase = .superName
         } else {
-          readHeader()
+          try readHeader()
         }
       case .superName:
         let name = try finishRead()
@@ -79,7 +79,7 @@ final class JournalPlayback {
         if sum == superChecksum && !exists {
           phase = .done
         } else {
-          readHeader()
+          try readHeader()
         }
       case .header:
         try startSegment(try finishRead())
@@ -90,7 +90,7 @@ final class JournalPlayback {
           try group.finish(queue)
           self.group = nil
         }
-        if isAtEnd { finish() } else { readRecords() }
+        if isAtEnd { try finish() } else { try readRecords() }
       case .sync:
         if let group {
           try group.finish(queue)
@@ -118,18 +118,18 @@ final class JournalPlayback {
     return buffer.readable
   }
 
-  private func readHeader() {
+  private func readHeader() throws(Fault) {
     if let header {
       let sector = Int64(header.sectorByteCount)
       offset = (offset + sector - 1) / sector * sector
     }
-    if offset + Int64(JournalFormat.headerByteCount) > byteCount { return finish() }
+    if offset + Int64(JournalFormat.headerByteCount) > byteCount { return try finish() }
     read(at: offset, JournalFormat.headerByteCount)
     phase = .header
   }
 
   private func startSegment(_ view: ByteView) throws(Fault) {
-    guard let found = JournalFormat.read(view) else { return finish() }
+    guard let found = JournalFormat.read(view) else { return try finish() }
     let isFirst = header == nil
     if isFirst {
       pageSize = found.pageSize
@@ -145,11 +145,11 @@ final class JournalPlayback {
     offset += Int64(header?.sectorByteCount ?? JournalFormat.sectorByteCount)
     let room = Int(max(0, byteCount - offset) / Int64(JournalFormat.recordByteCount(pageSize)))
     recordsLeft = found.recordCount == 0xffff_ffff ? room : min(room, Int(found.recordCount))
-    readRecords()
+    try readRecords()
   }
 
-  private func readRecords() {
-    if recordsLeft == 0 { return readHeader() }
+  private func readRecords() throws(Fault) {
+    if recordsLeft == 0 { return try readHeader() }
     let recordByteCount = JournalFormat.recordByteCount(pageSize)
     batchCount = min(recordsLeft, max(1, JournalPlayback.batchByteCount / recordByteCount))
     read(at: offset, batchCount * recordByteCount)
@@ -183,7 +183,14 @@ final class JournalPlayback {
     phase = .write
   }
 
-  private func finish() {
+  /// The file's last pages may have held nothing that was journaled: it gets its length back all the same.
+  private func finish() throws(Fault) {
+    if let pageCount {
+      let (database, size) = (self.database, Int64(pageCount) * Int64(pageSize))
+      try faulting { () throws(EngineError) in
+        if try database.size() < size { try database.truncate(to: size) }
+      }
+    }
     if syncs && pageCount != nil {
       let group = RequestGroup()
       group.add(queue.sync(database, .data))

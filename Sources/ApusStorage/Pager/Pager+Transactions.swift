@@ -155,6 +155,8 @@ extension Pager {
       // A dropped COMMIT that had come past its commit point is finished instead.
       if store.isBehindCommitPoint { return try commit(store) }
       dropReads(store)
+      // Pages of another database on their way into the file must not land behind the rollback.
+      if store.replacesFile { try settleAbandoned(store) }
       try undoFile(store)
     }
     #if PlantedBugs

@@ -248,7 +248,11 @@ public final class Pager {
   }
 
   /// Most pages that the database may have; it never gets fewer than it has.
-  public func limit(pageCount: UInt32) { configuration.pageCountMax = max(pageCount, currentPageCount) }
+  public func limit(pageCount: UInt32) {
+    configuration.pageCountMax = min(max(pageCount, currentPageCount), 0xffff_fffe)
+  }
+
+  public static func isPageSize(_ size: Int) -> Bool { DatabaseHeader.isPageSize(size) }
 
   /// For a database that has no page yet.
   /// - Returns: false where it is too late or the size is not one.

@@ -24,6 +24,9 @@ extension Pager {
     public var reservedBytes = 0
     /// For new files; an existing file says its own.
     public var autoVacuum = AutoVacuum.none
+    /// Where the bytes lie whose page holds nothing: SQLite's place. Tests move it, so that small files reach it; the locks
+    /// themselves stay where they are.
+    public var lockByteOffset: Int64 = 0x4000_0000
     /// Clean pages that the connection holds: SQLite's default of `cache_size`.
     public var cacheBytes = 2_000 * 1024
     /// What PRAGMA cache_size says: pages, or KiB where negative.
@@ -37,7 +40,7 @@ extension Pager {
     public var synchronous = Synchronous.full
     public var isReadOnly = false
     /// Pages that the database may have.
-    public var pageCountMax: UInt32 = 0xffff_fffd
+    public var pageCountMax: UInt32 = 0xffff_fffe
     /// False: a missing file is an error.
     public var mayCreate = true
     /// Frames in the log after which a commit checkpoints; 0 switches it off.

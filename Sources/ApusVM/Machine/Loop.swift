@@ -300,6 +300,9 @@ extension MachineCore {
         case .destroy:
           try destroyTree(i)
           pc &+= 1
+        case .vacuum:
+          try vacuum(i)
+          pc &+= 1
         case .incrementalVacuum:
           try vacuumIncrementally(i)
           pc &+= 1

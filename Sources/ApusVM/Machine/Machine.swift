@@ -136,6 +136,7 @@ extension MachineCore {
   private mutating func beginEnd(_ ending: Ending, _ failure: EngineError?) {
     self.ending = ending
     if failure != nil || self.failure != nil { self.failure = failure }
+    dropVacuum()
     phase = .ending
   }
 

@@ -9,10 +9,11 @@ extension MachineCore {
     let compactsReals = i.p5 & RecordFlags.compactsReals.rawValue != 0
     if compactsReals { compactReals(i) }
     defer { if compactsReals { expandReals(i) } }
-    if textEncoding == .utf8 {
+    if writesPlainRecords {
       try RecordCodec.encode(registers.range(i.p1, Int(i.p2)), into: &scratch)
     } else {
-      try RecordCodec.encode(registers.range(i.p1, Int(i.p2)), into: &scratch, textEncoding)
+      try RecordCodec.encode(
+        registers.range(i.p1, Int(i.p2)), into: &scratch, textEncoding, hasBooleans: !program.writesLegacyRecords)
     }
     guard scratch.count <= state.limits.lengthMax else { throw .error(.tooBig) }
     registers.adopt(i.p3, .blob, &scratch)

@@ -117,7 +117,7 @@ extension MachineCore {
     case .synchronous: registers[target] = .integer(Int64(pager.configuration.synchronous.rawValue))
     case .walAutocheckpoint: registers[target] = .integer(Int64(pager.configuration.autocheckpointFrames))
     case .queryOnly: registers[target] = .boolean(state.settings.isQueryOnly)
-    case .maxPageCount: registers[target] = .integer(4_294_967_294)
+    case .maxPageCount: registers[target] = .integer(Int64(pager.configuration.pageCountMax))
     case .journalSizeLimit: registers[target] = .integer(pager.configuration.journalSizeLimit)
     case .automaticIndex, .trustedSchema, .shortColumnNames: registers[target] = .integer(kept ?? 1)
     case .busyTimeout, .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints,
@@ -152,6 +152,7 @@ extension MachineCore {
     case .autoVacuum:
       // Of a file that has pages, VACUUM changes it.
       if let mode = AutoVacuum(rawValue: Int(clamping: value)) { _ = try pager.setAutoVacuum(mode) }
+    case .maxPageCount: if value > 0 { pager.limit(pageCount: UInt32(clamping: value)) }
     case .encoding:
       // Nothing may be stored yet.
       guard let encoding = TextEncoding(rawValue: UInt32(clamping: value)) else { break }
@@ -160,7 +161,7 @@ extension MachineCore {
       }
       state.settings.textEncoding = encoding
       state.markCatalogsStale(.max)
-    case .pageCount, .freelistCount, .maxPageCount, .dataVersion, .ioBackend,
+    case .pageCount, .freelistCount, .dataVersion, .ioBackend,
       .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints, .caseSensitiveLike, .tempStore,
       .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
       .legacyAlterTable, .trustedSchema, .cellSizeCheck, .fullColumnNames, .shortColumnNames, .countChanges,

@@ -71,6 +71,9 @@ struct MachineCore: ~Copyable {
   var integrityCheck: IntegrityCheck?
   /// What digests begin with: drawn once, so that no file can be made to have equal ones.
   var digestKey: UInt64?
+  var vacuumRun: VacuumRun?
+  /// Where VACUUM INTO writes.
+  var vacuumTarget: Pager?
   /// The database that ATTACH has opened and not taken in yet.
   var attachment: Attachment?
 
@@ -95,6 +98,8 @@ struct MachineCore: ~Copyable {
   var unpacked = UnpackedRecord()
   /// How records store text; anything but UTF-8 is converted, see MachineCore+Encoding.
   let textEncoding: TextEncoding
+  /// UTF-8, and of schema format 4.
+  let writesPlainRecords: Bool
   var encodedKey = ByteBuffer()
 
   init(program: Program, state: ConnectionState, at address: UnsafeMutablePointer<MachineCore>) {
@@ -102,6 +107,7 @@ struct MachineCore: ~Copyable {
     self.program = program
     self.state = state
     textEncoding = program.textEncoding
+    writesPlainRecords = program.textEncoding == .utf8 && !program.writesLegacyRecords
     unsafe code = program.code
     unsafe constants = UnsafePointer(program.constantValues.baseAddress!)
     registers = RegisterFile(count: program.registerCount)

@@ -326,6 +326,8 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case attach
   /// Closes the attached database that text r1 names.
   case detach
+  /// Writes database p1 anew, in its own place, or to the new file that text r2 names (p2 = 0: none).
+  case vacuum
   /// Shortens database p1, where it has auto_vacuum, by up to r2 free pages (0 or less: all).
   case incrementalVacuum
   /// Jumps where r1 may stand in a column of the class p3 (`ColumnClass`).

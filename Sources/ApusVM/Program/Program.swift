@@ -100,6 +100,7 @@ public final class Program: @unchecked Sendable {
 
   let scanLoops: [ScanLoop]
   let textEncoding: TextEncoding
+  let writesLegacyRecords: Bool
 
   /// The instructions, which `codeList` keeps.
   let code: UnsafePointer<Instruction>
@@ -133,6 +134,7 @@ public final class Program: @unchecked Sendable {
     affinityStrings = builder.affinityStrings.items
 
     textEncoding = builder.textEncoding
+    writesLegacyRecords = builder.writesLegacyRecords
     // A cursor's own steps compare what is stored.
     scanLoops = builder.textEncoding == .utf8 ? ScanLoop.replaceLoops(in: instructions) : []
     codeList = instructions

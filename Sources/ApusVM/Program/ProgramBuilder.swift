@@ -64,6 +64,8 @@ public final class ProgramBuilder {
   public var databasesWritten: UInt64 = 0
   /// How the text of the connection's databases is stored; registers hold UTF-8 all the same.
   public var textEncoding = TextEncoding.utf8
+  /// Records write 0 and 1 as bytes: a file of schema format 1 to 3 is written.
+  public var writesLegacyRecords = false
   /// What the caller should know although the statement compiles.
   public var warnings: [String] = []
 
