@@ -13,6 +13,7 @@ extension Pager {
     do {
       try store.checkPoison()
       if !store.batch.isEmpty && !store.batchCommits { try finishSpill(store) }
+      if usesPointerMap, !store.isCommitPrepared { try settlePointerMap() }
       if try prepareCommit(store) {
         if let wal = store.wal {
           try commitToLog(store, wal)

@@ -137,9 +137,9 @@ extension Pager {
   /// of the result stays open until `endRead`. May be called again after a failure, or be followed by `rollback`.
   public func commit() throws(Fault) {
     if conversion != nil { try makeRoom(0) }
-    if usesPointerMap, state == .write, store?.isCommitPrepared != true { try settlePointerMap() }
     if let store { return try commit(store) }
     if state != .write { return }
+    if usesPointerMap { try settlePointerMap() }
     if unsafe table.pointee.dirty.count > 0 { stamp(try loadedPage(.one)) }
     noteChanges()
     while let slot = unsafe table.pointee.dirty.oldest { unsafe table.pointee.makeClean(slot) }
