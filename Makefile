@@ -68,7 +68,7 @@ prove: setup
 	.build/release/apus-prove round-trip --transactions $(TRANSACTIONS) --seed $(SEED)
 	.build/release/apus-prove handover --rounds 80 --seed $(SEED)
 	.build/release/apus-prove power-cut --cuts 560 --seed $(SEED)
-	.build/release/apus-prove large --directory /tmp --connections 0
+	.build/release/apus-prove large --directory /tmp
 	.build/release/apus-prove kills --rounds $(KILLS) --seed $(SEED)
 	.build/release/apus-prove faults --seed $(SEED)
 	.build/release/apus-prove matrix --files $(FILES) --seed $(SEED)

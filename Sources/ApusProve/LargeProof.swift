@@ -10,7 +10,7 @@ struct LargeProof {
   /// Peaks, in KiB. A process that has done nothing takes about 12 MiB.
   private static let transactionPeakMax = 64 * 1024
   /// What one connection may add that has read a table far larger than its cache.
-  private static let connectionPeakMax = 96
+  private static let connectionPeakMax = 256
 
   private var path: String { options.database }
 

@@ -50,7 +50,9 @@ final class FileCache: Sendable {
   private let userCount = Atomic<Int>(0)
 
   /// True where more than one connection uses the file.
-  var isShared: Bool { userCount.load(ordering: .relaxed) > 1 }
+  var isShared: Bool { connectionCount > 1 }
+  /// Connections of this process that use the file.
+  var connectionCount: Int { userCount.load(ordering: .relaxed) }
 
   private init(_ key: RegistryKey, byteCountMax: Int) {
     registryKey = key

@@ -333,7 +333,7 @@ struct PageTable {
 
   /// Gives a reference back; an image that nobody else holds is kept for the next copy.
   mutating func recycle(_ image: PageImage) {
-    if unsafe image.byteCount == pageSize && image.isUnique && freeImages.push(image) { return }
+    if unsafe image.byteCount == pageSize && image.isUnique && freeImages.push(image, cleanLimit: cleanLimit) { return }
     image.release()
   }
 
@@ -421,8 +421,8 @@ private struct PageImageStack {
   private static let countMax = 64
   private var images: [PageImage] = []
 
-  mutating func push(_ image: PageImage) -> Bool {
-    guard unsafe images.count < PageImageStack.countMax else { return false }
+  mutating func push(_ image: PageImage, cleanLimit: Int) -> Bool {
+    guard unsafe images.count < min(PageImageStack.countMax, max(2, cleanLimit / 8)) else { return false }
     unsafe images.append(image)
     return true
   }

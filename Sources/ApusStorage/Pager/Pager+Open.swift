@@ -9,6 +9,7 @@ extension Pager {
     try store.checkPoison()
     store.reap()
     if store.isTemporary { return }
+    adaptTable()
     // One that was owed after a commit, or whose statement was dropped.
     if store.needsCheckpoint || store.wal?.checkpoint != nil { abandonCheckpoint(store) }
     do {

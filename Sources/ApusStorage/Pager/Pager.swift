@@ -200,8 +200,23 @@ public final class Pager {
     set { unsafe fields.pointee.conversion = newValue }
   }
 
-  /// Most clean pages that stay in this connection's table.
-  var cleanLimit: Int { max(configuration.cacheBytes / pageSize, 16) }
+  /// Most clean pages that stay in this connection's table. Where many connections have the file open, all their tables
+  /// together may take what a few of them would: the file's own cache is behind them.
+  var cleanLimit: Int { max(configuration.cacheBytes / pageSize / tableShare, 16) }
+
+  /// Connections that share what one table may take.
+  private var tableShare: Int { max(1, (store?.cache?.connectionCount ?? 1) / Pager.fullTableCount) }
+
+  /// So many connections have a table of the full size.
+  private static let fullTableCount = 4
+
+  /// A transaction begins: connections have come or gone since the last one.
+  func adaptTable() {
+    let limit = cleanLimit
+    if unsafe table.pointee.cleanLimit == limit { return }
+    unsafe table.pointee.cleanLimit = limit
+    unsafe table.pointee.needsTrim = true
+  }
 
   /// Most private pages before they spill.
   var dirtyLimit: Int { max(configuration.dirtyBytes / pageSize, 16) }
