@@ -12,7 +12,7 @@
     case skipJournalSync, backfillBeforeWALSync, ackBeforeSync, readAheadOverLog, keepReadsAfterRollback
     case staleCheckpointPlan, forgetForeignCommits
     // Statements.
-    case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes
+    case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback
 
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors

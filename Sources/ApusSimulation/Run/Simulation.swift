@@ -10,7 +10,7 @@ public final class Simulation {
   private var step = 0
   private var cutCount = 0
 
-  private static let path = "/sim/test.db", otherPath = "/sim/other.db"
+  private static let path = World.path, otherPath = World.otherPath
   /// Most steps that recovery, or the end of an era, may take before the run counts as hanging.
   private static let patienceSteps = 400_000
 
@@ -168,7 +168,7 @@ public final class Simulation {
     }
     try checkOther(engine, stamp, "after cut \(cutCount)")
     world.ledger.restart(at: stamp)
-    try checkFile("after cut \(cutCount)")
+    try world.checkFiles("after cut \(cutCount)")
     try checkReads(engine)
     try engine.close()
   }
@@ -191,30 +191,10 @@ public final class Simulation {
     try checkOther(engine, expected, "at the end")
     try checkReads(engine)
     try engine.close()
-    try checkFile("at the end")
+    try world.checkFiles("at the end")
   }
 
   // MARK: oracles
-
-  private func checkFile(_ moment: String) throws(Finding) {
-    try checkFile(moment, Self.path, nil)
-    if profile.attaches { try checkFile(moment + ", attached", Self.otherPath, "o") }
-  }
-
-  private func checkFile(_ moment: String, _ path: String, _ database: String?) throws(Finding) {
-    let image = FileImage(
-      database: world.disk.content(of: path) ?? [], wal: world.disk.content(of: path + "-wal"),
-      lockByteOffset: Int(profile.lockByteOffset))
-    var walker = FileWalker(image)
-    let found = walker.walk()
-    if let first = walker.violations.first {
-      throw Finding(oracle: .walk, text: "\(moment): \(first) (\(walker.violations.count) in all)")
-    }
-    let model = world.ledger.model(of: world.ledger.lastAcknowledged)
-    if let first = model?.differences(schema: found.schema, entries: found.entries, database: database).first {
-      throw Finding(oracle: .walk, text: "\(moment), transaction \(world.ledger.lastAcknowledged): \(first)")
-    }
-  }
 
   /// The engine's own answers to the whole of each table.
   private func checkReads(_ engine: EngineClient) throws(Finding) {

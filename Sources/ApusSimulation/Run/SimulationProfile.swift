@@ -38,6 +38,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var lockByteOffset: Int64
   /// One transaction in so many is a VACUUM instead, to other page sizes and kinds of auto_vacuum too; 0 none.
   public var vacuumOneIn: Int
+  /// The file is walked behind one commit in so many.
+  public var auditEvery: Int
 
   public init(seed: UInt64) {
     var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
@@ -70,6 +72,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     }
     vacuumOneIn = pick([0, 6, 25])
     lockByteOffset = pick([0x4000_0000, 0x4000, 0x1_0000])
+    auditEvery = 1
   }
 
   private var vacuumName: String {

@@ -2,30 +2,6 @@
 
 import ApusBase
 
-/// What a client and the world around it share.
-final class World {
-  let disk: SimulatedDisk
-  let clock: VirtualClock
-  let profile: SimulationProfile
-  var ledger: Ledger
-  var random: SeededRandom
-  let generator: OperationGenerator
-  var commitCount = 0
-  var droppedCount = 0
-
-  init(disk: SimulatedDisk, profile: SimulationProfile, model: DatabaseModel, seed: UInt64) {
-    self.disk = disk
-    clock = VirtualClock()
-    self.profile = profile
-    ledger = Ledger(model)
-    random = SeededRandom(seed: seed ^ 0x3c4ed)
-    generator = OperationGenerator(
-      shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax)
-  }
-
-  func chance(oneIn n: Int) -> Bool { n > 0 && random.oneIn(n) }
-}
-
 final class Client {
   private enum Phase {
     case settingUp(Int)
@@ -316,9 +292,13 @@ final class Client {
             oracle: .durability,
             text: "client \(name) committed \(stamp) on top of \(base), but \(world.ledger.lastAcknowledged) was acknowledged")
         }
+        try world.audit()
       }
       phase = .resting
-    case .rollingBack, .checkpointing: phase = .resting
+    case .rollingBack: phase = .resting
+    case .checkpointing:
+      try world.audit()
+      phase = .resting
     }
   }
 

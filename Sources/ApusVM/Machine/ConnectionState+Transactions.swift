@@ -89,7 +89,7 @@ extension ConnectionState {
     }
     // Cursors find their places again, but not where the tables themselves are others now.
     if schemaChangedInTransaction != 0 { stopReaders(except: machine, of: undone) }
-    markCatalogsStale(schemaChangedInTransaction)
+    forgetUndoneSchemas()
     schemaChangedInTransaction = 0
     savepoints = []
     deferredConstraints = 0
@@ -147,7 +147,18 @@ extension ConnectionState {
     owed = nil
     savepoints.removeSubrange((position + 1)...)
     if schemaChangedInTransaction != 0 { stopReaders(except: machine, of: undone) }
+    forgetUndoneSchemas()
+  }
+
+  /// Changes were undone, of the schema perhaps. Its cookie will come again with another schema behind it: what was read or
+  /// compiled under it must not pass for the new one.
+  func forgetUndoneSchemas() {
+    if schemaChangedInTransaction == 0 { return }
     markCatalogsStale(schemaChangedInTransaction)
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepProgramsAfterRollback) { return }
+    #endif
+    functions.expirePrograms()
   }
 
   private func undo(toSavepoint position: Int) throws(Fault) -> UInt64 {
@@ -210,6 +221,7 @@ extension ConnectionState {
         try pager.rollback(toSavepoint: mark)
         pager.releaseSavepoint(mark)
       }
+      forgetUndoneSchemas()
     }
     owed = nil
     endIdleReads()

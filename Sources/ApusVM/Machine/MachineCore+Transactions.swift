@@ -30,6 +30,12 @@ extension MachineCore {
           hint: "let it finish, or reset it")
       }
       try state.beginWrite(index, pager, exclusive: i.p2 == 2)
+      // Before anything that may wait: who drops the statement there must know that it has begun to write.
+      if writes & bit == 0 {
+        if program.needsUndoScope { marks.insert(index, pager.openSavepoint()) }
+        writes |= bit
+        state.ownBorrowedValues(except: reference)
+      }
     }
     if i.p5 & 1 != 0 {
       let cookie = try pager.meta(1)
@@ -37,11 +43,6 @@ extension MachineCore {
         state.markCatalogsStale(bit)
         throw .error(.schema)
       }
-    }
-    if isWrite, writes & bit == 0 {
-      if program.needsUndoScope { marks.insert(index, pager.openSavepoint()) }
-      writes |= bit
-      state.ownBorrowedValues(except: reference)
     }
   }
 
@@ -119,6 +120,7 @@ extension MachineCore {
 
   func setCookie(_ i: Instruction) throws(Fault) {
     try state.pager(Int(i.p1)).setMeta(Int(i.p2), UInt32(bitPattern: i.p3))
+    if i.p2 == 1 { state.schemaChangedInTransaction |= 1 << UInt64(i.p1) }
   }
 
   mutating func markSchemaChanged(_ i: Instruction) {
@@ -167,6 +169,7 @@ extension MachineCore {
         } else {
           try marks.forEach { (index, mark) throws(Fault) in try state.pager(index).rollback(toSavepoint: mark) }
           releaseMarks()
+          state.forgetUndoneSchemas()
         }
       }
       setChanges(0)
