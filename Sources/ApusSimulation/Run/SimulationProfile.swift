@@ -72,7 +72,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     }
     vacuumOneIn = pick([0, 6, 25])
     lockByteOffset = pick([0x4000_0000, 0x4000, 0x1_0000])
-    auditEvery = 1
+    auditEvery = pick([1, 3, 10])
   }
 
   private var vacuumName: String {
