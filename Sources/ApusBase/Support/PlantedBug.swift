@@ -10,7 +10,8 @@
     case readAheadUnverified, checksumWithoutNumber
     case skipSuperJournalSync, commitBeforeAllFilesSynced
     case skipJournalSync, backfillBeforeWALSync, ackBeforeSync, readAheadOverLog, keepReadsAfterRollback
-    case staleCheckpointPlan, forgetForeignCommits
+    case staleCheckpointPlan, forgetForeignCommits, keepDroppedCheckpoint
+    case releaseLocksEarly
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback
 

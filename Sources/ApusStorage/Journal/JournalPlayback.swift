@@ -41,6 +41,12 @@ final class JournalPlayback {
     self.syncs = syncs
   }
 
+  /// What is in flight goes into the database.
+  var isWriting: Bool {
+    if case .write = phase { return true }
+    return false
+  }
+
   /// What is in flight when the playback is given up.
   func abandon() -> RequestGroup? {
     defer { group = nil }

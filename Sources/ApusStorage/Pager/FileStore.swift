@@ -69,6 +69,9 @@ final class FileStore {
   var writeOpensRead = false
   /// Spilling waits until so many pages are private: readers kept the file from being written.
   var spillBlockedUntil = 0
+  var isClosing = false
+  /// Writes of a hot journal's playback that was dropped: EXCLUSIVE stays until they have landed.
+  var abandonedPlayback: RequestGroup?
   var isClosed = false
   /// What a recovery of the log has found out, until somebody asks.
   var notice: String?
@@ -119,6 +122,14 @@ final class FileStore {
     if let group, !group.isDone(queue) { abandoned.append(group) }
   }
 
+  /// Waits for what a dropped playback of a hot journal was writing; then its lock goes.
+  func settleAbandonedPlayback() throws(Fault) {
+    guard let group = abandonedPlayback else { return }
+    if !group.isDone(queue) { try group.finish(queue) }
+    abandonedPlayback = nil
+    lock.release()
+  }
+
   func reap() {
     if !abandoned.isEmpty { abandoned.removeAll { $0.isDone(queue) } }
   }
@@ -134,9 +145,18 @@ final class FileStore {
     reads = []
     while true {
       reap()
-      if abandoned.isEmpty || !queue.isBusy { return }
+      let isSettled = settlesAbandonedLocks()
+      if abandoned.isEmpty && isSettled || !queue.isBusy { return }
       queue.waitForCompletion()
     }
+  }
+
+  private func settlesAbandonedLocks() -> Bool {
+    do throws(Fault) {
+      try settleAbandonedPlayback()
+      try wal?.settleAbandonedCheckpoint()
+      return true
+    } catch { return false }
   }
 
   /// A failed sync poisons the handle.

@@ -63,6 +63,22 @@ extension Pager {
     store.needsCheckpoint = false
   }
 
+  /// A checkpoint, a switch of the journal mode or a closing was dropped at a wait. What it held goes: a plan that was made
+  /// then must not be carried on with later, when the log is another.
+  public func giveUpWork() {
+    guard let store, !store.isClosed else { return }
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepDroppedCheckpoint) { return }
+    #endif
+    abandonCheckpoint(store)
+    // A transaction of the pager's own is rolled back as the statement's.
+    if store.switching == nil && !store.isClosing || state == .write { return }
+    store.switching = nil
+    store.isClosing = false
+    if store.wal != nil { store.lock.downgradeToShared() }
+    if state == .none { endRead() }
+  }
+
   func abandonCheckpoint(_ store: FileStore) {
     store.abandon(store.wal?.abandonCheckpoint())
     store.needsCheckpoint = false
@@ -151,7 +167,7 @@ extension Pager {
         .passive, database: store.file, synchronous: max(configuration.synchronous, .normal), cache: store.cache,
         generation: { self.checkpointGeneration(store, $0) }
       ) { () throws(Fault) in }
-      guard result.backfill == result.frameCount else {
+      guard result.isWhole else {
         throw Fault.error(.busy, object: store.path, cause: "the log could not be copied back as a whole")
       }
       let (environment, path) = (store.environment, store.logPath)
@@ -175,6 +191,8 @@ extension Pager {
   /// Ends everything, restartable: rolls back what is open; the last connection of a log copies it back and deletes it.
   public func shutDown() throws(Fault) {
     guard let store, !store.isClosed else { return }
+    if !store.isClosing { giveUpWork() }
+    store.isClosing = true
     if state == .write { try rollback() }
     endRead()
     if let wal = store.wal, !configuration.isReadOnly, store.poison == nil {
@@ -195,7 +213,7 @@ extension Pager {
       .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
       generation: { self.checkpointGeneration(store, $0) }
     ) { () throws(Fault) in }
-    guard !result.isBusy, result.backfill == result.frameCount else { return }
+    guard !result.isBusy, result.isWhole else { return }
     let (environment, path) = (store.environment, store.logPath)
     // A database that was renamed while it was open leaves what lies beside its old name alone.
     let isNamed = wal.file.isStillNamed() && store.file.isStillNamed()
@@ -224,6 +242,8 @@ extension Pager {
     for group in store.undoFile?.takeAbandoned() ?? [] { store.abandon(group) }
     abandonCheckpoint(store)
     dropReads(store)
+    // No lock goes before what was written under it has landed.
+    store.drain()
     abandonOpening(store)
     store.drain()
     store.releaseBatch()

@@ -9,12 +9,14 @@ extension Pager {
     try store.checkPoison()
     store.reap()
     if store.isTemporary { return }
+    try store.settleAbandonedPlayback()
     adaptTable()
     // One that was owed after a commit, or whose statement was dropped.
     if store.needsCheckpoint || store.wal?.checkpoint != nil { abandonCheckpoint(store) }
     do {
       while true {
         if let wal = store.wal {
+          try wal.settleAbandonedCheckpoint()
           try lockLog(store)
           let isOther = try wal.beginRead(allowsMarkZero: !store.keepsLog)
           try adoptLogSnapshot(store, wal, isOther: isOther)
@@ -48,7 +50,14 @@ extension Pager {
       store.abandon(group)
       file.close()
     case .rollback(let playback, let file):
-      store.abandon(playback.abandon())
+      let isWriting = playback.isWriting
+      let group = playback.abandon()
+      if isWriting, let group, !group.isDone(store.queue) {
+        // Originals on their way into the file: nobody else may be in there before they have landed.
+        store.abandonedPlayback = group
+      } else {
+        store.abandon(group)
+      }
       file.close()
     case .rollbackEnd(let group, _), .header(let group, _): store.abandon(group)
     case .superJournal(let cleanup): store.abandon(cleanup.abandon())
@@ -57,7 +66,7 @@ extension Pager {
     store.opening = .start
     store.abandon(store.wal?.abandonRecovery())
     guard let wal = store.wal else {
-      if !keepsLock { store.lock.release() }
+      if !keepsLock, store.abandonedPlayback == nil { store.lock.release() }
       return
     }
     wal.endRead()

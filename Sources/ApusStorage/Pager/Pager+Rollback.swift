@@ -44,7 +44,7 @@ extension Pager {
   private func undoDatabase(_ store: FileStore) throws(Fault) {
     if store.poison != nil {
       // The journal stays: whoever opens the file next rolls it back. Our locks go, so that they can.
-      store.abandon(store.flush.group)
+      try settle(store.flush.group, store)
       store.journal?.close()
       store.journal = nil
       store.lock.release()

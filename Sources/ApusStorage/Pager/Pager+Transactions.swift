@@ -207,6 +207,7 @@ extension Pager {
     store.superJournal = nil
     store.hasSuperRecord = false
     store.stopsBeforeEnd = false
+    store.syncsDirectoryAtEnd = false
     store.isCommitted = false
     store.journaledPages.removeAll()
     store.journalOffsets = [:]

@@ -49,6 +49,8 @@ struct CheckpointResult {
   var isBusy: Bool
   var frameCount: UInt32
   var backfill: UInt32
+  /// The file holds all that the log does, as it is now.
+  var isWhole: Bool
 }
 
 extension WriteAheadLog {
@@ -60,6 +62,7 @@ extension WriteAheadLog {
     _ mode: CheckpointMode, database: any File, synchronous: Synchronous, cache: FileCache?,
     generation: (_ salts: UInt64) -> UInt32, busy: () throws(Fault) -> Void
   ) throws(Fault) -> CheckpointResult {
+    try settleAbandonedCheckpoint()
     var state = checkpoint ?? Checkpoint(mode: mode, database: database, synchronous: synchronous)
     checkpoint = nil
     do {
@@ -71,20 +74,46 @@ extension WriteAheadLog {
       }
       throw error
     }
-    let result = CheckpointResult(
-      isBusy: state.isBusy, frameCount: state.header.frameCount, backfill: try index.backfill)
-    endCheckpoint(&state)
-    return result
+    defer { endCheckpoint(&state) }
+    let backfill = try index.backfill
+    #if PlantedBugs
+      let isTrusted = PlantedBug.isActive(.keepDroppedCheckpoint)
+    #else
+      let isTrusted = false
+    #endif
+    let now = try index.readHeader()
+    let isCurrent = isTrusted || now == state.header
+    return CheckpointResult(
+      isBusy: state.isBusy, frameCount: state.header.frameCount, backfill: backfill,
+      isWhole: isCurrent && backfill == state.header.frameCount)
   }
 
-  /// Gives up a checkpoint whose statement was dropped; the copied pages do no harm.
+  /// Gives up a checkpoint whose statement was dropped; the copied pages do no harm. Pages that are still on their way must not
+  /// land behind those of the next checkpoint: its locks stay until they have, see `settleAbandonedCheckpoint`.
   func abandonCheckpoint() -> RequestGroup? {
     guard var state = checkpoint else { return nil }
     checkpoint = nil
+    #if PlantedBugs
+      let releasesEarly = PlantedBug.isActive(.releaseLocksEarly)
+    #else
+      let releasesEarly = false
+    #endif
+    if case .write = state.phase, !releasesEarly, state.group?.isDone(queue) == false {
+      abandoned = state
+      return nil
+    }
     let group = state.group
     state.group = nil
     endCheckpoint(&state)
     return group
+  }
+
+  /// Before anything else is done with the log.
+  func settleAbandonedCheckpoint() throws(Fault) {
+    guard var state = abandoned else { return }
+    if state.group?.isDone(queue) == false { try state.group?.finish(queue) }
+    abandoned = nil
+    endCheckpoint(&state)
   }
 
   private func endCheckpoint(_ state: inout Checkpoint) {

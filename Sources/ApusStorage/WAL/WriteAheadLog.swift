@@ -48,6 +48,8 @@ final class WriteAheadLog {
 
   var recovery: Recovery?
   var checkpoint: Checkpoint?
+  /// One that was given up while pages were on their way into the file.
+  var abandoned: Checkpoint?
   /// The index may be one that can be read only; then it grants no lock for writing.
   var isReadOnly = false
   /// Commits behind a damaged frame make recovery fail; otherwise `notice` tells of them.

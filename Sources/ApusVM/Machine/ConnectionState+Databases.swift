@@ -122,7 +122,9 @@ extension MachineCore {
 
   mutating func detachDatabase(_ i: Instruction) throws(Fault) {
     let number = try state.detachable(text(i.p1), by: reference)
+    pagersAtWork |= 1 << UInt64(number)
     try state.databases[number]?.pager.shutDown()
+    pagersAtWork = 0
     state.detach(number)
   }
 }

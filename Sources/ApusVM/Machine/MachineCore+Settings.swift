@@ -13,12 +13,14 @@ extension MachineCore {
       throw .error(.locked, "database table is locked")
     }
     if i.p1 >= 0 {
+      pagersAtWork |= 1 << UInt64(i.p1)
       note(try state.pager(Int(i.p1)).checkpoint(modes[Int(i.p2)]), i, isFirst: true)
       return
     }
     // A wait resumes at the database at which it was. The temporary one has no log.
     while progress < state.databases.count {
       if progress != 1, let pager = state.databases[progress]?.pager {
+        pagersAtWork |= 1 << UInt64(progress)
         note(try pager.checkpoint(modes[Int(i.p2)]), i, isFirst: progress == 0)
       }
       progress += 1
@@ -47,6 +49,7 @@ extension MachineCore {
       // A statement that is dropped at a wait leaves a transaction of the pager's own behind.
       uses |= 1 << UInt64(i.p1)
       writes |= 1 << UInt64(i.p1)
+      pagersAtWork |= 1 << UInt64(i.p1)
       setText(i.p2, try pager.setJournalMode(wanted).rawValue)
       return
     }

@@ -181,6 +181,14 @@ extension MachineCore {
     finish()
   }
 
+  /// The statement ends, or was dropped at a wait: nobody will go on with what its pagers were at.
+  private mutating func giveUpPagers() {
+    for (index, database) in state.databases.enumerated() where pagersAtWork & (1 << UInt64(index)) != 0 {
+      database?.pager.giveUpWork()
+    }
+    pagersAtWork = 0
+  }
+
   private mutating func releaseMarks() {
     if marks.isEmpty { return }
     try? marks.forEach { (index, mark) throws(Fault) in try state.pager(index).releaseSavepoint(mark) }
@@ -216,6 +224,7 @@ extension MachineCore {
     writes = 0
     if temporary != nil { temporary = nil }
     if attachment != nil { attachment = nil }
+    if pagersAtWork != 0 { giveUpPagers() }
     if state.superCommit != nil { state.noteUnfinishedCommit() }
     state.deactivate(reference)
     state.endIdleReads()

@@ -87,6 +87,8 @@ struct MachineCore: ~Copyable {
   var marks = UndoMarks()
   var changes: Int64 = 0
   var schemaChanged: UInt64 = 0
+  /// Databases whose pager this statement keeps at work across waits: a checkpoint, a switch of the journal mode, a closing.
+  var pagersAtWork: UInt64 = 0
 
   /// Where ephemeral tables lie; made when first used.
   var temporary: Pager?
