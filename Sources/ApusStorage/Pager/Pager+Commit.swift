@@ -508,10 +508,13 @@ extension Pager {
       group.add(store.queue.syncDirectory(of: path))
     case .truncate:
       try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
-      if !store.isTemporary && configuration.synchronous >= .full { group.add(store.queue.sync(journal, .full)) }
+      // What a super-journal held together must not come back in part: the old records, with the next super-journal's name.
+      let wanted: Synchronous = store.superJournal == nil ? .full : .normal
+      if !store.isTemporary && configuration.synchronous >= wanted { group.add(store.queue.sync(journal, .full)) }
     case .persist where store.superJournal != nil:
       // The name at its end must not be found by a later transaction's reader.
       try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
+      if configuration.synchronous >= .normal { group.add(store.queue.sync(journal, .full)) }
     case .persist:
       let zeros = group.allocate(JournalFormat.headerByteCount)
       zeros.fill(0, zeros.count)
