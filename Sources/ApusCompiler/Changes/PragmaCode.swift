@@ -44,6 +44,8 @@ extension Generator {
 
   enum ArgumentKind {
     case boolean, number
+    /// A boolean, or a number of pages or KiB.
+    case spilling
     /// Words with their numbers.
     case words([String: Int64])
     /// Cannot be set.
@@ -67,6 +69,7 @@ extension Generator {
     "page_count": SettingPragma(setting: .pageCount, argument: .none, usesFile: true),
     "freelist_count": SettingPragma(setting: .freelistCount, argument: .none, usesFile: true),
     "max_page_count": SettingPragma(setting: .maxPageCount, argument: .number, answers: true, usesFile: true),
+    "cache_spill": SettingPragma(setting: .cacheSpill, argument: .spilling),
     "cache_size": SettingPragma(setting: .cacheSize, argument: .number),
     "synchronous": SettingPragma(
       setting: .synchronous,
@@ -150,13 +153,22 @@ extension Generator {
     let key = Name.fold(text)
     switch kind {
     case .none: return nil
-    case .number: return Int64(key) ?? (key.hasPrefix("+") ? Int64(key.dropFirst()) : nil)
+    case .number: return integer(key)
+    case .spilling:
+      if let number = integer(key) { return min(max(number, Int64(Int32.min)), Int64(Int32.max)) }
+      return boolean(key).map { $0 ? Setting.spillsAsBefore : 0 }
     case .words(let words):
       if let number = words[key] { return number }
       guard let number = Int64(key) else { return nil }
       return words.values.contains(number) ? number : nil
     case .boolean: return boolean(key).map { $0 ? 1 : 0 }
     }
+  }
+
+  /// A decimal or hexadecimal integer.
+  private static func integer(_ key: String) -> Int64? {
+    if key.hasPrefix("0x"), let bits = UInt64(key.dropFirst(2), radix: 16) { return Int64(bitPattern: bits) }
+    return Int64(key) ?? (key.hasPrefix("+") ? Int64(key.dropFirst()) : nil)
   }
 
   static func boolean(_ key: String) -> Bool? {

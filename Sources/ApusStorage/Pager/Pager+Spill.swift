@@ -23,7 +23,7 @@ extension Pager {
   func spillPages(_ pages: Int, _ store: FileStore) throws(Fault) {
     if store.batch.isEmpty || store.batchCommits {
       let count = unsafe table.pointee.dirty.count
-      if count + pages <= max(dirtyLimit, store.spillBlockedUntil) || !canSpill { return }
+      if count + pages <= max(spillLimit, store.spillBlockedUntil) || !canSpill { return }
       // A commit that could not go on (busy) and was followed by more changes starts over.
       if store.batchCommits { forgetCommit(store) }
       chooseVictims(store)
@@ -36,10 +36,14 @@ extension Pager {
   var dirtyRoom: Int {
     guard let store else { return isTemporary ? 0 : .max }
     if !store.batch.isEmpty || store.isCommitPrepared || undoByteCount > undoLimit { return 0 }
-    return canSpill ? max(dirtyLimit, store.spillBlockedUntil) : .max
+    return canSpill ? max(spillLimit, store.spillBlockedUntil) : .max
   }
 
+  /// Most private pages before they spill: the budget, or what PRAGMA cache_spill asks for beyond it.
+  private var spillLimit: Int { max(dirtyLimit, configuration.spillPageCount) }
+
   private var canSpill: Bool {
+    if !configuration.spills { return false }
     let keepsNoJournal = configuration.journalMode == .memory || configuration.journalMode == .off
     return store?.wal != nil || store?.isTemporary == true || !keepsNoJournal
   }
@@ -57,7 +61,7 @@ extension Pager {
   private func chooseVictims(_ store: FileStore) {
     unsafe table.pointee.dirtyRoom = 0
     let count = unsafe table.pointee.dirty.count
-    let wanted = max(count / 4, count - dirtyLimit, Pager.spilledPagesMin)
+    let wanted = max(count / 4, count - spillLimit, Pager.spilledPagesMin)
     for sparesUsed in [true, false] where store.batch.count < wanted {
       var slot = unsafe table.pointee.dirty.oldest
       while let current = unsafe slot, store.batch.count < wanted {
@@ -133,7 +137,7 @@ extension Pager {
   private func convertIfLarge() throws(Fault) {
     guard let queue = temporaryQueue else { return }
     let count = unsafe table.pointee.clean.count + table.pointee.dirty.count
-    if conversion == nil && count <= max(dirtyLimit, cleanLimit) { return }
+    if conversion == nil && (count <= max(spillLimit, cleanLimit) || !configuration.spills) { return }
     if conversion == nil { conversion = try startConversion(queue) }
     guard let active = conversion else { return }
     try active.group.finish(queue)

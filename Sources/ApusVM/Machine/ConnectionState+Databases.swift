@@ -46,6 +46,7 @@ extension ConnectionState {
   }
 
   func attach(_ name: String, _ pager: Pager) {
+    adoptSettings(pager)
     databases.append(AttachedDatabase(name: name, pager: pager))
     opener?.databaseAttached(databases.count - 1)
     functions.expirePrograms()

@@ -116,6 +116,7 @@ extension MachineCore {
     case .cacheSize: registers[target] = .integer(pager.configuration.cacheSize)
     case .synchronous: registers[target] = .integer(Int64(pager.configuration.synchronous.rawValue))
     case .walAutocheckpoint: registers[target] = .integer(Int64(pager.configuration.autocheckpointFrames))
+    case .cacheSpill: registers[target] = .integer(pager.spillSize)
     case .queryOnly: registers[target] = .boolean(state.settings.isQueryOnly)
     case .maxPageCount: registers[target] = .integer(Int64(pager.configuration.pageCountMax))
     case .journalSizeLimit: registers[target] = .integer(pager.configuration.journalSizeLimit)
@@ -147,6 +148,11 @@ extension MachineCore {
     case .lockingMode: pager.setLocking(exclusive: value != 0)
     case .recovery: pager.setRecovery(strict: value != 0)
     case .journalSizeLimit: pager.setJournalSizeLimit(value)
+    case .cacheSpill:
+      if value != Setting.spillsAsBefore { pager.setSpillSize(value) }
+      // Whether pages spill is said for all databases, how many for one.
+      state.settings.values[name] = value == 0 ? 0 : 1
+      for database in state.databases { database?.pager.setSpilling(value != 0) }
     case .queryOnly: state.settings.isQueryOnly = value != 0
     case .busyTimeout: state.settings.values[name] = max(value, 0)
     case .autoVacuum:
