@@ -28,6 +28,11 @@ extension Generator {
       let limit = register()
       codeInteger(pragma.argument.flatMap { Int64($0.text) } ?? 0, into: limit)
       builder.emit(.incrementalVacuum, Int32(database), limit)
+    case "shrink_memory":
+      // As in SQLite, an argument means nothing.
+      let value = register()
+      integer(1, into: value)
+      builder.emit(.setting, 0, value, Setting.shrinkMemory.rawValue, p5: 1)
     case "wal_checkpoint": try checkpoint(pragma, database)
     case "integrity_check": try integrityCheck(pragma, database, isQuick: false)
     case "quick_check": try integrityCheck(pragma, database, isQuick: true)
@@ -103,7 +108,6 @@ extension Generator {
     "trusted_schema": SettingPragma(setting: .trustedSchema, argument: .boolean),
     "cell_size_check": SettingPragma(setting: .cellSizeCheck, argument: .boolean),
     "strict_pragmas": SettingPragma(setting: .strictPragmas, argument: .boolean),
-    "shrink_memory": SettingPragma(setting: .shrinkMemory, argument: .none),
   ]
 
   private func setting(_ known: SettingPragma, _ pragma: Pragma, _ database: Int) throws(EngineError) {

@@ -42,7 +42,7 @@ extension Pager {
   /// Most private pages before they spill: the budget, or what PRAGMA cache_spill asks for beyond it.
   private var spillLimit: Int { max(dirtyLimit, configuration.spillPageCount) }
 
-  private var canSpill: Bool {
+  var canSpill: Bool {
     if !configuration.spills { return false }
     let keepsNoJournal = configuration.journalMode == .memory || configuration.journalMode == .off
     return store?.wal != nil || store?.isTemporary == true || !keepsNoJournal
@@ -58,11 +58,12 @@ extension Pager {
 
   /// A quarter of the private pages: the oldest that were not used since the last spill, then the oldest; less page 1 and
   /// what is pinned. More would come back soon, and fewer would make more writes of the same.
-  private func chooseVictims(_ store: FileStore) {
+  /// - Parameter all: takes what is pinned or page 1 apart, everything.
+  func chooseVictims(_ store: FileStore, all: Bool = false) {
     unsafe table.pointee.dirtyRoom = 0
     let count = unsafe table.pointee.dirty.count
-    let wanted = max(count / 4, count - spillLimit, Pager.spilledPagesMin)
-    for sparesUsed in [true, false] where store.batch.count < wanted {
+    let wanted = all ? count : max(count / 4, count - spillLimit, Pager.spilledPagesMin)
+    for sparesUsed in all ? [false] : [true, false] where store.batch.count < wanted {
       var slot = unsafe table.pointee.dirty.oldest
       while let current = unsafe slot, store.batch.count < wanted {
         unsafe slot = current.pointee.newer
@@ -74,7 +75,7 @@ extension Pager {
           continue
         }
         let image = unsafe current.pointee.image
-        if !sparesUsed, store.batch.contains(image) { continue }
+        if !sparesUsed, !all, store.batch.contains(image) { continue }
         image.retain()
         store.batch.append(image)
       }

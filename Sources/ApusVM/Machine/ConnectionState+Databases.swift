@@ -14,6 +14,9 @@ public protocol DatabaseOpener: AnyObject {
   func databaseAttached(_ number: Int)
   /// The database of this number is gone, and those behind it have moved up.
   func databaseDetached(_ number: Int)
+  /// Statements that do not run give back what they keep.
+  /// - Returns: bytes that were freed.
+  func shrinkStatements() -> Int
 }
 
 /// A database that is being attached.

@@ -171,8 +171,9 @@ extension MachineCore {
       .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints, .caseSensitiveLike, .tempStore,
       .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
       .legacyAlterTable, .trustedSchema, .cellSizeCheck, .fullColumnNames, .shortColumnNames, .countChanges,
-      .shrinkMemory, .strictPragmas:
+      .strictPragmas:
       break
+    case .shrinkMemory: state.shrinkMemory()
     }
   }
 
