@@ -77,7 +77,10 @@ import Testing
       let isWhole = found == states[photograph.acknowledged] || found == states[last]
       #expect(
         isWhole,
-        "\(keeping.testDescription), seed \(seed), photograph \(index), cut \(photograph.isPowerCut), after \(photograph.acknowledged)")
+        """
+        \(keeping.testDescription), seed \(seed), photograph \(index), cut \(photograph.isPowerCut), \
+        after \(photograph.acknowledged)
+        """)
       // It must be writable again, and stay what it is.
       if index % 5 == 0 {
         try reader.write { try reader.set(2, 7) }

@@ -159,6 +159,7 @@ extension MachineCore {
     self.ending = ending
     if failure != nil || self.failure != nil { self.failure = failure }
     dropVacuum()
+    if !spaceWalks.isEmpty { spaceWalks = [:] }
     phase = .ending
   }
 
@@ -207,6 +208,7 @@ extension MachineCore {
   mutating func abandon() {
     if phase == .running || phase == .ending {
       cursors.closeAll()
+      if !spaceWalks.isEmpty { spaceWalks = [:] }
       if writes != 0 {
         let isAlone = state.isAutocommit && !state.hasOtherWriter(than: reference)
         state.owe(OwedWork(marks: marks, wholeTransaction: isAlone))

@@ -56,7 +56,7 @@ extension MachineCore {
     setText(i.p2, pager.journalMode.rawValue)
   }
 
-  private mutating func setText(_ register: Int32, _ text: String) {
+  mutating func setText(_ register: Int32, _ text: String) {
     scratch.removeAll()
     scratch.append(contentsOf: text)
     registers.copyBytes(register, .text(scratch.bytes))
