@@ -41,6 +41,13 @@ final class DatabaseHandle {
     return body()
   }
 
+  /// Runs `body` where no other thread is in this connection; nil where one is.
+  func lockedAtOnce<R>(_ body: () -> R) -> R? {
+    guard mutex.tryLock() else { return nil }
+    defer { mutex.unlock() }
+    return body()
+  }
+
   // MARK: errors
 
   /// What the next `sqlite3_errcode` tells.

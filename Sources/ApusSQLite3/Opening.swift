@@ -28,6 +28,7 @@ public func sqlite3_open_v2(
     handle = DatabaseHandle(nil)
     code = handle.fail(error)
   }
+  if handle.connection != nil { openHandles.add(handle) }
   unsafe result.pointee = OpaquePointer(Unmanaged.passRetained(handle).toOpaque())
   return code
 }
@@ -63,7 +64,10 @@ public func sqlite3_close(_ database: OpaquePointer?) -> CInt {
       return handle.fail(error)
     }
   }
-  if code == ResultCode.ok.rawValue { unsafe releaseHandle(database) }
+  if code == ResultCode.ok.rawValue {
+    openHandles.remove(handle)
+    unsafe releaseHandle(database)
+  }
   return code
 }
 
@@ -72,6 +76,7 @@ public func sqlite3_close_v2(_ database: OpaquePointer?) -> CInt {
   guard let handle = unsafe DatabaseHandle.from(database) else { return ResultCode.ok.rawValue }
   handle.locked {
     handle.isZombie = true
+    openHandles.remove(handle)
     handle.closeIfUnused()
   }
   unsafe releaseHandle(database)

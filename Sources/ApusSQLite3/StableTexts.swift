@@ -56,6 +56,9 @@ final class RecursiveMutex: @unchecked Sendable {
   @inline(__always)
   func lock() { unsafe pthread_mutex_lock(mutex) }
 
+  /// False where another thread has it.
+  func tryLock() -> Bool { unsafe pthread_mutex_trylock(mutex) == 0 }
+
   @inline(__always)
   func unlock() { unsafe pthread_mutex_unlock(mutex) }
 }

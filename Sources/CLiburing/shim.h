@@ -8,3 +8,4 @@ extern ssize_t preadv2(int fd, const struct iovec *vectors, int count, off_t off
 extern int fallocate(int fd, int mode, off_t offset, off_t length);
 extern ssize_t getrandom(void *buffer, size_t length, unsigned int flags);
 extern int eventfd(unsigned int initial, int flags);
+extern int malloc_trim(size_t kept);

@@ -6,9 +6,23 @@ import ApusStorage
 import Testing
 
 @Suite struct PagerCrashTests {
-  @Test("a crash after any request leaves a whole transaction",
-    arguments: [JournalMode.delete, .truncate, .persist, .wal], [1, 2])
-  func survivesCrashes(mode: JournalMode, seed: Int) throws {
+  /// How the journal is kept: a mode, and what changes its end.
+  struct Keeping: CustomTestStringConvertible {
+    var mode: JournalMode
+    var isExclusive = false
+    var sizeLimit: Int64 = -1
+    var testDescription: String { "\(mode)\(isExclusive ? " exclusive" : "") \(sizeLimit)" }
+  }
+
+  static let keepings = [
+    Keeping(mode: .delete), Keeping(mode: .truncate), Keeping(mode: .persist), Keeping(mode: .wal),
+    Keeping(mode: .persist, sizeLimit: 600), Keeping(mode: .persist, sizeLimit: 0),
+    Keeping(mode: .delete, isExclusive: true), Keeping(mode: .delete, isExclusive: true, sizeLimit: 1500),
+  ]
+
+  @Test("a crash after any request leaves a whole transaction", arguments: keepings, [1, 2])
+  func survivesCrashes(keeping: Keeping, seed: Int) throws {
+    let mode = keeping.mode
     let world = CrashWorld(seed: UInt64(seed))
     var random = SeededRandom(seed: UInt64(seed))
     let driver = try Driver(world, "/db") {
@@ -18,6 +32,8 @@ import Testing
       $0.autocheckpointFrames = 30
       $0.synchronous = .extra
       $0.journalMode = mode == .wal ? .delete : mode
+      $0.locksExclusively = keeping.isExclusive
+      $0.journalSizeLimit = keeping.sizeLimit
     }
     // Every page that is ever used is there from the start, so that a state is one number per page.
     var model: [UInt32] = []
@@ -61,7 +77,10 @@ import Testing
       let isWhole = found == states[photograph.acknowledged] || found == states[last]
       #expect(
         isWhole,
-        "\(mode), seed \(seed), photograph \(index), cut \(photograph.isPowerCut), after \(photograph.acknowledged)")
+        """
+        \(keeping.testDescription), seed \(seed), photograph \(index), cut \(photograph.isPowerCut), \
+        after \(photograph.acknowledged)
+        """)
       // It must be writable again, and stay what it is.
       if index % 5 == 0 {
         try reader.write { try reader.set(2, 7) }

@@ -481,6 +481,43 @@ static void backups(const char *directory) {
   sqlite3_close(db);
 }
 
+static void memory_given_back(const char *directory) {
+  char name[1024];
+  snprintf(name, sizeof name, "%s/held.db", directory);
+  sqlite3 *db = 0, *reader = 0;
+  CHECK(sqlite3_open(name, &db) == SQLITE_OK && sqlite3_open(name, &reader) == SQLITE_OK);
+  run(db, "CREATE TABLE t(a INTEGER PRIMARY KEY, b);"
+          "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 300) INSERT INTO t SELECT x, zeroblob(3000) FROM n");
+  CHECK(number(db, "SELECT sum(length(b)) FROM t") == 900000);
+  sqlite3_stmt *statement = prepare(db, "SELECT a FROM t ORDER BY a");
+  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  CHECK(sqlite3_db_release_memory(db) == SQLITE_OK);
+  for (int row = 1; row <= 300; row++) {
+    CHECK(sqlite3_column_int(statement, 0) == row);
+    if (row % 100 == 0) CHECK(sqlite3_release_memory(1 << 30) >= 0);
+    CHECK(sqlite3_step(statement) == (row < 300 ? SQLITE_ROW : SQLITE_DONE));
+  }
+  sqlite3_finalize(statement);
+  CHECK(number(db, "SELECT count(*) FROM t") == 300);
+  CHECK(sqlite3_release_memory(0) == 0);
+
+  CHECK(sqlite3_db_cacheflush(db) == SQLITE_OK);
+  run(db, "BEGIN; UPDATE t SET b = 1");
+  statement = prepare(reader, "SELECT a FROM t");
+  CHECK(sqlite3_step(statement) == SQLITE_ROW);
+  CHECK(sqlite3_db_cacheflush(db) == SQLITE_BUSY);
+  CHECK(sqlite3_errcode(db) == SQLITE_OK);
+  sqlite3_finalize(statement);
+  CHECK(sqlite3_db_cacheflush(db) == SQLITE_OK);
+  /* The file is written: nobody may read it before the end of the transaction. */
+  CHECK(sqlite3_exec(reader, "SELECT count(*) FROM t", 0, 0, 0) == SQLITE_BUSY);
+  CHECK(sqlite3_db_release_memory(db) == SQLITE_OK);
+  run(db, "ROLLBACK");
+  CHECK(number(reader, "SELECT sum(length(b)) FROM t") == 900000);
+  CHECK(sqlite3_soft_heap_limit64(-1) == 0 && sqlite3_hard_heap_limit64(-1) == 0);
+  CHECK(sqlite3_close(reader) == SQLITE_OK && sqlite3_close(db) == SQLITE_OK);
+}
+
 int main(int count, char **arguments) {
   errors();
   misuse();
@@ -490,6 +527,7 @@ int main(int count, char **arguments) {
   texts();
   files(count > 1 ? arguments[1] : ".");
   backups(count > 1 ? arguments[1] : ".");
+  memory_given_back(count > 1 ? arguments[1] : ".");
   threads();
   printf("%d checks, %d failed (SQLite %s)\n", checks, failures, sqlite3_libversion());
   return failures != 0;

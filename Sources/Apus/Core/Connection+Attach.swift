@@ -35,6 +35,8 @@ extension Connection: DatabaseOpener {
     attachedCatalog = nil
   }
 
+  public func shrinkStatements() -> Int { statements.reduce(0) { $0 + $1.releaseIdleMemory() } }
+
   public func databaseDetached(_ number: Int) {
     staleCatalogs |= state.takeStaleCatalogs()
     let below = (UInt64(1) << UInt64(number)) - 1

@@ -54,7 +54,10 @@ extension Binder {
     switch syntax {
     case .table(let reference):
       return try bind(reference, scope)
-    case .function(_, let name, _, _, let offset):
+    case .function(let schema, let name, let arguments, let alias, let offset):
+      if try meansSpaceWalk(TableReference(schema: schema, name: name)) {
+        return try spaceSource(alias: alias, arguments: arguments, scope)
+      }
       if try context.schemas.table(name) == nil, !context.functions.isKnown(name.text) {
         throw error("no such table: \(name.text)", offset)
       }
@@ -106,6 +109,7 @@ extension Binder {
 
   private func bind(_ reference: TableReference, _ scope: Scope) throws(EngineError) -> Source {
     if reference.schema == nil, let source = try bindCommonTable(reference, scope) { return source }
+    if try meansSpaceWalk(reference) { return spaceSource(alias: reference.alias) }
     let table = try table(reference)
     if table.isVirtual { throw unsupported("virtual table \(table.name.text)", reference.offset) }
     guard let view = table.view else {
@@ -381,7 +385,7 @@ extension Binder {
       guard isNone(constraint) else {
         throw error("a NATURAL join may not have an ON or USING clause")
       }
-      for number in 0..<right.columnCount {
+      for number in 0..<right.columnCount where !right.isHidden(number) {
         let name = right.columnName(number)
         if scope.sources[..<index].contains(where: { $0.column(named: name.key) != nil }) { names.append(name) }
       }

@@ -208,7 +208,7 @@ extension Binder {
   private func expand(_ source: Source, of query: BoundQuery, includesUsing: Bool, _ offset: SourceOffset) {
     for number in 0..<source.columnCount {
       if !includesUsing, source.usingColumns.contains(source.columnName(number)) { continue }
-      if source.table?.columns[number].isHidden == true { continue }
+      if source.isHidden(number) { continue }
       if source.isNested, source.columns[number].isHiddenByUsing, !includesUsing { continue }
       append(source, number, to: query, offset)
     }

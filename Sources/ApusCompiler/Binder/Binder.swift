@@ -89,6 +89,7 @@ final class Binder {
     for source in sources {
       source.on = nil
       source.select = nil
+      source.spaceArguments = [:]
     }
     for info in aggregates {
       info.calls = []
@@ -126,6 +127,7 @@ final class Binder {
   func table(_ reference: TableReference) throws(EngineError) -> CatalogTable {
     if let homeView { return try table(reference, in: homeView) }
     if let table = try context.schemas.table(reference.name, schema: reference.schema) { return table }
+    if reference.name == Self.spaceWalkName { throw error("table dbstat may not be modified", reference.offset) }
     if let schema = reference.schema {
       throw error("no such table: \(schema.text).\(reference.name.text)", reference.offset)
     }

@@ -75,6 +75,8 @@ struct SourceColumn {
   var declaredType: String?
   var nestedTable: Name?
   var isHiddenByUsing = false
+  /// `*` leaves it out.
+  var isHidden = false
 }
 
 /// A FROM item, or the table that a statement changes.
@@ -106,6 +108,10 @@ final class Source {
   var isNested = false
   /// A recursive reference to the common table being computed.
   var isRecursive = false
+  /// It is the built-in relation `dbstat`.
+  var isSpaceWalk = false
+  /// What its hidden columns and its name are compared with, by column; set when its loop is planned.
+  var spaceArguments: [Int: BoundExpression] = [:]
   /// Bit c: column c is used; bit 63: some column from 63 on.
   var usedColumns: UInt64 = 0
 
@@ -156,6 +162,8 @@ final class Source {
     }
     return number < 0 ? "rowid" : columns[number].name
   }
+
+  func isHidden(_ number: Int) -> Bool { table?.columns[number].isHidden ?? columns[number].isHidden }
 
   func affinity(_ number: Int) -> Affinity {
     if number < 0 { return .integer }

@@ -28,6 +28,11 @@ extension Generator {
       let limit = register()
       codeInteger(pragma.argument.flatMap { Int64($0.text) } ?? 0, into: limit)
       builder.emit(.incrementalVacuum, Int32(database), limit)
+    case "shrink_memory":
+      // As in SQLite, an argument means nothing.
+      let value = register()
+      integer(1, into: value)
+      builder.emit(.setting, 0, value, Setting.shrinkMemory.rawValue, p5: 1)
     case "wal_checkpoint": try checkpoint(pragma, database)
     case "integrity_check": try integrityCheck(pragma, database, isQuick: false)
     case "quick_check": try integrityCheck(pragma, database, isQuick: true)
@@ -44,6 +49,8 @@ extension Generator {
 
   enum ArgumentKind {
     case boolean, number
+    /// A boolean, or a number of pages or KiB.
+    case spilling
     /// Words with their numbers.
     case words([String: Int64])
     /// Cannot be set.
@@ -67,6 +74,7 @@ extension Generator {
     "page_count": SettingPragma(setting: .pageCount, argument: .none, usesFile: true),
     "freelist_count": SettingPragma(setting: .freelistCount, argument: .none, usesFile: true),
     "max_page_count": SettingPragma(setting: .maxPageCount, argument: .number, answers: true, usesFile: true),
+    "cache_spill": SettingPragma(setting: .cacheSpill, argument: .spilling),
     "cache_size": SettingPragma(setting: .cacheSize, argument: .number),
     "synchronous": SettingPragma(
       setting: .synchronous,
@@ -100,7 +108,6 @@ extension Generator {
     "trusted_schema": SettingPragma(setting: .trustedSchema, argument: .boolean),
     "cell_size_check": SettingPragma(setting: .cellSizeCheck, argument: .boolean),
     "strict_pragmas": SettingPragma(setting: .strictPragmas, argument: .boolean),
-    "shrink_memory": SettingPragma(setting: .shrinkMemory, argument: .none),
   ]
 
   private func setting(_ known: SettingPragma, _ pragma: Pragma, _ database: Int) throws(EngineError) {
@@ -150,13 +157,22 @@ extension Generator {
     let key = Name.fold(text)
     switch kind {
     case .none: return nil
-    case .number: return Int64(key) ?? (key.hasPrefix("+") ? Int64(key.dropFirst()) : nil)
+    case .number: return integer(key)
+    case .spilling:
+      if let number = integer(key) { return min(max(number, Int64(Int32.min)), Int64(Int32.max)) }
+      return boolean(key).map { $0 ? Setting.spillsAsBefore : 0 }
     case .words(let words):
       if let number = words[key] { return number }
       guard let number = Int64(key) else { return nil }
       return words.values.contains(number) ? number : nil
     case .boolean: return boolean(key).map { $0 ? 1 : 0 }
     }
+  }
+
+  /// A decimal or hexadecimal integer.
+  private static func integer(_ key: String) -> Int64? {
+    if key.hasPrefix("0x"), let bits = UInt64(key.dropFirst(2), radix: 16) { return Int64(bitPattern: bits) }
+    return Int64(key) ?? (key.hasPrefix("+") ? Int64(key.dropFirst()) : nil)
   }
 
   static func boolean(_ key: String) -> Bool? {

@@ -217,6 +217,7 @@ extension Generator {
   private func dropTable(_ drop: Drop) throws(EngineError) {
     let wantsView = drop.kind == .view
     guard let table = try context.schemas.table(drop.name, schema: drop.schema) else {
+      if !wantsView, drop.name == Binder.spaceWalkName { throw EngineError(.error, "table dbstat may not be dropped") }
       return try missing(wantsView ? "view" : "table", drop)
     }
     if wantsView && !table.isView {

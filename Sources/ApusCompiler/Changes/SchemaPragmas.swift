@@ -36,7 +36,8 @@ extension Generator {
   }
 
   private static let pragmaNames = [
-    "application_id", "auto_vacuum", "automatic_index", "busy_timeout", "cache_size", "case_sensitive_like",
+    "application_id", "auto_vacuum", "automatic_index", "busy_timeout", "cache_size", "cache_spill",
+    "case_sensitive_like",
     "cell_size_check", "collation_list", "compile_options", "data_version", "database_list", "encoding",
     "foreign_key_list", "foreign_keys", "freelist_count", "function_list", "ignore_check_constraints",
     "incremental_vacuum", "index_info",
@@ -86,7 +87,9 @@ extension Generator {
   private func tableInfo(_ pragma: Pragma, isExtended: Bool) throws(EngineError) {
     var names = ["cid", "name", "type", "notnull", "dflt_value", "pk"]
     if isExtended { names.append("hidden") }
-    guard let table = try namedTable(pragma) else { return list(names, []) }
+    guard let table = try namedTable(pragma) else {
+      return list(names, Name(pragma.argument?.text ?? "") == Binder.spaceWalkName ? spaceColumns(isExtended) : [])
+    }
     var rows: [[Cell]] = []
     for (number, column) in columns(of: table).enumerated() {
       let hidden = column.isHidden ? 1 : column.generation == .virtual ? 2 : column.generation == .stored ? 3 : 0
@@ -99,6 +102,15 @@ extension Generator {
       rows.append(row)
     }
     list(names, rows)
+  }
+
+  private func spaceColumns(_ isExtended: Bool) -> [[Cell]] {
+    SpaceColumn.all.enumerated().filter { isExtended || !$0.element.isHidden }.map { number, column in
+      let row: [Cell] = [
+        .integer(number), .text(column.name.text), .text(column.declaredType ?? ""), .integer(0), .null, .integer(0),
+      ]
+      return isExtended ? row + [.flag(column.isHidden)] : row
+    }
   }
 
   private func tableList(_ pragma: Pragma) throws(EngineError) {

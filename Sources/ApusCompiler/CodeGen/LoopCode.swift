@@ -71,6 +71,7 @@ extension Generator {
   ) throws(EngineError) -> LoopSet {
     let clause = WhereClause(sources, filter, self)
     for source in sources { source.isNullable = source.joinKind == .left }
+    if sources.contains(where: \.isSpaceWalk) { try takeSpaceArguments(clause) }
     let path = try plan(clause, wishes)
     let exit = builder.makeLabel()
     let levels = path.loops.map { LoopLevel($0, sources[$0.source], builder) }
@@ -236,6 +237,7 @@ extension Generator {
     source.coveringIndex = nil
     source.automaticColumns = nil
     explain(level)
+    if source.isSpaceWalk { try codeSpaceWalk(source) }
     guard let table = source.table else { return }
     if candidate.flags.contains(.multipleOr) {
       try open(table, cursor: Int32(source.cursor))

@@ -12,6 +12,7 @@ extension Generator {
     if candidate.flags.contains(.multipleOr) { return }
     var text = isSearch || candidate.flags.contains(.automatic) ? "SEARCH " : "SCAN "
     text += name(of: source)
+    if source.isSpaceWalk, !candidate.flags.contains(.automatic) { text += spacePlan(source) }
     if candidate.flags.contains(.automatic) {
       text += " USING AUTOMATIC COVERING INDEX ("
       text += candidate.terms.map { "\(source.columnName($0.column).text)=?" }.joined(separator: " AND ") + ")"

@@ -27,6 +27,11 @@ enum SystemCalls {
     }
   }
 
+  // MARK: memory
+
+  /// What the allocator holds and nobody uses goes back to the system.
+  static func trimMemory() { _ = malloc_trim(0) }
+
   // MARK: data
 
   /// Fills `buffer` from `offset` on; fewer bytes only at the end of the file.

@@ -41,10 +41,13 @@ public protocol Environment: AnyObject, Sendable {
   func randomUInt64() -> UInt64
   /// Blocks the thread until the clock has reached `moment`; the synchronous driver calls it while it waits for a lock.
   func sleep(untilMonotonic moment: UInt64)
+  /// Memory that was freed goes back to the system; takes some milliseconds.
+  func trimMemory()
 }
 
 extension Environment {
   public func makeHub(wakeUp: Waiter) -> (any IOHub)? { nil }
+  public func trimMemory() {}
 }
 
 /// One way to the kernel for all queues of a driver's thread, and the place where that thread sleeps.

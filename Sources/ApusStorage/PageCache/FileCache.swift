@@ -174,6 +174,21 @@ final class FileCache: Sendable {
   }
 
   var byteCount: Int { state.withLock { $0.byteCount } }
+
+  /// Drops the images that no connection has in its table: who needs one reads it again.
+  /// - Returns: their bytes.
+  func shrink() -> Int {
+    state.withLock { state in
+      let before = state.byteCount
+      var next = state.oldest
+      while let image = next {
+        next = unsafe image.header.pointee.newer.map { unsafe PageImage($0) }
+        if image.isUnique { state.remove(image) }
+      }
+      if state.images.isEmpty { state.images = [:] }
+      return before - state.byteCount
+    }
+  }
 }
 
 /// What tells one state of a database file from another without a log: header bytes 24 to 39.

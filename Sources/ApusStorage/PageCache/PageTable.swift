@@ -108,9 +108,13 @@ struct PageTable {
   private var freeSlots: SlotPointer?
   private var freeSlotCount = 0
   private static let freeSlotCountMax = 256
+  /// What `shrink` has given back so far.
+  private var freedByteCount = 0
+
+  private static let bitsMin: UInt32 = 6
 
   init(pageSize: Int, reserved: Int) {
-    let bits: UInt32 = 6
+    let bits = unsafe PageTable.bitsMin
     unsafe entries = PageTable.makeEntries(1 << bits)
     unsafe shift = 32 - bits
     unsafe mask = (1 << bits) - 1
@@ -303,6 +307,66 @@ struct PageTable {
     unsafe needsTrim = false
   }
 
+  // MARK: Giving memory back
+
+  /// Gives back what nobody needs to have in memory: images that wait for their next use, spare slots, room for more
+  /// entries, and, where they can be read again, clean images that no cursor has pinned.
+  /// - Returns: bytes of images that were freed.
+  mutating func shrink(dropsClean: Bool) -> Int {
+    let before = unsafe freedByteCount
+    var next = unsafe limbo.oldest
+    while let slot = unsafe next {
+      unsafe next = slot.pointee.newer
+      if unsafe slot.pointee.pins > 0 { continue }
+      unsafe limbo.remove(slot)
+      unsafe discard(slot)
+    }
+    unsafe next = dropsClean ? clean.oldest : nil
+    while let slot = unsafe next {
+      unsafe next = slot.pointee.newer
+      if unsafe slot.pointee.pins > 0 { continue }
+      unsafe clean.remove(slot)
+      unsafe unbind(slot.pointee.number)
+      unsafe discard(slot)
+    }
+    if dropsClean { unsafe hand = nil }
+    while let image = unsafe freeImages.pop() { unsafe letGo(image) }
+    while let slot = unsafe freeSlots {
+      unsafe freeSlots = slot.pointee.newer
+      unsafe slot.deallocate()
+    }
+    unsafe freeSlotCount = 0
+    unsafe needsTrim = limbo.count > 0 || clean.count > cleanLimit
+    unsafe narrow()
+    return unsafe freedByteCount - before
+  }
+
+  private mutating func discard(_ slot: SlotPointer) {
+    if let original = unsafe slot.pointee.original { unsafe letGo(original) }
+    unsafe letGo(slot.pointee.image)
+    unsafe slot.deallocate()
+  }
+
+  private mutating func letGo(_ image: PageImage) {
+    if image.isUnique { unsafe freedByteCount += image.byteCount + PageImage.headerByteCount }
+    image.release()
+  }
+
+  /// Bytes of the images that only this table holds: what `shrink` could free at most.
+  var ownByteCount: Int {
+    var total = unsafe freeImages.count * (pageSize + PageImage.headerByteCount)
+    for unsafe list in unsafe [clean, dirty, limbo] {
+      var next = unsafe list.oldest
+      while let slot = unsafe next {
+        unsafe next = slot.pointee.newer
+        for case let image? in unsafe [slot.pointee.image, slot.pointee.original] where image.isUnique {
+          total += image.byteCount + PageImage.headerByteCount
+        }
+      }
+    }
+    return total
+  }
+
   /// Images in the table, limbo included.
   var heldSlotCount: Int { unsafe clean.count + dirty.count + limbo.count }
 
@@ -401,12 +465,21 @@ struct PageTable {
     unsafe count -= 1
   }
 
-  private mutating func grow() {
+  private mutating func grow() { unsafe rebuild(bits: 33 - shift) }
+
+  /// As few entries as a table that had grown by itself would have.
+  private mutating func narrow() {
+    var bits = unsafe PageTable.bitsMin
+    while unsafe (count + 1) * 2 > 1 << bits { bits += 1 }
+    if unsafe bits < 32 - shift { unsafe rebuild(bits: bits) }
+  }
+
+  private mutating func rebuild(bits: UInt32) {
     let old = unsafe entries
     let oldCount = unsafe mask + 1
-    unsafe entries = PageTable.makeEntries(oldCount * 2)
-    unsafe mask = oldCount * 2 - 1
-    unsafe shift -= 1
+    unsafe entries = PageTable.makeEntries(1 << bits)
+    unsafe mask = (1 << bits) - 1
+    unsafe shift = 32 - bits
     for index in 0..<oldCount {
       if let slot = unsafe old[index].slot { unsafe place(slot) }
     }
@@ -426,6 +499,8 @@ private struct PageImageStack {
     unsafe images.append(image)
     return true
   }
+
+  var count: Int { unsafe images.count }
 
   mutating func pop() -> PageImage? { unsafe images.popLast() }
 

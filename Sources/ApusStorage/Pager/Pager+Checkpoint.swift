@@ -204,6 +204,7 @@ extension Pager {
         if case .wait = error { throw error }
       }
     }
+    removeKeptJournal(store, isClosing: true)
     release(store)
   }
 

@@ -251,9 +251,12 @@ extension Pager {
         store.flush = try endJournal(store, syncsDirectory: synchronous >= .extra || store.syncsDirectoryAtEnd)
       case .journalEnd(let group):
         try group.finish(store.queue)
-        store.flush = .finalized(synchronous >= .full ? journalSync(store, withDirectory: false) : nil)
+        // A power cut must not leave a journal whose records are cut and whose header is not wiped.
+        let syncs = synchronous >= .full || synchronous == .normal && journalExcess(store) != nil
+        store.flush = .finalized(syncs ? journalSync(store, withDirectory: false) : nil)
       case .finalized(let group):
         try group?.finish(store.queue)
+        cutJournal(store)
         store.flush = .idle
         return
       }
@@ -494,12 +497,20 @@ extension Pager {
     return group
   }
 
+  /// What happens to the journal at the end of a transaction. Under exclusive locks nobody looks for a journal: DELETE keeps
+  /// it as PERSIST does, until the locks go (`removeKeptJournal`).
+  private func journalEnding(_ store: FileStore) -> JournalMode {
+    if store.isTemporary { return .truncate }
+    let keeps = configuration.locksExclusively && store.switching == nil && store.superJournal == nil
+    return configuration.journalMode == .delete && keeps ? .persist : configuration.journalMode
+  }
+
   /// The commit point: the journal is deleted, emptied, or its header wiped.
   func endJournal(_ store: FileStore, syncsDirectory: Bool) throws(Fault) -> FlushPhase {
     guard let journal = store.journal else { return .finalized(nil) }
     let group = RequestGroup()
     let (environment, path) = (store.environment, store.journalPath)
-    switch store.isTemporary ? JournalMode.truncate : configuration.journalMode {
+    switch journalEnding(store) {
     case .delete, .wal, .memory, .off:
       try faulting { () throws(EngineError) in try environment.delete(path) }
       journal.close()
@@ -515,6 +526,9 @@ extension Pager {
       // The name at its end must not be found by a later transaction's reader.
       try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
       if configuration.synchronous >= .normal { group.add(store.queue.sync(journal, .full)) }
+    case .persist where configuration.journalSizeLimit == 0:
+      try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
+      if configuration.synchronous >= .full { group.add(store.queue.sync(journal, .full)) }
     case .persist:
       let zeros = group.allocate(JournalFormat.headerByteCount)
       zeros.fill(0, zeros.count)
@@ -522,5 +536,29 @@ extension Pager {
       return .journalEnd(group)
     }
     return .finalized(group)
+  }
+
+  /// The length that a kept journal is to have, where it is longer (`PRAGMA journal_size_limit`).
+  private func journalExcess(_ store: FileStore) -> Int64? {
+    let limit = configuration.journalSizeLimit
+    guard limit > 0, journalEnding(store) == .persist, let size = try? store.journal?.size() else { return nil }
+    return size > limit ? limit : nil
+  }
+
+  /// Behind the commit point, or the roll-back. A failure leaves the journal as long as it is, which does no harm.
+  func cutJournal(_ store: FileStore) {
+    if let limit = journalExcess(store) { try? store.journal?.truncate(to: limit) }
+  }
+
+  /// The locks under which DELETE has kept the journal are about to go: so does the journal.
+  func removeKeptJournal(_ store: FileStore, isClosing: Bool = false) {
+    guard let journal = store.journal, configuration.journalMode == .delete, !store.isTemporary else { return }
+    guard isClosing || !configuration.locksExclusively, store.wal == nil, store.lock.level == .exclusive,
+      store.poison == nil
+    else { return }
+    // Its header is wiped, so that it may also stay.
+    if journal.isStillNamed() { try? store.environment.delete(store.journalPath) }
+    journal.close()
+    store.journal = nil
   }
 }

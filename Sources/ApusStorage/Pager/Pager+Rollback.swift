@@ -84,6 +84,8 @@ extension Pager {
       store.isUndoingJournal = true
     }
     try settle(store.flush.group, store)
+    // Records that were played back may go before the header is wiped on the disk: playing some of them again changes nothing.
+    if store.poison == nil { cutJournal(store) }
     store.flush = .idle
     store.isUndoingJournal = false
   }

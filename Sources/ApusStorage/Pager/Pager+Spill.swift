@@ -23,7 +23,7 @@ extension Pager {
   func spillPages(_ pages: Int, _ store: FileStore) throws(Fault) {
     if store.batch.isEmpty || store.batchCommits {
       let count = unsafe table.pointee.dirty.count
-      if count + pages <= max(dirtyLimit, store.spillBlockedUntil) || !canSpill { return }
+      if count + pages <= max(spillLimit, store.spillBlockedUntil) || !canSpill { return }
       // A commit that could not go on (busy) and was followed by more changes starts over.
       if store.batchCommits { forgetCommit(store) }
       chooseVictims(store)
@@ -36,10 +36,14 @@ extension Pager {
   var dirtyRoom: Int {
     guard let store else { return isTemporary ? 0 : .max }
     if !store.batch.isEmpty || store.isCommitPrepared || undoByteCount > undoLimit { return 0 }
-    return canSpill ? max(dirtyLimit, store.spillBlockedUntil) : .max
+    return canSpill ? max(spillLimit, store.spillBlockedUntil) : .max
   }
 
-  private var canSpill: Bool {
+  /// Most private pages before they spill: the budget, or what PRAGMA cache_spill asks for beyond it.
+  private var spillLimit: Int { max(dirtyLimit, configuration.spillPageCount) }
+
+  var canSpill: Bool {
+    if !configuration.spills { return false }
     let keepsNoJournal = configuration.journalMode == .memory || configuration.journalMode == .off
     return store?.wal != nil || store?.isTemporary == true || !keepsNoJournal
   }
@@ -54,11 +58,12 @@ extension Pager {
 
   /// A quarter of the private pages: the oldest that were not used since the last spill, then the oldest; less page 1 and
   /// what is pinned. More would come back soon, and fewer would make more writes of the same.
-  private func chooseVictims(_ store: FileStore) {
+  /// - Parameter all: takes what is pinned or page 1 apart, everything.
+  func chooseVictims(_ store: FileStore, all: Bool = false) {
     unsafe table.pointee.dirtyRoom = 0
     let count = unsafe table.pointee.dirty.count
-    let wanted = max(count / 4, count - dirtyLimit, Pager.spilledPagesMin)
-    for sparesUsed in [true, false] where store.batch.count < wanted {
+    let wanted = all ? count : max(count / 4, count - spillLimit, Pager.spilledPagesMin)
+    for sparesUsed in all ? [false] : [true, false] where store.batch.count < wanted {
       var slot = unsafe table.pointee.dirty.oldest
       while let current = unsafe slot, store.batch.count < wanted {
         unsafe slot = current.pointee.newer
@@ -70,7 +75,7 @@ extension Pager {
           continue
         }
         let image = unsafe current.pointee.image
-        if !sparesUsed, store.batch.contains(image) { continue }
+        if !sparesUsed, !all, store.batch.contains(image) { continue }
         image.retain()
         store.batch.append(image)
       }
@@ -133,7 +138,7 @@ extension Pager {
   private func convertIfLarge() throws(Fault) {
     guard let queue = temporaryQueue else { return }
     let count = unsafe table.pointee.clean.count + table.pointee.dirty.count
-    if conversion == nil && count <= max(dirtyLimit, cleanLimit) { return }
+    if conversion == nil && (count <= max(spillLimit, cleanLimit) || !configuration.spills) { return }
     if conversion == nil { conversion = try startConversion(queue) }
     guard let active = conversion else { return }
     try active.group.finish(queue)

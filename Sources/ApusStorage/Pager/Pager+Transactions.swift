@@ -31,6 +31,7 @@ extension Pager {
       if store.needsCheckpoint { abandonCheckpoint(store) }
       dropReads(store)
       store.wal?.releaseWriteLock()
+      if store.journal != nil { removeKeptJournal(store) }
       abandonOpening(store, keepsLock: configuration.locksExclusively)
     }
     state = .none

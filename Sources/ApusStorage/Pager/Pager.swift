@@ -238,6 +238,33 @@ public final class Pager {
     }
   }
 
+  // MARK: Spilling
+
+  /// What SQLite reckons for a page in its cache beside the page itself; `cache_spill` counts with it.
+  private static let pageOverheadByteCount = 136
+
+  private func cachePageCount(_ size: Int64) -> Int64 {
+    size >= 0 ? size : min(1024 * -max(size, -(1 << 40)) / Int64(pageSize + Self.pageOverheadByteCount), 1_000_000_000)
+  }
+
+  /// `PRAGMA cache_spill`: private pages may be written before the commit, or not.
+  public func setSpilling(_ isOn: Bool) {
+    configuration.spills = isOn
+    endDirtyRoom()
+  }
+
+  /// `PRAGMA cache_spill = N`: pages where positive, KiB where negative; 0 changes nothing.
+  public func setSpillSize(_ size: Int64) {
+    if size == 0 { return }
+    configuration.spillPageCount = Int(cachePageCount(size))
+    endDirtyRoom()
+  }
+
+  /// What PRAGMA cache_spill answers: 0 where nothing spills, else the larger of its own limit and `cache_size` in pages.
+  public var spillSize: Int64 {
+    configuration.spills ? max(cachePageCount(configuration.cacheSize), Int64(configuration.spillPageCount)) : 0
+  }
+
   /// What PRAGMA cache_size answers.
   public func setCacheSize(_ value: Int64) { configuration.cacheSize = value }
 

@@ -54,7 +54,11 @@ extension Pager {
     public var isImmutable = false
     /// `PRAGMA recovery = strict`: a log that breaks off before intact commits is an error, not a warning.
     public var recoversStrictly = false
-    /// `PRAGMA journal_size_limit`: what stays of the log's file when it starts again; negative: all of it.
+    /// `PRAGMA cache_spill`: whether private pages may be written before the commit, and how many there must be.
+    public var spills = true
+    public var spillPageCount = 1
+    /// `PRAGMA journal_size_limit`: what stays of the log's file when it starts again, and of a journal that is kept; negative:
+    /// all of it.
     public var journalSizeLimit: Int64 = -1
 
     public init() {}

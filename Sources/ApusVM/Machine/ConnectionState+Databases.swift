@@ -14,6 +14,9 @@ public protocol DatabaseOpener: AnyObject {
   func databaseAttached(_ number: Int)
   /// The database of this number is gone, and those behind it have moved up.
   func databaseDetached(_ number: Int)
+  /// Statements that do not run give back what they keep.
+  /// - Returns: bytes that were freed.
+  func shrinkStatements() -> Int
 }
 
 /// A database that is being attached.
@@ -46,6 +49,7 @@ extension ConnectionState {
   }
 
   func attach(_ name: String, _ pager: Pager) {
+    adoptSettings(pager)
     databases.append(AttachedDatabase(name: name, pager: pager))
     opener?.databaseAttached(databases.count - 1)
     functions.expirePrograms()

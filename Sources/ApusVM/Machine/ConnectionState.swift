@@ -156,8 +156,14 @@ public final class ConnectionState {
     if index < databases.count, let database = databases[index] { return database.pager }
     guard index == 1 else { throw .error(.error, "unknown database") }
     let pager = try makeTemporary()
+    adoptSettings(pager)
     databases[1] = AttachedDatabase(name: "temp", pager: pager)
     return pager
+  }
+
+  /// What was said for all databases counts for one that joins.
+  func adoptSettings(_ pager: Pager) {
+    if settings.values[.cacheSpill] == 0 { pager.setSpilling(false) }
   }
 
   /// A pager for a statement's ephemeral tables.

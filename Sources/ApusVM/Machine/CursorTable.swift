@@ -204,6 +204,15 @@ struct CursorTable {
     unsafe slot.pointee.spare = spare
   }
 
+  /// Gives back what closed slots keep for their next use.
+  func freeSpares() {
+    for cursor in 0..<count {
+      guard let spare = unsafe slots[cursor].spare else { continue }
+      unsafe CursorTable.destroy(spare)
+      unsafe slots[cursor].spare = nil
+    }
+  }
+
   func closeAll() {
     for cursor in 0..<Int32(count) { close(cursor) }
   }

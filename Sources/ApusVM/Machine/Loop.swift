@@ -399,6 +399,10 @@ extension MachineCore {
         case .integrityCheck:
           try checkIntegrity(i)
           pc &+= 1
+        case .spaceBegin:
+          try beginSpaceWalk(i)
+          pc &+= 1
+        case .spaceNext: pc = try nextSpaceRow(i) ? pc &+ 1 : Int(i.p2)
         case .attach:
           try attachDatabase(i)
           pc &+= 1

@@ -60,6 +60,13 @@ public struct Machine: ~Copyable {
   /// - Returns: `.done`, or `.pending`: call again.
   public mutating func reset() throws(EngineError) -> StepResult { try unsafe core.pointee.reset() }
 
+  /// Gives back what a statement that does not run keeps for its next run. Its parameters stay.
+  /// - Returns: bytes of buffers that were freed.
+  public mutating func releaseIdleMemory() -> Int {
+    if isRunning { return 0 }
+    return unsafe core.pointee.releaseIdleMemory()
+  }
+
   // MARK: The row
 
   /// Columns of the current row; 0 where there is none.
@@ -133,10 +140,26 @@ extension MachineCore {
     phase = .ready
   }
 
+  /// - Precondition: the program does not run.
+  mutating func releaseIdleMemory() -> Int {
+    clear()
+    let freed = registers.bufferByteCount + scratch.capacity + scratch2.capacity + encodedKey.capacity
+      + context.output.capacity
+    registers.freeBuffers()
+    cursors.freeSpares()
+    scratch = ByteBuffer()
+    scratch2 = ByteBuffer()
+    encodedKey = ByteBuffer()
+    context.output = ByteBuffer()
+    unpacked = UnpackedRecord()
+    return freed
+  }
+
   private mutating func beginEnd(_ ending: Ending, _ failure: EngineError?) {
     self.ending = ending
     if failure != nil || self.failure != nil { self.failure = failure }
     dropVacuum()
+    if !spaceWalks.isEmpty { spaceWalks = [:] }
     phase = .ending
   }
 
@@ -185,6 +208,7 @@ extension MachineCore {
   mutating func abandon() {
     if phase == .running || phase == .ending {
       cursors.closeAll()
+      if !spaceWalks.isEmpty { spaceWalks = [:] }
       if writes != 0 {
         let isAlone = state.isAutocommit && !state.hasOtherWriter(than: reference)
         state.owe(OwedWork(marks: marks, wholeTransaction: isAlone))

@@ -59,7 +59,7 @@ extension MachineCore {
     setText(i.p2, pager.journalMode.rawValue)
   }
 
-  private mutating func setText(_ register: Int32, _ text: String) {
+  mutating func setText(_ register: Int32, _ text: String) {
     scratch.removeAll()
     scratch.append(contentsOf: text)
     registers.copyBytes(register, .text(scratch.bytes))
@@ -119,6 +119,7 @@ extension MachineCore {
     case .cacheSize: registers[target] = .integer(pager.configuration.cacheSize)
     case .synchronous: registers[target] = .integer(Int64(pager.configuration.synchronous.rawValue))
     case .walAutocheckpoint: registers[target] = .integer(Int64(pager.configuration.autocheckpointFrames))
+    case .cacheSpill: registers[target] = .integer(pager.spillSize)
     case .queryOnly: registers[target] = .boolean(state.settings.isQueryOnly)
     case .maxPageCount: registers[target] = .integer(Int64(pager.configuration.pageCountMax))
     case .journalSizeLimit: registers[target] = .integer(pager.configuration.journalSizeLimit)
@@ -150,6 +151,11 @@ extension MachineCore {
     case .lockingMode: pager.setLocking(exclusive: value != 0)
     case .recovery: pager.setRecovery(strict: value != 0)
     case .journalSizeLimit: pager.setJournalSizeLimit(value)
+    case .cacheSpill:
+      if value != Setting.spillsAsBefore { pager.setSpillSize(value) }
+      // Whether pages spill is said for all databases, how many for one.
+      state.settings.values[name] = value == 0 ? 0 : 1
+      for database in state.databases { database?.pager.setSpilling(value != 0) }
     case .queryOnly: state.settings.isQueryOnly = value != 0
     case .busyTimeout: state.settings.values[name] = max(value, 0)
     case .autoVacuum:
@@ -168,8 +174,9 @@ extension MachineCore {
       .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints, .caseSensitiveLike, .tempStore,
       .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
       .legacyAlterTable, .trustedSchema, .cellSizeCheck, .fullColumnNames, .shortColumnNames, .countChanges,
-      .shrinkMemory, .strictPragmas:
+      .strictPragmas:
       break
+    case .shrinkMemory: state.shrinkMemory()
     }
   }
 

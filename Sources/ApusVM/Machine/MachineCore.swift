@@ -71,6 +71,8 @@ struct MachineCore: ~Copyable {
   var integrityCheck: IntegrityCheck?
   /// What digests begin with: drawn once, so that no file can be made to have equal ones.
   var digestKey: UInt64?
+  /// Walks for `dbstat`, by their number.
+  var spaceWalks: [Int32: DatabaseWalk] = [:]
   var vacuumRun: VacuumRun?
   /// Where VACUUM INTO writes.
   var vacuumTarget: Pager?

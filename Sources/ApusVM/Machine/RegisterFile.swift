@@ -49,6 +49,18 @@ struct RegisterFile {
     for index in 0...count { unsafe values[index] = .null }
   }
 
+  /// Bytes that the registers' buffers have room for.
+  var bufferByteCount: Int {
+    var total = 0
+    for index in 0...count { unsafe total += buffers[index].capacity }
+    return total
+  }
+
+  /// Gives the buffers back. No register may hold bytes.
+  func freeBuffers() {
+    for index in 0...count where unsafe buffers[index].capacity > 0 { unsafe buffers[index] = ByteBuffer() }
+  }
+
   @inline(__always)
   subscript(register: Int32) -> Value {
     get {

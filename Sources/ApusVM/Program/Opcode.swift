@@ -339,6 +339,11 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case checkEntry
   /// r2 = NULL, or the complaints about the b-trees with roots p4 (integers) of database p1, at most r3 of them (counted down).
   case integrityCheck
+  /// Begins walk c1 through the pages of a database for `dbstat`: database p4, or the one that text r2 names where p5 & 1 (none:
+  /// no rows); one row for each tree where p5 & 2 and r2+1 is not 0; only the tree named by r2+2 where p5 & 4.
+  case spaceBegin
+  /// The next row of walk c1 goes to the 12 registers from r3 on; jumps behind the last.
+  case spaceNext
 }
 
 /// What `p4` is.
@@ -358,7 +363,7 @@ extension Opcode {
     case .function, .aggStep, .aggStepCount, .aggStepSum, .aggFinal: .function
     case .insert, .delete, .typeCheck: .table
     case .isTrue, .seekGE, .seekGT, .seekLE, .seekLT, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT,
-      .idxInsert, .sorterCompare, .rowSetTest, .groupNext, .nextScan, .checkEntry:
+      .idxInsert, .sorterCompare, .rowSetTest, .groupNext, .nextScan, .checkEntry, .spaceBegin:
       .number
     default: .none
     }
@@ -370,7 +375,8 @@ extension Opcode {
     case .initialize, .goto, .gosub, .yield, .once, .eq, .ne, .lt, .le, .gt, .ge, .if, .ifNot, .isNull, .notNull,
       .ifNullRow, .mustBeInt, .ifPos, .ifNotZero, .decrJumpZero, .rewind, .last, .next, .nextScan, .prev, .seekGE, .seekGT, .seekLE,
       .seekLT, .seekRowid, .notExists, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT, .sorterSort,
-      .sorterNext, .sorterFull, .sorterCompare, .rowSetRead, .rowSetTest, .groupFind, .groupNext, .fitsColumn:
+      .sorterNext, .sorterFull, .sorterCompare, .rowSetRead, .rowSetTest, .groupFind, .groupNext, .fitsColumn,
+      .spaceNext:
       (false, true, false)
     case .initCoroutine: (false, true, true)
     case .jump: (true, true, true)

@@ -129,7 +129,10 @@ public enum Setting: Int32, Sendable {
   case dataVersion, encoding, autoVacuum, lockingMode, ioBackend, foreignKeys, recursiveTriggers, reverseUnordered
   case queryOnly, ignoreCheckConstraints, caseSensitiveLike, tempStore, journalSizeLimit, secureDelete, mmapSize
   case threads, writableSchema, deferForeignKeys, automaticIndex, legacyAlterTable, trustedSchema, cellSizeCheck
-  case fullColumnNames, shortColumnNames, countChanges, shrinkMemory, strictPragmas, pageChecksums, recovery
+  case fullColumnNames, shortColumnNames, countChanges, shrinkMemory, strictPragmas, pageChecksums, recovery, cacheSpill
+
+  /// The value of `cacheSpill` that switches it on and leaves its limit.
+  public static let spillsAsBefore = Int64.max
 }
 
 /// What a check of a column's values asks them to be; NULL always fits.
