@@ -126,7 +126,9 @@ enum ProveCommand {
         return options.database.isEmpty ? proof.runSlice() : proof.write()
       case ("matrix", false): return try MatrixProof(options).run() ? 0 : 1
       case (_, true): return MixedWorker.work(options)
-      case (_, false): return try MixedProof(options).run() ? 0 : 1
+      case (_, false):
+        var proof = try MixedProof(options)
+        return try proof.run() ? 0 : 1
       }
     } catch {
       Console.error("\(error)")
