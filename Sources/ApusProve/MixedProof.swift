@@ -31,7 +31,7 @@ struct MixedProof {
   init(_ options: ProveCommand.Options) throws {
     self.options = options
     sqlite = try SQLiteLibrary()
-    path = "\(options.directory)/apus-prove-\(getpid())-mixed.db"
+    path = "\(options.directory)/apus-prove-\(options.tag)-mixed.db"
     script = path + ".py"
   }
 
