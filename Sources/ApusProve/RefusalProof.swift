@@ -48,12 +48,17 @@ struct RefusalProof {
   private func rings() throws -> Int {
     let free = SystemEnvironment()
     var count = 0
-    for (call, errors) in [("io_uring_setup", [EPERM, ENOSYS]), ("io_uring_enter", [EPERM, ENOSYS]), ("io_uring_register", [EPERM])] {
+    let refusals = [
+      ("io_uring_setup", [EPERM, ENOSYS]), ("io_uring_enter", [EPERM, ENOSYS]), ("io_uring_register", [EPERM]),
+    ]
+    for (call, errors) in refusals {
       for error in errors {
         for kind in ["plain", "everything", "hub"] {
           removeAll()
           let what = "\(call), error \(error), \(kind)"
-          let child = LiveChild.again(["faults", "--child", "--mode", "\(call):\(kind)", "--number", "\(error)", "--database", path])
+          let child = LiveChild.again([
+            "faults", "--child", "--mode", "\(call):\(kind)", "--number", "\(error)", "--database", path,
+          ])
           let status = child?.join(), lines = child?.lines() ?? []
           if status == 77 {
             Console.line("refusals: SKIPPED: this kernel grants no filter")
