@@ -77,7 +77,7 @@ let package = Package(
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
     tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),
     tests("ApusCompilerTests", ["ApusBase", "ApusSQL", "ApusVM", "ApusFunctions", "ApusCompiler"]),
-    tests("ApusSimulationTests", ["ApusBase", "ApusSimulation", "CSQLite"]),
+    tests("ApusSimulationTests", ["Apus", "ApusBase", "ApusIO", "ApusSimulation", "CSQLite"]),
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
     tests("DifferentialTests", ["ApusBase", "ApusHarness"]),
     tests("ProofTests", ["ApusHarness", "ApusProve"]),

@@ -110,7 +110,7 @@ struct BadInput {
   }
 
   private func makeBases() throws(EngineFailure) -> [Base] {
-    let path = "\(options.directory)/apus-prove-\(getpid()).db"
+    let path = "\(options.directory)/apus-prove-\(options.tag).db"
     defer { for suffix in ["", "-wal", "-shm", "-journal"] { Console.remove(path + suffix) } }
     let sqlite = try SQLiteLibrary()
     func contents(_ suffix: String = "") -> [UInt8] { Console.contents(of: path + suffix) ?? [] }

@@ -23,10 +23,12 @@ struct FaultProof {
 
   func run() throws -> Bool {
     var runs = 0, hits = 0, poisoned = 0
-    let path = "\(options.directory)/apus-prove-\(getpid())-faults.db"
+    let path = "\(options.directory)/apus-prove-\(options.tag)-faults.db"
     defer { remove(path) }
     try limits(path)
     try withoutRights()
+    try RefusalProof(options, sqlite).run()
+    if options.mode == "refusals" { return true }
     for journal in ["wal", "delete", "truncate", "persist"] {
       for call in FaultyCall.allCases {
         for (isFull, isSticky) in [(false, false), (false, true), (true, false), (true, true)] {
@@ -191,7 +193,7 @@ struct FaultProof {
   /// one left, and where there is no wal-index. Needs root, to become somebody.
   private func withoutRights() throws {
     guard geteuid() == 0 else { return Console.line("faults: SKIPPED without root: what a user without rights may do") }
-    let directory = "\(options.directory)/apus-prove-\(getpid())-rights", path = directory + "/a.db"
+    let directory = "\(options.directory)/apus-prove-\(options.tag)-rights", path = directory + "/a.db"
     unsafe mkdir(directory, 0o755)
     defer {
       remove(path)

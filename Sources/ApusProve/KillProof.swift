@@ -28,7 +28,7 @@ struct KillProof {
   }
 
   func run() -> Bool {
-    let path = "\(options.directory)/apus-prove-\(getpid())-kills.db"
+    let path = "\(options.directory)/apus-prove-\(options.tag)-kills.db"
     let started = Console.nanoseconds()
     var tally = Tally()
     var random = SeededRandom(seed: options.seed)

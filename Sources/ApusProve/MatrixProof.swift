@@ -100,7 +100,7 @@ struct MatrixProof {
     for number in options.number..<options.number + options.files {
       let cell = Cell(number)
       var random = SeededRandom(seed: options.seed &* 1_000_003 &+ UInt64(number))
-      let base = "\(options.directory)/apus-prove-\(getpid())-matrix"
+      let base = "\(options.directory)/apus-prove-\(options.tag)-matrix"
       var isKept = false
       do {
         let (journals, logs) = try check(cell, base, &random)

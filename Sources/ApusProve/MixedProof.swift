@@ -11,6 +11,7 @@ struct MixedProof {
   private let ours: any HarnessEngine = ApusEngine()
   private let path: String
   private let script: String
+  private var pauseCount: Int64 = 0
 
   private final class Member {
     let writer: Int
@@ -30,11 +31,11 @@ struct MixedProof {
   init(_ options: ProveCommand.Options) throws {
     self.options = options
     sqlite = try SQLiteLibrary()
-    path = "\(options.directory)/apus-prove-\(getpid())-mixed.db"
+    path = "\(options.directory)/apus-prove-\(options.tag)-mixed.db"
     script = path + ".py"
   }
 
-  func run() throws -> Bool {
+  mutating func run() throws -> Bool {
     var random = SeededRandom(seed: options.seed)
     try create(&random)
     let hasScript = Self.knowsScript && Console.put(Array(MixedScript.text.utf8), to: script)
@@ -144,7 +145,7 @@ struct MixedProof {
       case "A":
         member.acknowledged = number
         member.commits += 1
-      case "P": member.rests = true
+      case "P": member.rests = number == pauseCount
       default: throw ProofFailure(line)
       }
     }
@@ -154,18 +155,27 @@ struct MixedProof {
   }
 
   /// Waits until nobody is inside a transaction.
-  private func pause(_ members: [Member]) throws {
+  private mutating func pause(_ members: [Member]) throws {
+    // A number of its own: who still sleeps in the pause before says so anew.
+    pauseCount += 1
     for member in members { member.rests = false }
-    guard Console.put([], to: path + ".pause") else { throw ProofFailure("cannot write \(path).pause") }
+    guard Console.put(Array("\(pauseCount)".utf8), to: path + ".pause") else { throw ProofFailure("cannot write \(path).pause") }
     let limit = Console.nanoseconds() + 60_000_000_000
     while !members.allSatisfy(\.rests) {
       LiveChild.wait(for: members.compactMap(\.child), milliseconds: 20)
       for member in members { try listen(to: member) }
       if Console.nanoseconds() > limit {
-        let late = members.filter { !$0.rests }.map { "\($0.writer) (\($0.child?.identifier ?? 0))" }
+        let late = members.filter { !$0.rests }.map { "\($0.writer) (\(Self.whereabouts($0.child)))" }
         throw ProofFailure("hung: writers \(late.joined(separator: ", "))")
       }
     }
+  }
+
+  /// What the kernel knows of a process that does not answer: its number, and the call in which it sleeps.
+  private static func whereabouts(_ child: LiveChild?) -> String {
+    guard let identifier = child?.identifier else { return "no process" }
+    let call = Console.contents(of: "/proc/\(identifier)/wchan").map { String(decoding: $0, as: UTF8.self) }
+    return "\(identifier) in \(call ?? "?")"
   }
 
   private func check(_ members: [Member]) throws {

@@ -13,6 +13,11 @@ enum MixedScript {
 
     class Wrong(Exception): pass
 
+    def pause():
+        try:
+            with open(path + ".pause") as file: return file.read()
+        except OSError: return ""
+
     def open_():
         db = apsw.Connection(path)
         return db
@@ -67,9 +72,10 @@ enum MixedScript {
         number = eventually(lambda: counter(db))
         say("S %d" % number)
         while True:
-            if os.path.exists(path + ".pause"):
-                say("P")
-                while os.path.exists(path + ".pause"): time.sleep(0.005)
+            rest = pause()
+            if rest:
+                say("P " + rest)
+                while pause() == rest: time.sleep(0.005)
             kind = chance.randrange(100)
             if kind < 55:
                 rows = 40 + chance.randrange(150) if chance.randrange(40) == 0 else 1 + chance.randrange(4)

@@ -1,7 +1,7 @@
 // One process of `mixed`: transactions, reads that hold the invariants against the file, checkpoints. What it does, the
 // script for Python's apsw in MixedScript.swift does too. It tells its parent, a line each:
 //
-//   S n      it has begun, and its counter is n          P        it rests while the pause file is there
+//   S n      it has begun, and its counter is n          P n      it rests while the pause file says n
 //   A n      its transaction n was acknowledged          E text   something is wrong
 
 import ApusBase
@@ -61,9 +61,11 @@ struct MixedWorker {
   }
 
   private mutating func step() throws {
-    if Console.exists(options.database + ".pause") {
-      Console.line("P")
-      while Console.exists(options.database + ".pause") { usleep(5000) }
+    let pause = options.database + ".pause"
+    // While it is empty it is being written.
+    if let number = Console.contents(of: pause), !number.isEmpty {
+      Console.line("P \(String(decoding: number, as: UTF8.self))")
+      while Console.contents(of: pause) == number { usleep(5000) }
     }
     switch random.below(100) {
     case 0..<55: try transaction(isBig: random.oneIn(40))

@@ -14,13 +14,14 @@ enum ProveCommand {
            apus-prove power-cut [--cuts N] [--seed S] [--commits N] [--directory DIRECTORY]
            apus-prove kills [--rounds N] [--seed S] [--directory DIRECTORY]
            apus-prove matrix [--files N] [--transactions 200] [--seed S] [--jobs N] [--directory DIRECTORY]
-           apus-prove faults [--seed S] [--directory DIRECTORY]
+           apus-prove faults [--seed S] [--mode refusals] [--directory DIRECTORY]
            apus-prove mixed [--seconds N] [--seed S] [--journal delete|wal] [--apus 3] [--sqlite 3] [--directory DIRECTORY]
            apus-prove large [--megabytes N] [--connections N] [--directory DIRECTORY]
       --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
       --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes
       --deadline      seconds that one statement may take (60)
       --transactions  in all, spread over page sizes, kinds of tables and journal modes (10000)
+      --mode          refusals: without the system calls that fail one by one
       --directory     where the files lie (/dev/shm, where a sync costs nothing; /tmp where there is none)
     """
 
@@ -36,6 +37,8 @@ enum ProveCommand {
     var autoVacuum: Int?
     var encoding: String?
     var directory = Console.mayWrite(to: "/dev/shm") ? "/dev/shm" : "/tmp"
+    /// What the names of this run's files have in common, and no other run's: process numbers are unique in one container only.
+    let tag = "\(getpid())-" + String(Console.nanoseconds(), radix: 36)
     var seconds = 20
     var files = 300
     var journal = "wal"
@@ -119,14 +122,16 @@ enum ProveCommand {
       switch (verb, options.isChild) {
       case ("kills", true): return try KillProof(options).work()
       case ("kills", false): return try KillProof(options).run() ? 0 : 1
-      case ("faults", true): return FaultProof.read(options.database)
+      case ("faults", true): return options.mode.isEmpty ? FaultProof.read(options.database) : try RefusalProof.work(options)
       case ("faults", false): return try FaultProof(options).run() ? 0 : 1
       case ("matrix", true):
         let proof = try MatrixProof(options)
         return options.database.isEmpty ? proof.runSlice() : proof.write()
       case ("matrix", false): return try MatrixProof(options).run() ? 0 : 1
       case (_, true): return MixedWorker.work(options)
-      case (_, false): return try MixedProof(options).run() ? 0 : 1
+      case (_, false):
+        var proof = try MixedProof(options)
+        return try proof.run() ? 0 : 1
       }
     } catch {
       Console.error("\(error)")

@@ -21,7 +21,7 @@ struct RoundTrip {
     sqlite = try SQLiteLibrary()
   }
 
-  private func path(_ name: String) -> String { "\(options.directory)/apus-prove-\(getpid())-\(name).db" }
+  private func path(_ name: String) -> String { "\(options.directory)/apus-prove-\(options.tag)-\(name).db" }
 
   private func remove(_ path: String) { for suffix in Self.suffixes { Console.remove(path + suffix) } }
 
@@ -92,6 +92,7 @@ struct RoundTrip {
           if random.oneIn(3) {
             connection.close()
             try checkFile(model, path)
+            try checkName(path)
             connection = try ours.open(path, readOnly: false)
             // A small cache: pages are spilled before their transaction ends.
             if random.oneIn(2) { try connection.execute("PRAGMA cache_size = 10") }
@@ -109,7 +110,13 @@ struct RoundTrip {
     return isGood
   }
 
+  /// Opening a file that somebody has removed would make an empty one: "no such table" would then be nobody's fault.
+  private func checkName(_ path: String) throws {
+    if !Console.exists(path) { throw ProofFailure("\(path) is gone: something else has removed it") }
+  }
+
   private func checkFile(_ model: TableModel, _ path: String) throws {
+    try checkName(path)
     let reference = try sqlite.open(path, readOnly: false)
     defer { reference.close() }
     try model.check(reference, "SQLite")

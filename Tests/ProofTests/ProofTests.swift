@@ -59,6 +59,13 @@ struct ProofTests {
     #expect(result.status == 0, "\(result.output)")
   }
 
+  @Test("where the kernel refuses io_uring, files, room or names, the error says it and nothing is lost")
+  func refusals() throws {
+    let result = try Self.prove(["faults", "--mode", "refusals"])
+    #expect(result.status == 0, "\(result.output)")
+    #expect(result.output.contains("refusals: "), "\(result.output)")
+  }
+
   @Test("processes of ours and of SQLite share a file while any of them is killed", arguments: ["wal", "delete"])
   func mixed(journal: String) throws {
     let result = try Self.prove(["mixed", "--seconds", "6", "--journal", journal])

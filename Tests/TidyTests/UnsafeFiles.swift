@@ -128,6 +128,8 @@ let unsafeFiles: [String: Set<String>] = [
     "DiskServer.swift",
     "FaultProof.swift",
     "PowerCutRig.swift",
+    "RefusalProof.swift",
+    "SystemCallFilter.swift",
   ],
   "ApusConformance": [
     "ConformanceCommand.swift",

@@ -7,9 +7,10 @@ import Glibc
 
 /// Why there is no ring.
 struct RingRefusal: Error {
+  var call = "io_uring_setup"
   var errno: Int32
   /// "io_uring_setup: Operation not permitted (1)".
-  var reason: String { "io_uring_setup: \(SystemError.text(errno))" }
+  var reason: String { "\(call): \(SystemError.text(errno))" }
   /// False where the process merely ran out of something, and another time may succeed.
   var isPermanent: Bool { ![EMFILE, ENFILE, ENOMEM, EAGAIN, EINTR].contains(errno) }
 }
@@ -46,12 +47,31 @@ final class Ring {
       var parameters = io_uring_params()
       parameters.flags = flags
       let code = unsafe io_uring_queue_init_params(max(1, options.entryCount), ring, &parameters)
-      if code == 0 { return unsafe .success(Ring(ring, needsAsking: flags & deferTaskRun != 0)) }
+      if code == 0 {
+        let made = unsafe Ring(ring, needsAsking: flags & deferTaskRun != 0)
+        let number = made.tryOut()
+        return number == 0 ? .success(made) : .failure(RingRefusal(call: "io_uring_enter", errno: number))
+      }
       number = -code
       if number != EINVAL { break }
     }
     unsafe ring.deallocate()
     return .failure(RingRefusal(errno: number))
+  }
+
+  /// A filter on system calls may grant a ring and refuse its use: better known before there are requests in it.
+  /// - Returns: the error number with which the kernel refuses a request that does nothing; 0 where it does not.
+  private func tryOut() -> Int32 {
+    guard let entry = unsafe io_uring_get_sqe(ring) else { return EBUSY }
+    unsafe io_uring_prep_nop(entry)
+    unsafe io_uring_sqe_set_data64(entry, 0)
+    var isDone = false
+    while !isDone {
+      let code = submitAndWait()
+      if code < 0, code != -Int(EINTR) { return Int32(-code) }
+      reap { _, _ in isDone = true }
+    }
+    return 0
   }
 
   deinit {

@@ -82,6 +82,8 @@ public final class SimulatedDisk: @unchecked Sendable {
   private(set) var generation: UInt64 = 1
   private(set) var completedCount: UInt64 = 0
   public private(set) var syncCount: UInt64 = 0
+  /// The path of each file, and of each directory with a slash at its end, whose sync was asked for; nil: nobody wants to know.
+  public var syncLog: [String]?
   /// Whether reads may find a part of what they want without a request.
   public var hasCache = false
   var random: SeededRandom

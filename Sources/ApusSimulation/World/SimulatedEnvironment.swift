@@ -125,11 +125,13 @@ final class SimulatedQueue: IOQueue {
 
   func sync(_ file: any File, _ kind: SyncKind) -> Ticket {
     let upTo = disk.takeSequence()
+    disk.syncLog?.append(file.path)
     return submit(file) { .sync($0, upTo: upTo) }
   }
 
   func syncDirectory(of path: String) -> Ticket {
     if generation != disk.generation { return Ticket(rawValue: 0) }
+    disk.syncLog?.append(SimulatedDisk.directory(of: path) + "/")
     return disk.submit(
       .syncDirectory(directory: SimulatedDisk.directory(of: path), upTo: disk.takeSequence()), from: identity)
   }

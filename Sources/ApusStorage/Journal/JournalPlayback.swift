@@ -5,13 +5,14 @@ import ApusBase
 import ApusIO
 
 final class JournalPlayback {
-  private enum Phase { case size, superMark, superName, header, records, write, sync, done }
+  private enum Phase { case size, journalSync, superMark, superName, header, records, write, sync, done }
 
   private let queue: any IOQueue
   private let environment: any Environment
   private let journal: any File
   private let database: any File
   private let syncs: Bool
+  private let isHot: Bool
   private var phase = Phase.size
   private var group: RequestGroup?
   private var buffer: MutableByteView?
@@ -31,14 +32,16 @@ final class JournalPlayback {
 
   private static let batchByteCount = 256 * 1024
 
+  /// - Parameter isHot: the journal is somebody else's, who may never have synced it.
   init(
-    queue: any IOQueue, environment: any Environment, journal: any File, database: any File, syncs: Bool
+    queue: any IOQueue, environment: any Environment, journal: any File, database: any File, syncs: Bool, isHot: Bool
   ) {
     self.queue = queue
     self.environment = environment
     self.journal = journal
     self.database = database
     self.syncs = syncs
+    self.isHot = isHot
   }
 
   /// What is in flight goes into the database.
@@ -59,12 +62,20 @@ final class JournalPlayback {
       case .size:
         let journal = self.journal
         byteCount = try faulting { () throws(EngineError) in try journal.size() }
-        if byteCount >= 16 {
-          read(at: byteCount - 16, 16)
-          phase = .superMark
-        } else {
+        if byteCount < 16 {
           phase = .done
+        } else if syncs && isHot {
+          // What is played back in part must be there as a whole after a power cut.
+          let group = RequestGroup()
+          group.add(queue.sync(journal, .data))
+          self.group = group
+          phase = .journalSync
+        } else {
+          readSuperMark()
         }
+      case .journalSync:
+        try group?.finish(queue)
+        readSuperMark()
       case .superMark:
         let view = try finishRead()
         let length = Int64(view.bigEndianUInt32(at: 0))
@@ -107,6 +118,11 @@ final class JournalPlayback {
         return
       }
     }
+  }
+
+  private func readSuperMark() {
+    read(at: byteCount - 16, 16)
+    phase = .superMark
   }
 
   private func read(at offset: Int64, _ byteCount: Int) {

@@ -34,6 +34,8 @@ final class FileStore {
   /// Where the original of a journaled page lies; kept only once the transaction has spilled.
   var journalOffsets: [UInt32: Int64] = [:]
   var needsJournalDirectorySync = false
+  /// This transaction has written something into the journal, or is about to; one that is only kept open needs no end.
+  var isJournalBegun = false
   /// Pages of this transaction whose newest image lies in the log (uncommitted) or in the file (journaled).
   var spilledPages = PageSet()
   var hasSpilled = false
@@ -69,6 +71,7 @@ final class FileStore {
   var writeOpensRead = false
   /// Spilling waits until so many pages are private: readers kept the file from being written.
   var spillBlockedUntil = 0
+  /// `shutDown` has begun.
   var isClosing = false
   /// Writes of a hot journal's playback that was dropped: EXCLUSIVE stays until they have landed.
   var abandonedPlayback: RequestGroup?

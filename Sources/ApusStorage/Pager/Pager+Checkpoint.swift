@@ -164,7 +164,7 @@ extension Pager {
     do throws(Fault) {
       try wal.recoverIfNeeded()
       let result = try wal.runCheckpoint(
-        .passive, database: store.file, synchronous: max(configuration.synchronous, .normal), cache: store.cache,
+        .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
         generation: { self.checkpointGeneration(store, $0) }
       ) { () throws(Fault) in }
       guard result.isWhole else {

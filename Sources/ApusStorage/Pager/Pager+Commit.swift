@@ -248,12 +248,10 @@ extension Pager {
         store.flush = .finalize
       case .finalize:
         if store.stopsBeforeEnd { return }
-        store.flush = try endJournal(store, syncsDirectory: synchronous >= .extra || store.syncsDirectoryAtEnd)
+        store.flush = try endJournal(store)
       case .journalEnd(let group):
         try group.finish(store.queue)
-        // A power cut must not leave a journal whose records are cut and whose header is not wiped.
-        let syncs = synchronous >= .full || synchronous == .normal && journalExcess(store) != nil
-        store.flush = .finalized(syncs ? journalSync(store, withDirectory: false) : nil)
+        store.flush = finalSync(store)
       case .finalized(let group):
         try group?.finish(store.queue)
         cutJournal(store)
@@ -320,6 +318,7 @@ extension Pager {
         if try journal.size() > 0 { try journal.truncate(to: 0) }
       }
     }
+    store.isJournalBegun = true
     let sector = Int64(JournalFormat.sectorByteCount)
     let start = (store.journalByteCount + sector - 1) / sector * sector
     let byteCount = sector + Int64(needed.count * JournalFormat.recordByteCount(pageSize))
@@ -505,30 +504,36 @@ extension Pager {
     return configuration.journalMode == .delete && keeps ? .persist : configuration.journalMode
   }
 
-  /// The commit point: the journal is deleted, emptied, or its header wiped.
-  func endJournal(_ store: FileStore, syncsDirectory: Bool) throws(Fault) -> FlushPhase {
+  /// The journal's header is wiped: with NORMAL that is synced too, as SQLite does it.
+  func finalSync(_ store: FileStore) -> FlushPhase {
+    let isSynced = !store.isTemporary && configuration.synchronous != .off
+    return .finalized(isSynced ? journalSync(store, withDirectory: false) : nil)
+  }
+
+  /// The commit point: the journal is deleted, emptied, or its header wiped. A roll-back ends with it too.
+  func endJournal(_ store: FileStore) throws(Fault) -> FlushPhase {
     guard let journal = store.journal else { return .finalized(nil) }
     let group = RequestGroup()
     let (environment, path) = (store.environment, store.journalPath)
+    let synchronous = store.isTemporary ? Synchronous.off : configuration.synchronous
     switch journalEnding(store) {
     case .delete, .wal, .memory, .off:
       try faulting { () throws(EngineError) in try environment.delete(path) }
       journal.close()
       store.journal = nil
-      if !syncsDirectory { return .finalized(nil) }
+      guard synchronous >= .extra || store.syncsDirectoryAtEnd && synchronous != .off else { return .finalized(nil) }
       group.add(store.queue.syncDirectory(of: path))
     case .truncate:
       try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
       // What a super-journal held together must not come back in part: the old records, with the next super-journal's name.
-      let wanted: Synchronous = store.superJournal == nil ? .full : .normal
-      if !store.isTemporary && configuration.synchronous >= wanted { group.add(store.queue.sync(journal, .full)) }
+      if synchronous >= (store.superJournal == nil ? .full : .normal) { group.add(store.queue.sync(journal, .full)) }
     case .persist where store.superJournal != nil:
       // The name at its end must not be found by a later transaction's reader.
       try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
-      if configuration.synchronous >= .normal { group.add(store.queue.sync(journal, .full)) }
+      if synchronous != .off { group.add(store.queue.sync(journal, .full)) }
     case .persist where configuration.journalSizeLimit == 0:
       try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
-      if configuration.synchronous >= .full { group.add(store.queue.sync(journal, .full)) }
+      if synchronous >= .full { group.add(store.queue.sync(journal, .full)) }
     case .persist:
       let zeros = group.allocate(JournalFormat.headerByteCount)
       zeros.fill(0, zeros.count)

@@ -126,7 +126,8 @@ extension Pager {
       let (environment, path) = (store.environment, store.journalPath)
       try faulting { () throws(EngineError) in try environment.delete(path) }
       let group = RequestGroup()
-      group.add(store.queue.syncDirectory(of: path))
+      // A journal that came back after the file went over to WAL would undo pages under it.
+      if configuration.synchronous != .off { group.add(store.queue.syncDirectory(of: path)) }
       store.opening = .rollbackEnd(group, superJournal: playback.superJournal)
     case .rollbackEnd(let group, let superJournal?):
       try group.finish(store.queue)
@@ -236,7 +237,7 @@ extension Pager {
     }
     let playback = JournalPlayback(
       queue: store.queue, environment: store.environment, journal: file, database: store.file,
-      syncs: configuration.synchronous != .off)
+      syncs: configuration.synchronous != .off, isHot: true)
     store.opening = .rollback(playback, file)
   }
 

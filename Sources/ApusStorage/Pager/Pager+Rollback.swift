@@ -64,7 +64,7 @@ extension Pager {
         store.playback
         ?? JournalPlayback(
           queue: store.queue, environment: store.environment, journal: journal, database: store.file,
-          syncs: !store.isTemporary && configuration.synchronous != .off)
+          syncs: !store.isTemporary && configuration.synchronous != .off, isHot: false)
       store.playback = playback
       do { try playback.run() } catch {
         if case .failure = error {
@@ -79,11 +79,15 @@ extension Pager {
       store.isDatabaseTouched = false
       store.playback = nil
     }
-    if store.journal != nil && !store.isUndoingJournal {
-      store.flush = try endJournal(store, syncsDirectory: false)
+    if store.journal != nil && store.isJournalBegun && !store.isUndoingJournal {
+      store.flush = try endJournal(store)
       store.isUndoingJournal = true
     }
     try settle(store.flush.group, store)
+    if case .journalEnd = store.flush {
+      store.flush = finalSync(store)
+      try settle(store.flush.group, store)
+    }
     // Records that were played back may go before the header is wiped on the disk: playing some of them again changes nothing.
     if store.poison == nil { cutJournal(store) }
     store.flush = .idle

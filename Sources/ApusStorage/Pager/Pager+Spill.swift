@@ -23,7 +23,9 @@ extension Pager {
   func spillPages(_ pages: Int, _ store: FileStore) throws(Fault) {
     if store.batch.isEmpty || store.batchCommits {
       let count = unsafe table.pointee.dirty.count
-      if count + pages <= max(spillLimit, store.spillBlockedUntil) || !canSpill { return }
+      // A budget smaller than what one operation asks for would spill, and sync, for each page.
+      let limit = max(spillLimit, pages + Pager.unspilledPagesMin, store.spillBlockedUntil)
+      if count + pages <= limit || !canSpill { return }
       // A commit that could not go on (busy) and was followed by more changes starts over.
       if store.batchCommits { forgetCommit(store) }
       chooseVictims(store)
@@ -86,6 +88,9 @@ extension Pager {
   }
 
   private static var spilledPagesMin: Int { 12 }
+
+  /// Private pages that never spill, however small the budget.
+  private static var unspilledPagesMin: Int { 8 }
 
   /// Called again until it returns; the statement that began it may be gone by then.
   func finishSpill(_ store: FileStore) throws(Fault) {

@@ -213,6 +213,7 @@ extension Pager {
     store.journaledPages.removeAll()
     store.journalOffsets = [:]
     store.journalByteCount = 0
+    store.isJournalBegun = false
     store.spilledPages.removeAll()
     store.hasSpilled = false
     store.isDatabaseTouched = false
