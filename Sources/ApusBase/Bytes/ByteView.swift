@@ -210,11 +210,15 @@ public struct MutableByteView: @unchecked Sendable {
 @inlinable @inline(__always)
 func memoryOrder(_ left: UnsafeRawPointer, _ right: UnsafeRawPointer, _ count: Int) -> Int {
   var offset = 0
-  while offset &+ 8 <= count {
-    let a = unsafe left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-    let b = unsafe right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
-    if a != b { return a.bigEndian < b.bigEndian ? -1 : 1 }
-    offset &+= 8
+  if count >= 8 {
+    while true {
+      let a = unsafe left.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      let b = unsafe right.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
+      if a != b { return a.bigEndian < b.bigEndian ? -1 : 1 }
+      // The last word reaches back over bytes that are known to be equal.
+      if offset == count &- 8 { return 0 }
+      offset = min(offset &+ 8, count &- 8)
+    }
   }
   while offset < count {
     let a = unsafe left.load(fromByteOffset: offset, as: UInt8.self)

@@ -119,6 +119,7 @@ struct BTreePage {
   @inline(__always)
   func isSameImage(as other: BTreePage) -> Bool { page.isSameImage(as: other.page) }
 
+  @inline(__always)
   init(_ page: Page) throws(Fault) {
     let bytes = page.bytes
     let header = page.numberValue == 1 ? 100 : 0

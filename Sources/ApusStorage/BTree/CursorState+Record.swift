@@ -223,15 +223,18 @@ extension CursorState {
     mutating get { unsafe ByteView(unchecked: recordBase, count: localBytes) }
   }
 
+  @inline(__always)
   mutating func currentRowid() throws(Fault) -> Int64 {
-    if position != .atRow {
-      if position == .displaced { try restore() }
-      guard position == .atRow else {
-        if position == .nullRow { return 0 }
-        throw Fault.error(.abort, "the cursor is on no row")
-      }
-    }
-    return try current.page.rowid(current.index)
+    if position == .atRow { return try current.page.rowid(current.index) }
+    return try rowidOffRow()
+  }
+
+  @inline(never)
+  private mutating func rowidOffRow() throws(Fault) -> Int64 {
+    if position == .displaced { try restore() }
+    if position == .atRow { return try current.page.rowid(current.index) }
+    if position == .nullRow { return 0 }
+    throw Fault.error(.abort, "the cursor is on no row")
   }
 
   /// The last column of an index entry.

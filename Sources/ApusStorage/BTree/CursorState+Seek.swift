@@ -14,12 +14,6 @@ public enum SeekOperation: Sendable {
   case equal, greaterOrEqual, greater, lessOrEqual, less
 }
 
-/// What is known of a page's row ids before it is looked at; the extremes mean nothing is.
-private struct RowidRange {
-  var low = Int64.min
-  var high = Int64.max
-}
-
 extension CursorState {
   // MARK: Row ids
 
@@ -28,108 +22,19 @@ extension CursorState {
   mutating func locate(rowid target: Int64) throws(Fault) -> Bool {
     var page = try load(root, atDepth: 0)
     var range = RowidRange()
-    while !page.isLeaf {
-      let index = try lowerBound(page, target, &range)
+    while true {
+      let index = try page.lowerBound(target, &range)
       stage(page, index)
+      if page.isLeaf { return index < page.cellCount && range.high == target }
       page = try loadChild(page, index, atDepth: stagedCount)
     }
-    let index = try lowerBound(page, target, &range)
-    stage(page, index)
-    guard index < page.cellCount else { return false }
-    return try page.rowid(index) == target
-  }
-
-  /// The first cell of `page` whose row id is not below `target`. Row ids are mostly spread evenly, so the place is
-  /// guessed from what is known of the page's row ids, and narrowed down from there.
-  /// - Parameter range: on the way in what the way from the root says of the page's row ids (above `low`, up to `high`),
-  ///   afterwards the same for the child at that place. A guess may build on it, and nothing else.
-  @inline(__always)
-  private func lowerBound(_ page: BTreePage, _ target: Int64, _ range: inout RowidRange) throws(Fault) -> Int {
-    var low = 0
-    var high = page.cellCount
-    if high == 0 { return 0 }
-    var keyCount = high
-    if range.low == .min, target > 0, range.high == .max {
-      // At the root: what most tables begin with is as good a guess as their first row id.
-      range.low = 0
-    } else if range.low == .min {
-      let first = try page.rowid(0)
-      if target <= first {
-        range.high = first
-        return 0
-      }
-      range.low = first
-      low = 1
-      keyCount &-= 1
-    }
-    if range.high == .max {
-      let last = try page.rowid(high &- 1)
-      if target > last {
-        range.low = last
-        return high
-      }
-      range.high = last
-      high &-= 1
-    }
-    if low >= high { return low }
-    // Differences beyond the integers come out negative: then the guess is the middle.
-    let span = range.high &- range.low
-    let part = target &- range.low
-    let fraction = part > 0 && part <= span ? (Double(part) - 0.5) / Double(span) : 0.5
-    let guess = min(low &+ Int(fraction * Double(keyCount)), high &- 1)
-    let key = try page.rowid(guess)
-    if key == target {
-      range.high = key
-      return guess
-    }
-    var step = 1
-    if key < target {
-      range.low = key
-      low = guess &+ 1
-      while low < high {
-        let place = min(low &+ step, high) &- 1
-        let key = try page.rowid(place)
-        if key >= target {
-          range.high = key
-          high = place
-          break
-        }
-        range.low = key
-        low = place &+ 1
-        step = step &* 2
-      }
-    } else {
-      range.high = key
-      high = guess
-      while low < high {
-        let place = max(high &- step, low)
-        let key = try page.rowid(place)
-        if key < target {
-          range.low = key
-          low = place &+ 1
-          break
-        }
-        range.high = key
-        high = place
-        step = step &* 2
-      }
-    }
-    while low < high {
-      let middle = (low &+ high) >> 1
-      let key = try page.rowid(middle)
-      if key < target {
-        range.low = key
-        low = middle &+ 1
-      } else {
-        range.high = key
-        high = middle
-      }
-    }
-    return low
   }
 
   mutating func seek(rowid target: Int64, _ operation: SeekOperation) throws(Fault) -> Bool {
-    if operation == .equal, let found = try seekNearby(target) { return found }
+    if operation == .equal, triesNearby, let found = try seekNearby(target) {
+      leafScore = 0
+      return found
+    }
     beginOperation()
     if operation == .equal, triesLeaf, let found = try seekInLeaf(target) {
       leafScore = 0
@@ -187,8 +92,14 @@ extension CursorState {
   private var triesLeaf: Bool {
     @inline(__always)
     mutating get {
-      isFresh && depth >= 0 && current.page.isLeaf && current.page.cellCount > 1 && (leafScore > -4 || leafScore & 7 == 0)
+      isFresh && depth >= 0 && current.page.isLeaf && current.page.cellCount > 1 && triesNearby
     }
+  }
+
+  /// Searches have lately ended near where they began.
+  private var triesNearby: Bool {
+    @inline(__always)
+    mutating get { leafScore > -4 || leafScore & 7 == 0 }
   }
 
   /// A row id that lies between the first and the last one of the leaf in hand is there or nowhere.
@@ -198,9 +109,9 @@ extension CursorState {
     let page = current.page
     guard try page.rowid(0) <= target else { return nil }
     var range = RowidRange()
-    let index = try lowerBound(page, target, &range)
+    let index = try page.lowerBound(target, &range)
     if index == page.cellCount { return nil }
-    let isExact = try page.rowid(index) == target
+    let isExact = range.high == target
     current.index = index
     countProgress = nil
     setPosition(isExact ? .atRow : .inGap)
@@ -219,22 +130,12 @@ extension CursorState {
     let probe = KeyProbe(key, order, localMax: localMax)
     var page = try load(root, atDepth: 0)
     while true {
-      var low = 0
-      var high = page.cellCount
-      let depthHere = stagedCount
-      while low < high {
-        let middle = (low &+ high) >> 1
-        let order = try compare(page, middle, probe)
-        if order < 0 || (isAfter && order == 0) {
-          low = middle &+ 1
-        } else {
-          if order == 0 { equal |= 1 << UInt32(depthHere) } else { equal &= ~(1 << UInt32(depthHere)) }
-          high = middle
-        }
-      }
-      stage(page, low)
+      var place = KeyPlace(low: 0, high: page.cellCount)
+      try narrow(page, &place, probe, isAfter)
+      if place.order == 0 { equal |= 1 << UInt32(stagedCount) }
+      stage(page, place.low)
       if page.isLeaf { return equal }
-      page = try loadChild(page, low, atDepth: stagedCount)
+      page = try loadChild(page, place.low, atDepth: stagedCount)
     }
   }
 
@@ -286,56 +187,54 @@ extension CursorState {
     let page = current.page
     let last = page.cellCount &- 1
     let hint = min(max(current.index, 0), last)
-    // The entries before `low` lie before the place; entry `high` does not, and `placeOrder` is its order.
-    var low: Int
-    var high: Int
-    var placeOrder = try compare(page, hint, probe)
-    if KeyProbe.isBefore(placeOrder, isAfter) {
-      high = last
-      placeOrder = try compare(page, last, probe)
-      if KeyProbe.isBefore(placeOrder, isAfter) { return nil }
-      low = hint &+ 1
+    var place = KeyPlace(low: 0, high: hint)
+    place.order = try compare(page, hint, probe)
+    if KeyProbe.isBefore(place.order, isAfter) {
+      place.high = last
+      place.order = try compare(page, last, probe)
+      if KeyProbe.isBefore(place.order, isAfter) { return nil }
+      place.low = hint &+ 1
       var step = 1
-      while low &+ step <= last {
-        let order = try compare(page, low &+ step &- 1, probe)
+      while place.low &+ step <= last {
+        let order = try compare(page, place.low &+ step &- 1, probe)
         if !KeyProbe.isBefore(order, isAfter) {
-          high = low &+ step &- 1
-          placeOrder = order
+          place.high = place.low &+ step &- 1
+          place.order = order
           break
         }
-        low = low &+ step
+        place.low = place.low &+ step
         step = step &* 2
       }
     } else {
       guard hint > 0, KeyProbe.isBefore(try compare(page, 0, probe), isAfter) else { return nil }
-      low = 1
-      high = hint
+      place.low = 1
       let order = try compare(page, hint &- 1, probe)
       if KeyProbe.isBefore(order, isAfter) {
-        low = hint
+        place.low = hint
       } else {
-        high = hint &- 1
-        placeOrder = order
+        place.high = hint &- 1
+        place.order = order
       }
     }
-    while low < high {
-      let middle = (low &+ high) >> 1
-      let order = try compare(page, middle, probe)
-      if KeyProbe.isBefore(order, isAfter) {
-        low = middle &+ 1
-      } else {
-        high = middle
-        placeOrder = order
-      }
-    }
-    current.index = operation == .lessOrEqual || operation == .less ? high &- 1 : high
-    if operation == .equal && placeOrder != 0 {
+    try narrow(page, &place, probe, isAfter)
+    current.index = operation == .lessOrEqual || operation == .less ? place.high &- 1 : place.high
+    if operation == .equal && place.order != 0 {
       setPosition(.inGap)
       gapHasKey = false
       return false
     }
     setPosition(.atRow)
     return true
+  }
+
+  /// Narrows the place of the key down to one entry, or the page's end.
+  @inline(__always)
+  private mutating func narrow(
+    _ page: BTreePage, _ place: inout KeyPlace, _ probe: KeyProbe, _ isAfter: Bool
+  ) throws(Fault) {
+    while !probe.narrow(page, &place, isAfter) {
+      place.take(try compare(page, place.middle, probe.key), isAfter)
+    }
   }
 
   /// The order of entry `index` relative to the key.

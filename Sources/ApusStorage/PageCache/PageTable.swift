@@ -492,20 +492,27 @@ struct PageTable {
 @unsafe
 private struct PageImageStack {
   private static let countMax = 64
-  private var images: [PageImage] = []
+  /// Linked by `older`, which an image that is in no cache does not use.
+  private var top: UnsafeMutablePointer<PageImageHeader>?
+  private(set) var count = 0
 
   mutating func push(_ image: PageImage, cleanLimit: Int) -> Bool {
-    guard unsafe images.count < min(PageImageStack.countMax, max(2, cleanLimit / 8)) else { return false }
-    unsafe images.append(image)
+    guard unsafe count < min(PageImageStack.countMax, max(2, cleanLimit / 8)) else { return false }
+    unsafe image.header.pointee.older = top
+    unsafe top = image.header
+    unsafe count &+= 1
     return true
   }
 
-  var count: Int { unsafe images.count }
-
-  mutating func pop() -> PageImage? { unsafe images.popLast() }
+  mutating func pop() -> PageImage? {
+    guard let header = unsafe top else { return nil }
+    unsafe top = header.pointee.older
+    unsafe header.pointee.older = nil
+    unsafe count &-= 1
+    return unsafe PageImage(header)
+  }
 
   mutating func removeAll() {
-    for image in unsafe images { image.release() }
-    unsafe images = []
+    while let image = unsafe pop() { image.release() }
   }
 }

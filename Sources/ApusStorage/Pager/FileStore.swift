@@ -21,7 +21,9 @@ final class FileStore {
   var hasReadHeader = false
 
   var opening = OpenPhase.start
-  var reads: [PendingRead] = []
+  var reads: [PendingRead] = [] { didSet { hasReads = !reads.isEmpty } }
+  /// What each page that is loaded asks first: of the array it would cost a check for exclusive access.
+  private(set) var hasReads = false
   /// Requests of dropped statements, kept until the queue has given their buffers back.
   var abandoned: [RequestGroup] = []
   /// After a failed sync nothing that the handle says is true any more.

@@ -93,8 +93,14 @@ extension Pager {
   }
 
   /// What came from the file or the log.
+  @inline(__always)
   func verify(_ image: PageImage, _ store: FileStore) throws(Fault) {
-    if !store.hasChecksums || !store.verifiesChecksums || image.number == lockBytePage { return }
+    if store.hasChecksums { try verifySeal(image, store) }
+  }
+
+  @inline(never)
+  private func verifySeal(_ image: PageImage, _ store: FileStore) throws(Fault) {
+    if !store.verifiesChecksums || image.number == lockBytePage { return }
     if !PageSeal.isSealed(image.bytes, image.number) { throw PageSeal.fault(image.number, store.path) }
   }
 

@@ -21,13 +21,11 @@ extension Pager {
     }
     try store.checkPoison()
     let place = try place(of: number.rawValue, store)
-    // A connection that is alone with its file has no use for the file's cache.
-    let isUnshared = place.isPrivate || place.version == 0 || !store.verifiesChecksums
-    let cache = isUnshared || store.cache?.isShared != true ? nil : store.cache
-    if let image = cache?.find(number.rawValue, place.version) {
+    let cache = sharedCache(place, store)
+    if let cache, let image = cache.find(number.rawValue, place.version) {
       return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
     }
-    if store.reads.isEmpty, let image = imageAtOnce(number.rawValue, place, store) {
+    if !store.hasReads, let image = imageAtOnce(number.rawValue, place, store) {
       do { try verify(image, store) } catch {
         unsafe table.pointee.recycle(image)
         throw error
@@ -36,7 +34,7 @@ extension Pager {
         return unsafe Page(table.pointee.insertSpilled(image), byteCount: usableSize, isWritable: false)
       }
       unsafe image.header.pointee.version = place.version
-      cache?.insert(image, version: place.version)
+      if let cache { cache.insert(image, version: place.version) }
       return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
     }
     if !store.reads.contains(where: { $0.matches(number.rawValue, place) }) {
@@ -72,6 +70,13 @@ extension Pager {
     unsafe read.image.header.pointee.version = place.version
     cache?.insert(read.image, version: place.version)
     return unsafe Page(table.pointee.insertClean(read.image), byteCount: usableSize, isWritable: false)
+  }
+
+  /// A connection that is alone with its file has no use for the file's cache.
+  @inline(__always)
+  private func sharedCache(_ place: PagePlace, _ store: FileStore) -> FileCache? {
+    if place.isPrivate || place.version == 0 || !store.verifiesChecksums || store.cache?.isShared != true { return nil }
+    return store.cache
   }
 
   /// A hint: these pages will be asked for soon. Their reads are submitted together.

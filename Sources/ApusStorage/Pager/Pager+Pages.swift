@@ -18,8 +18,11 @@ extension Pager {
   @inline(never)
   private func missingPage(_ number: PageNumber) throws(Fault) -> Page {
     precondition(state != .none)
-    if faultInjection != nil { try injectFault() }
-    return try loadedPage(number)
+    if faultInjection != nil {
+      try injectFault()
+      return try loadedPage(number)
+    }
+    return try absentPage(number)
   }
 
   /// The same without fault injection: for what `beginWriteOperation` has loaded.
@@ -28,6 +31,12 @@ extension Pager {
       unsafe slot.pointee.wasVisited = true
       return unsafe Page(slot, byteCount: usableSize, isWritable: false)
     }
+    return try absentPage(number)
+  }
+
+  /// A page that the table does not have.
+  @inline(__always)
+  private func absentPage(_ number: PageNumber) throws(Fault) -> Page {
     if number.isNone || number.rawValue > currentPageCount {
       if number == .one && currentPageCount == 0 { return pageOneOfEmptyDatabase() }
       throw .corrupt(number, "the database has no such page")

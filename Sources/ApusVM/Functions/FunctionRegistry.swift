@@ -1,6 +1,7 @@
 // The functions of one connection: the built-in ones, shared, and in front of them those of the application.
 
 import ApusBase
+import Synchronization
 
 /// An immutable set of functions by name, made once and shared by connections.
 public struct FunctionLibrary: Sendable {
@@ -34,7 +35,9 @@ public final class FunctionRegistry {
   private let builtIn: FunctionLibrary
   private var own: [String: [FunctionDefinition]] = [:]
   /// Counts changes: a compiled statement that was made under another number is compiled again.
-  public private(set) var version = 0
+  public var version: Int { changeCount.load(ordering: .relaxed) }
+  // Read at each step: an atomic needs no check for exclusive access.
+  private let changeCount = Atomic<Int>(0)
 
   public init(builtIn: FunctionLibrary) { self.builtIn = builtIn }
 
@@ -43,11 +46,13 @@ public final class FunctionRegistry {
   public func register(_ definition: FunctionDefinition) {
     unregister(definition.name, definition.arity)
     own[definition.name, default: []].append(definition)
-    version += 1
+    noteChange()
   }
 
   /// What the programs were compiled against has changed otherwise: the databases have other numbers.
-  public func expirePrograms() { version += 1 }
+  public func expirePrograms() { noteChange() }
+
+  private func noteChange() { changeCount.wrappingAdd(1, ordering: .relaxed) }
 
   /// Removes an application's function; built-in ones stay.
   public func unregister(_ name: String, _ arity: FunctionArity) {
@@ -55,7 +60,7 @@ public final class FunctionRegistry {
     guard var list = own[key], let index = list.firstIndex(where: { $0.arity == arity }) else { return }
     list.remove(at: index)
     own[key] = list.isEmpty ? nil : list
-    version += 1
+    noteChange()
   }
 
   /// The function that a call of `name` with `count` arguments means. An exact count beats an open one; any function of

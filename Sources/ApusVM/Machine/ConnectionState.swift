@@ -142,7 +142,10 @@ public final class ConnectionState {
 
   /// An interrupt also hits a statement that has not begun yet: who drives the connection clears it. Otherwise, as in
   /// SQLite, it is forgotten when the first statement starts.
-  public var keepsInterrupts = false
+  public var keepsInterrupts: Bool {
+    get { unsafe fields.pointee.keepsInterrupts }
+    set { unsafe fields.pointee.keepsInterrupts = newValue }
+  }
 
   public func clearInterrupt() { interrupted.store(false, ordering: .relaxed) }
 
@@ -202,6 +205,7 @@ public final class ConnectionState {
 
 /// What changes as statements run.
 private struct ConnectionFields {
+  var keepsInterrupts = false
   var main: Pager
   var databases: [AttachedDatabase?]
   var isAutocommit = true

@@ -365,7 +365,17 @@ extension MachineCore {
     finishColumn(i)
   }
 
+  @inline(__always)
   mutating func rowid(_ i: Instruction) throws(Fault) {
+    if cursors[i.p1].isPlain {
+      registers[i.p2] = .integer(try cursors[tree: i.p1].rowid)
+      return
+    }
+    try rowidElsewhere(i)
+  }
+
+  @inline(never)
+  private mutating func rowidElsewhere(_ i: Instruction) throws(Fault) {
     if cursors[i.p1].isNullRow {
       registers[i.p2] = .null
       return
