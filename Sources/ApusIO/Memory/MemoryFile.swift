@@ -26,11 +26,12 @@ final class MemoryFile: File {
 
   func truncate(to size: Int64) throws(EngineError) {
     try checkWritable()
+    try MemoryNode.checkLength(size, path)
     node.truncate(to: size)
   }
 
   func preallocate(to size: Int64) {
-    if isWritable, Int(size) > node.byteCount { node.truncate(to: size) }
+    if isWritable, Int(size) > node.byteCount { try? truncate(to: size) }
   }
 
   func isStillNamed() -> Bool { environment.node(at: path) === node }

@@ -10,6 +10,9 @@ final class MemoryNode: Sendable {
     var sharedMemory: MemorySharedRegions?
   }
 
+  /// Where files in memory end. A damaged journal may ask for any length, and memory that is not to be had ends the process.
+  private static let byteCountMax: Int64 = 1 << 32
+
   let identity: FileIdentity
   private let state = Mutex(State())
 
@@ -30,6 +33,13 @@ final class MemoryNode: Sendable {
       let count = min(buffer.count, max(0, state.bytes.count - Int(offset)))
       if count > 0 { buffer.copy(state.bytes.bytes.slice(Int(offset), count), to: 0) }
       return count
+    }
+  }
+
+  /// - Throws: SQLITE_FULL where a file in memory would be longer than 4 GiB.
+  static func checkLength(_ byteCount: Int64, _ path: String) throws(EngineError) {
+    if byteCount > byteCountMax {
+      throw EngineError(.full, object: path, cause: "a file in memory has at most \(byteCountMax) bytes")
     }
   }
 
