@@ -61,7 +61,9 @@ compare: capi
 	@.ci/compare $(DATABASE)
 
 # Whole files: damaged ones, round trips and handovers with SQLite. What `make test` runs in small.
+prove: export PATH := $(CURDIR)/.build-venv/bin:$(PATH)
 prove: setup
+	@.ci/venv > /dev/null
 	swift build $(RELEASE) --product apus-prove
 	.build/release/apus-prove bad-input --variants $(VARIANTS) --seed $(SEED)
 	.build/release/apus-prove bad-input --variants $(VARIANTS) --seed $(SEED) --base small
