@@ -3,7 +3,8 @@
 public struct Finding: Error, Sendable, CustomStringConvertible {
   public enum Oracle: String, Sendable {
     case read = "O3 model", durability = "O4 durability", walk = "O1 integrity walk", snapshot = "O5 snapshot"
-    case error = "O13 unexpected error", liveness = "O6 liveness"
+    case error = "O10 unexpected error", liveness = "O8 liveness", leak = "O9 leaks", logAudit = "O13 log audit"
+    case pragma = "O15 pragma effect", faultAccount = "O17 fault accounting"
   }
 
   public var oracle: Oracle
@@ -23,6 +24,8 @@ public struct Verdict: Sendable {
   public var commitCount: Int
   public var cutCount: Int
   public var droppedCount: Int
+  /// Faults and buggify points that it has met.
+  public var coverage: Coverage
   /// The events, where they were asked for.
   public var trace: [String]
 }
