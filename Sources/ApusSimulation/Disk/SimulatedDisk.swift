@@ -86,7 +86,9 @@ public final class SimulatedDisk: @unchecked Sendable {
   public var syncLog: [String]?
   /// Whether reads may find a part of what they want without a request.
   public var hasCache = false
-  var random: SeededRandom
+  private let schedule: ChoiceStream
+  private let survivors: ChoiceStream
+  private let cache: ChoiceStream
   public var trace = TraceHash()
 
   private var nextSequence: UInt64 = 1
@@ -95,7 +97,11 @@ public final class SimulatedDisk: @unchecked Sendable {
   private var results: [Ticket: IOResult] = [:]
   private var nextTicket: UInt64 = 1
 
-  public init(seed: UInt64) { random = SeededRandom(seed: seed ^ 0xd15c) }
+  public init(choices: ChoiceSource) {
+    schedule = choices.stream("schedule")
+    survivors = choices.stream("survivors")
+    cache = choices.stream("cache")
+  }
 
   func makeOwner() -> UInt64 {
     defer { nextOwner += 1 }
@@ -144,9 +150,9 @@ public final class SimulatedDisk: @unchecked Sendable {
     let wanted = views.reduce(0) { $0 + $1.count }
     let present = max(0, min(wanted, file.current.count - offset))
     var limit = 0
-    switch random.below(4) {
+    switch cache.below(4, .cached) {
     case 0: break
-    case 1: limit = random.below(present + 1)
+    case 1: limit = cache.below(present + 1, .cachedLength)
     default: limit = present
     }
     var done = 0
@@ -165,13 +171,13 @@ public final class SimulatedDisk: @unchecked Sendable {
 
   func hasInFlight(queue: UInt64) -> Bool { inFlight.contains { $0.queue == queue } }
 
-  /// Completes one request in flight, chosen by the seed; of `queue` alone where one is given.
+  /// Completes one request in flight, chosen by the schedule; of `queue` alone where one is given.
   /// - Returns: false where there was none.
   @discardableResult
   func completeOne(queue: UInt64? = nil) -> Bool {
     let candidates = inFlight.indices.filter { queue == nil || inFlight[$0].queue == queue }
     if candidates.isEmpty { return false }
-    let request = inFlight.remove(at: candidates[random.below(candidates.count)])
+    let request = inFlight.remove(at: candidates[schedule.below(candidates.count, .request)])
     completedCount += 1
     results[request.ticket] = .done(perform(request.kind))
     return true
@@ -265,7 +271,7 @@ public final class SimulatedDisk: @unchecked Sendable {
       }
     }
     for (file, kinds) in changes {
-      let keptCount = survival == .prefix ? random.below(kinds.count + 1) : kinds.count
+      let keptCount = survival == .prefix ? survivors.below(kinds.count + 1, .keptChanges) : kinds.count
       for kind in kinds.prefix(keptCount) {
         switch survival {
         case .nothing: break
@@ -281,7 +287,7 @@ public final class SimulatedDisk: @unchecked Sendable {
       switch survival {
       case .nothing: 0
       case .everything: volatileNames.count
-      case .someTorn, .prefix: random.below(volatileNames.count + 1)
+      case .someTorn, .prefix: survivors.below(volatileNames.count + 1, .keptNames)
       }
     for change in volatileNames.prefix(keptNames) { durableNames[change.path] = change.file }
     names = durableNames
@@ -293,15 +299,15 @@ public final class SimulatedDisk: @unchecked Sendable {
   }
 
   private func applyTorn(_ kind: VolatileChange.Kind, to file: DiskFile) {
-    if random.oneIn(3) { return }
-    guard case .write(let offset, let bytes) = kind, random.oneIn(2) else {
+    if survivors.oneIn(3, .losesChange) { return }
+    guard case .write(let offset, let bytes) = kind, survivors.oneIn(2, .tears) else {
       DiskFile.apply(kind, to: &file.durable)
       return
     }
     var start = 0
     while start < bytes.count {
       let end = min(bytes.count, (offset + start) / sectorByteCount * sectorByteCount + sectorByteCount - offset)
-      if random.oneIn(2) {
+      if !survivors.oneIn(2, .losesSector) {
         DiskFile.apply(.write(offset: offset + start, bytes: Array(bytes[start..<end])), to: &file.durable)
       }
       start = end

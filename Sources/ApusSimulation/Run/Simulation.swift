@@ -3,8 +3,12 @@
 import ApusBase
 
 public final class Simulation {
-  private let seed: UInt64
   private let profile: SimulationProfile
+  private let choices: ChoiceSource
+  private let schedule: ChoiceStream
+  private let survivors: ChoiceStream
+  /// Processes and page faults.
+  private let chance: ChoiceStream
   private let world: World
   private var clients: [Client] = []
   private var step = 0
@@ -14,10 +18,17 @@ public final class Simulation {
   /// Most steps that recovery, or the end of an era, may take before the run counts as hanging.
   private static let patienceSteps = 400_000
 
+  public convenience init(seed: UInt64, keepsTrace: Bool = false) {
+    self.init(ChoiceSource(.seed(seed)), keepsTrace: keepsTrace)
+  }
+
   /// - Parameter keepsTrace: the verdict then has every event as a line.
-  public init(seed: UInt64, profile: SimulationProfile? = nil, keepsTrace: Bool = false) {
-    self.seed = seed
-    let profile = profile ?? SimulationProfile(seed: seed)
+  public init(_ choices: ChoiceSource, keepsTrace: Bool = false) {
+    self.choices = choices
+    schedule = choices.stream("schedule")
+    survivors = choices.stream("survivors")
+    chance = choices.stream("world")
+    let profile = SimulationProfile(choices.stream("profile"))
     self.profile = profile
     var shapes = [
       TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
@@ -31,7 +42,7 @@ public final class Simulation {
       ]
     }
     let model = DatabaseModel(shapes: shapes)
-    world = World(disk: SimulatedDisk(seed: seed), profile: profile, model: model, seed: seed)
+    world = World(choices, profile: profile, model: model)
     world.disk.trace.keepsLines = keepsTrace
     world.disk.hasCache = profile.hasCache
   }
@@ -53,9 +64,9 @@ public final class Simulation {
       finding = error
     }
     return Verdict(
-      seed: seed, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
+      choices: choices.origin, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
       eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
-      droppedCount: world.droppedCount, trace: world.disk.trace.lines)
+      droppedCount: world.droppedCount, trace: world.disk.trace.lines, tape: choices.tape)
   }
 
   // MARK: eras
@@ -74,15 +85,15 @@ public final class Simulation {
   }
 
   private func makeProcess() -> SimulatedEnvironment {
-    SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: world.random.next())
+    SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: chance.number(.processSeed))
   }
 
   private func openEngine(
     process: SimulatedEnvironment, _ path: String = Simulation.path
   ) throws(Finding) -> EngineClient {
-    let faultSeed = profile.injectsFaults ? world.random.next() : nil
+    let seed = profile.injectsFaults ? chance.number(.pageFaultSeed) : 0
     return try EngineClient(
-      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: faultSeed)
+      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: seed == 0 ? nil : seed)
   }
 
   /// A connection that is alone with the files.
@@ -104,22 +115,33 @@ public final class Simulation {
 
   private func openClients() throws(Finding) {
     let processes = (0..<profile.processCount).map { _ in makeProcess() }
-    clients = []
+    schedule.begin(.era)
     for name in 0..<profile.clientCount {
-      let engine = try openEngine(process: processes[world.random.below(processes.count)])
+      let engine = try openEngine(process: processes[chance.below(processes.count, .process)])
       clients.append(Client(name: name, engine: engine, world: world))
     }
   }
 
+  private func closeEra() {
+    for client in clients { client.endEra() }
+    clients = []
+    schedule.end(.era)
+  }
+
   private func work(for steps: Int) throws(Finding) {
-    for _ in 0..<steps { try stepOnce(mayBegin: true) }
+    var stepsLeft = steps
+    while schedule.begins(.step, if: stepsLeft > 0) {
+      try stepOnce(mayBegin: true)
+      schedule.end(.step)
+      stepsLeft -= 1
+    }
   }
 
   /// One step of the schedule: a request completes, or a connection goes on.
   private func stepOnce(mayBegin: Bool) throws(Finding) {
     step += 1
-    world.clock.monotonicNanoseconds += UInt64(world.random.below(200_000))
-    if world.random.oneIn(3) && world.disk.completeOne() { return }
+    world.clock.monotonicNanoseconds += UInt64(schedule.below(200_000, .clockAdvance))
+    if schedule.oneIn(3, .completes) && world.disk.completeOne() { return }
     let ready = clients.filter { isReady($0) && (mayBegin || !$0.isResting) }
     if ready.isEmpty {
       if world.disk.completeOne() { return }
@@ -128,7 +150,7 @@ public final class Simulation {
       if let first = moments.min() { world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, first) }
       return
     }
-    try ready[world.random.below(ready.count)].run(mayBegin: mayBegin)
+    try ready[schedule.below(ready.count, .client)].run(mayBegin: mayBegin)
   }
 
   private func isReady(_ client: Client) -> Bool {
@@ -141,19 +163,19 @@ public final class Simulation {
 
   private func cutAndRecover() throws(Finding) {
     let survivals = SimulatedDisk.Survival.allCases
-    world.disk.cutPower(survivals[world.random.below(survivals.count)])
+    world.disk.cutPower(survivals[survivors.below(survivals.count, .survival)])
     cutCount += 1
-    clients = []
+    closeEra()
     // Recovery itself may lose power; what it has done by then must not matter.
-    if world.random.oneIn(3) {
-      let isOther = profile.attaches && world.random.oneIn(2)
+    if survivors.oneIn(3, .cutsRecovery) {
+      let isOther = profile.attaches && survivors.oneIn(2, .recoveryOther)
       let engine = try openEngine(process: makeProcess(), isOther ? Self.otherPath : Self.path)
       engine.start(isOther ? "SELECT n FROM stamp" : profile.attachStatement ?? "SELECT n FROM stamp", [])
-      for _ in 0..<world.random.below(60) where engine.isBusy {
+      for _ in 0..<survivors.below(60, .recoverySteps) where engine.isBusy {
         if case .failed(let error) = engine.poll() { throw unexpected(error, "recovery") }
-        if world.random.oneIn(2) { world.disk.completeOne() }
+        if survivors.oneIn(2, .recoveryCompletes) { world.disk.completeOne() }
       }
-      world.disk.cutPower(survivals[world.random.below(survivals.count)])
+      world.disk.cutPower(survivals[survivors.below(survivals.count, .survival)])
     }
     let engine = try openAlone()
     let rows = try runToEnd(engine, "SELECT n FROM stamp")
@@ -176,13 +198,15 @@ public final class Simulation {
   private func endCleanly() throws(Finding) {
     var patience = Self.patienceSteps
     while !clients.allSatisfy(\.isResting) {
+      schedule.begin(.step)
       try stepOnce(mayBegin: false)
+      schedule.end(.step)
       patience -= 1
       if patience == 0 { throw Finding(oracle: .liveness, text: "the transactions under way do not end") }
     }
     let expected = world.ledger.lastAcknowledged
     for client in clients { try client.close() }
-    clients = []
+    closeEra()
     let engine = try openAlone()
     let rows = try runToEnd(engine, "SELECT n FROM stamp")
     if rows != [[.integer(expected)]] {

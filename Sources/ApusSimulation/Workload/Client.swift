@@ -22,6 +22,7 @@ final class Client {
   let name: Int
   private let engine: EngineClient
   private let world: World
+  private let choices: ChoiceStream
   private var phase: Phase = .settingUp(0)
   private var isWriting = false
   private var model: DatabaseModel?
@@ -41,7 +42,12 @@ final class Client {
     self.name = name
     self.engine = engine
     self.world = world
+    choices = world.choices.stream("client \(name)")
+    choices.begin(.era)
   }
+
+  /// The connection is gone; what is left of its tape is not for the next one.
+  func endEra() { choices.end(.era) }
 
   /// True between two transactions.
   var isResting: Bool {
@@ -67,7 +73,7 @@ final class Client {
     switch answer {
     case .waiting(let wait):
       self.wait = wait
-      if mayBeDropped, world.chance(oneIn: world.profile.cancelOneIn) {
+      if mayBeDropped, choices.oneIn(world.profile.cancelOneIn, .drops) {
         // The statement is dropped at its wait; it must be as if it had never begun.
         engine.drop()
         self.wait = nil
@@ -107,15 +113,18 @@ final class Client {
       }
     case .resting:
       if !mayBegin { return }
-      if world.chance(oneIn: world.profile.checkpointOneIn) {
+      if vacuumStep > 0 { return startVacuum() }
+      choices.end(.transaction)
+      if !choices.begins(.transaction, if: true) { return }
+      if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) {
         phase = .checkpointing
-        let modes = ["passive", "full", "restart", "truncate"]
-        start("PRAGMA wal_checkpoint(\(modes[world.random.below(modes.count)]))", [])
+        let mode = choices.pick(["passive", "full", "restart", "truncate"], .checkpointMode)
+        start("PRAGMA wal_checkpoint(\(mode))", [])
         return
       }
-      if vacuumStep > 0 || world.chance(oneIn: world.profile.vacuumOneIn) { return startVacuum() }
-      isWriting = !world.random.oneIn(4)
-      operationsLeft = 1 + world.random.below(world.profile.operationCountMax)
+      if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
+      isWriting = !choices.oneIn(4, .isReader)
+      operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
       oldestAllowed = world.ledger.lastAcknowledged
       savedModel = nil
       phase = .beginning
@@ -139,10 +148,12 @@ final class Client {
     phase = .checkpointing
     isVacuuming = false
     vacuumStep += 1
-    if vacuumStep == 1, world.random.oneIn(3) {
-      return start("PRAGMA page_size=\(512 << world.random.below(4))", [])
+    if vacuumStep == 1, choices.oneIn(3, .changesPageSize) {
+      return start("PRAGMA page_size=\(512 << choices.below(4, .newPageSize))", [])
     }
-    if vacuumStep == 2, world.random.oneIn(3) { return start("PRAGMA auto_vacuum=\(world.random.below(3))", []) }
+    if vacuumStep == 2, choices.oneIn(3, .changesAutoVacuum) {
+      return start("PRAGMA auto_vacuum=\(choices.below(3, .newAutoVacuum))", [])
+    }
     vacuumStep = 0
     isVacuuming = true
     start("VACUUM", [])
@@ -150,16 +161,17 @@ final class Client {
 
   private func choose() throws(Finding) {
     guard let model else { throw Finding(oracle: .error, text: "client \(name) has no model") }
-    if operationsLeft == 0, scan != nil {
-      phase = .finishingScan
-      engine.resumeScan()
-      return
-    }
-    if operationsLeft == 0 {
+    choices.end(.statement)
+    if !choices.begins(.statement, if: operationsLeft > 0) {
+      if scan != nil {
+        phase = .finishingScan
+        engine.resumeScan()
+        return
+      }
       if !isWriting {
         phase = .committing
         start("COMMIT", [])
-      } else if world.random.oneIn(8) {
+      } else if choices.oneIn(8, .rollsBack) {
         phase = .rollingBack
         start("ROLLBACK", [])
       } else {
@@ -170,11 +182,11 @@ final class Client {
       return
     }
     operationsLeft -= 1
-    if isWriting, scan == nil, world.chance(oneIn: world.profile.scanOneIn) {
-      let table = world.random.below(model.shapes.count)
-      let isByIndex = world.random.oneIn(2)
+    if isWriting, scan == nil, choices.oneIn(world.profile.scanOneIn, .opensScan) {
+      let table = choices.below(model.shapes.count, .scanTable)
+      let isByIndex = choices.oneIn(2, .scanByIndex)
       scan = OpenScan(table: table, before: model, isByIndex: isByIndex)
-      phase = .scanning(rowsLeft: world.random.below(6))
+      phase = .scanning(rowsLeft: choices.below(6, .scanRows))
       let name = model.shapes[table].name
       // The same text never comes from another operation: a statement is one run at a time.
       start(
@@ -182,29 +194,29 @@ final class Client {
         [.integer(-1)])
       return
     }
-    if isWriting && scan == nil && world.random.oneIn(10) {
-      let statement = savedModel == nil ? "SAVEPOINT s" : world.random.oneIn(2) ? "ROLLBACK TO s" : "RELEASE s"
+    if isWriting && scan == nil && choices.oneIn(10, .usesSavepoint) {
+      let statement =
+        savedModel == nil ? "SAVEPOINT s" : choices.pick(["RELEASE s", "ROLLBACK TO s"], .savepointVerb)
       phase = .savepointing(statement)
       start(statement, [])
       return
     }
-    if isWriting, world.profile.autoVacuum == 2, world.random.oneIn(12) {
-      let statement = "PRAGMA incremental_vacuum(\(world.random.below(12)))"
+    if isWriting, world.profile.autoVacuum == 2, choices.oneIn(12, .vacuumsPages) {
+      let statement = "PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))"
       phase = .housekeeping(statement)
       start(statement, [])
       return
     }
-    if isWriting, scan == nil, world.profile.autoVacuum > 0, world.random.oneIn(40) {
+    if isWriting, scan == nil, world.profile.autoVacuum > 0, choices.oneIn(40, .changesSchema) {
       // Tables that come and go move the roots of others.
-      let name = "scratch\(world.random.below(3))"
+      let name = "scratch\(choices.below(3, .scratchTable))"
       let statement =
-        world.random.oneIn(2) ? "DROP TABLE IF EXISTS \(name)" : "CREATE TABLE IF NOT EXISTS \(name)(a, b UNIQUE)"
+        choices.oneIn(2, .dropsTable) ? "DROP TABLE IF EXISTS \(name)" : "CREATE TABLE IF NOT EXISTS \(name)(a, b UNIQUE)"
       phase = .housekeeping(statement)
       start(statement, [])
       return
     }
-    var operation = world.generator.next(&world.random)
-    while !isWriting && !operation.isRead { operation = world.generator.next(&world.random) }
+    let operation = world.generator.next(choices, readsOnly: !isWriting)
     phase = .operating(operation, rows: [])
     start(operation.sql(model), operation.bindings(model))
   }

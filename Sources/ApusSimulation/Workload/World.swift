@@ -10,23 +10,21 @@ final class World {
   let clock: VirtualClock
   let profile: SimulationProfile
   var ledger: Ledger
-  var random: SeededRandom
+  let choices: ChoiceSource
   let generator: OperationGenerator
   var commitCount = 0
   var droppedCount = 0
   private var auditTurn = 0
 
-  init(disk: SimulatedDisk, profile: SimulationProfile, model: DatabaseModel, seed: UInt64) {
-    self.disk = disk
+  init(_ choices: ChoiceSource, profile: SimulationProfile, model: DatabaseModel) {
+    self.choices = choices
+    disk = SimulatedDisk(choices: choices)
     clock = VirtualClock()
     self.profile = profile
     ledger = Ledger(model)
-    random = SeededRandom(seed: seed ^ 0x3c4ed)
     generator = OperationGenerator(
       shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax)
   }
-
-  func chance(oneIn n: Int) -> Bool { n > 0 && random.oneIn(n) }
 
   // MARK: the file's own oracle
 
