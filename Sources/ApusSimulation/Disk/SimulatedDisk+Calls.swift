@@ -18,11 +18,11 @@ extension SimulatedDisk {
     }
     switch call {
     case .open:
-      if faults.meets(.tooManyFiles, &random) {
-        let number = random.oneIn(2) ? SystemErrorNumber.tooManyFiles : SystemErrorNumber.tableFull
+      if faults.meets(.tooManyFiles) {
+        let number = faults.choices.pick([SystemErrorNumber.tooManyFiles, SystemErrorNumber.tableFull], .errorNumber)
         try refuse(.tooManyFiles, .cannotOpen, "open", number, path, file)
       }
-      if faults.meets(.refusedOpen, &random) {
+      if faults.meets(.refusedOpen) {
         try refuse(.refusedOpen, .cannotOpen, "open", SystemErrorNumber.access, path, file)
       }
     case .create:
@@ -30,15 +30,15 @@ extension SimulatedDisk {
         try refuse(.diskFull, .cannotOpen, "open", SystemErrorNumber.noSpace, path, file)
       }
     case .delete:
-      if faults.meets(.nameCallError, &random) {
+      if faults.meets(.nameCallError) {
         try refuse(.nameCallError, .ioErrorDelete, "unlink", SystemErrorNumber.io, path, file)
       }
     case .truncate:
-      if faults.meets(.truncateError, &random) {
+      if faults.meets(.truncateError) {
         try refuse(.truncateError, .ioErrorTruncate, "ftruncate", SystemErrorNumber.io, path, file)
       }
     case .lock:
-      if faults.meets(.lockError, &random) {
+      if faults.meets(.lockError) {
         try refuse(.lockError, .ioErrorLock, "fcntl(F_OFD_SETLK)", SystemErrorNumber.noLocks, path, file)
       }
     }

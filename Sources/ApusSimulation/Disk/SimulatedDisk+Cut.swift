@@ -53,10 +53,10 @@ extension SimulatedDisk {
       for kind in chosen(kinds, survival) {
         if case .someTorn = survival { applyTorn(kind, to: file) } else { DiskFile.apply(kind, to: &file.durable) }
       }
-      if file.durable.count < sizeBefore, faults.rates[.sizeAhead] > 0, random.oneIn(faults.rates[.sizeAhead]) {
+      if file.durable.count < sizeBefore, survivors.oneIn(faults.rates[.sizeAhead], .sizeAhead) {
         // The size went to the platter before the data.
         faults.noteRetried(.sizeAhead)
-        let size = file.durable.count + random.below(sizeBefore - file.durable.count + 1)
+        let size = file.durable.count + survivors.below(sizeBefore - file.durable.count + 1, .keptChanges)
         DiskFile.apply(.truncate(size: size), to: &file.durable)
       }
       file.current = file.durable
@@ -69,7 +69,7 @@ extension SimulatedDisk {
       switch survival {
       case .nothing: 0
       case .everything: volatileNames.count
-      case .someTorn, .prefix, .newestFirst: random.below(volatileNames.count + 1)
+      case .someTorn, .prefix, .newestFirst: survivors.below(volatileNames.count + 1, .keptNames)
       }
     for change in volatileNames.prefix(keptNames) { durableNames[change.path] = change.file }
     names = durableNames
@@ -85,18 +85,18 @@ extension SimulatedDisk {
     switch survival {
     case .nothing: []
     case .everything, .someTorn: kinds[...]
-    case .prefix: kinds.prefix(random.below(kinds.count + 1))
-    case .newestFirst: kinds.suffix(random.below(kinds.count + 1))
+    case .prefix: kinds.prefix(survivors.below(kinds.count + 1, .keptChanges))
+    case .newestFirst: kinds.suffix(survivors.below(kinds.count + 1, .keptChanges))
     }
   }
 
   private func applyTorn(_ kind: VolatileChange.Kind, to file: DiskFile) {
-    if random.oneIn(3) { return }
-    guard case .write(let offset, let bytes) = kind, random.oneIn(2) else {
+    if survivors.oneIn(3, .losesChange) { return }
+    guard case .write(let offset, let bytes) = kind, survivors.oneIn(2, .tears) else {
       DiskFile.apply(kind, to: &file.durable)
       return
     }
-    for part in sectors(of: offset..<offset + bytes.count) where random.oneIn(2) {
+    for part in sectors(of: offset..<offset + bytes.count) where !survivors.oneIn(2, .losesSector) {
       let piece = Array(bytes[part.lowerBound - offset..<part.upperBound - offset])
       DiskFile.apply(.write(offset: part.lowerBound, bytes: piece), to: &file.durable)
     }
@@ -124,10 +124,10 @@ extension SimulatedDisk {
       var bytes: [UInt8] = []
       for view in views { bytes.append(contentsOf: view.array) }
       let kept =
-        switch random.below(3) {
+        switch faults.choices.below(3, .killedWrite) {
         case 0: 0
         case 1: bytes.count
-        default: random.below(bytes.count + 1)
+        default: faults.choices.below(bytes.count + 1, .killedPart)
         }
       if kept > request.done {
         change(file, .write(offset: offset + request.done, bytes: Array(bytes[request.done..<kept])))

@@ -11,15 +11,15 @@ extension SimulatedDisk {
   /// How long the request is held back.
   func drawDelay() -> UInt64 {
     let now = clock.monotonicNanoseconds
-    if faults.meets(.stall, &random) {
+    if faults.meets(.stall) {
       faults.noteRetried(.stall)
-      let seconds = Self.stallSecondsMin + random.below(Self.stallSecondsMax - Self.stallSecondsMin)
+      let seconds = Self.stallSecondsMin + faults.choices.below(Self.stallSecondsMax - Self.stallSecondsMin, .delay)
       trace.add("stall", "\(seconds)")
       return now + UInt64(seconds) * 1_000_000_000
     }
-    if faults.meets(.delay, &random) {
+    if faults.meets(.delay) {
       faults.noteRetried(.delay)
-      return now + UInt64(random.below(Self.lateNanosecondsMax))
+      return now + UInt64(faults.choices.below(Self.lateNanosecondsMax, .delay))
     }
     return 0
   }
@@ -90,9 +90,9 @@ extension SimulatedDisk {
   /// - Parameter isPlain: nothing gets into its way.
   /// - Returns: bytes transferred, or -errno; and the fault that must be made good below the statement.
   private func carryOut(_ request: DiskRequest, _ byteCount: Int, isPlain: Bool = false) -> (code: Int32, fault: FaultKind?) {
-    if !isPlain, faults.meets(.notCarriedOut, &random) {
+    if !isPlain, faults.meets(.notCarriedOut) {
       let numbers = [SystemErrorNumber.interrupted, SystemErrorNumber.again, SystemErrorNumber.cancelled]
-      return (-numbers[random.below(numbers.count)], .notCarriedOut)
+      return (-faults.choices.pick(numbers, .errorNumber), .notCarriedOut)
     }
     switch request.kind {
     case .read(let file, let offset, let buffer):
@@ -120,26 +120,26 @@ extension SimulatedDisk {
     var fault: FaultKind?
     if !isPlain, count > 0 {
       let range = offset..<offset + count
-      if faults.meets(.stickyReadError, &random) {
+      if faults.meets(.stickyReadError) {
         faults.noteFailure(.stickyReadError, of: request.actor, file)
-        badSectors.insert(sector(file, range.lowerBound + random.below(count)))
+        badSectors.insert(sector(file, range.lowerBound + faults.choices.below(count, .badSector)))
         return (-SystemErrorNumber.io, nil)
       }
       if hasBadSector(file, range) {
         faults.noteFailure(.stickyReadError, of: request.actor, file)
         return (-SystemErrorNumber.io, nil)
       }
-      if faults.meets(.readError, &random) {
+      if faults.meets(.readError) {
         faults.noteFailure(.readError, of: request.actor, file)
         return (-SystemErrorNumber.io, nil)
       }
-      if count > 1, faults.meets(.shortRead, &random) {
-        count = 1 + random.below(count - 1)
+      if count > 1, faults.meets(.shortRead) {
+        count = 1 + faults.choices.below(count - 1, .transferPart)
         fault = .shortRead
       }
       // Another page of the file, where pages are read; what checks itself otherwise is told in SPEC.md.
       if faults.isDamaged, file.role == .database || file.role == .log, buffer.count >= 512, offset >= buffer.count,
-        faults.meets(.misdirectedRead, &random)
+        faults.meets(.misdirectedRead)
       {
         faults.noteForAll(.misdirectedRead)
         place = offset - buffer.count
@@ -163,37 +163,40 @@ extension SimulatedDisk {
     _ file: DiskFile, at offset: Int, _ bytes: [UInt8], _ request: DiskRequest, _ isPlain: Bool
   ) -> (code: Int32, fault: FaultKind?) {
     let range = offset..<offset + bytes.count
+    // What is told is the request, wherever in it the failure was.
+    let start = offset - request.done
+    let place = start..<start + 1
     var bytes = bytes
     var fault: FaultKind?
     if faults.isReadOnly {
-      faults.noteFailure(.readOnlyFileSystem, of: request.actor, file, range)
+      faults.noteFailure(.readOnlyFileSystem, of: request.actor, file, place)
       return (-SystemErrorNumber.readOnly, nil)
     }
     if let (room, kind, number) = room(for: range, in: file) {
       if room == 0 {
-        faults.noteFailure(kind, of: request.actor, file, range)
+        faults.noteFailure(kind, of: request.actor, file, place)
         return (-number, nil)
       }
       // What there is room for is written; the rest is asked for again, and told then.
       bytes.removeLast(bytes.count - room)
     } else if !isPlain, !bytes.isEmpty {
-      if faults.meets(.writeError, &random) {
-        faults.noteFailure(.writeError, of: request.actor, file, range)
-        let kept = random.below(bytes.count / sectorByteCount + 1) * sectorByteCount
+      if faults.meets(.writeError) {
+        faults.noteFailure(.writeError, of: request.actor, file, place)
+        let kept = faults.choices.below(bytes.count / sectorByteCount + 1, .transferPart) * sectorByteCount
         if kept > 0 { change(file, .write(offset: offset, bytes: Array(bytes.prefix(kept)))) }
         return (-SystemErrorNumber.io, nil)
       }
-      if bytes.count > 1, faults.meets(.shortWrite, &random) {
-        bytes.removeLast(1 + random.below(bytes.count - 1))
+      if bytes.count > 1, faults.meets(.shortWrite) {
+        bytes.removeLast(1 + faults.choices.below(bytes.count - 1, .transferPart))
         fault = .shortWrite
       }
     }
     if faults.isDamaged, file.role == .database || file.role == .log {
-      if faults.meets(.lostWrite, &random) {
+      if faults.meets(.lostWrite) {
         faults.noteForAll(.lostWrite)
         return (Int32(bytes.count), nil)
       }
-      if offset >= bytes.count, faults.meets(.misdirectedWrite, &random) {
+      if offset >= bytes.count, faults.meets(.misdirectedWrite) {
         faults.noteForAll(.misdirectedWrite)
         change(file, .write(offset: offset - bytes.count, bytes: bytes))
         return (Int32(bytes.count), nil)
@@ -237,19 +240,19 @@ extension SimulatedDisk {
       faults.noteFailure(.syncKeepsView, of: request.actor, file)
       return -SystemErrorNumber.io
     }
-    if faults.meets(.syncKeepsView, &random) {
+    if faults.meets(.syncKeepsView) {
       fail(file, upTo, keepsView: true)
       // Everybody who has the file open now is told once.
       for (other, open) in handles where other != handle && open.file === file { file.untoldHandles.insert(other) }
       faults.noteFailure(.syncKeepsView, of: request.actor, file)
       return -SystemErrorNumber.io
     }
-    if faults.meets(.syncToldOnce, &random) {
+    if faults.meets(.syncToldOnce) {
       fail(file, upTo, keepsView: true)
       faults.noteFailure(.syncToldOnce, of: request.actor, file)
       return -SystemErrorNumber.io
     }
-    if faults.meets(.syncRevertsView, &random) {
+    if faults.meets(.syncRevertsView) {
       fail(file, upTo, keepsView: false)
       faults.noteFailure(.syncRevertsView, of: request.actor, file)
       return -SystemErrorNumber.io
@@ -288,7 +291,7 @@ extension SimulatedDisk {
   private func sync(_ directory: String, _ upTo: UInt64, _ request: DiskRequest) -> Int32 {
     syncCount += 1
     if faults.liesAboutSyncs { return 0 }
-    if faults.meets(.syncRevertsView, &random) {
+    if faults.meets(.syncRevertsView) {
       faults.noteFailure(.syncRevertsView, of: request.actor, nil)
       return -SystemErrorNumber.io
     }

@@ -122,9 +122,11 @@ public final class SimulatedDisk: @unchecked Sendable {
   public var hasCache = false
   /// The unit that the disk writes atomically; a write of more bytes may be torn between sectors.
   var sectorByteCount = 512
-  var random: SeededRandom
+  private let schedule: ChoiceStream
+  let survivors: ChoiceStream
+  private let cache: ChoiceStream
   public var trace = TraceHash()
-  var faults = FaultInjector(FaultRates())
+  var faults: FaultInjector
   /// Set by the world; requests that are held back wait for it.
   var clock = VirtualClock()
   /// Inode << 32 | sector, of what cannot be read until it is written.
@@ -136,7 +138,12 @@ public final class SimulatedDisk: @unchecked Sendable {
   var results: [Ticket: IOResult] = [:]
   private var nextTicket: UInt64 = 1
 
-  public init(seed: UInt64) { random = SeededRandom(seed: seed ^ 0xd15c) }
+  public init(choices: ChoiceSource) {
+    schedule = choices.stream("schedule")
+    survivors = choices.stream("survivors")
+    cache = choices.stream("cache")
+    faults = FaultInjector(FaultRates(), choices)
+  }
 
   func makeOwner() -> UInt64 {
     defer { nextOwner += 1 }
@@ -191,9 +198,9 @@ public final class SimulatedDisk: @unchecked Sendable {
     let wanted = views.reduce(0) { $0 + $1.count }
     let present = max(0, min(wanted, file.current.count - offset))
     var limit = 0
-    switch random.below(4) {
+    switch cache.below(4, .cached) {
     case 0: break
-    case 1: limit = random.below(present + 1)
+    case 1: limit = cache.below(present + 1, .cachedLength)
     default: limit = present
     }
     if hasBadSector(file, offset..<offset + wanted) { limit = 0 }
@@ -216,7 +223,7 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// When the first of the requests that are held back may complete; nil where none is.
   var nextMoment: UInt64? { inFlight.map(\.notBefore).min() }
 
-  /// Completes one request in flight, chosen by the seed; of `queue` alone where one is given.
+  /// Completes one request in flight, chosen by the schedule; of `queue` alone where one is given.
   /// - Parameter advancesClock: where all are held back, time goes on to the first of them.
   /// - Returns: false where there was none.
   @discardableResult
@@ -233,7 +240,7 @@ public final class SimulatedDisk: @unchecked Sendable {
       clock.monotonicNanoseconds = max(clock.monotonicNanoseconds, first)
       ready = candidates()
     }
-    let place = ready[random.below(ready.count)]
+    let place = ready[schedule.below(ready.count, .request)]
     completedCount += 1
     advance(place)
     return true

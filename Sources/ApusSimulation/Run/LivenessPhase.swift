@@ -10,16 +10,16 @@ struct LivenessPhase {
 
   /// Runs until every connection has committed a writing transaction, or has nothing to write to any more.
   /// - Parameter step: one step of the schedule.
-  func run(_ step: (_ mayBegin: Bool) throws(Finding) -> Void) throws(Finding) {
+  func run(_ step: () throws(Finding) -> Void) throws(Finding) {
     let counts = simulation.clients.map(\.commitCount)
     for _ in 0..<Simulation.patienceSteps {
       let isThrough = simulation.clients.allSatisfy { client in
-        client.isGone || client.commitCount > counts[client.name] || simulation.world.damage != .none
+        client.isGone || !client.hasMore || client.commitCount > counts[client.name] || simulation.world.damage != .none
       }
       if isThrough { return }
-      try step(true)
+      try step()
     }
-    let waiting = simulation.clients.filter { !$0.isGone && $0.commitCount == counts[$0.name] }.map(\.name)
+    let waiting = simulation.clients.filter { !$0.isGone && $0.hasMore && $0.commitCount == counts[$0.name] }.map(\.name)
     throw Finding(
       oracle: .liveness, text: "without faults, clients \(waiting) have not committed anything\n\(WaitPicture(simulation).text)")
   }

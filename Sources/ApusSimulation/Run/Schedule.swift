@@ -21,23 +21,23 @@ struct Schedule {
   init(_ kind: Kind) { self.kind = kind }
 
   /// An era of about `steps` steps begins.
-  mutating func begin(clientCount: Int, steps: Int, _ random: inout SeededRandom) {
+  mutating func begin(clientCount: Int, steps: Int, _ choices: ChoiceStream) {
     step = 0
     lowest = 0
     priorities = Array(1...max(1, clientCount))
     changeSteps = []
     guard case .priorities(let changes) = kind else { return }
     for place in stride(from: priorities.count - 1, to: 0, by: -1) {
-      priorities.swapAt(place, random.below(place + 1))
+      priorities.swapAt(place, choices.below(place + 1, .priority))
     }
-    for _ in 0..<changes { changeSteps.append(random.below(max(1, steps))) }
+    for _ in 0..<changes { changeSteps.append(choices.below(max(1, steps), .priorityStep)) }
   }
 
   /// Which of the connections that can go on does.
   /// - Parameter ready: their names.
-  mutating func choose(_ ready: [Int], _ random: inout SeededRandom) -> Int {
+  mutating func choose(_ ready: [Int], _ choices: ChoiceStream) -> Int {
     step += 1
-    guard case .priorities = kind else { return random.below(ready.count) }
+    guard case .priorities = kind else { return choices.below(ready.count, .client) }
     var best = 0
     for place in ready.indices where priorities[ready[place]] > priorities[ready[best]] { best = place }
     if changeSteps.contains(step) { demote(ready[best]) }

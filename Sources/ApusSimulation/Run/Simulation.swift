@@ -4,8 +4,12 @@
 import ApusBase
 
 public final class Simulation {
-  private let seed: UInt64
   private let profile: SimulationProfile
+  private let choices: ChoiceSource
+  private let scheduled: ChoiceStream
+  private let survivors: ChoiceStream
+  /// Processes and page faults.
+  private let chance: ChoiceStream
   let world: World
   var clients: [Client] = []
   private var processes: [SimulatedEnvironment] = []
@@ -20,10 +24,23 @@ public final class Simulation {
   /// Most steps that recovery, or the end of an era, may take before the run counts as hanging.
   static let patienceSteps = 400_000
 
-  /// - Parameter keepsTrace: the verdict then has every event as a line.
-  public init(seed: UInt64, profile: SimulationProfile? = nil, keepsTrace: Bool = false) {
-    self.seed = seed
-    let profile = profile ?? SimulationProfile(seed: seed)
+  /// - Parameter kind: the kind of world; by default they take turns, by the seed.
+  public convenience init(seed: UInt64, kind: SimulationProfile.Kind? = nil, keepsTrace: Bool = false) {
+    self.init(ChoiceSource(.seed(seed)), kind: kind, keepsTrace: keepsTrace)
+  }
+
+  /// - Parameters:
+  ///   - kind: the kind of world, for a source that is a seed; by default they take turns. A tape says it itself.
+  ///   - keepsTrace: the verdict then has every event as a line.
+  public init(_ choices: ChoiceSource, kind: SimulationProfile.Kind? = nil, keepsTrace: Bool = false) {
+    self.choices = choices
+    scheduled = choices.stream("schedule")
+    survivors = choices.stream("survivors")
+    chance = choices.stream("world")
+    let kinds = SimulationProfile.Kind.allCases
+    var turn = 0
+    if case .seed(let seed) = choices.origin { turn = Int(seed % UInt64(kinds.count)) }
+    let profile = SimulationProfile(choices.stream("profile"), kind: kind ?? kinds[turn])
     self.profile = profile
     var shapes = [
       TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
@@ -37,7 +54,7 @@ public final class Simulation {
       ]
     }
     let model = DatabaseModel(shapes: shapes)
-    world = World(disk: SimulatedDisk(seed: seed), profile: profile, model: model, seed: seed)
+    world = World(choices, profile: profile, model: model)
     world.disk.trace.keepsLines = keepsTrace
     world.disk.hasCache = profile.hasCache
     schedule = Schedule(profile.schedule)
@@ -52,9 +69,9 @@ public final class Simulation {
       finding = error
     }
     return Verdict(
-      seed: seed, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
+      choices: choices.origin, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
       eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
-      droppedCount: world.droppedCount, coverage: world.coverage, trace: world.disk.trace.lines)
+      droppedCount: world.droppedCount, coverage: world.coverage, trace: world.disk.trace.lines, tape: choices.tape)
   }
 
   private func runEras() throws(Finding) {
@@ -103,9 +120,9 @@ public final class Simulation {
   private func makeEngine(
     _ process: SimulatedEnvironment, _ path: String = Simulation.path
   ) throws(EngineError) -> EngineClient {
-    let faultSeed = profile.injectsFaults ? world.random.next() : nil
+    let seed = profile.injectsFaults ? chance.number(.pageFaultSeed) : 0
     return try EngineClient(
-      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: faultSeed)
+      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: seed == 0 ? nil : seed)
   }
 
   private func close(_ engine: EngineClient) throws(Finding) {
@@ -131,11 +148,18 @@ public final class Simulation {
 
   private func openClients(steps: Int) throws(Finding) {
     processes = (0..<profile.processCount).map { _ in world.makeProcess() }
-    homes = (0..<profile.clientCount).map { _ in world.random.below(processes.count) }
+    homes = (0..<profile.clientCount).map { _ in chance.below(processes.count, .process) }
     clients = []
+    scheduled.begin(.era)
     for name in 0..<profile.clientCount { clients.append(makeClient(name)) }
-    schedule.begin(clientCount: profile.clientCount, steps: steps, &world.random)
+    schedule.begin(clientCount: profile.clientCount, steps: steps, scheduled)
     world.faults.isActive = true
+  }
+
+  private func closeEra() {
+    for client in clients { client.endEra() }
+    clients = []
+    scheduled.end(.era)
   }
 
   private func makeClient(_ name: Int) -> Client {
@@ -145,9 +169,12 @@ public final class Simulation {
   }
 
   private func work(for steps: Int) throws(Finding) {
-    for _ in 0..<steps {
+    var stepsLeft = steps
+    while scheduled.begins(.step, if: stepsLeft > 0) {
       if let number = try mishaps.step(processCount: processes.count) { kill(number) }
       try stepOnce(mayBegin: true)
+      scheduled.end(.step)
+      stepsLeft -= 1
     }
   }
 
@@ -161,11 +188,17 @@ public final class Simulation {
     }
   }
 
+  private func turn(mayBegin: Bool) throws(Finding) {
+    scheduled.begin(.step)
+    try stepOnce(mayBegin: mayBegin)
+    scheduled.end(.step)
+  }
+
   /// One step of the schedule: a request completes, or a connection goes on.
   private func stepOnce(mayBegin: Bool) throws(Finding) {
     step += 1
-    world.clock.monotonicNanoseconds += UInt64(world.random.below(200_000))
-    if world.random.oneIn(3) && world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
+    world.clock.monotonicNanoseconds += UInt64(scheduled.below(200_000, .clockAdvance))
+    if scheduled.oneIn(3, .completes) && world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
     let ready = clients.indices.filter { isReady(clients[$0]) && (mayBegin || !clients[$0].isResting) }
     if ready.isEmpty {
       if world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
@@ -175,7 +208,7 @@ public final class Simulation {
       if let first = moments.min() { world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, first) }
       return
     }
-    let name = ready[schedule.choose(ready, &world.random)]
+    let name = ready[schedule.choose(ready, scheduled)]
     try clients[name].run(mayBegin: mayBegin)
     if clients[name].yields { schedule.demote(name) }
   }
@@ -200,7 +233,7 @@ public final class Simulation {
     world.faults.noteRetried(.powerCut)
     cutPower()
     // Recovery itself may meet faults and lose power; what it has done by then must not matter.
-    if world.random.oneIn(3) {
+    if survivors.oneIn(3, .cutsRecovery) {
       try recoverInPart()
       cutPower()
     }
@@ -232,14 +265,14 @@ public final class Simulation {
 
   private func cutPower() {
     let survivals = SimulatedDisk.Survival.allCases
-    world.disk.cutPower(survivals[world.random.below(survivals.count)])
+    world.disk.cutPower(survivals[survivors.below(survivals.count, .survival)])
     for client in clients { client.die() }
-    clients = []
+    closeEra()
     cutCount += 1
   }
 
   private func recoverInPart() throws(Finding) {
-    let isOther = profile.attaches && world.random.oneIn(2)
+    let isOther = profile.attaches && survivors.oneIn(2, .recoveryOther)
     let process = world.makeProcess()
     let path = isOther ? Self.otherPath : Self.path
     world.faults.actor = 0
@@ -250,9 +283,9 @@ public final class Simulation {
     do throws(EngineError) {
       let engine = try makeEngine(process, path)
       engine.start(isOther ? "SELECT n FROM stamp" : profile.attachStatement ?? "SELECT n FROM stamp", [])
-      for _ in 0..<world.random.below(60) where engine.isBusy {
+      for _ in 0..<survivors.below(60, .recoverySteps) where engine.isBusy {
         if case .failed(let error) = engine.poll() { throw error }
-        if world.random.oneIn(2) { world.disk.completeOne() }
+        if survivors.oneIn(2, .recoveryCompletes) { world.disk.completeOne() }
       }
     } catch {
       if world.faults.excuse(error, of: 0) == nil { throw unexpected(error, "recovery") }
@@ -262,10 +295,10 @@ public final class Simulation {
   private func endCleanly() throws(Finding) {
     mishaps.endAll()
     world.faults.isActive = false
-    if profile.hasLivenessPhase { try LivenessPhase(self).run { (mayBegin) throws(Finding) in try stepOnce(mayBegin: mayBegin) } }
+    if profile.hasLivenessPhase { try LivenessPhase(self).run { () throws(Finding) in try turn(mayBegin: true) } }
     var patience = Self.patienceSteps
     while !clients.allSatisfy(\.isResting) {
-      try stepOnce(mayBegin: false)
+      try turn(mayBegin: false)
       patience -= 1
       if patience == 0 {
         throw Finding(oracle: .liveness, text: "the transactions under way do not end\n\(WaitPicture(self).text)")
@@ -273,7 +306,7 @@ public final class Simulation {
     }
     try LeakCheck(world).checkResting()
     for client in clients { try client.close() }
-    clients = []
+    closeEra()
     try LeakCheck(world).checkClosed()
     if world.damage != .none { return try lookAtDamage() }
     let expected = world.ledger.lastSeen

@@ -32,22 +32,21 @@ extension SimulationProfile {
     }
   }
 
-  mutating func drawWorld(_ random: inout SeededRandom) {
-    func pick<T>(_ values: [T]) -> T { values[random.below(values.count)] }
-    pageSize = pick([512, 512, 512, 1024, 1024, 1024, 2048, 4096, 4096, 8192, 16_384, 65_536])
-    cachePages = pick([5, 10, 10, 20, 60, 500, 2000])
-    clientCount = pick([1, 2, 2, 3, 3, 4, 5, 8, 16])
-    processCount = 1 + random.below(min(clientCount, 3))
+  mutating func drawWorld(_ choices: ChoiceStream) {
+    pageSize = choices.pick([512, 512, 512, 1024, 1024, 1024, 2048, 4096, 4096, 8192, 16_384, 65_536], .pageSize)
+    cachePages = choices.pick([10, 10, 5, 20, 60, 500, 2000], .cachePages)
+    clientCount = choices.pick([1, 2, 2, 3, 3, 4, 5, 8, 16], .clientCount)
+    processCount = 1 + choices.below(min(clientCount, 3), .processCount)
     if lockByteOffset < Int64(pageSize) * 3 { lockByteOffset = 0x4000_0000 }
-    auditEvery = pageSize >= 8192 ? 10 : pick([1, 3, 10])
-    busyTimeoutMilliseconds = pick([0, 0, 50, 5000])
-    sectorByteCount = pick([512, 512, 4096])
-    schedule = random.oneIn(2) ? .anybody : .priorities(changes: 1 + random.below(4))
-    dropsCommits = cancelOneIn > 0 && random.oneIn(2)
-    buggifies = random.oneIn(2)
+    if pageSize >= 8192 { auditEvery = 10 }
+    busyTimeoutMilliseconds = choices.pick([0, 0, 50, 5000], .busyTimeout)
+    sectorByteCount = choices.pick([512, 512, 4096], .sectorSize)
+    if choices.oneIn(2, .schedule) { schedule = .priorities(changes: 1 + choices.below(4, .priorityChanges)) }
+    dropsCommits = cancelOneIn > 0 && choices.oneIn(2, .dropsCommits)
+    buggifies = choices.oneIn(2, .buggifies)
     hasLivenessPhase = true
-    for (fault, rate) in Self.usualRates(kind) where !random.oneIn(2) {
-      faults[fault] = max(1, rate / 2 + random.below(rate))
+    for (fault, rate) in Self.usualRates(kind) where choices.oneIn(2, .isFaultOn) {
+      faults[fault] = max(1, rate / 2 + choices.below(rate, .faultRate))
     }
     switch kind {
     case .mixed: break
@@ -57,14 +56,14 @@ extension SimulationProfile {
       dropsCommits = false
       faults[.delay] = 50
     case .power:
-      if cutCount > 0 { cutCount = 1 + random.below(5) }
+      if cutCount > 0 { cutCount = 1 + choices.below(5, .cutCount) }
       faults[.powerCut] = 1
-    case .flaky, .ops, .inferno: cutCount = min(cutCount, random.below(3))
+    case .flaky, .ops, .inferno: cutCount = min(cutCount, choices.below(3, .cutCount))
     case .rot:
       cutCount = min(cutCount, 1)
-      if random.oneIn(2) { hasChecksums = true }
+      if choices.oneIn(2, .hasChecksums) { hasChecksums = true }
     }
-    stepsPerEra = cutCount > 1 ? 200 + random.below(600) : stepsPerEra
+    stepsPerEra = cutCount > 1 ? 200 + choices.below(600, .stepsPerEra) : stepsPerEra
     if journal == .memory || journal == .off {
       // A process that dies in the midst of a transaction leaves anything, and so does a write that fails.
       for fault in FaultKind.allCases where !fault.isHarmlessWithoutJournal { faults[fault] = 0 }
@@ -72,7 +71,7 @@ extension SimulationProfile {
     }
     // What is committed and not synced goes with the view, as with the power.
     if journal == .wal && synchronous == .normal { faults[.syncRevertsView] = 0 }
-    if faults[.pageBudget] > 0 { pageCountMax = 20 + random.below(60) }
+    if faults[.pageBudget] > 0 { pageCountMax = 20 + choices.below(60, .pageBudget) }
   }
 }
 

@@ -61,46 +61,46 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// Every connection writes once more when the faults are over.
   public var hasLivenessPhase = false
 
-  /// Every kind of world in turn.
-  public init(seed: UInt64) {
+  /// - Parameter kind: the tape may say another.
+  init(_ choices: ChoiceStream, kind: Kind) {
     let kinds = Kind.allCases
-    self.init(seed: seed, kind: kinds[Int(seed % UInt64(kinds.count))])
-  }
-
-  public init(seed: UInt64, kind: Kind) {
-    self.kind = kind
-    var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
-    func pick<T>(_ values: [T]) -> T { values[random.below(values.count)] }
-    pageSize = pick([512, 512, 1024, 1024, 4096])
-    journal = random.oneIn(3) ? pick([.delete, .delete, .truncate, .persist]) : .wal
-    synchronous = journal == .wal ? pick([.full, .full, .full, .normal]) : pick([.full, .extra, .extra, .normal])
-    cachePages = pick([10, 20, 60, 500])
-    autocheckpointFrames = pick([0, 4, 8, 8, 30, 1000])
-    clientCount = 1 + random.below(4)
-    processCount = 1 + random.below(2)
-    cutCount = 1 + random.below(3)
-    stepsPerEra = 300 + random.below(900)
-    keyCount = pick([8, 30, 120])
-    payloadMax = pick([60, 1_500, 6_000])
-    operationCountMax = pick([2, 6, 20])
-    injectsFaults = random.oneIn(2)
-    cancelOneIn = pick([0, 8, 50, 300])
-    scanOneIn = pick([0, 4, 10])
-    hasCache = !random.oneIn(3)
-    checkpointOneIn = journal == .wal ? pick([0, 4, 12]) : 0
-    autoVacuum = random.below(3)
-    hasChecksums = random.oneIn(3)
-    attaches = journal != .wal && random.oneIn(2)
-    if journal != .wal && random.oneIn(8) {
+    let number = kinds.firstIndex(of: kind) ?? 0
+    self.kind = kinds[choices.decided(number, below: kinds.count, .worldKind)]
+    pageSize = choices.pick([512, 512, 1024, 1024, 4096], .pageSize)
+    if choices.oneIn(3, .isRollback) {
+      journal = choices.pick([.delete, .delete, .truncate, .persist], .journal)
+      synchronous = choices.pick([.full, .extra, .extra, .normal], .synchronous)
+    } else {
+      journal = .wal
+      synchronous = choices.pick([.full, .full, .full, .normal], .synchronous)
+    }
+    cachePages = choices.pick([10, 20, 60, 500], .cachePages)
+    autocheckpointFrames = choices.pick([0, 4, 8, 8, 30, 1000], .autocheckpointFrames)
+    clientCount = 1 + choices.below(4, .clientCount)
+    processCount = 1 + choices.below(2, .processCount)
+    cutCount = 1 + choices.below(3, .cutCount)
+    stepsPerEra = 300 + choices.below(900, .stepsPerEra)
+    keyCount = choices.pick([8, 30, 120], .keyCount)
+    payloadMax = choices.pick([60, 1_500, 6_000], .payloadMax)
+    operationCountMax = choices.pick([2, 6, 20], .operationCountMax)
+    injectsFaults = choices.oneIn(2, .injectsFaults)
+    cancelOneIn = choices.pick([0, 8, 50, 300], .cancelOneIn)
+    scanOneIn = choices.pick([0, 4, 10], .scanOneIn)
+    hasCache = choices.below(3, .hasCache) > 0
+    checkpointOneIn = journal == .wal ? choices.pick([0, 4, 12], .checkpointOneIn) : 0
+    autoVacuum = choices.below(3, .autoVacuum)
+    hasChecksums = choices.oneIn(3, .hasChecksums)
+    attaches = journal != .wal && choices.oneIn(2, .attaches)
+    if journal != .wal && choices.oneIn(8, .isVolatile) {
       // Without a journal on the disk a power cut may leave anything.
-      journal = pick([.memory, .off])
+      journal = choices.pick([.memory, .off], .journal)
       cutCount = 0
       attaches = false
     }
-    vacuumOneIn = pick([0, 6, 25])
-    lockByteOffset = pick([0x4000_0000, 0x4000, 0x1_0000])
-    auditEvery = pick([1, 3, 10])
-    if kind != .mixed { drawWorld(&random) }
+    vacuumOneIn = choices.pick([0, 6, 25], .vacuumOneIn)
+    lockByteOffset = choices.pick([0x4000_0000, 0x4000, 0x1_0000], .lockByteOffset)
+    auditEvery = choices.pick([1, 3, 10], .auditEvery)
+    if self.kind != .mixed { drawWorld(choices) }
   }
 
   private var vacuumName: String {

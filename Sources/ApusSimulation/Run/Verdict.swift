@@ -14,7 +14,8 @@ public struct Finding: Error, Sendable, CustomStringConvertible {
 }
 
 public struct Verdict: Sendable {
-  public var seed: UInt64
+  /// The seed, or the tape, that it came from.
+  public var choices: ChoiceSource.Origin
   public var profile: SimulationProfile
   public var finding: Finding?
   /// Where in the run it ended.
@@ -28,4 +29,8 @@ public struct Verdict: Sendable {
   public var coverage: Coverage
   /// The events, where they were asked for.
   public var trace: [String]
+  /// What was drawn, where that was asked for.
+  public var tape: Tape
+
+  public var seed: UInt64? { if case .seed(let seed) = choices { seed } else { nil } }
 }

@@ -26,6 +26,7 @@ final class Client {
 
   let name: Int
   let world: World
+  private let choices: ChoiceStream
   private let makeEngine: () throws(EngineError) -> EngineClient
   private(set) var engine: EngineClient?
   var phase: Phase = .reopening
@@ -42,6 +43,8 @@ final class Client {
   private var lockWaitSince: UInt64?
   /// Writing transactions that were acknowledged.
   private(set) var commitCount = 0
+  /// False where the tape that is replayed has no transaction of this client any more.
+  private(set) var hasMore = true
   /// Could not get what it wants: others first.
   private(set) var yields = false
   private var scan: OpenScan?
@@ -55,7 +58,12 @@ final class Client {
     self.name = name
     self.world = world
     self.makeEngine = makeEngine
+    choices = world.choices.stream("client \(name)")
+    choices.begin(.era)
   }
+
+  /// The connection is gone; what is left of its tape is not for the next one.
+  func endEra() { choices.end(.era) }
 
   /// True between two transactions, and where there are no more.
   var isResting: Bool {
@@ -90,6 +98,7 @@ final class Client {
     world.faults.noteEnd(of: name)
     engine = nil
     phase = .gone
+    endEra()
   }
 
   /// Puts a statement into the trace and starts it.
@@ -117,7 +126,7 @@ final class Client {
     case .waiting(let wait):
       self.wait = wait
       try checkDeadline(wait)
-      if mayBeDropped, world.chance(oneIn: world.profile.cancelOneIn) { drop(engine) }
+      if mayBeDropped, choices.oneIn(world.profile.cancelOneIn, .drops) { drop(engine) }
     case .row(let fields): try receive(fields)
     case .done:
       world.disk.trace.add("done", UInt64(name), 0, 0)
@@ -227,7 +236,7 @@ final class Client {
     yields = true
     if case .committing = phase, isWriting { world.ledger.doubt(stamp) }
     let mayGoOn: Bool
-    if case .operating = phase { mayGoOn = world.damage == .none && world.random.oneIn(2) } else { mayGoOn = false }
+    if case .operating = phase { mayGoOn = world.damage == .none && choices.oneIn(2, .goesOn) } else { mayGoOn = false }
     noteTrouble()
     if isGone { return }
     let asksForIt = error.hint?.contains("open it again") == true || error.code.primary == .readOnly
@@ -259,15 +268,19 @@ final class Client {
       }
     case .resting:
       if !mayBegin { return }
-      if world.chance(oneIn: world.profile.checkpointOneIn) {
+      if vacuumStep > 0 { return startVacuum() }
+      choices.end(.transaction)
+      hasMore = choices.begins(.transaction, if: true)
+      if !hasMore { return }
+      if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) {
         phase = .checkpointing
-        let modes = ["passive", "full", "restart", "truncate"]
-        start("PRAGMA wal_checkpoint(\(modes[world.random.below(modes.count)]))", [])
+        let mode = choices.pick(["passive", "full", "restart", "truncate"], .checkpointMode)
+        start("PRAGMA wal_checkpoint(\(mode))", [])
         return
       }
-      if vacuumStep > 0 || world.chance(oneIn: world.profile.vacuumOneIn) { return startVacuum() }
-      isWriting = !world.random.oneIn(4)
-      operationsLeft = 1 + world.random.below(world.profile.operationCountMax)
+      if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
+      isWriting = !choices.oneIn(4, .isReader)
+      operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
       oldestAllowed = world.ledger.lastSeen
       savedModel = nil
       phase = .beginning
@@ -292,10 +305,12 @@ final class Client {
     phase = .checkpointing
     isVacuuming = false
     vacuumStep += 1
-    if vacuumStep == 1, world.random.oneIn(3) {
-      return start("PRAGMA page_size=\(512 << world.random.below(4))", [])
+    if vacuumStep == 1, choices.oneIn(3, .changesPageSize) {
+      return start("PRAGMA page_size=\(512 << choices.below(4, .newPageSize))", [])
     }
-    if vacuumStep == 2, world.random.oneIn(3) { return start("PRAGMA auto_vacuum=\(world.random.below(3))", []) }
+    if vacuumStep == 2, choices.oneIn(3, .changesAutoVacuum) {
+      return start("PRAGMA auto_vacuum=\(choices.below(3, .newAutoVacuum))", [])
+    }
     vacuumStep = 0
     isVacuuming = true
     start("VACUUM", [])
@@ -303,16 +318,17 @@ final class Client {
 
   private func choose() throws(Finding) {
     guard let model else { throw Finding(oracle: .error, text: "client \(name) has no model") }
-    if operationsLeft == 0, scan != nil {
-      phase = .finishingScan
-      engine?.resumeScan()
-      return
-    }
-    if operationsLeft == 0 {
+    choices.end(.statement)
+    if !choices.begins(.statement, if: operationsLeft > 0) {
+      if scan != nil {
+        phase = .finishingScan
+        engine?.resumeScan()
+        return
+      }
       if !isWriting {
         phase = .committing
         start("COMMIT", [])
-      } else if world.random.oneIn(8) {
+      } else if choices.oneIn(8, .rollsBack) {
         phase = .rollingBack
         start("ROLLBACK", [])
       } else {
@@ -323,11 +339,11 @@ final class Client {
       return
     }
     operationsLeft -= 1
-    if isWriting, scan == nil, world.chance(oneIn: world.profile.scanOneIn) {
-      let table = world.random.below(model.shapes.count)
-      let isByIndex = world.random.oneIn(2)
+    if isWriting, scan == nil, choices.oneIn(world.profile.scanOneIn, .opensScan) {
+      let table = choices.below(model.shapes.count, .scanTable)
+      let isByIndex = choices.oneIn(2, .scanByIndex)
       scan = OpenScan(table: table, before: model, isByIndex: isByIndex)
-      phase = .scanning(rowsLeft: world.random.below(6))
+      phase = .scanning(rowsLeft: choices.below(6, .scanRows))
       let name = model.shapes[table].name
       // The same text never comes from another operation: a statement is one run at a time.
       start(
@@ -335,29 +351,29 @@ final class Client {
         [.integer(-1)])
       return
     }
-    if isWriting && scan == nil && world.random.oneIn(10) {
-      let statement = savedModel == nil ? "SAVEPOINT s" : world.random.oneIn(2) ? "ROLLBACK TO s" : "RELEASE s"
+    if isWriting && scan == nil && choices.oneIn(10, .usesSavepoint) {
+      let statement =
+        savedModel == nil ? "SAVEPOINT s" : choices.pick(["RELEASE s", "ROLLBACK TO s"], .savepointVerb)
       phase = .savepointing(statement)
       start(statement, [])
       return
     }
-    if isWriting, world.profile.autoVacuum == 2, world.random.oneIn(12) {
-      let statement = "PRAGMA incremental_vacuum(\(world.random.below(12)))"
+    if isWriting, world.profile.autoVacuum == 2, choices.oneIn(12, .vacuumsPages) {
+      let statement = "PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))"
       phase = .housekeeping(statement)
       start(statement, [])
       return
     }
-    if isWriting, scan == nil, world.profile.autoVacuum > 0, world.random.oneIn(40) {
+    if isWriting, scan == nil, world.profile.autoVacuum > 0, choices.oneIn(40, .changesSchema) {
       // Tables that come and go move the roots of others.
-      let name = "scratch\(world.random.below(3))"
+      let name = "scratch\(choices.below(3, .scratchTable))"
       let statement =
-        world.random.oneIn(2) ? "DROP TABLE IF EXISTS \(name)" : "CREATE TABLE IF NOT EXISTS \(name)(a, b UNIQUE)"
+        choices.oneIn(2, .dropsTable) ? "DROP TABLE IF EXISTS \(name)" : "CREATE TABLE IF NOT EXISTS \(name)(a, b UNIQUE)"
       phase = .housekeeping(statement)
       start(statement, [])
       return
     }
-    var operation = world.generator.next(&world.random)
-    while !isWriting && !operation.isRead { operation = world.generator.next(&world.random) }
+    let operation = world.generator.next(choices, readsOnly: !isWriting)
     phase = .operating(operation, rows: [])
     start(operation.sql(model), operation.bindings(model))
   }

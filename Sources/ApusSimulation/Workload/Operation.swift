@@ -157,32 +157,35 @@ struct OperationGenerator: Sendable {
   var keyCount: Int
   var payloadMax: Int
 
-  func row(_ random: inout SeededRandom) -> ModelRow {
-    let isBig = random.oneIn(6)
+  func row(_ choices: ChoiceStream) -> ModelRow {
+    let isBig = choices.oneIn(6, .isBig)
     return ModelRow(
-      k: Int64(random.below(12)), u: random.oneIn(3) ? nil : Int64(random.below(keyCount * 4)),
-      tag: random.next() >> 1, length: random.below(isBig ? payloadMax : min(payloadMax, 120)))
+      k: Int64(choices.below(12, .rowK)),
+      u: choices.below(3, .hasUnique) == 0 ? nil : Int64(choices.below(keyCount * 4, .rowU)),
+      tag: choices.number(.tag) >> 1, length: choices.below(isBig ? payloadMax : min(payloadMax, 120), .length))
   }
 
-  func next(_ random: inout SeededRandom) -> Operation {
-    let table = random.below(shapes.count)
-    let id = Int64(random.below(keyCount))
-    let span = id...id + Int64(random.below(random.oneIn(8) ? keyCount : 6))
-    switch random.below(100) {
-    case 0..<8 where !shapes[table].isWithoutRowid: return .append(table: table, row: row(&random))
-    case 8..<13: return .insertPair(table: table, id: id, first: row(&random), second: row(&random))
+  /// - Parameter readsOnly: for a transaction that does not write.
+  func next(_ choices: ChoiceStream, readsOnly: Bool) -> Operation {
+    let table = choices.below(shapes.count, .table)
+    let id = Int64(choices.below(keyCount, .key))
+    let isWide = choices.oneIn(8, .isWideSpan)
+    let span = id...id + Int64(choices.below(isWide ? keyCount : 6, .span))
+    switch readsOnly ? 76 + choices.below(24, .kind) : choices.below(100, .kind) {
+    case 0..<8 where !shapes[table].isWithoutRowid: return .append(table: table, row: row(choices))
+    case 8..<13: return .insertPair(table: table, id: id, first: row(choices), second: row(choices))
     case 0..<30:
-      let conflict: Operation.Conflict = [.abort, .replace, .ignore][random.below(3)]
-      return .insert(table: table, id: id, row: row(&random), conflict: conflict)
-    case 30..<45: return .updateOne(table: table, id: id, row: row(&random))
+      let conflict = choices.pick([Operation.Conflict.abort, .replace, .ignore], .conflict)
+      return .insert(table: table, id: id, row: row(choices), conflict: conflict)
+    case 30..<45: return .updateOne(table: table, id: id, row: row(choices))
     case 45..<52: return .bumpRange(table: table, ids: span)
-    case 52..<58: return .shiftUnique(table: table, ids: span, by: Int64(1 + random.below(3)))
+    case 52..<58: return .shiftUnique(table: table, ids: span, by: Int64(1 + choices.below(3, .shift)))
     case 58..<68: return .deleteOne(table: table, id: id)
     case 68..<76:
       // To the end of the table, too: the keys that the engine chose lie there.
-      return .deleteRange(table: table, ids: random.oneIn(6) ? id...Int64(1 << 30) : span)
+      return .deleteRange(table: table, ids: choices.oneIn(6, .deletesToEnd) ? id...Int64(1 << 30) : span)
     case 76..<86: return .readOne(table: table, id: id)
-    case 86..<94: return .readByIndex(table: table, k: Int64(random.below(14)))
+    case 86..<94: return .readByIndex(table: table, k: Int64(choices.below(14, .wantedK)))
     default: return .readAll(table: table)
     }
   }

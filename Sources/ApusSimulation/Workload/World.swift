@@ -19,7 +19,9 @@ final class World {
   let clock: VirtualClock
   let profile: SimulationProfile
   var ledger: Ledger
-  var random: SeededRandom
+  let choices: ChoiceSource
+  /// Processes and page faults.
+  let chance: ChoiceStream
   let generator: OperationGenerator
   var commitCount = 0
   var droppedCount = 0
@@ -30,27 +32,26 @@ final class World {
   #endif
   private var auditTurn = 0
 
-  init(disk: SimulatedDisk, profile: SimulationProfile, model: DatabaseModel, seed: UInt64) {
-    self.disk = disk
+  init(_ choices: ChoiceSource, profile: SimulationProfile, model: DatabaseModel) {
+    self.choices = choices
+    chance = choices.stream("world")
+    disk = SimulatedDisk(choices: choices)
     clock = VirtualClock()
     disk.clock = clock
-    disk.faults = FaultInjector(profile.faults)
+    disk.faults = FaultInjector(profile.faults, choices)
     disk.sectorByteCount = profile.sectorByteCount
     self.profile = profile
     ledger = Ledger(model)
-    random = SeededRandom(seed: seed ^ 0x3c4ed)
     generator = OperationGenerator(
       shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax)
     #if PlantedBugs
-      buggifier = profile.buggifies ? Buggifier(seed: seed) : nil
+      buggifier = profile.buggifies ? Buggifier(choices) : nil
     #endif
   }
 
-  func chance(oneIn n: Int) -> Bool { n > 0 && random.oneIn(n) }
-
   /// A new process of this world.
   func makeProcess() -> SimulatedEnvironment {
-    let process = SimulatedEnvironment(disk: disk, clock: clock, seed: random.next())
+    let process = SimulatedEnvironment(disk: disk, clock: clock, seed: chance.number(.processSeed))
     #if PlantedBugs
       process.buggify = buggifier
     #endif

@@ -41,6 +41,7 @@ final class FaultInjector {
   }
 
   let rates: FaultRates
+  let choices: ChoiceStream
   /// Off while the file is made, while oracles look, and in the liveness phase.
   var isActive = false
   private(set) var tallies: [FaultTally] = Array(repeating: FaultTally(), count: FaultKind.allCases.count)
@@ -69,13 +70,14 @@ final class FaultInjector {
   /// does not look at the file.
   private static let endingsBeforeSyncIsTold = 6
 
-  init(_ rates: FaultRates) { self.rates = rates }
+  init(_ rates: FaultRates, _ choices: ChoiceSource) {
+    self.rates = rates
+    self.choices = choices.stream("faults")
+  }
 
   // MARK: what happens
 
-  func meets(_ kind: FaultKind, _ random: inout SeededRandom) -> Bool {
-    isActive && rates[kind] > 0 && random.oneIn(rates[kind])
-  }
+  func meets(_ kind: FaultKind) -> Bool { isActive && choices.oneIn(rates[kind], .fault) }
 
   /// Something happened below the statement, which must not notice.
   func noteRetried(_ kind: FaultKind) {

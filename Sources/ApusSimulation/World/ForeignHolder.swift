@@ -28,8 +28,8 @@ final class ForeignHolder {
     guard file == nil, let content = disk.file(named: path) else { return }
     let opened = SimulatedFile(path: path, content: content, isWritable: true, disk: disk, process: process)
     file = opened
-    until = disk.clock.monotonicNanoseconds + UInt64(disk.random.below(Self.nanosecondsMax))
-    let isTaken = isLog && disk.random.oneIn(2) ? takeSlot(path) : takeLevel(opened)
+    until = disk.clock.monotonicNanoseconds + UInt64(disk.faults.choices.below(Self.nanosecondsMax, .lockTime))
+    let isTaken = isLog && disk.faults.choices.oneIn(2, .usesSlot) ? takeSlot(path) : takeLevel(opened)
     if isTaken { disk.trace.add("foreign", name) } else { release() }
   }
 
@@ -37,7 +37,7 @@ final class ForeignHolder {
     func lock(_ kind: LockKind, _ offset: Int64, _ length: Int64) -> Bool {
       (try? file.lock(kind, at: offset, length: length)) ?? false
     }
-    let level = disk.random.below(4)
+    let level = disk.faults.choices.below(4, .lockLevel)
     name = ["SHARED", "RESERVED", "PENDING", "EXCLUSIVE"][level]
     guard lock(.shared, Self.pendingByte, 1), lock(.shared, Self.sharedFirst, Self.sharedByteCount) else { return false }
     try? file.unlock(at: Self.pendingByte, length: 1)
@@ -51,7 +51,7 @@ final class ForeignHolder {
     guard disk.sharedMemories[path] != nil else { return false }
     let opened = SimulatedSharedMemory(path: path, disk: disk, process: process)
     memory = opened
-    let slot = disk.random.below(8)
+    let slot = disk.faults.choices.below(8, .lockSlot)
     name = slot < 3 ? Self.slotNames[slot] : "read mark \(slot - 3)"
     return (try? opened.lock(slot < 3 ? .exclusive : .shared, slot: slot, count: 1)) ?? false
   }

@@ -27,7 +27,8 @@ final class Mishaps {
   private var faults: FaultInjector { world.faults }
   private var isLog: Bool { world.profile.journal == .wal }
 
-  private func happens(_ kind: FaultKind) -> Bool { faults.meets(kind, &world.random) }
+  private var choices: ChoiceStream { faults.choices }
+  private func happens(_ kind: FaultKind) -> Bool { faults.meets(kind) }
 
   /// One step of the world.
   /// - Returns: the number of the process that ends now.
@@ -50,7 +51,7 @@ final class Mishaps {
     // A process that ends while another has the disk full of it leaves nothing that could be told apart.
     if happens(.processKill) {
       faults.noteRetried(.processKill)
-      return world.random.below(processCount)
+      return choices.below(processCount, .killedProcess)
     }
     return nil
   }
@@ -58,7 +59,7 @@ final class Mishaps {
   // MARK: for a while
 
   private func startEpisode() {
-    let room = world.random.below(8 * world.profile.pageSize)
+    let room = choices.below(8 * world.profile.pageSize, .episodeRoom)
     if happens(.diskFull) {
       faults.spaceLimit = disk.usedByteCount + room
     } else if happens(.fileTooLarge) {
@@ -70,7 +71,7 @@ final class Mishaps {
       return
     }
     disk.trace.add("episode", "\(faults.spaceLimit ?? 0) \(faults.fileSizeLimit ?? 0) \(faults.isReadOnly)")
-    episodeEnd = step + 1 + world.random.below(Self.episodeStepsMax)
+    episodeEnd = step + 1 + choices.below(Self.episodeStepsMax, .episodeSteps)
   }
 
   private func endEpisode() {
@@ -110,10 +111,10 @@ final class Mishaps {
 
   private func stepClock() {
     faults.noteRetried(.clockStep)
-    if world.random.oneIn(3) {
-      world.clock.monotonicNanoseconds += UInt64(world.random.below(Self.suspendSecondsMax)) * 1_000_000_000
+    if choices.oneIn(3, .clockKind) {
+      world.clock.monotonicNanoseconds += UInt64(choices.below(Self.suspendSecondsMax, .suspendTime)) * 1_000_000_000
     } else {
-      let hours = world.random.below(3) - 1
+      let hours = choices.below(3, .clockHours) - 1
       world.clock.wallOffsetMilliseconds += Int64(hours * Self.hourMilliseconds)
     }
   }
@@ -126,8 +127,8 @@ final class Mishaps {
       .databaseRot, .logRot, .misdirectedWrite, .misdirectedRead, .lostWrite, .outsideChange,
     ].filter { faults.rates[$0] > 0 }
     if kinds.isEmpty || steps == 0 { return }
-    damageKind = kinds[world.random.below(kinds.count)]
-    damageStep = step + 1 + world.random.below(steps)
+    damageKind = choices.pick(kinds, .damageKind)
+    damageStep = step + 1 + choices.below(steps, .damageStep)
   }
 
   private func damage() {
@@ -136,11 +137,11 @@ final class Mishaps {
     switch damageKind {
     case .databaseRot:
       faults.noteForAll(.databaseRot)
-      for _ in 0...world.random.below(5) { rot(World.path) }
+      for _ in 0...choices.below(5, .rotCount) { rot(World.path) }
       world.damage = isTold ? .detectable : .anything
     case .logRot:
       faults.noteForAll(.logRot)
-      for _ in 0...world.random.below(3) { rot(World.path + "-wal") }
+      for _ in 0...choices.below(3, .rotCount) { rot(World.path + "-wal") }
       world.damage = isTold ? .detectable : .anything
     case .misdirectedRead:
       faults.isDamaged = true
@@ -159,11 +160,11 @@ final class Mishaps {
   /// Some neighbouring sectors go bad, in memory and on the platter alike.
   private func rot(_ path: String) {
     guard let file = disk.file(named: path), file.current.count > 600 else { return }
-    let start = world.random.below(file.current.count)
-    let count = 1 + world.random.below(Self.rottenSectorsMax * disk.sectorByteCount)
-    let isFlip = world.random.oneIn(2)
+    let start = choices.below(file.current.count, .rotPlace)
+    let count = 1 + choices.below(Self.rottenSectorsMax * disk.sectorByteCount, .rotLength)
+    let isFlip = choices.oneIn(2, .rotIsFlip)
     for offset in start..<min(file.current.count, start + (isFlip ? 1 : count)) {
-      let mask = isFlip ? 1 << UInt8(world.random.below(8)) : UInt8(truncatingIfNeeded: world.random.next())
+      let mask = isFlip ? 1 << UInt8(choices.below(8, .rotBit)) : UInt8(1 + choices.below(255, .rotByte))
       file.current[offset] ^= mask
       if offset < file.durable.count { file.durable[offset] ^= mask }
     }
@@ -173,13 +174,13 @@ final class Mishaps {
   private func changeOutside() {
     let path = World.path
     guard let file = disk.file(named: path) else { return }
-    switch world.random.below(4) {
-    case 0: disk.change(file, .truncate(size: world.random.below(file.current.count + 1)))
+    switch choices.below(4, .outsideKind) {
+    case 0: disk.change(file, .truncate(size: choices.below(file.current.count + 1, .outsideSize)))
     case 1: disk.change(file, .write(offset: 0, bytes: [UInt8](repeating: 0, count: min(100, file.current.count))))
     case 2: disk.setName(path, to: nil)
     default:
       let other = disk.create(path)
-      disk.change(other, .write(offset: 0, bytes: Array(file.current.prefix(world.random.below(file.current.count + 1)))))
+      disk.change(other, .write(offset: 0, bytes: Array(file.current.prefix(choices.below(file.current.count + 1, .outsideSize)))))
     }
   }
 }
