@@ -19,6 +19,8 @@ final class FileStore {
   var salts: UInt64 = 0
   var stamp: FileStamp?
   var hasReadHeader = false
+  /// Pages of the database as the header said when the log was opened; 0 where it did not.
+  var headerPageCount: UInt32 = 0
 
   var opening = OpenPhase.start
   var reads: [PendingRead] = [] { didSet { hasReads = !reads.isEmpty } }
