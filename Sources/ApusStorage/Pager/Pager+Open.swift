@@ -6,8 +6,8 @@ import ApusIO
 extension Pager {
   /// Called again until it returns; the pager then has a snapshot.
   func openSnapshot(_ store: FileStore) throws(Fault) {
-    try store.checkPoison()
     store.reap()
+    try store.checkPoison()
     if store.isTemporary { return }
     try store.settleAbandonedPlayback()
     adaptTable()
