@@ -39,6 +39,9 @@ extension SimulationProfile {
     processCount = 1 + choices.below(min(clientCount, 3), .processCount)
     if lockByteOffset < Int64(pageSize) * 3 { lockByteOffset = 0x4000_0000 }
     if pageSize >= 8192 { auditEvery = 10 }
+    keyCount = choices.pick([8, 30, 120, 120, 400], .keyCount)
+    taste.kinds = choices.pick(WorkloadTaste.favourites, .favouriteKinds)
+    if choices.oneIn(3, .hasFavouriteTable) { taste.table = choices.below(6, .table) }
     busyTimeoutMilliseconds = choices.pick([0, 0, 50, 5000], .busyTimeout)
     sectorByteCount = choices.pick([512, 512, 4096], .sectorSize)
     if choices.oneIn(2, .schedule) { schedule = .priorities(changes: 1 + choices.below(4, .priorityChanges)) }

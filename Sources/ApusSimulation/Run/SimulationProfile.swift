@@ -48,6 +48,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   // What the kinds of world add.
   public var faults = FaultRates()
   var schedule = Schedule.Kind.anybody
+  public var taste = WorkloadTaste()
   /// How long a statement waits for a lock.
   public var busyTimeoutMilliseconds = 0
   /// What the disk writes atomically.

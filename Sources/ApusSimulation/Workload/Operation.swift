@@ -151,11 +151,26 @@ enum Operation: Sendable {
   }
 }
 
+/// What a seed has more of than others: what all do alike, none does enough of to come to rare states.
+public struct WorkloadTaste: Sendable {
+  /// Of the hundred kinds of `OperationGenerator.next`: inserts, updates of ranges, deletes, scans, ...
+  static let favourites: [Range<Int>?] = [nil, nil, 0..<30, 30..<58, 45..<52, 58..<76, 76..<94, 94..<100]
+
+  public var kinds: Range<Int>?
+  public var table: Int?
+
+  public init() {}
+}
+
 /// Draws operations, with sizes and ranges that suit the seed's profile.
 struct OperationGenerator: Sendable {
+  /// The first of the hundred kinds that reads.
+  private static let firstRead = 76
+
   var shapes: [TableShape]
   var keyCount: Int
   var payloadMax: Int
+  var taste = WorkloadTaste()
 
   func row(_ choices: ChoiceStream) -> ModelRow {
     let isBig = choices.oneIn(6, .isBig)
@@ -167,11 +182,16 @@ struct OperationGenerator: Sendable {
 
   /// - Parameter readsOnly: for a transaction that does not write.
   func next(_ choices: ChoiceStream, readsOnly: Bool) -> Operation {
-    let table = choices.below(shapes.count, .table)
+    let anyTable = choices.below(shapes.count, .table)
+    let table = taste.table.map { choices.oneIn(2, .favoursTable) ? $0 % shapes.count : anyTable } ?? anyTable
     let id = Int64(choices.below(keyCount, .key))
     let isWide = choices.oneIn(8, .isWideSpan)
     let span = id...id + Int64(choices.below(isWide ? keyCount : 6, .span))
-    switch readsOnly ? 76 + choices.below(24, .kind) : choices.below(100, .kind) {
+    var kind = readsOnly ? Self.firstRead + choices.below(100 - Self.firstRead, .kind) : choices.below(100, .kind)
+    if let favourites = taste.kinds, !readsOnly || favourites.lowerBound >= Self.firstRead, choices.oneIn(2, .favoursKind) {
+      kind = favourites.lowerBound + choices.below(favourites.count, .kind)
+    }
+    switch kind {
     case 0..<8 where !shapes[table].isWithoutRowid: return .append(table: table, row: row(choices))
     case 8..<13: return .insertPair(table: table, id: id, first: row(choices), second: row(choices))
     case 0..<30:

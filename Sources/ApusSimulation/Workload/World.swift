@@ -45,7 +45,7 @@ final class World {
     self.profile = profile
     ledger = Ledger(model)
     generator = OperationGenerator(
-      shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax)
+      shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax, taste: profile.taste)
     #if PlantedBugs
       buggifier = profile.buggifies ? Buggifier(choices) : nil
     #endif
