@@ -100,8 +100,8 @@ final class World {
     guard let stamp, let model = ledger.model(of: stamp), ledger.descends(stamp, from: ledger.lastAcknowledged) else {
       throw Finding(
         oracle: .walk,
-        text: "\(moment): the file is at transaction \(stamp.map(String.init) ?? "none"), and \(ledger.lastAcknowledged) was acknowledged"
-      )
+        text: "\(moment): the file is at transaction \(stamp.map(String.init) ?? "none"), "
+          + "and \(ledger.lastAcknowledged) was acknowledged")
     }
     if let first = model.differences(schema: found.schema, entries: found.entries, database: database).first {
       throw Finding(oracle: .walk, text: "\(moment), transaction \(stamp): \(first)")
