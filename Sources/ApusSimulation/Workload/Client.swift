@@ -156,6 +156,7 @@ final class Client {
     world.droppedCount += 1
     world.faults.noteRetried(.cancellation)
     world.faults.noteDropped(name)
+    world.disk.abandonRequests(of: name)
     world.disk.trace.add("drop", UInt64(name), 0, 0)
     switch phase {
     case .checkpointing: phase = .resting
