@@ -40,6 +40,7 @@ extension SimulationProfile {
     if lockByteOffset < Int64(pageSize) * 3 { lockByteOffset = 0x4000_0000 }
     if pageSize >= 8192 { auditEvery = 10 }
     keyCount = choices.pick([8, 30, 120, 120, 400], .keyCount)
+    initialRowCount = choices.pick([0, 0, 40, 250], .initialRows)
     taste.bulkShare = choices.pick([0, 2, 4, 8], .bulkShare)
     taste.kinds = choices.pick(WorkloadTaste.favourites, .favouriteKinds)
     if choices.oneIn(3, .hasFavouriteTable) { taste.table = choices.below(6, .table) }
@@ -74,7 +75,7 @@ extension SimulationProfile {
     }
     // What is committed and not synced goes with the view, as with the power.
     if journal == .wal && synchronous == .normal { faults[.syncRevertsView] = 0 }
-    if faults[.pageBudget] > 0 { pageCountMax = 20 + choices.below(60, .pageBudget) }
+    if faults[.pageBudget] > 0 { pageCountMax = 20 + initialRowCount + choices.below(60, .pageBudget) }
   }
 }
 

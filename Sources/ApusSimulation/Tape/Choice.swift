@@ -34,7 +34,7 @@ public enum Choice: String, CaseIterable, Sendable {
 
   // The kind of world, its faults, limits and schedule.
   case worldKind, isFaultOn, faultRate, schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
-  case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, hasFavouriteTable
+  case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, hasFavouriteTable
 
   // Faults: whether one is met, and what it is like.
   case fault, transferPart, errorNumber, badSector, delay, killedWrite, killedPart, sizeAhead
