@@ -33,14 +33,15 @@ extension SimulationProfile {
   }
 
   mutating func drawWorld(_ choices: ChoiceStream) {
-    pageSize = choices.pick([512, 512, 512, 1024, 1024, 1024, 2048, 4096, 4096, 8192, 16_384, 65_536], .pageSize)
+    pageSize = choices.pick([512, 512, 512, 512, 1024, 1024, 1024, 1024, 2048, 4096, 4096, 8192, 16_384, 65_536], .pageSize)
     cachePages = choices.pick([10, 10, 5, 20, 60, 500, 2000], .cachePages)
     clientCount = choices.pick([1, 2, 2, 3, 3, 4, 5, 8, 16], .clientCount)
     processCount = 1 + choices.below(min(clientCount, 3), .processCount)
     if lockByteOffset < Int64(pageSize) * 3 { lockByteOffset = 0x4000_0000 }
     if pageSize >= 8192 { auditEvery = 10 }
     keyCount = choices.pick([8, 30, 120, 120, 400], .keyCount)
-    initialRowCount = choices.pick([0, 0, 40, 250], .initialRows)
+    initialRowCount = choices.pick([0, 0, 0, 40, 40, 200], .initialRows)
+    if initialRowCount > 100 { auditEvery = max(auditEvery, 3) }
     taste.bulkShare = choices.pick([0, 2, 4, 8], .bulkShare)
     taste.kinds = choices.pick(WorkloadTaste.favourites, .favouriteKinds)
     if choices.oneIn(3, .hasFavouriteTable) { taste.table = choices.below(6, .table) }
