@@ -53,13 +53,14 @@ extension SimulationProfile {
     for (fault, rate) in Self.usualRates(kind) where choices.oneIn(2, .isFaultOn) {
       faults[fault] = max(1, rate / 2 + choices.below(rate, .faultRate))
     }
+    if faults[.delay] > 0 { faults[.delay] = choices.pick([100, 30, 8], .faultRate) }
     switch kind {
     case .mixed: break
     case .calm:
       cutCount = 0
       cancelOneIn = 0
       dropsCommits = false
-      faults[.delay] = 50
+      faults[.delay] = choices.pick([50, 8], .faultRate)
     case .power:
       if cutCount > 0 { cutCount = 1 + choices.below(5, .cutCount) }
       faults[.powerCut] = 1

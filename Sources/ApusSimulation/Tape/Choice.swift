@@ -43,7 +43,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
 
   // Points in the engine, and what a client does behind an error.
-  case buggifyRate, buggify, goesOn
+  case buggifyRate, buggify, goesOn, triesAgain
 
   // Damage at the end of a run.
   case damagePage, damageOther, damageByte, damageBit, damageKind
