@@ -65,7 +65,7 @@ enum Command {
       }
     }
     let seconds = Double((clock.now - start) / .milliseconds(1)) / 1_000
-    let first = failures.min { $0.seed < $1.seed }
+    let first = failures.min { ($0.seed ?? 0) < ($1.seed ?? 0) }
     if let first { show(first, options) }
     print(
       "\(totals.seedCount) seeds, \(totals.commitCount) commits, \(totals.cutCount) power cuts, \(totals.droppedCount) "
@@ -92,13 +92,13 @@ enum Command {
   private func show(_ verdict: Verdict, _ options: Options) {
     let plant = options.plant.map { " --plant \($0)" } ?? ""
     print(
-      "\(verdict.finding == nil ? "PASS" : "FAIL") seed \(verdict.seed)  trace \(verdict.traceHash) "
+      "\(verdict.finding == nil ? "PASS" : "FAIL") seed \(verdict.seed ?? 0)  trace \(verdict.traceHash) "
         + "(\(verdict.eventCount) events, step \(verdict.step))")
     print("  profile  \(verdict.profile)")
     print("  run      \(verdict.commitCount) commits, \(verdict.cutCount) cuts, \(verdict.droppedCount) dropped statements")
     if let finding = verdict.finding {
       print("  found    \(finding)")
-      print("  replay   apus-sim replay --seed \(verdict.seed)\(plant)")
+      print("  replay   apus-sim replay --seed \(verdict.seed ?? 0)\(plant)")
     }
   }
 }

@@ -23,7 +23,7 @@ import Testing
     let level: String
 
     init(journal: String, level: String) throws {
-      disk = SimulatedDisk(seed: 5)
+      disk = SimulatedDisk(choices: ChoiceSource(.seed(5)))
       environment = SimulatedEnvironment(disk: disk, clock: VirtualClock(), seed: 5)
       self.level = level
       connection = try Connection("/d/main.db", environment: environment)

@@ -7,6 +7,7 @@ struct DamageRounds {
   private let world: World
   private let profile: SimulationProfile
   private let path: String
+  private let choices: ChoiceStream
 
   private static let scannedPath = "/sim/scanned.db"
   private static let roundCount = 12
@@ -16,6 +17,7 @@ struct DamageRounds {
     self.world = world
     self.profile = profile
     self.path = path
+    choices = world.choices.stream("damage")
   }
 
   func run() throws(Finding) {
@@ -39,13 +41,13 @@ struct DamageRounds {
     guard case .success(let due) = try rows(maker, query), due.count == 200 else {
       throw Finding(oracle: .read, text: "\(query): not what was inserted")
     }
-    try maker.close()
+    try close(maker)
     world.disk.settle()
     guard let sound = world.disk.content(of: path) else { return }
     for _ in 0..<Self.roundCount {
       var bytes = sound
-      let place = 512 + world.random.below(sound.count - 512)
-      bytes[place] ^= 1 << UInt8(world.random.below(8))
+      let place = 512 + choices.below(sound.count - 512, .damageByte)
+      bytes[place] ^= 1 << UInt8(choices.below(8, .damageBit))
       world.disk.install(path, bytes)
       let engine = try open(path)
       let damage = "a flipped bit in byte \(place % 512) of page \(place / 512 + 1) of the scanned file"
@@ -57,14 +59,24 @@ struct DamageRounds {
           throw Finding(oracle: .error, text: "\(damage): \(query): \(error) (code \(error.code.rawValue))")
         }
       }
-      try engine.close()
+      try close(engine)
     }
   }
 
   private func open(_ path: String) throws(Finding) -> EngineClient {
-    let process = SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: world.random.next())
-    return try EngineClient(
-      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: nil)
+    let process = SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: choices.number(.processSeed))
+    do throws(EngineError) {
+      return try EngineClient(
+        environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: nil)
+    } catch {
+      throw Finding(oracle: .error, text: "opening: \(error) (code \(error.code.rawValue))")
+    }
+  }
+
+  private func close(_ engine: EngineClient) throws(Finding) {
+    if let error = try engine.close() {
+      throw Finding(oracle: .error, text: "closing: \(error) (code \(error.code.rawValue))")
+    }
   }
 
   private func damageTables() throws(Finding) {
@@ -77,12 +89,12 @@ struct DamageRounds {
     if pageCount < 4 { return }
     for _ in 0..<Self.roundCount {
       var bytes = sound
-      let page = 1 + world.random.below(pageCount - 1)
-      let other = 1 + world.random.below(pageCount - 1)
+      let page = 1 + choices.below(pageCount - 1, .damagePage)
+      let other = 1 + choices.below(pageCount - 1, .damageOther)
       let damage: String
-      if world.random.oneIn(2) {
-        let place = page * size + world.random.below(size)
-        bytes[place] ^= 1 << UInt8(world.random.below(8))
+      if !choices.oneIn(2, .damageKind) {
+        let place = page * size + choices.below(size, .damageByte)
+        bytes[place] ^= 1 << UInt8(choices.below(8, .damageBit))
         damage = "a flipped bit in page \(page + 1)"
       } else {
         for offset in 0..<size { bytes[page * size + offset] = sound[other * size + offset] }
@@ -116,7 +128,7 @@ struct DamageRounds {
         }
       }
     }
-    try engine.close()
+    try close(engine)
   }
 
   private func rows(_ engine: EngineClient, _ sql: String) throws(Finding) -> Result<[[ImageField]], EngineError> {

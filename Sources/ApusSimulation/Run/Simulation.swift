@@ -1,23 +1,46 @@
-// One run: eras of random work, each ended by a power cut and a recovery that must keep the promises.
+// One run: eras of random work, each ended by a power cut and a recovery that must keep the promises; then the end of all
+// faults, from which on everybody must come through.
 
 import ApusBase
 
 public final class Simulation {
-  private let seed: UInt64
   private let profile: SimulationProfile
-  private let world: World
-  private var clients: [Client] = []
+  private let choices: ChoiceSource
+  private let scheduled: ChoiceStream
+  private let survivors: ChoiceStream
+  /// Processes and page faults.
+  private let chance: ChoiceStream
+  let world: World
+  var clients: [Client] = []
+  private var processes: [SimulatedEnvironment] = []
+  /// By client, the number of its process.
+  private var homes: [Int] = []
+  private var schedule: Schedule
+  private let mishaps: Mishaps
   private var step = 0
   private var cutCount = 0
 
   private static let path = World.path, otherPath = World.otherPath
   /// Most steps that recovery, or the end of an era, may take before the run counts as hanging.
-  private static let patienceSteps = 400_000
+  static let patienceSteps = 400_000
 
-  /// - Parameter keepsTrace: the verdict then has every event as a line.
-  public init(seed: UInt64, profile: SimulationProfile? = nil, keepsTrace: Bool = false) {
-    self.seed = seed
-    let profile = profile ?? SimulationProfile(seed: seed)
+  /// - Parameter kind: the kind of world; by default they take turns, by the seed.
+  public convenience init(seed: UInt64, kind: SimulationProfile.Kind? = nil, keepsTrace: Bool = false) {
+    self.init(ChoiceSource(.seed(seed)), kind: kind, keepsTrace: keepsTrace)
+  }
+
+  /// - Parameters:
+  ///   - kind: the kind of world, for a source that is a seed; by default they take turns. A tape says it itself.
+  ///   - keepsTrace: the verdict then has every event as a line.
+  public init(_ choices: ChoiceSource, kind: SimulationProfile.Kind? = nil, keepsTrace: Bool = false) {
+    self.choices = choices
+    scheduled = choices.stream("schedule")
+    survivors = choices.stream("survivors")
+    chance = choices.stream("world")
+    let kinds = SimulationProfile.Kind.allCases
+    var turn = 0
+    if case .seed(let seed) = choices.origin { turn = Int(seed % UInt64(kinds.count)) }
+    let profile = SimulationProfile(choices.stream("profile"), kind: kind ?? kinds[turn])
     self.profile = profile
     var shapes = [
       TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
@@ -31,37 +54,46 @@ public final class Simulation {
       ]
     }
     let model = DatabaseModel(shapes: shapes)
-    world = World(disk: SimulatedDisk(seed: seed), profile: profile, model: model, seed: seed)
+    world = World(choices, profile: profile, model: model)
     world.disk.trace.keepsLines = keepsTrace
     world.disk.hasCache = profile.hasCache
+    schedule = Schedule(profile.schedule)
+    mishaps = Mishaps(world)
   }
 
   public func run() -> Verdict {
     var finding: Finding?
     do throws(Finding) {
-      try create()
-      for _ in 0..<profile.cutCount {
-        try openClients()
-        try work(for: profile.stepsPerEra)
-        try cutAndRecover()
-      }
-      try openClients()
-      try work(for: profile.stepsPerEra / 2)
-      try endCleanly()
-      if profile.hasChecksums { try DamageRounds(world, profile, Self.path).run() }
+      try runEras()
     } catch {
       finding = error
     }
     return Verdict(
-      seed: seed, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
+      choices: choices.origin, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
       eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
-      droppedCount: world.droppedCount, trace: world.disk.trace.lines)
+      droppedCount: world.droppedCount, coverage: world.coverage, trace: world.disk.trace.lines, tape: choices.tape)
+  }
+
+  private func runEras() throws(Finding) {
+    try create()
+    for era in 0..<profile.cutCount {
+      try openClients(steps: profile.stepsPerEra)
+      if era == profile.cutCount - 1 { mishaps.drawLie() }
+      try work(for: profile.stepsPerEra)
+      // What the disk has owned up to losing, or never told of: whatever is left then, it must open or say why not.
+      if try !cutAndRecover() { return }
+    }
+    try openClients(steps: profile.stepsPerEra / 2)
+    mishaps.drawDamage(steps: profile.stepsPerEra / 2)
+    try work(for: profile.stepsPerEra / 2)
+    try endCleanly()
+    if profile.hasChecksums, world.damage == .none { try DamageRounds(world, profile, Self.path).run() }
   }
 
   // MARK: eras
 
   private func create() throws(Finding) {
-    let engine = try openEngine(process: makeProcess())
+    let engine = try openEngine(process: world.makeProcess())
     var statements = profile.creationStatements + ["CREATE TABLE stamp(id INTEGER PRIMARY KEY, n INTEGER)"]
     for shape in world.ledger.model(of: 0)?.shapes ?? [] { statements += shape.createStatements }
     statements.append("INSERT INTO stamp VALUES(1,0)")
@@ -69,25 +101,58 @@ public final class Simulation {
       statements += ["CREATE TABLE o.stamp(id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO o.stamp VALUES(1,0)"]
     }
     for statement in statements { _ = try runToEnd(engine, statement) }
-    try engine.close()
+    try fill(engine)
+    try close(engine)
     world.disk.settle()
+    try PragmaEffects(world).checkFile()
+    if profile.pageCountMax > 0 { world.faults.noteForAll(.pageBudget) }
   }
 
-  private func makeProcess() -> SimulatedEnvironment {
-    SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: world.random.next())
+  /// Tables that are large from the beginning, their leaves one behind the other.
+  private func fill(_ engine: EngineClient) throws(Finding) {
+    guard profile.initialRowCount > 0, var model = world.ledger.model(of: 0) else { return }
+    for table in model.shapes.indices {
+      for first in stride(from: 0, to: profile.initialRowCount, by: Self.rowsPerInsert) {
+        let rows = (first..<min(first + Self.rowsPerInsert, profile.initialRowCount)).map { number in
+          ModelRow(
+            k: Int64(number % 12), u: number % 3 == 0 ? nil : Int64(number),
+            tag: UInt64(number + 1) &* 0x9e37_79b9_7f4a_7c15 >> 1, length: number * 37 % min(profile.payloadMax, 120))
+        }
+        let operation = Operation.insertMany(table: table, id: Int64(first), rows: rows)
+        _ = try runToEnd(engine, operation.sql(model), operation.bindings(model))
+        _ = operation.apply(to: &model)
+      }
+    }
+    world.ledger = Ledger(model)
   }
+
+  private static let rowsPerInsert = 50
 
   private func openEngine(
     process: SimulatedEnvironment, _ path: String = Simulation.path
   ) throws(Finding) -> EngineClient {
-    let faultSeed = profile.injectsFaults ? world.random.next() : nil
+    do throws(EngineError) {
+      return try makeEngine(process, path)
+    } catch {
+      throw unexpected(error, "opening")
+    }
+  }
+
+  private func makeEngine(
+    _ process: SimulatedEnvironment, _ path: String = Simulation.path
+  ) throws(EngineError) -> EngineClient {
+    let seed = profile.injectsFaults ? chance.number(.pageFaultSeed) : 0
     return try EngineClient(
-      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: faultSeed)
+      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: seed == 0 ? nil : seed)
+  }
+
+  private func close(_ engine: EngineClient) throws(Finding) {
+    if let error = try engine.close() { throw unexpected(error, "closing") }
   }
 
   /// A connection that is alone with the files.
   private func openAlone() throws(Finding) -> EngineClient {
-    let engine = try openEngine(process: makeProcess())
+    let engine = try openEngine(process: world.makeProcess())
     if let statement = profile.attachStatement { _ = try runToEnd(engine, statement) }
     return engine
   }
@@ -102,58 +167,98 @@ public final class Simulation {
     }
   }
 
-  private func openClients() throws(Finding) {
-    let processes = (0..<profile.processCount).map { _ in makeProcess() }
+  private func openClients(steps: Int) throws(Finding) {
+    processes = (0..<profile.processCount).map { _ in world.makeProcess() }
+    homes = (0..<profile.clientCount).map { _ in chance.below(processes.count, .process) }
     clients = []
-    for name in 0..<profile.clientCount {
-      let engine = try openEngine(process: processes[world.random.below(processes.count)])
-      clients.append(Client(name: name, engine: engine, world: world))
+    scheduled.begin(.era)
+    for name in 0..<profile.clientCount { clients.append(makeClient(name)) }
+    schedule.begin(clientCount: profile.clientCount, steps: steps, scheduled)
+    world.faults.isActive = true
+  }
+
+  private func closeEra() {
+    for client in clients { client.endEra() }
+    clients = []
+    scheduled.end(.era)
+  }
+
+  private func makeClient(_ name: Int) -> Client {
+    Client(name: name, world: world) { [unowned self] () throws(EngineError) in
+      try self.makeEngine(self.processes[self.homes[name]])
     }
   }
 
   private func work(for steps: Int) throws(Finding) {
-    for _ in 0..<steps { try stepOnce(mayBegin: true) }
+    var stepsLeft = steps
+    while scheduled.begins(.step, if: stepsLeft > 0) {
+      if let number = try mishaps.step(processCount: processes.count) { kill(number) }
+      try stepOnce(starters: 0...Int.max)
+      scheduled.end(.step)
+      stepsLeft -= 1
+    }
+  }
+
+  /// A process ends where it stands; another one opens the files again.
+  private func kill(_ number: Int) {
+    world.disk.kill(processes[number].process)
+    processes[number] = world.makeProcess()
+    for name in clients.indices where homes[name] == number {
+      clients[name].die()
+      clients[name] = makeClient(name)
+    }
   }
 
   /// One step of the schedule: a request completes, or a connection goes on.
-  private func stepOnce(mayBegin: Bool) throws(Finding) {
+  /// - Parameter starters: the connections that may begin a transaction.
+  private func stepOnce(starters: ClosedRange<Int>?) throws(Finding) {
     step += 1
-    world.clock.monotonicNanoseconds += UInt64(world.random.below(200_000))
-    if world.random.oneIn(3) && world.disk.completeOne() { return }
-    let ready = clients.filter { isReady($0) && (mayBegin || !$0.isResting) }
+    world.clock.monotonicNanoseconds += UInt64(scheduled.below(200_000, .clockAdvance))
+    if scheduled.oneIn(3, .completes) && world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
+    func mayBegin(_ name: Int) -> Bool { starters?.contains(name) == true }
+    let ready = clients.indices.filter { isReady(clients[$0]) && (mayBegin($0) || !clients[$0].isResting) }
     if ready.isEmpty {
-      if world.disk.completeOne() { return }
+      if world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
       var moments: [UInt64] = []
       for client in clients { if case .moment(let moment)? = client.wait { moments.append(moment) } }
+      if let moment = world.disk.nextMoment { moments.append(moment) }
       if let first = moments.min() { world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, first) }
       return
     }
-    try ready[world.random.below(ready.count)].run(mayBegin: mayBegin)
+    let name = ready[schedule.choose(ready, scheduled)]
+    try clients[name].run(mayBegin: mayBegin(name))
+    if clients[name].yields { schedule.demote(name) }
+  }
+
+  private func checkTransfers() throws(Finding) {
+    if let problem = world.faults.problem { throw Finding(oracle: .faultAccount, text: problem) }
   }
 
   private func isReady(_ client: Client) -> Bool {
-    switch client.wait {
+    if client.isGone { return false }
+    return switch client.wait {
     case nil, .nothing?: true
     case .completion(let ticket)?: world.disk.isCompleted(ticket)
     case .moment(let moment)?: world.clock.monotonicNanoseconds >= moment
     }
   }
 
-  private func cutAndRecover() throws(Finding) {
-    let survivals = SimulatedDisk.Survival.allCases
-    world.disk.cutPower(survivals[world.random.below(survivals.count)])
-    cutCount += 1
-    clients = []
-    // Recovery itself may lose power; what it has done by then must not matter.
-    if world.random.oneIn(3) {
-      let isOther = profile.attaches && world.random.oneIn(2)
-      let engine = try openEngine(process: makeProcess(), isOther ? Self.otherPath : Self.path)
-      engine.start(isOther ? "SELECT n FROM stamp" : profile.attachStatement ?? "SELECT n FROM stamp", [])
-      for _ in 0..<world.random.below(60) where engine.isBusy {
-        if case .failed(let error) = engine.poll() { throw unexpected(error, "recovery") }
-        if world.random.oneIn(2) { world.disk.completeOne() }
-      }
-      world.disk.cutPower(survivals[world.random.below(survivals.count)])
+  /// - Returns: false where the run ends here, since no promise holds any more.
+  private func cutAndRecover() throws(Finding) -> Bool {
+    let isTrusted = !world.disk.hasUntrustedFiles && !world.faults.liesAboutSyncs
+    mishaps.endAll()
+    world.faults.noteRetried(.powerCut)
+    cutPower()
+    // Recovery itself may meet faults and lose power; what it has done by then must not matter.
+    if survivors.oneIn(3, .cutsRecovery) {
+      try recoverInPart()
+      cutPower()
+    }
+    world.faults.isActive = false
+    if !isTrusted {
+      world.damage = .anything
+      try lookAtDamage()
+      return false
     }
     let engine = try openAlone()
     let rows = try runToEnd(engine, "SELECT n FROM stamp")
@@ -164,41 +269,80 @@ public final class Simulation {
       throw Finding(
         oracle: .durability,
         text: "after cut \(cutCount) the file holds transaction \(stamp); acknowledged was "
-          + "\(world.ledger.lastAcknowledged), under way \(world.ledger.underWay.sorted())")
+          + "\(world.ledger.lastAcknowledged), under way \(world.ledger.underWay.sorted()), in doubt "
+          + "\(world.ledger.doubtful.sorted())")
     }
     try checkOther(engine, stamp, "after cut \(cutCount)")
     world.ledger.restart(at: stamp)
     try world.checkFiles("after cut \(cutCount)")
     try checkReads(engine)
-    try engine.close()
+    try close(engine)
+    return true
+  }
+
+  private func cutPower() {
+    let survivals = SimulatedDisk.Survival.allCases
+    world.disk.cutPower(survivals[survivors.below(survivals.count, .survival)])
+    for client in clients { client.die() }
+    closeEra()
+    cutCount += 1
+  }
+
+  private func recoverInPart() throws(Finding) {
+    let isOther = profile.attaches && survivors.oneIn(2, .recoveryOther)
+    let process = world.makeProcess()
+    let path = isOther ? Self.otherPath : Self.path
+    world.faults.actor = 0
+    defer {
+      world.faults.actor = -1
+      world.faults.noteEnd(of: 0)
+    }
+    do throws(EngineError) {
+      let engine = try makeEngine(process, path)
+      engine.start(isOther ? "SELECT n FROM stamp" : profile.attachStatement ?? "SELECT n FROM stamp", [])
+      for _ in 0..<survivors.below(60, .recoverySteps) where engine.isBusy {
+        if case .failed(let error) = engine.poll() { throw error }
+        if survivors.oneIn(2, .recoveryCompletes) { world.disk.completeOne() }
+      }
+    } catch {
+      if world.faults.excuse(error, of: 0) == nil { throw unexpected(error, "recovery") }
+    }
   }
 
   private func endCleanly() throws(Finding) {
-    var patience = Self.patienceSteps
-    while !clients.allSatisfy(\.isResting) {
-      try stepOnce(mayBegin: false)
-      patience -= 1
-      if patience == 0 { throw Finding(oracle: .liveness, text: "the transactions under way do not end") }
+    mishaps.endAll()
+    world.faults.isActive = false
+    world.mayDrop = false
+    try LivenessPhase(self).run { (starter) throws(Finding) in
+      scheduled.begin(.step)
+      try stepOnce(starters: starter.map { $0...$0 })
+      scheduled.end(.step)
     }
-    let expected = world.ledger.lastAcknowledged
+    if world.damage == .none { try LeakCheck(world).checkResting() }
     for client in clients { try client.close() }
-    clients = []
+    closeEra()
+    try LeakCheck(world).checkClosed()
+    if world.damage != .none { return try lookAtDamage() }
+    let expected = world.ledger.lastSeen
     let engine = try openAlone()
     let rows = try runToEnd(engine, "SELECT n FROM stamp")
-    if rows != [[.integer(expected)]] {
-      throw Finding(oracle: .durability, text: "at the end the stamp reads \(rows), acknowledged was \(expected)")
+    guard case .integer(let stamp)? = rows.first?.first, world.ledger.descends(stamp, from: expected) else {
+      throw Finding(oracle: .durability, text: "at the end the stamp reads \(rows), seen was \(expected)")
     }
-    try checkOther(engine, expected, "at the end")
+    // A commit that failed, and that nobody has looked for since, may be there.
+    if stamp != expected { world.ledger.restart(at: stamp) }
+    try checkOther(engine, stamp, "at the end")
     try checkReads(engine)
-    try engine.close()
+    try close(engine)
     try world.checkFiles("at the end")
+    try LeakCheck(world).checkClosed()
   }
 
   // MARK: oracles
 
   /// The engine's own answers to the whole of each table.
   private func checkReads(_ engine: EngineClient) throws(Finding) {
-    guard let model = world.ledger.model(of: world.ledger.lastAcknowledged) else { return }
+    guard let model = world.ledger.model(of: world.ledger.lastSeen) else { return }
     for table in model.shapes.indices {
       let operation = Operation.readAll(table: table)
       let rows = try runToEnd(engine, operation.sql(model))
@@ -208,16 +352,52 @@ public final class Simulation {
     }
   }
 
+  /// Damaged files: everything ends, with rows or with an error that says what they are.
+  private func lookAtDamage() throws(Finding) {
+    guard let model = world.ledger.model(of: 0) else { return }
+    let statements =
+      ["SELECT n FROM stamp", "PRAGMA integrity_check"]
+      + model.shapes.indices.map { Operation.readAll(table: $0).sql(model) }
+    let engine: EngineClient
+    do throws(EngineError) {
+      engine = try makeEngine(world.makeProcess())
+    } catch {
+      if FaultKind.damageCodes.contains(error.code) { return }
+      throw unexpected(error, "opening damaged files")
+    }
+    for statement in (profile.attachStatement.map { [$0] } ?? []) + statements {
+      switch try answer(engine, statement) {
+      case .success: break
+      case .failure(let error):
+        // A schema that cannot be read has no table of that name.
+        if FaultKind.damageCodes.contains(error.code) || error.code == .error || error.code == .full { continue }
+        throw unexpected(error, "\(statement) on damaged files")
+      }
+    }
+    _ = try engine.close()
+  }
+
   // MARK: one connection alone
 
-  private func runToEnd(_ engine: EngineClient, _ sql: String) throws(Finding) -> [[ImageField]] {
-    engine.start(sql, [])
+  private func runToEnd(
+    _ engine: EngineClient, _ sql: String, _ bindings: [Operation.Binding] = []
+  ) throws(Finding) -> [[ImageField]] {
+    switch try answer(engine, sql, bindings) {
+    case .success(let rows): return rows
+    case .failure(let error): throw unexpected(error, sql)
+    }
+  }
+
+  private func answer(
+    _ engine: EngineClient, _ sql: String, _ bindings: [Operation.Binding] = []
+  ) throws(Finding) -> Result<[[ImageField]], EngineError> {
+    engine.start(sql, bindings)
     var rows: [[ImageField]] = []
     for _ in 0..<Self.patienceSteps {
       switch engine.poll() {
       case .row(let fields): rows.append(fields)
-      case .done: return rows
-      case .failed(let error): throw unexpected(error, sql)
+      case .done: return .success(rows)
+      case .failed(let error): return .failure(error)
       case .waiting(.moment(let moment)):
         world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, moment)
       case .waiting(.completion), .waiting(.nothing): world.disk.completeOne()

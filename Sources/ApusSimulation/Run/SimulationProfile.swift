@@ -3,9 +3,13 @@
 import ApusBase
 
 public struct SimulationProfile: Sendable, CustomStringConvertible {
+  /// What kind of world it is. `mixed` has power cuts, dropped statements and small pages, and no other fault; the others are the
+  /// fault model's, each with its own faults, and inferno with all of them, half as often.
+  public enum Kind: String, CaseIterable, Sendable { case mixed, calm, power, flaky, rot, ops, inferno }
   public enum Journal: String, Sendable { case wal, delete, truncate, persist, memory, off }
   public enum Synchronous: String, Sendable { case normal, full, extra }
 
+  public var kind: Kind
   public var pageSize: Int
   public var journal: Journal
   public var synchronous: Synchronous
@@ -41,38 +45,63 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// The file is walked behind one commit in so many.
   public var auditEvery: Int
 
-  public init(seed: UInt64) {
-    var random = SeededRandom(seed: seed ^ 0x9f0f_11e5)
-    func pick<T>(_ values: [T]) -> T { values[random.below(values.count)] }
-    pageSize = pick([512, 512, 1024, 1024, 4096])
-    journal = random.oneIn(3) ? pick([.delete, .delete, .truncate, .persist]) : .wal
-    synchronous = journal == .wal ? pick([.full, .full, .full, .normal]) : pick([.full, .extra, .extra, .normal])
-    cachePages = pick([10, 20, 60, 500])
-    autocheckpointFrames = pick([0, 4, 8, 8, 30, 1000])
-    clientCount = 1 + random.below(4)
-    processCount = 1 + random.below(2)
-    cutCount = 1 + random.below(3)
-    stepsPerEra = 300 + random.below(900)
-    keyCount = pick([8, 30, 120])
-    payloadMax = pick([60, 1_500, 6_000])
-    operationCountMax = pick([2, 6, 20])
-    injectsFaults = random.oneIn(2)
-    cancelOneIn = pick([0, 8, 50, 300])
-    scanOneIn = pick([0, 4, 10])
-    hasCache = !random.oneIn(3)
-    checkpointOneIn = journal == .wal ? pick([0, 4, 12]) : 0
-    autoVacuum = random.below(3)
-    hasChecksums = random.oneIn(3)
-    attaches = journal != .wal && random.oneIn(2)
-    if journal != .wal && random.oneIn(8) {
+  // What the kinds of world add.
+  public var faults = FaultRates()
+  var schedule = Schedule.Kind.anybody
+  public var taste = WorkloadTaste()
+  /// Rows of each table before anything else happens.
+  public var initialRowCount = 0
+  /// How long a statement waits for a lock.
+  public var busyTimeoutMilliseconds = 0
+  /// What the disk writes atomically.
+  public var sectorByteCount = 512
+  /// Most pages of the file; 0 as many as there are.
+  public var pageCountMax = 0
+  /// COMMIT is dropped at a wait, too.
+  public var dropsCommits = false
+  /// The engine's buggify points are switched on.
+  public var buggifies = false
+
+  /// - Parameter kind: the tape may say another.
+  init(_ choices: ChoiceStream, kind: Kind) {
+    let kinds = Kind.allCases
+    let number = kinds.firstIndex(of: kind) ?? 0
+    self.kind = kinds[choices.decided(number, below: kinds.count, .worldKind)]
+    pageSize = choices.pick([512, 512, 1024, 1024, 4096], .pageSize)
+    if choices.oneIn(3, .isRollback) {
+      journal = choices.pick([.delete, .delete, .truncate, .persist], .journal)
+      synchronous = choices.pick([.full, .extra, .extra, .normal], .synchronous)
+    } else {
+      journal = .wal
+      synchronous = choices.pick([.full, .full, .full, .normal], .synchronous)
+    }
+    cachePages = choices.pick([10, 20, 60, 500], .cachePages)
+    autocheckpointFrames = choices.pick([0, 4, 8, 8, 30, 1000], .autocheckpointFrames)
+    clientCount = 1 + choices.below(4, .clientCount)
+    processCount = 1 + choices.below(2, .processCount)
+    cutCount = 1 + choices.below(3, .cutCount)
+    stepsPerEra = 300 + choices.below(900, .stepsPerEra)
+    keyCount = choices.pick([8, 30, 120], .keyCount)
+    payloadMax = choices.pick([60, 1_500, 6_000], .payloadMax)
+    operationCountMax = choices.pick([2, 6, 20], .operationCountMax)
+    injectsFaults = choices.oneIn(2, .injectsFaults)
+    cancelOneIn = choices.pick([0, 8, 50, 300], .cancelOneIn)
+    scanOneIn = choices.pick([0, 4, 10], .scanOneIn)
+    hasCache = choices.below(3, .hasCache) > 0
+    checkpointOneIn = journal == .wal ? choices.pick([0, 4, 12], .checkpointOneIn) : 0
+    autoVacuum = choices.below(3, .autoVacuum)
+    hasChecksums = choices.oneIn(3, .hasChecksums)
+    attaches = journal != .wal && choices.oneIn(2, .attaches)
+    if journal != .wal && choices.oneIn(8, .isVolatile) {
       // Without a journal on the disk a power cut may leave anything.
-      journal = pick([.memory, .off])
+      journal = choices.pick([.memory, .off], .journal)
       cutCount = 0
       attaches = false
     }
-    vacuumOneIn = pick([0, 6, 25])
-    lockByteOffset = pick([0x4000_0000, 0x4000, 0x1_0000])
-    auditEvery = pick([1, 3, 10])
+    vacuumOneIn = choices.pick([0, 6, 25], .vacuumOneIn)
+    lockByteOffset = choices.pick([0x4000_0000, 0x4000, 0x1_0000], .lockByteOffset)
+    auditEvery = choices.pick([1, 3, 10], .auditEvery)
+    if self.kind != .mixed { drawWorld(choices) }
   }
 
   private var vacuumName: String {
@@ -81,7 +110,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   private var lockName: String { lockByteOffset < 0x4000_0000 ? " lock byte \(lockByteOffset)" : "" }
 
   public var description: String {
-    "\(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
+    "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
       + "log \(autocheckpointFrames) "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
@@ -105,6 +134,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     // The file remembers only whether it has a log.
     var statements = journal == .wal ? [] : ["PRAGMA journal_mode=\(journal.rawValue)"]
     if let attachStatement { statements.insert(attachStatement, at: 0) }
+    if busyTimeoutMilliseconds > 0 { statements.append("PRAGMA busy_timeout=\(busyTimeoutMilliseconds)") }
+    if pageCountMax > 0 { statements.append("PRAGMA max_page_count=\(pageCountMax)") }
     for schema in attaches ? ["", "o."] : [""] {
       statements += [
         "PRAGMA \(schema)synchronous=\(synchronous.rawValue)", "PRAGMA \(schema)cache_size=\(cachePages)",

@@ -3,7 +3,8 @@
 public struct Finding: Error, Sendable, CustomStringConvertible {
   public enum Oracle: String, Sendable {
     case read = "O3 model", durability = "O4 durability", walk = "O1 integrity walk", snapshot = "O5 snapshot"
-    case error = "O13 unexpected error", liveness = "O6 liveness"
+    case error = "O10 unexpected error", liveness = "O8 liveness", leak = "O9 leaks", logAudit = "O13 log audit"
+    case pragma = "O15 pragma effect", faultAccount = "O17 fault accounting"
   }
 
   public var oracle: Oracle
@@ -13,7 +14,8 @@ public struct Finding: Error, Sendable, CustomStringConvertible {
 }
 
 public struct Verdict: Sendable {
-  public var seed: UInt64
+  /// The seed, or the tape, that it came from.
+  public var choices: ChoiceSource.Origin
   public var profile: SimulationProfile
   public var finding: Finding?
   /// Where in the run it ended.
@@ -23,6 +25,12 @@ public struct Verdict: Sendable {
   public var commitCount: Int
   public var cutCount: Int
   public var droppedCount: Int
+  /// Faults and buggify points that it has met.
+  public var coverage: Coverage
   /// The events, where they were asked for.
   public var trace: [String]
+  /// What was drawn, where that was asked for.
+  public var tape: Tape
+
+  public var seed: UInt64? { if case .seed(let seed) = choices { seed } else { nil } }
 }

@@ -13,6 +13,7 @@ final class EngineClient {
   }
 
   private let connection: Connection
+  let process: SimulatedProcess
   private let disk: SimulatedDisk
   private let faultSeed: UInt64?
   private var pending: (sql: String, bindings: [Operation.Binding])?
@@ -20,36 +21,41 @@ final class EngineClient {
   /// Statements that are prepared once and used again, as applications do.
   private var prepared: [String: PreparedStatement] = [:]
 
+  /// Without parameters, and said by every transaction.
+  private static let keptTexts: Set<String> = [
+    "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "SELECT n FROM stamp", "SELECT n FROM o.stamp",
+  ]
+
   /// Most times that the end of a connection may wait before the run counts as hanging.
   private static let closeWaitMax = 100_000
 
   init(
     environment: SimulatedEnvironment, path: String, lockByteOffset: Int64, faultSeed: UInt64?
-  ) throws(Finding) {
+  ) throws(EngineError) {
     disk = environment.disk
+    process = environment.process
     var options = Connection.Options()
     options.pager.lockByteOffset = lockByteOffset
-    do throws(EngineError) {
-      connection = try Connection(path, options, environment: environment)
-    } catch {
-      throw Finding(oracle: .error, text: "opening: \(error) (code \(error.code.rawValue))")
-    }
+    connection = try Connection(path, options, environment: environment)
     connection.busyTimeoutMilliseconds = 0
     self.faultSeed = faultSeed
     try injectFaults(0)
   }
 
-  private func injectFaults(_ database: Int) throws(Finding) {
+  /// True between BEGIN and the transaction's end.
+  var isInTransaction: Bool { !connection.isAutocommit }
+
+  private func injectFaults(_ database: Int) throws(EngineError) {
     guard let faultSeed else { return }
     do throws(Fault) {
       let pager = try connection.state.pager(database)
       if pager.faultInjection == nil { pager.faultInjection = SeededRandom(seed: faultSeed &+ UInt64(database)) }
     } catch {
-      throw Finding(oracle: .error, text: "opening: \(error)")
+      if case .failure(let failure) = error { throw failure }
     }
   }
 
-  func injectFaultsIntoAttached() throws(Finding) {
+  func injectFaultsIntoAttached() throws(EngineError) {
     for database in connection.state.databases.indices.dropFirst(2) { try injectFaults(database) }
   }
 
@@ -107,7 +113,7 @@ final class EngineClient {
       statement = known
     } else {
       statement = try connection.prepare(sql)
-      if !bindings.isEmpty { prepared[sql] = statement }
+      if !bindings.isEmpty || Self.keptTexts.contains(sql) { prepared[sql] = statement }
     }
     do throws(EngineError) {
       for (place, binding) in bindings.enumerated() { try bind(binding, to: statement, at: place + 1) }
@@ -149,6 +155,12 @@ final class EngineClient {
     scan = nil
   }
 
+  /// The SELECT that stayed open is of no use any more.
+  func dropScan() {
+    scan?.reset()
+    scan = nil
+  }
+
   /// Drops the statement at its wait.
   func drop() {
     pending = nil
@@ -156,19 +168,23 @@ final class EngineClient {
     running = nil
   }
 
-  func close() throws(Finding) {
+  /// Ends the connection.
+  /// - Returns: what kept it from ending well; it is gone all the same, with its last reference.
+  func close() throws(Finding) -> EngineError? {
+    pending = nil
     running = nil
-    for statement in prepared.values { statement.finalize() }
+    scan = nil
+    for statement in prepared.values.sorted(by: { $0.sql < $1.sql }) { statement.finalize() }
     prepared = [:]
     for _ in 0..<Self.closeWaitMax {
       do throws(Fault) {
-        return try connection.close()
+        try connection.close()
+        return nil
       } catch {
         switch error {
         case .wait(.moment(let moment)): connection.environment.sleep(untilMonotonic: moment)
         case .wait: disk.completeOne()
-        case .failure(let failure):
-          throw Finding(oracle: .error, text: "closing: \(failure) (code \(failure.code.rawValue))")
+        case .failure(let failure): return failure
         }
       }
     }

@@ -20,7 +20,7 @@ public struct TraceHash: Sendable {
   public mutating func add(_ event: StaticString, _ a: UInt64, _ b: Int, _ c: Int) {
     eventCount += 1
     if keepsLines { lines.append("\(event) \(a) \(b) \(c)") }
-    for byte in "\(event)".utf8 { mix(byte) }
+    for byte in event.description.utf8 { mix(byte) }
     mix(a)
     mix(UInt64(bitPattern: Int64(b)))
     mix(UInt64(bitPattern: Int64(c)))
@@ -29,12 +29,17 @@ public struct TraceHash: Sendable {
   public mutating func add(_ event: StaticString, _ text: String) {
     eventCount += 1
     if keepsLines { lines.append("\(event) \(text)") }
-    for byte in "\(event)".utf8 { mix(byte) }
+    for byte in event.description.utf8 { mix(byte) }
     for byte in text.utf8 { mix(byte) }
   }
 
   public mutating func add(_ bytes: [UInt8]) {
-    for byte in bytes { mix(UInt64(byte)) }
+    var word: UInt64 = 0
+    for place in bytes.indices {
+      word = word << 8 | UInt64(bytes[place])
+      if place % 8 == 7 { mix(word) }
+    }
+    if bytes.count % 8 != 0 { mix(word) }
   }
 
   public var text: String {

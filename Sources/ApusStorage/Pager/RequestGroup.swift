@@ -27,7 +27,12 @@ final class RequestGroup {
     // Memory that a request may still read or write must not be used again: rather lose it (a queue that died).
     if taken < tickets.count { return }
     for image in images { image.release() }
-    for index in unsafe memory.indices { unsafe memory[index].deallocate() }
+    for index in unsafe memory.indices {
+      #if PlantedBugs
+        unsafe memory[index].initializeMemory(as: UInt8.self, repeating: PageImage.poison)
+      #endif
+      unsafe memory[index].deallocate()
+    }
   }
 
   func add(_ ticket: Ticket) { tickets.append(ticket) }

@@ -1,0 +1,60 @@
+// The names of what a run draws: they stand on the tape, so that a recorded value finds its draw again when the code around
+// it has changed. A new draw takes a new name, at any place of its group.
+
+/// What one draw is for. Whatever it is, 0 must be its simplest outcome: no fault, no switch, the smallest size.
+public enum Choice: String, CaseIterable, Sendable {
+  // The profile.
+  case pageSize, isRollback, journal, synchronous, cachePages, autocheckpointFrames, clientCount, processCount, cutCount
+  case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
+  case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
+
+  // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
+  case processSeed, pageFaultSeed, process
+
+  // The schedule.
+  case clockAdvance, completes, request, client
+
+  // The kernel's page cache.
+  case cached, cachedLength
+
+  // The power cut.
+  case survival, keptChanges, keptNames, losesChange, tears, losesSector
+  case cutsRecovery, recoveryOther, recoverySteps, recoveryCompletes
+
+  // A client's transactions.
+  case drops, checkpoints, checkpointMode, vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
+  case isReader, operationCount, rollsBack
+  case opensScan, scanTable, scanByIndex, scanRows
+  case usesSavepoint, savepointVerb
+  case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
+
+  // An operation.
+  case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
+  case isBig, rowK, hasUnique, rowU, tag, length
+
+  // The kind of world, its faults, limits and schedule.
+  case worldKind, isFaultOn, faultRate, schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
+  case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, hasFavouriteTable
+
+  // Faults: whether one is met, and what it is like.
+  case fault, transferPart, errorNumber, badSector, delay, killedWrite, killedPart, sizeAhead
+  case lockTime, usesSlot, lockLevel, lockSlot
+  case episodeRoom, episodeSteps, killedProcess, clockKind, suspendTime, clockHours
+  case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
+
+  // Points in the engine, and what a client does behind an error.
+  case buggifyRate, buggify, goesOn, triesAgain
+
+  // Damage at the end of a run.
+  case damagePage, damageOther, damageByte, damageBit, damageKind
+}
+
+/// A part of a stream that is replayed, and dropped, as a whole.
+public enum Span: String, CaseIterable, Sendable {
+  /// From the opening of the connections to the power cut, or to the end of the run.
+  case era
+  /// One turn of the scheduler.
+  case step
+  /// Of a client: what it does between two rests, and one operation in it.
+  case transaction, statement
+}
