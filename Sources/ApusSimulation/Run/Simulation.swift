@@ -150,7 +150,8 @@ public final class Simulation {
       if let first = moments.min() { world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, first) }
       return
     }
-    try ready[schedule.below(ready.count, .client)].run(mayBegin: mayBegin)
+    let place = schedule.place(in: ready.map(\.name), .ran) { schedule.drawn(below: ready.count) }
+    try ready[place].run(mayBegin: mayBegin)
   }
 
   private func isReady(_ client: Client) -> Bool {
