@@ -43,11 +43,18 @@ public protocol Environment: AnyObject, Sendable {
   func sleep(untilMonotonic moment: UInt64)
   /// Memory that was freed goes back to the system; takes some milliseconds.
   func trimMemory()
+  #if PlantedBugs
+    /// Whether the engine does here what is rare and always right: the simulator's, see `BuggifyPoint`.
+    func fires(_ point: BuggifyPoint) -> Bool
+  #endif
 }
 
 extension Environment {
   public func makeHub(wakeUp: Waiter) -> (any IOHub)? { nil }
   public func trimMemory() {}
+  #if PlantedBugs
+    public func fires(_ point: BuggifyPoint) -> Bool { false }
+  #endif
 }
 
 /// One way to the kernel for all queues of a driver's thread, and the place where that thread sleeps.

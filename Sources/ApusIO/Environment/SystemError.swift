@@ -4,12 +4,12 @@
 import ApusBase
 import Glibc
 
-enum SystemError {
+public enum SystemError {
   /// - Parameters:
   ///   - code: what the failure is called where `number` does not say more (a full disk is `full` whoever meets it).
   ///   - call: name of the system call.
   @inline(never)
-  static func make(_ code: ResultCode, call: StaticString, errno number: Int32, path: String) -> EngineError {
+  public static func make(_ code: ResultCode, call: StaticString, errno number: Int32, path: String) -> EngineError {
     let actual = refined(code, number)
     return EngineError(
       actual, object: path, cause: "\(call): \(text(number))", hint: hint(actual, number))

@@ -270,36 +270,21 @@ final class RingQueue: IOQueue {
   func settle(_ ticket: Ticket, _ code: Int32) -> Settlement {
     guard var request = table.pending(ticket) else { return .settled }
     request.vectors = nil
-    switch -code {
-    // Not carried out, or not known to this kernel: done here instead.
-    case EINTR, EAGAIN, ECANCELED, EINVAL, EOPNOTSUPP:
-      table.complete(ticket, perform(request))
-      return .settled
-    default: break
-    }
-    if code < 0 {
-      table.complete(ticket, failure(request, -Int(code)))
-      return .settled
-    }
-    request.done += Int(code)
+    let kind: TransferStep.Kind, byteCount: Int
     switch request.operation {
-    case .sync, .syncDirectory: request.done = 0
-    case .read(let buffer):
-      if code != 0, request.done < buffer.count {
-        table.update(ticket, request)
-        return .transferGoesOn
-      }
-    case .write(_, let total):
-      if request.done < total {
-        if code == 0 {
-          table.complete(ticket, failure(request, Int(EIO)))
-          return .settled
-        }
-        table.update(ticket, request)
-        return .transferGoesOn
-      }
+    case .read(let buffer): (kind, byteCount) = (.read, buffer.count)
+    case .write(_, let total): (kind, byteCount) = (.write, total)
+    case .sync, .syncDirectory: (kind, byteCount) = (.sync, 0)
     }
-    table.complete(ticket, .done(request.done))
+    switch TransferStep.after(code, of: kind, byteCount: byteCount, done: &request.done) {
+    case .settled(let count): table.complete(ticket, .done(count))
+    case .failed(let number): table.complete(ticket, failure(request, Int(number)))
+    // Not carried out, or not known to this kernel: done here instead.
+    case .notCarriedOut: table.complete(ticket, perform(request))
+    case .goesOn:
+      table.update(ticket, request)
+      return .transferGoesOn
+    }
     return .settled
   }
 

@@ -5,12 +5,11 @@
 // changes that are complete but volatile. A power cut keeps an arbitrary, seeded subset of them, torn at sector
 // boundaries, and of the writes still in flight. Names work alike: a created or deleted name is volatile until its
 // directory is synced, and a cut keeps a prefix of the changes of names, as a journaling file system does.
+//
+// What a request meets on its way is in +Faults, the ends of power and of processes are in +Cut.
 
 import ApusBase
 import ApusIO
-
-/// The unit that a disk writes atomically; a write of more bytes may be torn between sectors.
-let sectorByteCount = 512
 
 /// One completed change of a file that no sync has covered yet.
 struct VolatileChange {
@@ -26,26 +25,51 @@ struct VolatileChange {
 /// A file's contents, apart from its name.
 final class DiskFile: @unchecked Sendable {
   let inode: UInt64
+  let role: FileRole
   var current: [UInt8] = []
   var durable: [UInt8] = []
   var volatile: [VolatileChange] = []
   var locks: [DiskLock] = []
+  /// Open files that will be told of a failed sync at their next one.
+  var untoldHandles: Set<UInt64> = []
+  /// What a failed sync was to make durable, and what counts as durable since: read, and perhaps gone with the power.
+  var untrusted: [Range<Int>] = []
 
-  init(inode: UInt64) { self.inode = inode }
+  init(inode: UInt64, role: FileRole) {
+    self.inode = inode
+    self.role = role
+  }
 
   static func apply(_ kind: VolatileChange.Kind, to content: inout [UInt8]) {
     switch kind {
     case .write(let offset, let bytes):
-      if content.count < offset + bytes.count {
-        content.append(contentsOf: repeatElement(0, count: offset + bytes.count - content.count))
+      if content.count < offset {
+        content.append(contentsOf: repeatElement(0, count: offset - content.count))
       }
-      content.replaceSubrange(offset..<offset + bytes.count, with: bytes)
+      let end = offset + bytes.count
+      if content.count <= end {
+        content.removeLast(content.count - offset)
+        content.append(contentsOf: bytes)
+      } else {
+        content.replaceSubrange(offset..<end, with: bytes)
+      }
     case .truncate(let size):
       if content.count > size {
         content.removeLast(content.count - size)
       } else {
         content.append(contentsOf: repeatElement(0, count: size - content.count))
       }
+    }
+  }
+
+  /// `range` is written anew, so that the next sync covers it.
+  func trust(_ range: Range<Int>) {
+    if untrusted.isEmpty { return }
+    untrusted = untrusted.flatMap { old -> [Range<Int>] in
+      if !old.overlaps(range) { return [old] }
+      let before = old.lowerBound..<max(old.lowerBound, min(old.upperBound, range.lowerBound))
+      let after = min(old.upperBound, max(old.lowerBound, range.upperBound))..<old.upperBound
+      return [before, after].filter { !$0.isEmpty }
     }
   }
 }
@@ -62,13 +86,21 @@ struct DiskRequest {
   enum Kind {
     case read(DiskFile, offset: Int, buffer: MutableByteView)
     case write(DiskFile, offset: Int, views: [ByteView])
-    case sync(DiskFile, upTo: UInt64)
+    case sync(DiskFile, upTo: UInt64, handle: UInt64)
     case syncDirectory(directory: String, upTo: UInt64)
   }
 
   var ticket: Ticket
   var queue: UInt64
   var kind: Kind
+  var path: String
+  var process: SimulatedProcess
+  /// The connection that asked.
+  var actor: Int
+  /// Bytes that parts of it have transferred.
+  var done = 0
+  /// It does not complete before.
+  var notBefore: UInt64 = 0
 }
 
 public final class SimulatedDisk: @unchecked Sendable {
@@ -78,29 +110,39 @@ public final class SimulatedDisk: @unchecked Sendable {
   var inFlight: [DiskRequest] = []
   /// Shared memory by database path; lost in a power cut.
   var sharedMemories: [String: SharedRegions] = [:]
+  /// Who has which file open.
+  var handles: [UInt64: OpenHandle] = [:]
   /// Grows with each power cut; handles of an older generation are dead.
-  private(set) var generation: UInt64 = 1
+  var generation: UInt64 = 1
   private(set) var completedCount: UInt64 = 0
-  public private(set) var syncCount: UInt64 = 0
+  public var syncCount: UInt64 = 0
   /// The path of each file, and of each directory with a slash at its end, whose sync was asked for; nil: nobody wants to know.
   public var syncLog: [String]?
   /// Whether reads may find a part of what they want without a request.
   public var hasCache = false
+  /// The unit that the disk writes atomically; a write of more bytes may be torn between sectors.
+  var sectorByteCount = 512
   private let schedule: ChoiceStream
-  private let survivors: ChoiceStream
+  let survivors: ChoiceStream
   private let cache: ChoiceStream
   public var trace = TraceHash()
+  var faults: FaultInjector
+  /// Set by the world; requests that are held back wait for it.
+  var clock = VirtualClock()
+  /// Inode << 32 | sector, of what cannot be read until it is written.
+  var badSectors: Set<UInt64> = []
 
   private var nextSequence: UInt64 = 1
   private var nextInode: UInt64 = 1
   private var nextOwner: UInt64 = 1
-  private var results: [Ticket: IOResult] = [:]
+  var results: [Ticket: IOResult] = [:]
   private var nextTicket: UInt64 = 1
 
   public init(choices: ChoiceSource) {
     schedule = choices.stream("schedule")
     survivors = choices.stream("survivors")
     cache = choices.stream("cache")
+    faults = FaultInjector(FaultRates(), choices)
   }
 
   func makeOwner() -> UInt64 {
@@ -113,20 +155,21 @@ public final class SimulatedDisk: @unchecked Sendable {
   func file(named path: String) -> DiskFile? { names[path] }
 
   func create(_ path: String) -> DiskFile {
-    let file = makeUnnamedFile()
+    let file = makeUnnamedFile(FileRole(path))
     setName(path, to: file)
     return file
   }
 
-  func makeUnnamedFile() -> DiskFile {
+  func makeUnnamedFile(_ role: FileRole = .other) -> DiskFile {
     defer { nextInode += 1 }
-    return DiskFile(inode: nextInode)
+    return DiskFile(inode: nextInode, role: role)
   }
 
   func setName(_ path: String, to file: DiskFile?) {
     names[path] = file
     volatileNames.append((takeSequence(), path, file))
     trace.add(file == nil ? "unlink" : "create", path)
+    if let file { trace.name(file.inode, path) }
   }
 
   func takeSequence() -> UInt64 {
@@ -134,12 +177,18 @@ public final class SimulatedDisk: @unchecked Sendable {
     return nextSequence
   }
 
+  /// Bytes that all files together have.
+  var usedByteCount: Int { names.values.reduce(0) { $0 + $1.current.count } }
+
   // MARK: requests
 
-  func submit(_ kind: DiskRequest.Kind, from queue: UInt64) -> Ticket {
+  func submit(_ kind: DiskRequest.Kind, of path: String, from queue: UInt64, _ process: SimulatedProcess) -> Ticket {
     let ticket = Ticket(rawValue: nextTicket)
     nextTicket += 1
-    inFlight.append(DiskRequest(ticket: ticket, queue: queue, kind: kind))
+    var request = DiskRequest(
+      ticket: ticket, queue: queue, kind: kind, path: path, process: process, actor: faults.actor)
+    request.notBefore = drawDelay()
+    inFlight.append(request)
     return ticket
   }
 
@@ -155,10 +204,11 @@ public final class SimulatedDisk: @unchecked Sendable {
     case 1: limit = cache.below(present + 1, .cachedLength)
     default: limit = present
     }
+    if hasBadSector(file, offset..<offset + wanted) { limit = 0 }
     var done = 0
     for view in views where done < limit {
       let count = min(view.count, limit - done)
-      for index in 0..<count { view[index] = file.current[offset + done + index] }
+      view.copy(file.current, from: offset + done, count: count)
       done += count
     }
     trace.add("cached", file.inode, offset, done)
@@ -171,58 +221,30 @@ public final class SimulatedDisk: @unchecked Sendable {
 
   func hasInFlight(queue: UInt64) -> Bool { inFlight.contains { $0.queue == queue } }
 
+  /// When the first of the requests that are held back may complete; nil where none is.
+  var nextMoment: UInt64? { inFlight.map(\.notBefore).min() }
+
   /// Completes one request in flight, chosen by the schedule; of `queue` alone where one is given.
+  /// - Parameter advancesClock: where all are held back, time goes on to the first of them.
   /// - Returns: false where there was none.
   @discardableResult
-  func completeOne(queue: UInt64? = nil) -> Bool {
-    let candidates = inFlight.indices.filter { queue == nil || inFlight[$0].queue == queue }
-    if candidates.isEmpty { return false }
-    let request = inFlight.remove(at: candidates[schedule.below(candidates.count, .request)])
-    completedCount += 1
-    results[request.ticket] = .done(perform(request.kind))
-    return true
-  }
-
-  private func perform(_ kind: DiskRequest.Kind) -> Int {
-    switch kind {
-    case .read(let file, let offset, let buffer):
-      let count = max(0, min(buffer.count, file.current.count - offset))
-      for index in 0..<count { buffer[index] = file.current[offset + index] }
-      trace.add("read", file.inode, offset, count)
-      return count
-    case .write(let file, let offset, let views):
-      // The disk reads the caller's memory now, at completion: a buffer given back too early shows.
-      var bytes: [UInt8] = []
-      for view in views { bytes.append(contentsOf: view.array) }
-      change(file, .write(offset: offset, bytes: bytes))
-      return bytes.count
-    case .sync(let file, let upTo):
-      syncCount += 1
-      var kept: [VolatileChange] = []
-      for change in file.volatile {
-        if change.sequence <= upTo {
-          DiskFile.apply(change.kind, to: &file.durable)
-        } else {
-          kept.append(change)
-        }
+  func completeOne(queue: UInt64? = nil, advancesClock: Bool = true) -> Bool {
+    func candidates() -> [Int] {
+      inFlight.indices.filter {
+        (queue == nil || inFlight[$0].queue == queue) && inFlight[$0].notBefore <= clock.monotonicNanoseconds
       }
-      file.volatile = kept
-      trace.add("sync", file.inode, file.durable.count, kept.count)
-      return 0
-    case .syncDirectory(let directory, let upTo):
-      syncCount += 1
-      var kept: [(sequence: UInt64, path: String, file: DiskFile?)] = []
-      for change in volatileNames {
-        if change.sequence <= upTo && Self.directory(of: change.path) == directory {
-          durableNames[change.path] = change.file
-        } else {
-          kept.append(change)
-        }
-      }
-      volatileNames = kept
-      trace.add("syncdir", directory)
-      return 0
     }
+    var ready = candidates()
+    if ready.isEmpty {
+      let moments = inFlight.filter { queue == nil || $0.queue == queue }.map(\.notBefore)
+      guard advancesClock, let first = moments.min() else { return false }
+      clock.monotonicNanoseconds = max(clock.monotonicNanoseconds, first)
+      ready = candidates()
+    }
+    let place = ready[schedule.below(ready.count, .request)]
+    completedCount += 1
+    advance(place)
+    return true
   }
 
   func change(_ file: DiskFile, _ kind: VolatileChange.Kind) {
@@ -230,6 +252,7 @@ public final class SimulatedDisk: @unchecked Sendable {
     file.volatile.append(VolatileChange(sequence: takeSequence(), kind: kind))
     switch kind {
     case .write(let offset, let bytes):
+      file.trust(offset..<offset + bytes.count)
       trace.add("write", file.inode, offset, bytes.count)
       trace.add(bytes)
     case .truncate(let size): trace.add("truncate", file.inode, size, 0)
@@ -241,81 +264,8 @@ public final class SimulatedDisk: @unchecked Sendable {
     return String(path[..<slash])
   }
 
-  // MARK: the end of power
-
-  /// How much of what was not synced a power cut keeps.
-  public enum Survival: CaseIterable, Sendable { case nothing, everything, someTorn, prefix }
-
-  /// Makes everything durable, as a clean unmount does: the state that a run starts from.
-  public func settle() {
-    while completeOne() {}
-    for file in allFiles() {
-      file.durable = file.current
-      file.volatile = []
-    }
-    durableNames = names
-    volatileNames = []
-  }
-
-  /// Cuts the power: what was not durable survives in part, as `survival` says; all handles die.
-  public func cutPower(_ survival: Survival) {
-    trace.add("cut", "\(survival)")
-    var changes = allFiles().map { file in (file, file.volatile.map(\.kind)) }
-    // A write in flight may have reached the platter or not.
-    for request in inFlight {
-      guard case .write(let file, let offset, let views) = request.kind else { continue }
-      var bytes: [UInt8] = []
-      for view in views { bytes.append(contentsOf: view.array) }
-      if let index = changes.firstIndex(where: { $0.0 === file }) {
-        changes[index].1.append(.write(offset: offset, bytes: bytes))
-      }
-    }
-    for (file, kinds) in changes {
-      let keptCount = survival == .prefix ? survivors.below(kinds.count + 1, .keptChanges) : kinds.count
-      for kind in kinds.prefix(keptCount) {
-        switch survival {
-        case .nothing: break
-        case .everything, .prefix: DiskFile.apply(kind, to: &file.durable)
-        case .someTorn: applyTorn(kind, to: file)
-        }
-      }
-      file.current = file.durable
-      file.volatile = []
-      file.locks = []
-    }
-    let keptNames =
-      switch survival {
-      case .nothing: 0
-      case .everything: volatileNames.count
-      case .someTorn, .prefix: survivors.below(volatileNames.count + 1, .keptNames)
-      }
-    for change in volatileNames.prefix(keptNames) { durableNames[change.path] = change.file }
-    names = durableNames
-    volatileNames = []
-    inFlight = []
-    results = [:]
-    sharedMemories = [:]
-    generation += 1
-  }
-
-  private func applyTorn(_ kind: VolatileChange.Kind, to file: DiskFile) {
-    if survivors.oneIn(3, .losesChange) { return }
-    guard case .write(let offset, let bytes) = kind, survivors.oneIn(2, .tears) else {
-      DiskFile.apply(kind, to: &file.durable)
-      return
-    }
-    var start = 0
-    while start < bytes.count {
-      let end = min(bytes.count, (offset + start) / sectorByteCount * sectorByteCount + sectorByteCount - offset)
-      if !survivors.oneIn(2, .losesSector) {
-        DiskFile.apply(.write(offset: offset + start, bytes: Array(bytes[start..<end])), to: &file.durable)
-      }
-      start = end
-    }
-  }
-
   /// Every file that a name or a volatile name leads to, in the order of their making.
-  private func allFiles() -> [DiskFile] {
+  func allFiles() -> [DiskFile] {
     var byInode: [UInt64: DiskFile] = [:]
     for file in names.values { byInode[file.inode] = file }
     for file in durableNames.values { byInode[file.inode] = file }
@@ -326,12 +276,16 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// The content of a file as a reader sees it now; nil where there is none of that name.
   public func content(of path: String) -> [UInt8]? { names[path]?.current }
 
+  /// What the platter holds under that name.
+  func durableContent(of path: String) -> [UInt8]? { durableNames[path]?.durable }
+
   /// Puts a file on the disk, durable at once.
   public func install(_ path: String, _ content: [UInt8]) {
-    let file = makeUnnamedFile()
+    let file = makeUnnamedFile(FileRole(path))
     file.current = content
     file.durable = content
     names[path] = file
     durableNames[path] = file
+    trace.name(file.inode, path)
   }
 }

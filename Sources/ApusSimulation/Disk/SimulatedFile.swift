@@ -9,25 +9,28 @@ final class SimulatedFile: File, @unchecked Sendable {
   let isWritable: Bool
   let disk: SimulatedDisk
   let content: DiskFile
-  private let owner: UInt64
+  let owner: UInt64
+  private let process: SimulatedProcess
   private let generation: UInt64
   private var isOpen = true
 
-  init(path: String, content: DiskFile, isWritable: Bool, disk: SimulatedDisk) {
+  init(path: String, content: DiskFile, isWritable: Bool, disk: SimulatedDisk, process: SimulatedProcess) {
     self.path = path
     self.content = content
     self.isWritable = isWritable
     self.disk = disk
+    self.process = process
     owner = disk.makeOwner()
     generation = disk.generation
+    disk.handles[owner] = OpenHandle(path: path, file: content, process: process)
   }
 
   deinit { close() }
 
   var identity: FileIdentity { FileIdentity(device: generation, inode: content.inode) }
 
-  /// False after a power cut: the process that held this handle is gone.
-  var isAlive: Bool { isOpen && generation == disk.generation }
+  /// False after a power cut, or where the process is gone.
+  var isAlive: Bool { isOpen && generation == disk.generation && process.isAlive }
 
   func checkAlive() throws(EngineError) {
     if !isAlive { throw EngineError(.ioError, object: path, cause: "the power is off") }
@@ -40,6 +43,7 @@ final class SimulatedFile: File, @unchecked Sendable {
 
   func truncate(to size: Int64) throws(EngineError) {
     try checkAlive()
+    try disk.checkCall(.truncate, path, content)
     disk.change(content, .truncate(size: Int(size)))
   }
 
@@ -49,6 +53,7 @@ final class SimulatedFile: File, @unchecked Sendable {
 
   func lock(_ kind: LockKind, at offset: Int64, length: Int64) throws(EngineError) -> Bool {
     try checkAlive()
+    try disk.checkCall(.lock, path, content)
     let range = offset..<offset + length
     if isBlocked(kind, range) { return false }
     remove(range)
@@ -91,11 +96,16 @@ final class SimulatedFile: File, @unchecked Sendable {
 
   func openSharedMemory(readOnly: Bool) throws(EngineError) -> any SharedMemory {
     try checkAlive()
-    return SimulatedSharedMemory(path: path, disk: disk)
+    try disk.checkCall(.open, path + "-shm", content)
+    return SimulatedSharedMemory(path: path, disk: disk, process: process)
   }
 
   func close() {
-    if isAlive { content.locks.removeAll { $0.owner == owner } }
+    if isAlive {
+      content.locks.removeAll { $0.owner == owner }
+      disk.handles[owner] = nil
+      content.untoldHandles.remove(owner)
+    }
     isOpen = false
   }
 }
@@ -105,7 +115,20 @@ final class SharedRegions: @unchecked Sendable {
   static let regionByteCount = 32_768
   private var regions: [MutableByteView] = []
   var locks: [DiskLock] = []
-  var openCount = 0
+  private var openers: [UInt64: SimulatedProcess] = [:]
+  var openCount: Int { openers.count }
+
+  func join(_ owner: UInt64, _ process: SimulatedProcess) { openers[owner] = process }
+
+  func leave(_ owner: UInt64) {
+    locks.removeAll { $0.owner == owner }
+    openers[owner] = nil
+  }
+
+  /// The process is gone, with all that it had.
+  func leave(_ process: SimulatedProcess) {
+    for owner in openers.filter({ $0.value === process }).keys.sorted() { leave(owner) }
+  }
 
   deinit {
     for region in regions { unsafe region.unsafeBase.deallocate() }
@@ -127,13 +150,15 @@ final class SimulatedSharedMemory: SharedMemory, @unchecked Sendable {
   private let path: String
   private let disk: SimulatedDisk
   private let shared: SharedRegions
+  private let process: SimulatedProcess
   private let owner: UInt64
   private let generation: UInt64
   private var isOpen = true
 
-  init(path: String, disk: SimulatedDisk) {
+  init(path: String, disk: SimulatedDisk, process: SimulatedProcess) {
     self.path = path
     self.disk = disk
+    self.process = process
     if let existing = disk.sharedMemories[path] {
       shared = existing
     } else {
@@ -142,7 +167,7 @@ final class SimulatedSharedMemory: SharedMemory, @unchecked Sendable {
     }
     owner = disk.makeOwner()
     generation = disk.generation
-    shared.openCount += 1
+    shared.join(owner, process)
   }
 
   deinit { close(delete: false) }
@@ -152,7 +177,9 @@ final class SimulatedSharedMemory: SharedMemory, @unchecked Sendable {
   }
 
   func lock(_ kind: LockKind, slot: Int, count: Int) throws(EngineError) -> Bool {
-    if generation != disk.generation { throw EngineError(.ioErrorSharedMemoryLock, cause: "the power is off") }
+    if generation != disk.generation || !process.isAlive {
+      throw EngineError(.ioErrorSharedMemoryLock, cause: "the power is off")
+    }
     let range = Int64(slot)..<Int64(slot + count)
     let isBlocked = shared.locks.contains { lock in
       lock.owner != owner && lock.range.overlaps(range) && (kind == .exclusive || lock.kind == .exclusive)
@@ -173,10 +200,21 @@ final class SimulatedSharedMemory: SharedMemory, @unchecked Sendable {
   func close(delete: Bool) {
     if !isOpen { return }
     isOpen = false
-    shared.locks.removeAll { $0.owner == owner }
-    shared.openCount -= 1
+    if generation != disk.generation || !process.isAlive { return }
+    shared.leave(owner)
     // The last one out leaves nothing behind: the next opener starts with an empty wal-index, as after the
     // dead-man switch.
     if shared.openCount == 0 && disk.sharedMemories[path] === shared { disk.sharedMemories[path] = nil }
+  }
+}
+
+extension MutableByteView {
+  /// Copies `count` bytes of an array, from `offset` on, to the view's beginning.
+  func copy(_ source: [UInt8], from offset: Int, count: Int) {
+    if count == 0 { return }
+    precondition(offset >= 0 && offset + count <= source.count && count <= self.count)
+    unsafe source.withUnsafeBytes { bytes in
+      unsafe copy(ByteView(unchecked: UnsafeRawBufferPointer(rebasing: bytes[offset..<offset + count])), to: 0)
+    }
   }
 }

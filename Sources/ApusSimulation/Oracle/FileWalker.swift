@@ -72,6 +72,14 @@ public struct FileWalker {
     return (schema, entries)
   }
 
+  /// The number that the last transaction has left; nil where there is none.
+  public func stamp(_ found: (schema: [SchemaRow], entries: [Int: [Entry]])) -> Int64? {
+    guard let table = found.schema.first(where: { $0.name == "stamp" }), let row = found.entries[table.root]?.first,
+      row.fields.count == 2, case .integer(let number) = row.fields[1]
+    else { return nil }
+    return number
+  }
+
   /// In a file with auto_vacuum page 2 and each usable / 5 + 1 pages further on describe the pages behind them; where one of
   /// them would be the lock bytes' page, it is the page behind.
   private mutating func checkPointerMap(_ schema: [SchemaRow], _ lockPage: Int) {

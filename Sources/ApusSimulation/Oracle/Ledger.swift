@@ -11,9 +11,13 @@ struct Ledger {
   private(set) var entries: [Int64: Entry]
   /// The newest transaction whose commit was answered.
   private(set) var lastAcknowledged: Int64 = 0
+  /// The newest transaction that somebody has seen, acknowledged or not: nobody sees an older state from then on.
+  private(set) var lastSeen: Int64 = 0
   private var nextStamp: Int64 = 1
   /// Those whose commit was asked for and not answered yet.
   private(set) var underWay: Set<Int64> = []
+  /// Those whose commit failed, was dropped, or went with its process: each may be there or not, once for all who look.
+  private(set) var doubtful: Set<Int64> = []
 
   init(_ model: DatabaseModel) { entries = [0: Entry(base: -1, model: model)] }
 
@@ -42,13 +46,21 @@ struct Ledger {
   /// - Returns: false where the transaction is not on top of the last acknowledged one: two writers at once.
   mutating func acknowledge(_ stamp: Int64) -> Bool {
     underWay.remove(stamp)
+    doubtful.remove(stamp)
+    if descends(stamp, from: lastSeen) { lastSeen = stamp }
     if descends(stamp, from: lastAcknowledged) {
       lastAcknowledged = stamp
-      return true
+      return descends(stamp, from: lastSeen) || descends(lastSeen, from: stamp)
     }
     // An older commit may be answered after a newer one that stands on top of it.
     return descends(lastAcknowledged, from: stamp)
   }
+
+  /// A snapshot showed it.
+  mutating func see(_ stamp: Int64) { if descends(stamp, from: lastSeen) { lastSeen = stamp } }
+
+  /// Its commit was not answered, or with an error, and may have happened.
+  mutating func doubt(_ stamp: Int64) { if underWay.remove(stamp) != nil { doubtful.insert(stamp) } }
 
   mutating func abandon(_ stamp: Int64) {
     underWay.remove(stamp)
@@ -78,7 +90,9 @@ struct Ledger {
   /// The world goes on from `stamp`.
   mutating func restart(at stamp: Int64) {
     lastAcknowledged = stamp
+    lastSeen = stamp
     underWay = []
+    doubtful = []
     for other in entries.keys where !descends(stamp, from: other) { entries[other] = nil }
   }
 }

@@ -41,7 +41,7 @@ struct DamageRounds {
     guard case .success(let due) = try rows(maker, query), due.count == 200 else {
       throw Finding(oracle: .read, text: "\(query): not what was inserted")
     }
-    try maker.close()
+    try close(maker)
     world.disk.settle()
     guard let sound = world.disk.content(of: path) else { return }
     for _ in 0..<Self.roundCount {
@@ -59,14 +59,24 @@ struct DamageRounds {
           throw Finding(oracle: .error, text: "\(damage): \(query): \(error) (code \(error.code.rawValue))")
         }
       }
-      try engine.close()
+      try close(engine)
     }
   }
 
   private func open(_ path: String) throws(Finding) -> EngineClient {
     let process = SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: choices.number(.processSeed))
-    return try EngineClient(
-      environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: nil)
+    do throws(EngineError) {
+      return try EngineClient(
+        environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: nil)
+    } catch {
+      throw Finding(oracle: .error, text: "opening: \(error) (code \(error.code.rawValue))")
+    }
+  }
+
+  private func close(_ engine: EngineClient) throws(Finding) {
+    if let error = try engine.close() {
+      throw Finding(oracle: .error, text: "closing: \(error) (code \(error.code.rawValue))")
+    }
   }
 
   private func damageTables() throws(Finding) {
@@ -118,7 +128,7 @@ struct DamageRounds {
         }
       }
     }
-    try engine.close()
+    try close(engine)
   }
 
   private func rows(_ engine: EngineClient, _ sql: String) throws(Finding) -> Result<[[ImageField]], EngineError> {

@@ -1,78 +1,106 @@
-// One run: eras of random work, each ended by a power cut and a recovery that must keep the promises.
+// One run: eras of random work, each ended by a power cut and a recovery that must keep the promises; then the end of all
+// faults, from which on everybody must come through.
 
 import ApusBase
 
 public final class Simulation {
   private let profile: SimulationProfile
   private let choices: ChoiceSource
-  private let schedule: ChoiceStream
+  private let scheduled: ChoiceStream
   private let survivors: ChoiceStream
   /// Processes and page faults.
   private let chance: ChoiceStream
-  private let world: World
-  private var clients: [Client] = []
+  let world: World
+  var clients: [Client] = []
+  private var processes: [SimulatedEnvironment] = []
+  /// By client, the number of its process.
+  private var homes: [Int] = []
+  private var schedule: Schedule
+  private let mishaps: Mishaps
   private var step = 0
   private var cutCount = 0
 
   private static let path = World.path, otherPath = World.otherPath
   /// Most steps that recovery, or the end of an era, may take before the run counts as hanging.
-  private static let patienceSteps = 400_000
+  static let patienceSteps = 400_000
 
-  public convenience init(seed: UInt64, keepsTrace: Bool = false) {
-    self.init(ChoiceSource(.seed(seed)), keepsTrace: keepsTrace)
+  /// - Parameter kind: the kind of world; by default they take turns, by the seed.
+  public convenience init(seed: UInt64, kind: SimulationProfile.Kind? = nil, keepsTrace: Bool = false) {
+    self.init(ChoiceSource(.seed(seed)), kind: kind, keepsTrace: keepsTrace)
   }
 
-  /// - Parameter keepsTrace: the verdict then has every event as a line.
-  public init(_ choices: ChoiceSource, keepsTrace: Bool = false) {
+  /// - Parameters:
+  ///   - kind: the kind of world, for a source that is a seed; by default they take turns. A tape says it itself.
+  ///   - shape: what a scenario wants otherwise than the profile drew it.
+  ///   - keepsTrace: the verdict then has every event.
+  public init(
+    _ choices: ChoiceSource, kind: SimulationProfile.Kind? = nil, shape: (inout SimulationProfile) -> Void = { _ in },
+    keepsTrace: Bool = false
+  ) {
     self.choices = choices
-    schedule = choices.stream("schedule")
+    scheduled = choices.stream("schedule")
     survivors = choices.stream("survivors")
     chance = choices.stream("world")
-    let profile = SimulationProfile(choices.stream("profile"))
+    let kinds = SimulationProfile.Kind.allCases
+    var turn = 0
+    if case .seed(let seed) = choices.origin { turn = Int(seed % UInt64(kinds.count)) }
+    var profile = SimulationProfile(choices.stream("profile"), kind: kind ?? kinds[turn])
+    shape(&profile)
     self.profile = profile
-    var shapes = [
+    let model = DatabaseModel(shapes: Self.shapes(profile))
+    world = World(choices, profile: profile, model: model)
+    world.disk.trace.keepsEvents = keepsTrace
+    world.disk.hasCache = profile.hasCache
+    schedule = Schedule(profile.schedule)
+    mishaps = Mishaps(world)
+  }
+
+  static func shapes(_ profile: SimulationProfile) -> [TableShape] {
+    let main = [
       TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
       TableShape(name: "n", isWithoutRowid: false, hasIndexes: false),
       TableShape(name: "m", isWithoutRowid: true, hasIndexes: false),
     ]
-    if profile.attaches {
-      shapes += [
-        TableShape(name: "p", isWithoutRowid: false, database: "o"),
-        TableShape(name: "q", isWithoutRowid: true, hasIndexes: false, database: "o"),
-      ]
-    }
-    let model = DatabaseModel(shapes: shapes)
-    world = World(choices, profile: profile, model: model)
-    world.disk.trace.keepsLines = keepsTrace
-    world.disk.hasCache = profile.hasCache
+    if !profile.attaches { return main }
+    return main + [
+      TableShape(name: "p", isWithoutRowid: false, database: "o"),
+      TableShape(name: "q", isWithoutRowid: true, hasIndexes: false, database: "o"),
+    ]
   }
 
   public func run() -> Verdict {
     var finding: Finding?
     do throws(Finding) {
-      try create()
-      for _ in 0..<profile.cutCount {
-        try openClients()
-        try work(for: profile.stepsPerEra)
-        try cutAndRecover()
-      }
-      try openClients()
-      try work(for: profile.stepsPerEra / 2)
-      try endCleanly()
-      if profile.hasChecksums { try DamageRounds(world, profile, Self.path).run() }
+      try runEras()
     } catch {
       finding = error
     }
     return Verdict(
       choices: choices.origin, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
       eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
-      droppedCount: world.droppedCount, trace: world.disk.trace.lines, tape: choices.tape)
+      droppedCount: world.droppedCount, coverage: world.coverage, trace: world.disk.trace, tape: choices.tape)
+  }
+
+  private func runEras() throws(Finding) {
+    try create()
+    for era in 0..<profile.cutCount {
+      try openClients(steps: profile.stepsPerEra)
+      if era == profile.cutCount - 1 { mishaps.drawLie() }
+      try work(for: profile.stepsPerEra)
+      // What the disk has owned up to losing, or never told of: whatever is left then, it must open or say why not.
+      if try !cutAndRecover() { return }
+    }
+    try openClients(steps: profile.stepsPerEra / 2)
+    mishaps.drawDamage(steps: profile.stepsPerEra / 2)
+    try work(for: profile.stepsPerEra / 2)
+    try endCleanly()
+    if profile.hasChecksums, world.damage == .none { try DamageRounds(world, profile, Self.path).run() }
   }
 
   // MARK: eras
 
   private func create() throws(Finding) {
-    let engine = try openEngine(process: makeProcess())
+    let engine = try openEngine(process: world.makeProcess())
     var statements = profile.creationStatements + ["CREATE TABLE stamp(id INTEGER PRIMARY KEY, n INTEGER)"]
     for shape in world.ledger.model(of: 0)?.shapes ?? [] { statements += shape.createStatements }
     statements.append("INSERT INTO stamp VALUES(1,0)")
@@ -80,25 +108,37 @@ public final class Simulation {
       statements += ["CREATE TABLE o.stamp(id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO o.stamp VALUES(1,0)"]
     }
     for statement in statements { _ = try runToEnd(engine, statement) }
-    try engine.close()
+    try close(engine)
     world.disk.settle()
-  }
-
-  private func makeProcess() -> SimulatedEnvironment {
-    SimulatedEnvironment(disk: world.disk, clock: world.clock, seed: chance.number(.processSeed))
+    try PragmaEffects(world).checkFile()
+    if profile.pageCountMax > 0 { world.faults.noteForAll(.pageBudget) }
   }
 
   private func openEngine(
     process: SimulatedEnvironment, _ path: String = Simulation.path
   ) throws(Finding) -> EngineClient {
+    do throws(EngineError) {
+      return try makeEngine(process, path)
+    } catch {
+      throw unexpected(error, "opening")
+    }
+  }
+
+  private func makeEngine(
+    _ process: SimulatedEnvironment, _ path: String = Simulation.path
+  ) throws(EngineError) -> EngineClient {
     let seed = profile.injectsFaults ? chance.number(.pageFaultSeed) : 0
     return try EngineClient(
       environment: process, path: path, lockByteOffset: profile.lockByteOffset, faultSeed: seed == 0 ? nil : seed)
   }
 
+  private func close(_ engine: EngineClient) throws(Finding) {
+    if let error = try engine.close() { throw unexpected(error, "closing") }
+  }
+
   /// A connection that is alone with the files.
   private func openAlone() throws(Finding) -> EngineClient {
-    let engine = try openEngine(process: makeProcess())
+    let engine = try openEngine(process: world.makeProcess())
     if let statement = profile.attachStatement { _ = try runToEnd(engine, statement) }
     return engine
   }
@@ -113,70 +153,103 @@ public final class Simulation {
     }
   }
 
-  private func openClients() throws(Finding) {
-    let processes = (0..<profile.processCount).map { _ in makeProcess() }
-    schedule.begin(.era)
-    for name in 0..<profile.clientCount {
-      let engine = try openEngine(process: processes[chance.below(processes.count, .process)])
-      clients.append(Client(name: name, engine: engine, world: world))
-    }
+  private func openClients(steps: Int) throws(Finding) {
+    processes = (0..<profile.processCount).map { _ in world.makeProcess() }
+    homes = (0..<profile.clientCount).map { _ in chance.below(processes.count, .process) }
+    clients = []
+    scheduled.begin(.era)
+    for name in 0..<profile.clientCount { clients.append(makeClient(name)) }
+    schedule.begin(clientCount: profile.clientCount, steps: steps, scheduled)
+    world.faults.isActive = true
   }
 
   private func closeEra() {
     for client in clients { client.endEra() }
     clients = []
-    schedule.end(.era)
+    scheduled.end(.era)
+  }
+
+  private func makeClient(_ name: Int) -> Client {
+    Client(name: name, world: world) { [unowned self] () throws(EngineError) in
+      try self.makeEngine(self.processes[self.homes[name]])
+    }
   }
 
   private func work(for steps: Int) throws(Finding) {
     var stepsLeft = steps
-    while schedule.begins(.step, if: stepsLeft > 0) {
+    while scheduled.begins(.step, if: stepsLeft > 0) {
+      if let number = try mishaps.step(processCount: processes.count) { kill(number) }
       try stepOnce(mayBegin: true)
-      schedule.end(.step)
+      scheduled.end(.step)
       stepsLeft -= 1
     }
+  }
+
+  /// A process ends where it stands; another one opens the files again.
+  private func kill(_ number: Int) {
+    world.disk.kill(processes[number].process)
+    processes[number] = world.makeProcess()
+    for name in clients.indices where homes[name] == number {
+      clients[name].die()
+      clients[name] = makeClient(name)
+    }
+  }
+
+  private func turn(mayBegin: Bool) throws(Finding) {
+    scheduled.begin(.step)
+    try stepOnce(mayBegin: mayBegin)
+    scheduled.end(.step)
   }
 
   /// One step of the schedule: a request completes, or a connection goes on.
   private func stepOnce(mayBegin: Bool) throws(Finding) {
     step += 1
-    world.clock.monotonicNanoseconds += UInt64(schedule.below(200_000, .clockAdvance))
-    if schedule.oneIn(3, .completes) && world.disk.completeOne() { return }
-    let ready = clients.filter { isReady($0) && (mayBegin || !$0.isResting) }
+    world.disk.trace.step = step
+    world.clock.monotonicNanoseconds += UInt64(scheduled.below(200_000, .clockAdvance))
+    if scheduled.oneIn(3, .completes) && world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
+    let ready = clients.indices.filter { isReady(clients[$0]) && (mayBegin || !clients[$0].isResting) }
     if ready.isEmpty {
-      if world.disk.completeOne() { return }
+      if world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
       var moments: [UInt64] = []
       for client in clients { if case .moment(let moment)? = client.wait { moments.append(moment) } }
+      if let moment = world.disk.nextMoment { moments.append(moment) }
       if let first = moments.min() { world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, first) }
       return
     }
-    let place = schedule.place(in: ready.map(\.name), .ran) { schedule.drawn(below: ready.count) }
-    try ready[place].run(mayBegin: mayBegin)
+    let name = ready[schedule.choose(ready, scheduled)]
+    try clients[name].run(mayBegin: mayBegin)
+    if clients[name].yields { schedule.demote(name) }
+  }
+
+  private func checkTransfers() throws(Finding) {
+    if let problem = world.faults.problem { throw Finding(oracle: .faultAccount, text: problem) }
   }
 
   private func isReady(_ client: Client) -> Bool {
-    switch client.wait {
+    if client.isGone { return false }
+    return switch client.wait {
     case nil, .nothing?: true
     case .completion(let ticket)?: world.disk.isCompleted(ticket)
     case .moment(let moment)?: world.clock.monotonicNanoseconds >= moment
     }
   }
 
-  private func cutAndRecover() throws(Finding) {
-    let survivals = SimulatedDisk.Survival.allCases
-    world.disk.cutPower(survivals[survivors.below(survivals.count, .survival)])
-    cutCount += 1
-    closeEra()
-    // Recovery itself may lose power; what it has done by then must not matter.
+  /// - Returns: false where the run ends here, since no promise holds any more.
+  private func cutAndRecover() throws(Finding) -> Bool {
+    let isTrusted = !world.disk.hasUntrustedFiles && !world.faults.liesAboutSyncs
+    mishaps.endAll()
+    world.faults.noteRetried(.powerCut)
+    cutPower()
+    // Recovery itself may meet faults and lose power; what it has done by then must not matter.
     if survivors.oneIn(3, .cutsRecovery) {
-      let isOther = profile.attaches && survivors.oneIn(2, .recoveryOther)
-      let engine = try openEngine(process: makeProcess(), isOther ? Self.otherPath : Self.path)
-      engine.start(isOther ? "SELECT n FROM stamp" : profile.attachStatement ?? "SELECT n FROM stamp", [])
-      for _ in 0..<survivors.below(60, .recoverySteps) where engine.isBusy {
-        if case .failed(let error) = engine.poll() { throw unexpected(error, "recovery") }
-        if survivors.oneIn(2, .recoveryCompletes) { world.disk.completeOne() }
-      }
-      world.disk.cutPower(survivals[survivors.below(survivals.count, .survival)])
+      try recoverInPart()
+      cutPower()
+    }
+    world.faults.isActive = false
+    if !isTrusted {
+      world.damage = .anything
+      try lookAtDamage()
+      return false
     }
     let engine = try openAlone()
     let rows = try runToEnd(engine, "SELECT n FROM stamp")
@@ -187,43 +260,83 @@ public final class Simulation {
       throw Finding(
         oracle: .durability,
         text: "after cut \(cutCount) the file holds transaction \(stamp); acknowledged was "
-          + "\(world.ledger.lastAcknowledged), under way \(world.ledger.underWay.sorted())")
+          + "\(world.ledger.lastAcknowledged), under way \(world.ledger.underWay.sorted()), in doubt "
+          + "\(world.ledger.doubtful.sorted())")
     }
     try checkOther(engine, stamp, "after cut \(cutCount)")
     world.ledger.restart(at: stamp)
     try world.checkFiles("after cut \(cutCount)")
     try checkReads(engine)
-    try engine.close()
+    try close(engine)
+    return true
+  }
+
+  private func cutPower() {
+    let survivals = SimulatedDisk.Survival.allCases
+    world.disk.cutPower(survivals[survivors.below(survivals.count, .survival)])
+    for client in clients { client.die() }
+    closeEra()
+    cutCount += 1
+  }
+
+  private func recoverInPart() throws(Finding) {
+    let isOther = profile.attaches && survivors.oneIn(2, .recoveryOther)
+    let process = world.makeProcess()
+    let path = isOther ? Self.otherPath : Self.path
+    world.faults.actor = 0
+    defer {
+      world.faults.actor = -1
+      world.faults.noteEnd(of: 0)
+    }
+    do throws(EngineError) {
+      let engine = try makeEngine(process, path)
+      engine.start(isOther ? "SELECT n FROM stamp" : profile.attachStatement ?? "SELECT n FROM stamp", [])
+      for _ in 0..<survivors.below(60, .recoverySteps) where engine.isBusy {
+        if case .failed(let error) = engine.poll() { throw error }
+        if survivors.oneIn(2, .recoveryCompletes) { world.disk.completeOne() }
+      }
+    } catch {
+      if world.faults.excuse(error, of: 0) == nil { throw unexpected(error, "recovery") }
+    }
   }
 
   private func endCleanly() throws(Finding) {
+    mishaps.endAll()
+    world.faults.isActive = false
+    if profile.hasLivenessPhase { try LivenessPhase(self).run { () throws(Finding) in try turn(mayBegin: true) } }
     var patience = Self.patienceSteps
     while !clients.allSatisfy(\.isResting) {
-      schedule.begin(.step)
-      try stepOnce(mayBegin: false)
-      schedule.end(.step)
+      try turn(mayBegin: false)
       patience -= 1
-      if patience == 0 { throw Finding(oracle: .liveness, text: "the transactions under way do not end") }
+      if patience == 0 {
+        throw Finding(oracle: .liveness, text: "the transactions under way do not end\n\(WaitPicture(self).text)")
+      }
     }
-    let expected = world.ledger.lastAcknowledged
+    try LeakCheck(world).checkResting()
     for client in clients { try client.close() }
     closeEra()
+    try LeakCheck(world).checkClosed()
+    if world.damage != .none { return try lookAtDamage() }
+    let expected = world.ledger.lastSeen
     let engine = try openAlone()
     let rows = try runToEnd(engine, "SELECT n FROM stamp")
-    if rows != [[.integer(expected)]] {
-      throw Finding(oracle: .durability, text: "at the end the stamp reads \(rows), acknowledged was \(expected)")
+    guard case .integer(let stamp)? = rows.first?.first, world.ledger.descends(stamp, from: expected) else {
+      throw Finding(oracle: .durability, text: "at the end the stamp reads \(rows), seen was \(expected)")
     }
-    try checkOther(engine, expected, "at the end")
+    // A commit that failed, and that nobody has looked for since, may be there.
+    if stamp != expected { world.ledger.restart(at: stamp) }
+    try checkOther(engine, stamp, "at the end")
     try checkReads(engine)
-    try engine.close()
+    try close(engine)
     try world.checkFiles("at the end")
+    try LeakCheck(world).checkClosed()
   }
 
   // MARK: oracles
 
   /// The engine's own answers to the whole of each table.
   private func checkReads(_ engine: EngineClient) throws(Finding) {
-    guard let model = world.ledger.model(of: world.ledger.lastAcknowledged) else { return }
+    guard let model = world.ledger.model(of: world.ledger.lastSeen) else { return }
     for table in model.shapes.indices {
       let operation = Operation.readAll(table: table)
       let rows = try runToEnd(engine, operation.sql(model))
@@ -233,16 +346,48 @@ public final class Simulation {
     }
   }
 
+  /// Damaged files: everything ends, with rows or with an error that says what they are.
+  private func lookAtDamage() throws(Finding) {
+    guard let model = world.ledger.model(of: 0) else { return }
+    let statements =
+      ["SELECT n FROM stamp", "PRAGMA integrity_check"]
+      + model.shapes.indices.map { Operation.readAll(table: $0).sql(model) }
+    let engine: EngineClient
+    do throws(EngineError) {
+      engine = try makeEngine(world.makeProcess())
+    } catch {
+      if FaultKind.damageCodes.contains(error.code) { return }
+      throw unexpected(error, "opening damaged files")
+    }
+    for statement in (profile.attachStatement.map { [$0] } ?? []) + statements {
+      switch try answer(engine, statement) {
+      case .success: break
+      case .failure(let error):
+        // A schema that cannot be read has no table of that name.
+        if FaultKind.damageCodes.contains(error.code) || error.code == .error || error.code == .full { continue }
+        throw unexpected(error, "\(statement) on damaged files")
+      }
+    }
+    _ = try engine.close()
+  }
+
   // MARK: one connection alone
 
   private func runToEnd(_ engine: EngineClient, _ sql: String) throws(Finding) -> [[ImageField]] {
+    switch try answer(engine, sql) {
+    case .success(let rows): return rows
+    case .failure(let error): throw unexpected(error, sql)
+    }
+  }
+
+  private func answer(_ engine: EngineClient, _ sql: String) throws(Finding) -> Result<[[ImageField]], EngineError> {
     engine.start(sql, [])
     var rows: [[ImageField]] = []
     for _ in 0..<Self.patienceSteps {
       switch engine.poll() {
       case .row(let fields): rows.append(fields)
-      case .done: return rows
-      case .failed(let error): throw unexpected(error, sql)
+      case .done: return .success(rows)
+      case .failed(let error): return .failure(error)
       case .waiting(.moment(let moment)):
         world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, moment)
       case .waiting(.completion), .waiting(.nothing): world.disk.completeOne()

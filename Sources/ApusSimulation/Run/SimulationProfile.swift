@@ -3,9 +3,13 @@
 import ApusBase
 
 public struct SimulationProfile: Sendable, CustomStringConvertible {
+  /// What kind of world it is. `mixed` has power cuts and dropped statements and no other fault, and small pages; the others are the
+  /// fault model's, each with its own faults, and inferno with all of them, half as often.
+  public enum Kind: String, CaseIterable, Sendable { case mixed, calm, power, flaky, rot, ops, inferno }
   public enum Journal: String, Sendable { case wal, delete, truncate, persist, memory, off }
   public enum Synchronous: String, Sendable { case normal, full, extra }
 
+  public var kind: Kind
   public var pageSize: Int
   public var journal: Journal
   public var synchronous: Synchronous
@@ -41,7 +45,27 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// The file is walked behind one commit in so many.
   public var auditEvery: Int
 
-  public init(_ choices: ChoiceStream) {
+  // What the kinds of world add.
+  public var faults = FaultRates()
+  var schedule = Schedule.Kind.anybody
+  /// How long a statement waits for a lock.
+  public var busyTimeoutMilliseconds = 0
+  /// What the disk writes atomically.
+  public var sectorByteCount = 512
+  /// Most pages of the file; 0 as many as there are.
+  public var pageCountMax = 0
+  /// COMMIT is dropped at a wait, too.
+  public var dropsCommits = false
+  /// The engine's buggify points are switched on.
+  public var buggifies = false
+  /// Every connection writes once more when the faults are over.
+  public var hasLivenessPhase = false
+
+  /// - Parameter kind: the tape may say another.
+  init(_ choices: ChoiceStream, kind: Kind) {
+    let kinds = Kind.allCases
+    let number = kinds.firstIndex(of: kind) ?? 0
+    self.kind = kinds[choices.decided(number, below: kinds.count, .worldKind)]
     pageSize = choices.pick([512, 512, 1024, 1024, 4096], .pageSize)
     if choices.oneIn(3, .isRollback) {
       journal = choices.pick([.delete, .delete, .truncate, .persist], .journal)
@@ -76,6 +100,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     vacuumOneIn = choices.pick([0, 6, 25], .vacuumOneIn)
     lockByteOffset = choices.pick([0x4000_0000, 0x4000, 0x1_0000], .lockByteOffset)
     auditEvery = choices.pick([1, 3, 10], .auditEvery)
+    if self.kind != .mixed { drawWorld(choices) }
   }
 
   private var vacuumName: String {
@@ -84,7 +109,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   private var lockName: String { lockByteOffset < 0x4000_0000 ? " lock byte \(lockByteOffset)" : "" }
 
   public var description: String {
-    "\(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
+    "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
       + "log \(autocheckpointFrames) "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
@@ -108,6 +133,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     // The file remembers only whether it has a log.
     var statements = journal == .wal ? [] : ["PRAGMA journal_mode=\(journal.rawValue)"]
     if let attachStatement { statements.insert(attachStatement, at: 0) }
+    if busyTimeoutMilliseconds > 0 { statements.append("PRAGMA busy_timeout=\(busyTimeoutMilliseconds)") }
+    if pageCountMax > 0 { statements.append("PRAGMA max_page_count=\(pageCountMax)") }
     for schema in attaches ? ["", "o."] : [""] {
       statements += [
         "PRAGMA \(schema)synchronous=\(synchronous.rawValue)", "PRAGMA \(schema)cache_size=\(cachePages)",

@@ -32,6 +32,19 @@ public enum Choice: String, CaseIterable, Sendable {
   case table, key, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
   case isBig, rowK, hasUnique, rowU, tag, length
 
+  // The kind of world, its faults, limits and schedule.
+  case worldKind, isFaultOn, faultRate, schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
+  case pageBudget, priority, priorityStep
+
+  // Faults: whether one is met, and what it is like.
+  case fault, transferPart, errorNumber, badSector, delay, killedWrite, killedPart, sizeAhead
+  case lockTime, usesSlot, lockLevel, lockSlot
+  case episodeRoom, episodeSteps, killedProcess, clockKind, suspendTime, clockHours
+  case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
+
+  // Points in the engine, and what a client does behind an error.
+  case buggifyRate, buggify, goesOn
+
   // Damage at the end of a run.
   case damagePage, damageOther, damageByte, damageBit, damageKind
 }

@@ -9,6 +9,8 @@
 //   cache       what a read that must not wait finds
 //   client N    what the Nth connection says; in spans of eras, transactions and statements
 //   damage      what rots at the end
+//   faults      what requests and calls meet, and what happens to the world as a whole
+//   buggify     which points in the engine fire
 
 import ApusBase
 

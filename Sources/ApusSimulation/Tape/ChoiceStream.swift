@@ -66,6 +66,15 @@ public final class ChoiceStream {
     return result
   }
 
+  /// What the caller has chosen, where the tape does not say otherwise.
+  public func decided(_ value: Int, below bound: Int, _ choice: Choice) -> Int {
+    precondition(value < bound)
+    let taken = isReplayed ? Int(clamping: taken(choice)) : value
+    let result = taken < bound ? taken : 0
+    if recorded != nil { record(choice, UInt64(result)) }
+    return result
+  }
+
   /// 64 bits.
   public func number(_ choice: Choice) -> UInt64 {
     let result = isReplayed ? taken(choice) : random.next()

@@ -3,7 +3,9 @@
 import ApusBase
 
 final class Client {
-  private enum Phase {
+  enum Phase {
+    /// Has no connection, or one that must be opened again; given up for good.
+    case reopening, gone
     case settingUp(Int)
     case resting, beginning, readingStamp, readingOther
     case choosing
@@ -19,29 +21,43 @@ final class Client {
   /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up.
   private static let busyCountMax = 60
 
+  /// Failures behind each other after which a connection is opened anew; and, in a damaged file, given up.
+  private static let troubleCountMax = 5, troubleCountInDamageMax = 12
+
   let name: Int
-  private let engine: EngineClient
-  private let world: World
+  let world: World
   private let choices: ChoiceStream
-  private var phase: Phase = .settingUp(0)
-  private var isWriting = false
+  private let makeEngine: () throws(EngineError) -> EngineClient
+  private(set) var engine: EngineClient?
+  var phase: Phase = .reopening
+  private(set) var isWriting = false
   private var model: DatabaseModel?
   private var savedModel: DatabaseModel?
   private var base: Int64 = 0
-  private var stamp: Int64 = 0
+  private(set) var stamp: Int64 = 0
   private var oldestAllowed: Int64 = 0
   private var operationsLeft = 0
   private var busyCount = 0
+  private var troubleCount = 0
+  /// When the statement first waited for a lock.
+  private var lockWaitSince: UInt64?
+  /// Writing transactions that were acknowledged.
+  private(set) var commitCount = 0
+  /// False where the tape that is replayed has no transaction of this client any more.
+  private(set) var hasMore = true
+  /// Could not get what it wants: others first.
+  private(set) var yields = false
   private var scan: OpenScan?
   private var isVacuuming = false
   /// How many pragmas of a VACUUM were said.
   private var vacuumStep = 0
   private(set) var wait: Wait?
 
-  init(name: Int, engine: EngineClient, world: World) {
+  /// - Parameter makeEngine: opens a connection of the client's process; called again when the client needs another one.
+  init(name: Int, world: World, makeEngine: @escaping () throws(EngineError) -> EngineClient) {
     self.name = name
-    self.engine = engine
     self.world = world
+    self.makeEngine = makeEngine
     choices = world.choices.stream("client \(name)")
     choices.begin(.era)
   }
@@ -49,38 +65,69 @@ final class Client {
   /// The connection is gone; what is left of its tape is not for the next one.
   func endEra() { choices.end(.era) }
 
-  /// True between two transactions.
+  /// True between two transactions, and where there are no more.
   var isResting: Bool {
-    if case .resting = phase { return true }
+    switch phase {
+    case .resting, .gone: true
+    case .reopening, .settingUp, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
+      .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing:
+      false
+    }
+  }
+
+  var isGone: Bool {
+    if case .gone = phase { return true }
     return false
   }
 
   /// Ends the connection; nothing may be under way.
-  func close() throws(Finding) { try engine.close() }
+  func close() throws(Finding) {
+    world.faults.actor = name
+    defer { world.faults.actor = -1 }
+    let error = try engine?.close()
+    engine = nil
+    if let error, world.damage == .none, world.faults.excuse(error, of: name) == nil {
+      throw Finding(oracle: .error, text: "closing: \(error) (code \(error.code.rawValue))")
+    }
+    world.faults.noteEnd(of: name)
+  }
+
+  /// The process is gone with the connection.
+  func die() {
+    world.ledger.doubt(stamp)
+    world.faults.noteEnd(of: name)
+    engine = nil
+    phase = .gone
+    endEra()
+  }
 
   /// Puts a statement into the trace and starts it.
   private func start(_ sql: String, _ bindings: [Operation.Binding]) {
     world.disk.trace.add("client", "\(name): \(sql) \(bindings)")
-    engine.start(sql, bindings)
+    world.disk.trace.say(name) { SQLText(sql, bindings).text }
+    lockWaitSince = nil
+    engine?.start(sql, bindings)
   }
 
   /// Goes on until the next wait, row or end of a statement.
   func run(mayBegin: Bool) throws(Finding) {
     wait = nil
+    yields = false
+    world.faults.actor = name
+    defer { world.faults.actor = -1 }
+    if case .reopening = phase { return try reopen() }
+    guard let engine else { return }
     if !engine.isBusy { try startNext(mayBegin: mayBegin) }
-    guard engine.isBusy else { return }
+    guard engine.isBusy else {
+      yields = true
+      return
+    }
     let answer = engine.poll()
     switch answer {
     case .waiting(let wait):
       self.wait = wait
-      if mayBeDropped, choices.oneIn(world.profile.cancelOneIn, .drops) {
-        // The statement is dropped at its wait; it must be as if it had never begun.
-        engine.drop()
-        self.wait = nil
-        world.droppedCount += 1
-        world.disk.trace.add("drop", UInt64(name), 0, 0)
-        if case .checkpointing = phase { phase = .resting } else { phase = .choosing }
-      }
+      try checkDeadline(wait)
+      if mayBeDropped, choices.oneIn(world.profile.cancelOneIn, .drops) { drop(engine) }
     case .row(let fields): try receive(fields)
     case .done:
       world.disk.trace.add("done", UInt64(name), 0, 0)
@@ -94,9 +141,117 @@ final class Client {
   private var mayBeDropped: Bool {
     switch phase {
     case .operating, .housekeeping, .checkpointing: true
-    case .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .savepointing, .scanning,
-      .finishingScan, .stamping, .stampingOther, .committing, .rollingBack:
+    case .committing: world.profile.dropsCommits
+    case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .savepointing,
+      .scanning, .finishingScan, .stamping, .stampingOther, .rollingBack:
       false
+    }
+  }
+
+  /// The statement is dropped at its wait; it must be as if it had never begun.
+  private func drop(_ engine: EngineClient) {
+    engine.drop()
+    wait = nil
+    world.droppedCount += 1
+    world.faults.noteDropped(name)
+    world.disk.trace.add("drop", UInt64(name), 0, 0)
+    switch phase {
+    case .checkpointing: phase = .resting
+    case .committing:
+      // Who goes on is told whether it was one.
+      if isWriting { world.ledger.doubt(stamp) }
+      phase = .rollingBack
+    case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
+      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .rollingBack:
+      phase = .choosing
+    }
+  }
+
+  /// A statement waits for locks as long as its time-out says, and some seconds for who is about to go.
+  private func checkDeadline(_ wait: Wait) throws(Finding) {
+    guard case .moment = wait else { return }
+    let now = world.clock.monotonicNanoseconds
+    let since = lockWaitSince ?? now
+    lockWaitSince = since
+    let limit = UInt64(world.profile.busyTimeoutMilliseconds) * 1_000_000 + Self.raceNanosecondsMax
+    if now > since + limit {
+      throw Finding(
+        oracle: .liveness,
+        text: "client \(name) in \(phaseName) waits for a lock after \((now - since) / 1_000_000) ms, the time-out is "
+          + "\(world.profile.busyTimeoutMilliseconds) ms")
+    }
+  }
+
+  /// What the races for the wal-index may take besides.
+  private static let raceNanosecondsMax: UInt64 = 12_000_000_000
+
+  // MARK: a connection anew
+
+  private func reopen() throws(Finding) {
+    scan = nil
+    if engine != nil {
+      _ = try engine?.close()
+      engine = nil
+      world.faults.noteEnd(of: name)
+    }
+    do throws(EngineError) {
+      engine = try makeEngine()
+      world.disk.trace.add("open", UInt64(name), 0, 0)
+      phase = .settingUp(0)
+    } catch {
+      try explain(error, "opening")
+      yields = true
+      noteTrouble()
+    }
+  }
+
+  /// - Throws: a finding where no fault explains the error, or where it does not say what happened to what.
+  private func explain(_ error: EngineError, _ place: String) throws(Finding) {
+    if world.damage != .none, FaultKind.damageCodes.contains(error.code) { return world.faults.noteSurfaced(name) }
+    guard world.faults.excuse(error, of: name) != nil else {
+      throw Finding(oracle: .error, text: "client \(name) in \(place): \(error) (code \(error.code.rawValue))")
+    }
+    if error.object == nil && error.code.primary != .readOnly {
+      throw Finding(oracle: .error, text: "client \(name) in \(place): \(error) names nothing")
+    }
+    world.faults.noteSurfaced(name)
+  }
+
+  private func noteTrouble() {
+    troubleCount += 1
+    if world.damage != .none, troubleCount > Self.troubleCountInDamageMax { giveUp() }
+  }
+
+  private func giveUp() {
+    _ = try? engine?.close()
+    engine = nil
+    world.faults.noteEnd(of: name)
+    phase = .gone
+  }
+
+  /// What a client does about an error that a fault explains: it goes on with the transaction, undoes it, or opens the file anew.
+  private func recover(from error: EngineError) {
+    guard let engine else { return }
+    engine.dropScan()
+    scan = nil
+    yields = true
+    if case .committing = phase, isWriting { world.ledger.doubt(stamp) }
+    let mayGoOn: Bool
+    if case .operating = phase { mayGoOn = world.damage == .none && choices.oneIn(2, .goesOn) } else { mayGoOn = false }
+    noteTrouble()
+    if isGone { return }
+    let asksForIt = error.hint?.contains("open it again") == true || error.code.primary == .readOnly
+    if asksForIt || troubleCount % Self.troubleCountMax == 0 {
+      phase = .reopening
+    } else if case .settingUp = phase {
+      // Said again.
+    } else if mayGoOn && engine.isInTransaction {
+      // The statement is undone as a whole, and nothing else is.
+      phase = .choosing
+    } else if case .rollingBack = phase {
+      phase = .reopening
+    } else {
+      phase = engine.isInTransaction ? .rollingBack : .resting
     }
   }
 
@@ -104,6 +259,7 @@ final class Client {
 
   private func startNext(mayBegin: Bool) throws(Finding) {
     switch phase {
+    case .reopening, .gone: break
     case .settingUp(let index):
       let statements = world.profile.connectionStatements
       if index < statements.count {
@@ -115,7 +271,8 @@ final class Client {
       if !mayBegin { return }
       if vacuumStep > 0 { return startVacuum() }
       choices.end(.transaction)
-      if !choices.begins(.transaction, if: true) { return }
+      hasMore = choices.begins(.transaction, if: true)
+      if !hasMore { return }
       if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) {
         phase = .checkpointing
         let mode = choices.pick(["passive", "full", "restart", "truncate"], .checkpointMode)
@@ -125,7 +282,7 @@ final class Client {
       if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
       isWriting = !choices.oneIn(4, .isReader)
       operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
-      oldestAllowed = world.ledger.lastAcknowledged
+      oldestAllowed = world.ledger.lastSeen
       savedModel = nil
       phase = .beginning
       start(isWriting ? "BEGIN IMMEDIATE" : "BEGIN", [])
@@ -138,7 +295,8 @@ final class Client {
     case .stamping: start("UPDATE stamp SET n=?1", [.integer(stamp)])
     case .stampingOther: start("UPDATE o.stamp SET n=?1", [.integer(stamp)])
     case .committing: start("COMMIT", [])
-    case .rollingBack: start("ROLLBACK", [])
+    case .rollingBack:
+      if engine?.isInTransaction == true { start("ROLLBACK", []) } else { phase = .resting }
     case .checkpointing: phase = .resting
     }
   }
@@ -165,7 +323,7 @@ final class Client {
     if !choices.begins(.statement, if: operationsLeft > 0) {
       if scan != nil {
         phase = .finishingScan
-        engine.resumeScan()
+        engine?.resumeScan()
         return
       }
       if !isWriting {
@@ -229,6 +387,12 @@ final class Client {
       guard case .integer(let number)? = fields.first else {
         throw Finding(oracle: .read, text: "client \(name): the stamp reads \(fields)")
       }
+      if world.damage != .none {
+        // An older state may be what is left.
+        base = number
+        model = world.ledger.model(of: number) ?? world.ledger.model(of: world.ledger.lastAcknowledged)
+        return
+      }
       guard let found = world.ledger.model(of: number) else {
         throw Finding(oracle: .snapshot, text: "client \(name) sees transaction \(number), which nobody committed")
       }
@@ -238,8 +402,9 @@ final class Client {
       }
       base = number
       model = found
+      world.ledger.see(number)
     case .readingOther:
-      if fields != [.integer(base)] {
+      if world.damage == .none, fields != [.integer(base)] {
         throw Finding(
           oracle: .snapshot, text: "client \(name) sees transaction \(base) in one file and \(fields) in the other")
       }
@@ -252,33 +417,40 @@ final class Client {
       if rowsLeft > 0 {
         phase = .scanning(rowsLeft: rowsLeft - 1)
       } else {
-        engine.keepAsScan()
+        engine?.keepAsScan()
         phase = .choosing
       }
     case .finishingScan: scan?.seen.append(fields)
-    case .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping, .stampingOther, .committing,
-      .rollingBack:
+    case .reopening, .gone, .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping, .stampingOther,
+      .committing, .rollingBack:
       throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
     }
   }
 
   private func finish() throws(Finding) {
+    if let fault = world.faults.noteSuccess(name, forgives: forgives) {
+      throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
+    }
     switch phase {
+    case .reopening, .gone: break
     case .settingUp(let index):
-      try engine.injectFaultsIntoAttached()
+      do throws(EngineError) { try engine?.injectFaultsIntoAttached() } catch { try explain(error, phaseName) }
       phase = .settingUp(index + 1)
     case .resting: break
     case .beginning:
       model = nil
       phase = .readingStamp
     case .readingStamp:
-      if model == nil { throw Finding(oracle: .read, text: "client \(name): the stamp is gone") }
+      if model == nil {
+        if world.damage == .none { throw Finding(oracle: .read, text: "client \(name): the stamp is gone") }
+        model = world.ledger.model(of: world.ledger.lastAcknowledged)
+      }
       phase = world.profile.attaches ? .readingOther : .choosing
     case .readingOther: phase = .choosing
     case .choosing: break
     case .housekeeping: phase = .choosing
     case .scanning, .finishingScan:
-      if let scan, let model, let problem = scan.problem(after: model) {
+      if let scan, let model, world.damage == .none, let problem = scan.problem(after: model) {
         throw Finding(oracle: .read, text: "client \(name): \(problem)")
       }
       scan = nil
@@ -296,13 +468,15 @@ final class Client {
     case .stamping where world.profile.attaches: phase = .stampingOther
     case .stamping, .stampingOther:
       guard let model else { return }
+      troubleCount = 0
       world.ledger.beginCommit(stamp, base: base, model: model)
       busyCount = 0
       phase = .committing
     case .committing:
       if isWriting {
         world.commitCount += 1
-        if !world.ledger.acknowledge(stamp) {
+        commitCount += 1
+        if !world.ledger.acknowledge(stamp), world.damage == .none {
           throw Finding(
             oracle: .durability,
             text: "client \(name) committed \(stamp) on top of \(base), but \(world.ledger.lastAcknowledged) was acknowledged")
@@ -312,6 +486,7 @@ final class Client {
       phase = .resting
     case .rollingBack: phase = .resting
     case .checkpointing:
+      troubleCount = 0
       // Under a rollback journal another connection's transaction may lie in the file now, but right behind a VACUUM.
       if world.profile.journal == .wal || isVacuuming { try world.audit() }
       isVacuuming = false
@@ -319,8 +494,35 @@ final class Client {
     }
   }
 
+  /// Whether the statement that ended well may have let the failure go.
+  private func forgives(_ fault: FaultInjector.OwedFault) -> Bool {
+    let isAsked: Bool
+    if case .checkpointing = phase { isAsked = !isVacuuming } else { isAsked = false }
+    switch phase {
+    // Undoing goes on whatever happens; what is left is hot, or in doubt.
+    case .rollingBack, .reopening, .gone, .settingUp: return true
+    case .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing, .housekeeping, .scanning,
+      .finishingScan, .stamping, .stampingOther, .committing, .checkpointing:
+      break
+    }
+    switch (fault.kind, fault.role) {
+    // What nobody came to use; what was used in its place would show.
+    case (.readError, _), (.stickyReadError, _): return true
+    // The checkpoint behind a commit fails for itself.
+    case (_, .database) where world.profile.journal == .wal: return !isAsked
+    // The log that started again, and is longer than it should be.
+    case (.truncateError, .log), (.readOnlyFileSystem, .log): return !isAsked
+    default: return world.damage == .anything
+    }
+  }
+
   private func verify(_ operation: Operation, _ rows: [[ImageField]]) throws(Finding) {
     guard var after = model else { return }
+    if world.damage == .anything {
+      _ = operation.apply(to: &after)
+      model = after
+      return
+    }
     if operation.isRead {
       let expected = operation.expectedRows(after).map { id, row in
         [
@@ -343,7 +545,23 @@ final class Client {
   }
 
   private func fail(_ error: EngineError) throws(Finding) {
+    if try failOrdinarily(error) { return world.faults.noteDropped(name) }
+    if error.code == .abort, case .rollingBack = phase, world.ledger.doubtful.contains(stamp) {
+      // A dropped COMMIT had come past its commit point: that is an answer.
+      guard world.ledger.acknowledge(stamp) else {
+        throw Finding(oracle: .durability, text: "client \(name) has committed \(stamp), which another one knows nothing of")
+      }
+      phase = .resting
+      return
+    }
+    try explain(error, phaseName)
+    recover(from: error)
+  }
+
+  /// What happens without any fault: somebody else has a lock, a constraint is violated.
+  private func failOrdinarily(_ error: EngineError) throws(Finding) -> Bool {
     let isBusy = error.code.primary == .busy
+    yields = isBusy
     switch phase {
     case .beginning where isBusy: phase = .resting
     case .readingStamp where isBusy && !isWriting, .readingOther where isBusy && !isWriting: phase = .rollingBack
@@ -355,21 +573,26 @@ final class Client {
       }
     case .settingUp where isBusy: break
     case .checkpointing where isBusy: phase = .resting
-    case .operating(let operation, _) where error.code.primary == .constraint:
-      guard var after = model else { return }
+    case .operating(let operation, _) where error.code.primary == .constraint && world.damage != .anything:
+      guard var after = model else { return true }
       if operation.apply(to: &after) {
         throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)): \(error) where none is due")
       }
       phase = .choosing
+    case .operating where error.code.primary == .constraint: phase = .choosing
     case .operating where isBusy && !isWriting, .choosing where isBusy && !isWriting: phase = .rollingBack
-    case .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
-      .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing:
-      throw Finding(oracle: .error, text: "client \(name) in \(phaseName): \(error) (code \(error.code.rawValue))")
+    case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
+      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack,
+      .checkpointing:
+      return false
     }
+    return true
   }
 
-  private var phaseName: String {
+  var phaseName: String {
     switch phase {
+    case .reopening: "opening the file anew"
+    case .gone: "its grave"
     case .settingUp: "set-up"
     case .resting: "rest"
     case .beginning: "BEGIN"
@@ -382,48 +605,6 @@ final class Client {
     case .committing: "COMMIT"
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint or VACUUM"
-    }
-  }
-}
-
-/// A SELECT that was left open while its transaction went on changing the table.
-///
-/// What it shows of a row that changes meanwhile is nobody's promise. But a row that is there before and after, untouched
-/// in the columns that order the scan, must be seen exactly once, and in order.
-struct OpenScan {
-  let table: Int
-  let before: DatabaseModel
-  let isByIndex: Bool
-  var seen: [[ImageField]] = []
-
-  func problem(after: DatabaseModel) -> String? {
-    let old = before.tables[table], new = after.tables[table]
-    let name = before.shapes[table].name
-    var counts: [[UInt8]: Int] = [:]
-    for row in seen {
-      guard let id = row.first else { return "a row without columns" }
-      counts[Self.bytes(id), default: 0] += 1
-    }
-    for (id, row) in old.sorted(by: { $0.key < $1.key }) {
-      guard let kept = new[id], kept.k == row.k, kept == row else { continue }
-      let count = counts[Self.bytes(before.key(id, in: table))] ?? 0
-      if count != 1 { return "an open scan of \(name) saw the untouched row \(id) \(count) times" }
-    }
-    let keys = seen.compactMap { row -> Int64? in
-      guard isByIndex, row.count == 2, case .integer(let k) = row[1] else { return nil }
-      return k
-    }
-    for (left, right) in zip(keys, keys.dropFirst()) where left > right {
-      return "an open scan of \(name) went back from \(left) to \(right)"
-    }
-    return nil
-  }
-
-  private static func bytes(_ field: ImageField) -> [UInt8] {
-    switch field {
-    case .integer(let number): Array("\(number)".utf8)
-    case .text(let bytes): bytes
-    case .null, .real, .blob: []
     }
   }
 }

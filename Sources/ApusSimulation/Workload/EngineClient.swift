@@ -13,6 +13,7 @@ final class EngineClient {
   }
 
   private let connection: Connection
+  let process: SimulatedProcess
   private let disk: SimulatedDisk
   private let faultSeed: UInt64?
   private var pending: (sql: String, bindings: [Operation.Binding])?
@@ -25,31 +26,36 @@ final class EngineClient {
 
   init(
     environment: SimulatedEnvironment, path: String, lockByteOffset: Int64, faultSeed: UInt64?
-  ) throws(Finding) {
+  ) throws(EngineError) {
     disk = environment.disk
+    process = environment.process
     var options = Connection.Options()
     options.pager.lockByteOffset = lockByteOffset
-    do throws(EngineError) {
-      connection = try Connection(path, options, environment: environment)
-    } catch {
-      throw Finding(oracle: .error, text: "opening: \(error) (code \(error.code.rawValue))")
-    }
+    connection = try Connection(path, options, environment: environment)
     connection.busyTimeoutMilliseconds = 0
     self.faultSeed = faultSeed
     try injectFaults(0)
   }
 
-  private func injectFaults(_ database: Int) throws(Finding) {
+  /// What the connection says of its changes.
+  var changeCounts: String {
+    "\(connection.changes) changes, \(connection.totalChanges) in all, last row \(connection.lastInsertRowid)"
+  }
+
+  /// True between BEGIN and the transaction's end.
+  var isInTransaction: Bool { !connection.isAutocommit }
+
+  private func injectFaults(_ database: Int) throws(EngineError) {
     guard let faultSeed else { return }
     do throws(Fault) {
       let pager = try connection.state.pager(database)
       if pager.faultInjection == nil { pager.faultInjection = SeededRandom(seed: faultSeed &+ UInt64(database)) }
     } catch {
-      throw Finding(oracle: .error, text: "opening: \(error)")
+      if case .failure(let failure) = error { throw failure }
     }
   }
 
-  func injectFaultsIntoAttached() throws(Finding) {
+  func injectFaultsIntoAttached() throws(EngineError) {
     for database in connection.state.databases.indices.dropFirst(2) { try injectFaults(database) }
   }
 
@@ -149,6 +155,12 @@ final class EngineClient {
     scan = nil
   }
 
+  /// The SELECT that stayed open is of no use any more.
+  func dropScan() {
+    scan?.reset()
+    scan = nil
+  }
+
   /// Drops the statement at its wait.
   func drop() {
     pending = nil
@@ -156,19 +168,23 @@ final class EngineClient {
     running = nil
   }
 
-  func close() throws(Finding) {
+  /// Ends the connection.
+  /// - Returns: what kept it from ending well; it is gone all the same, with its last reference.
+  func close() throws(Finding) -> EngineError? {
+    pending = nil
     running = nil
-    for statement in prepared.values { statement.finalize() }
+    scan = nil
+    for statement in prepared.values.sorted(by: { $0.sql < $1.sql }) { statement.finalize() }
     prepared = [:]
     for _ in 0..<Self.closeWaitMax {
       do throws(Fault) {
-        return try connection.close()
+        try connection.close()
+        return nil
       } catch {
         switch error {
         case .wait(.moment(let moment)): connection.environment.sleep(untilMonotonic: moment)
         case .wait: disk.completeOne()
-        case .failure(let failure):
-          throw Finding(oracle: .error, text: "closing: \(failure) (code \(failure.code.rawValue))")
+        case .failure(let failure): return failure
         }
       }
     }

@@ -6,32 +6,77 @@ import ApusBase
 final class World {
   static let path = "/sim/test.db", otherPath = "/sim/other.db"
 
+  /// What was done to the files from outside.
+  enum Damage {
+    case none
+    /// Page checksums tell it: what is read is right or an error.
+    case detectable
+    /// Nobody can tell it: only that nothing traps or hangs is asked.
+    case anything
+  }
+
   let disk: SimulatedDisk
   let clock: VirtualClock
   let profile: SimulationProfile
   var ledger: Ledger
   let choices: ChoiceSource
+  /// Processes and page faults.
+  let chance: ChoiceStream
   let generator: OperationGenerator
   var commitCount = 0
   var droppedCount = 0
+  var damage = Damage.none
+  var faults: FaultInjector { disk.faults }
+  #if PlantedBugs
+    let buggifier: Buggifier?
+  #endif
   private var auditTurn = 0
 
   init(_ choices: ChoiceSource, profile: SimulationProfile, model: DatabaseModel) {
     self.choices = choices
+    chance = choices.stream("world")
     disk = SimulatedDisk(choices: choices)
     clock = VirtualClock()
+    disk.clock = clock
+    disk.faults = FaultInjector(profile.faults, choices)
+    disk.sectorByteCount = profile.sectorByteCount
     self.profile = profile
     ledger = Ledger(model)
     generator = OperationGenerator(
       shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax)
+    #if PlantedBugs
+      buggifier = profile.buggifies ? Buggifier(choices) : nil
+    #endif
+  }
+
+  /// A new process of this world.
+  func makeProcess() -> SimulatedEnvironment {
+    let process = SimulatedEnvironment(disk: disk, clock: clock, seed: chance.number(.processSeed))
+    #if PlantedBugs
+      process.buggify = buggifier
+    #endif
+    return process
+  }
+
+  /// What the run has exercised.
+  var coverage: Coverage {
+    var coverage = Coverage()
+    coverage.faults = faults.tallies
+    #if PlantedBugs
+      coverage.buggifyHits = buggifier?.hits ?? Array(repeating: 0, count: BuggifyPoint.allCases.count)
+    #endif
+    return coverage
   }
 
   // MARK: the file's own oracle
 
   /// What the files hold right behind a commit: the log's committed frames over the file, read by the format alone.
   func audit() throws(Finding) {
+    if damage != .none { return }
     auditTurn += 1
-    if auditTurn % profile.auditEvery == 0 { try checkFiles("behind commit \(commitCount)") }
+    if auditTurn % profile.auditEvery != 0 { return }
+    try checkFiles("behind commit \(commitCount)")
+    try checkPlatter("behind commit \(commitCount)")
   }
 
   func checkFiles(_ moment: String) throws(Finding) {
@@ -48,11 +93,36 @@ final class World {
     if let first = walker.violations.first {
       throw Finding(oracle: .walk, text: "\(moment): \(first) (\(walker.violations.count) in all)")
     }
-    // A commit under way may be in the file already.
-    if !ledger.underWay.isEmpty { return }
-    let model = ledger.model(of: ledger.lastAcknowledged)
-    if let first = model?.differences(schema: found.schema, entries: found.entries, database: database).first {
-      throw Finding(oracle: .walk, text: "\(moment), transaction \(ledger.lastAcknowledged): \(first)")
+    // The file says itself which transaction it is at: the last that was seen, or one on top of it whose commit is not answered.
+    let stamp = walker.stamp(found)
+    guard let stamp, let model = ledger.model(of: stamp), ledger.descends(stamp, from: ledger.lastAcknowledged) else {
+      throw Finding(
+        oracle: .walk,
+        text: "\(moment): the file is at transaction \(stamp.map(String.init) ?? "none"), and \(ledger.lastAcknowledged) was acknowledged"
+      )
+    }
+    if let first = model.differences(schema: found.schema, entries: found.entries, database: database).first {
+      throw Finding(oracle: .walk, text: "\(moment), transaction \(stamp): \(first)")
+    }
+  }
+
+  /// What the platter would hold if the power went now and took all that no sync has covered: for a commit in WAL mode with
+  /// FULL, whatever was acknowledged, as a whole (O13).
+  private func checkPlatter(_ moment: String) throws(Finding) {
+    guard profile.journal == .wal, profile.synchronous != .normal, !faults.liesAboutSyncs, !disk.hasUntrustedFiles else {
+      return
+    }
+    let image = FileImage(
+      database: disk.durableContent(of: Self.path) ?? [], wal: disk.durableContent(of: Self.path + "-wal"),
+      lockByteOffset: Int(profile.lockByteOffset))
+    var walker = FileWalker(image)
+    let found = walker.walk()
+    let stamp = walker.stamp(found)
+    guard walker.violations.isEmpty, let stamp, ledger.descends(stamp, from: ledger.lastAcknowledged) else {
+      throw Finding(
+        oracle: .logAudit,
+        text: "\(moment): the platter alone holds transaction \(stamp.map(String.init) ?? "none"), "
+          + "and \(ledger.lastAcknowledged) was acknowledged\(walker.violations.first.map { "; " + $0 } ?? "")")
     }
   }
 }

@@ -26,7 +26,14 @@ public struct TraceHash: Sendable {
   /// The path that a file was made or opened under, by inode, where events are kept.
   public private(set) var paths: [UInt64: String] = [:]
 
+  /// What the clients said, with its values, where events are kept.
+  public private(set) var script: [(step: Int, client: Int, sql: String)] = []
+
   public init() {}
+
+  mutating func say(_ client: Int, _ sql: () -> String) {
+    if keepsEvents { script.append((step: step, client: client, sql: sql())) }
+  }
 
   private mutating func mix(_ number: UInt64) {
     low = (low ^ number) &* 0x100_0000_01b3

@@ -58,6 +58,9 @@ final class JournalPlayback {
 
   func run() throws(Fault) {
     while true {
+      #if PlantedBugs
+        if environment.fires(.playbackYield) { throw .wait(.nothing) }
+      #endif
       switch phase {
       case .size:
         let journal = self.journal

@@ -80,11 +80,21 @@ struct PageImage: @unchecked Sendable, Equatable {
     let left = unsafe header.pointee.references.wrappingSubtract(1, ordering: .acquiringAndReleasing).newValue
     precondition(left >= 0)
     if left == 0 {
+      #if PlantedBugs
+        mutableBytes.fill(0, byteCount, with: PageImage.poison)
+      #endif
       let block = unsafe header.pointee.block
       unsafe header.deinitialize(count: 1)
       unsafe block.deallocate()
     }
   }
+
+  #if PlantedBugs
+    /// What freed pages hold: who uses one after its end, the disk included, shows it.
+    static let poison: UInt8 = 0xdb
+
+    func poisonIfUnique() { if isUnique { mutableBytes.fill(0, byteCount, with: PageImage.poison) } }
+  #endif
 
   /// True where nobody else holds the image.
   var isUnique: Bool { unsafe header.pointee.references.load(ordering: .acquiring) == 1 }

@@ -397,6 +397,9 @@ struct PageTable {
 
   /// Gives a reference back; an image that nobody else holds is kept for the next copy.
   mutating func recycle(_ image: PageImage) {
+    #if PlantedBugs
+      image.poisonIfUnique()
+    #endif
     if unsafe image.byteCount == pageSize && image.isUnique && freeImages.push(image, cleanLimit: cleanLimit) { return }
     image.release()
   }

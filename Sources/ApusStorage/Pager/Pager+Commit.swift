@@ -136,6 +136,9 @@ extension Pager {
     if configuration.autocheckpointFrames > 0 && wal.tip >= UInt32(configuration.autocheckpointFrames) {
       store.needsCheckpoint = true
     }
+    #if PlantedBugs
+      if environment.fires(.forceCheckpoint) { store.needsCheckpoint = true }
+    #endif
   }
 
   /// What was private is the committed state now. Spilled images that are still here leave, as their version is
@@ -187,6 +190,9 @@ extension Pager {
   func flush(_ store: FileStore, isCommit: Bool) throws(Fault) {
     let synchronous = store.isTemporary ? Synchronous.off : configuration.synchronous
     while true {
+      #if PlantedBugs
+        if environment.fires(.journalYield) { throw .wait(.nothing) }
+      #endif
       switch store.flush {
       case .idle:
         store.flush = try startJournal(store, isCommit: isCommit)
@@ -357,7 +363,12 @@ extension Pager {
   private func readOriginals(_ store: FileStore, _ segment: JournalSegment) -> FlushPhase {
     let group = RequestGroup()
     var images: [PageImage] = []
-    for number in segment.pages[segment.recordCount...].prefix(Pager.recordsPerWrite) {
+    #if PlantedBugs
+      let most = environment.fires(.journalRecordOfOne) ? 1 : Pager.recordsPerWrite
+    #else
+      let most = Pager.recordsPerWrite
+    #endif
+    for number in segment.pages[segment.recordCount...].prefix(most) {
       if let slot = unsafe table.pointee.findLoaded(number), let original = unsafe slot.pointee.original {
         group.hold(original)
         images.append(original)

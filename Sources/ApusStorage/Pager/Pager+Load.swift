@@ -75,6 +75,9 @@ extension Pager {
   /// A connection that is alone with its file has no use for the file's cache.
   @inline(__always)
   private func sharedCache(_ place: PagePlace, _ store: FileStore) -> FileCache? {
+    #if PlantedBugs
+      if environment.fires(.skipSharedCache) { return nil }
+    #endif
     if place.isPrivate || place.version == 0 || !store.verifiesChecksums || store.cache?.isShared != true { return nil }
     return store.cache
   }
@@ -116,6 +119,9 @@ extension Pager {
   /// A hint by a scan: of the pages that begin with `first` and follow each other in the file, those that the kernel
   /// has in memory come in by one call. They do not go to the file cache: a scan would only drive out what others use.
   func readAhead(_ first: UInt32, count: Int) {
+    #if PlantedBugs
+      if environment.fires(.skipReadAhead) { return }
+    #endif
     // More than the table keeps would be gone before the scan comes to it.
     let count = min(count, cleanLimit / 2)
     guard let store, state != .none, store.poison == nil, store.reads.isEmpty, faultInjection == nil, count > 1

@@ -84,6 +84,9 @@ extension Pager {
     // What a dropped COMMIT or PRAGMA was about.
     if freePool != nil { try putBackFreePages() }
     try makeRoom(pages)
+    #if PlantedBugs
+      if environment.fires(.evictCleanPages) { _ = unsafe table.pointee.shrink(dropsClean: store != nil) }
+    #endif
     if usesPointerMap { try writeManyPointerEdits() }
     try loadFreelist(pages: pages)
     unsafe table.pointee.dirtyRoom = dirtyRoom

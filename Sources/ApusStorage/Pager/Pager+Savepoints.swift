@@ -231,7 +231,12 @@ extension Pager {
   // MARK: Images over the budget
 
   /// Undo images that stay in memory, in bytes.
-  var undoLimit: Int { dirtyLimit * pageSize }
+  var undoLimit: Int {
+    #if PlantedBugs
+      if environment.fires(.forceUndoSpill) { return 0 }
+    #endif
+    return dirtyLimit * pageSize
+  }
 
   /// What the connection itself holds of this database: pages in its table and undo images; for tests.
   public var heldByteCount: Int { unsafe table.pointee.heldSlotCount * pageSize + undoByteCount }

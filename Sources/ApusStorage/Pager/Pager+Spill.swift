@@ -25,7 +25,12 @@ extension Pager {
       let count = unsafe table.pointee.dirty.count
       // A budget smaller than what one operation asks for would spill, and sync, for each page.
       let limit = max(spillLimit, pages + Pager.unspilledPagesMin, store.spillBlockedUntil)
-      if count + pages <= limit || !canSpill { return }
+      #if PlantedBugs
+        let isForced = count > 0 && environment.fires(.forceSpill)
+      #else
+        let isForced = false
+      #endif
+      if count + pages <= limit && !isForced || !canSpill { return }
       // A commit that could not go on (busy) and was followed by more changes starts over.
       if store.batchCommits { forgetCommit(store) }
       chooseVictims(store)
@@ -37,6 +42,9 @@ extension Pager {
   /// See `PageTable.dirtyRoom`.
   var dirtyRoom: Int {
     guard let store else { return isTemporary ? 0 : .max }
+    #if PlantedBugs
+      if environment.fires(.forceSpill) { return 0 }
+    #endif
     if !store.batch.isEmpty || store.isCommitPrepared || undoByteCount > undoLimit { return 0 }
     return canSpill ? max(spillLimit, store.spillBlockedUntil) : .max
   }

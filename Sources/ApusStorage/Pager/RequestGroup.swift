@@ -23,7 +23,12 @@ final class RequestGroup {
     // Memory that a request may still read or write must not be used again: rather lose it (a queue that died).
     if taken < tickets.count { return }
     for image in images { image.release() }
-    for unsafe block in unsafe memory { unsafe block.deallocate() }
+    for unsafe block in unsafe memory {
+      #if PlantedBugs
+        unsafe block.initializeMemory(as: UInt8.self, repeating: PageImage.poison)
+      #endif
+      unsafe block.deallocate()
+    }
   }
 
   func add(_ ticket: Ticket) { tickets.append(ticket) }

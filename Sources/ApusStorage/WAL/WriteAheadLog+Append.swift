@@ -47,6 +47,9 @@ extension WriteAheadLog {
     precondition(holdsWriteLock && !images.isEmpty)
     let fills = commitPageCount != 0 && syncsFrames
     while true {
+      #if PlantedBugs
+        if environment.fires(.walYieldInAppend) { throw .wait(.nothing) }
+      #endif
       switch append {
       case .idle:
         try index.reserve(tip + UInt32(images.count))
@@ -151,6 +154,9 @@ extension WriteAheadLog {
 
   /// True where what is written up to `end` makes the file longer. Another process that cut the file also restarted the log.
   private func endsFile(_ end: Int64) -> Bool {
+    #if PlantedBugs
+      if environment.fires(.walSkipZeroFill) { return false }
+    #endif
     if allocatedByteCount == nil || allocatedSalts != header.salts {
       allocatedByteCount = try? file.size()
       allocatedSalts = header.salts
@@ -180,6 +186,9 @@ extension WriteAheadLog {
   /// them there, which does no harm.
   private func cutFile() {
     guard mayCutFile, sizeLimit >= 0 else { return }
+    #if PlantedBugs
+      if environment.fires(.walSkipLengthCut) { return }
+    #endif
     mayCutFile = false
     let end = max(sizeLimit, WALFormat.frameOffset(tip + 1, pageSize: pageSize))
     guard let size = try? file.size(), size > end else { return }

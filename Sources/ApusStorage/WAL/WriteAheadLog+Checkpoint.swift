@@ -131,6 +131,9 @@ extension WriteAheadLog {
     _ state: inout Checkpoint, _ cache: FileCache?, _ generation: (UInt64) -> UInt32, _ busy: () throws(Fault) -> Void
   ) throws(Fault) {
     while true {
+      #if PlantedBugs
+        if environment.fires(.checkpointYield) { throw .wait(.nothing) }
+      #endif
       switch state.phase {
       case .begin:
         #if PlantedBugs
@@ -315,6 +318,9 @@ extension WriteAheadLog {
   private func readBatch(_ state: inout Checkpoint, _ cache: FileCache?, _ generation: UInt32) {
     let group = RequestGroup()
     state.batchEnd = min(state.done + WriteAheadLog.batchPageCount, state.work.count)
+    #if PlantedBugs
+      if environment.fires(.checkpointBatchOfOne) { state.batchEnd = min(state.done + 1, state.work.count) }
+    #endif
     for item in state.work[state.done..<state.batchEnd] {
       let page = UInt32(item >> 32)
       let frame = UInt32(truncatingIfNeeded: item)

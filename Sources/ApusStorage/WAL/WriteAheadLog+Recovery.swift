@@ -97,6 +97,9 @@ extension WriteAheadLog {
   private func recover(_ state: inout Recovery) throws(Fault) {
     let frameByteCount = WALFormat.frameHeaderByteCount + pageSize
     while true {
+      #if PlantedBugs
+        if environment.fires(.walYieldInRecovery) { throw .wait(.nothing) }
+      #endif
       switch state.phase {
       case .size:
         let file = self.file

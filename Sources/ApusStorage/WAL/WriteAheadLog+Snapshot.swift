@@ -29,6 +29,9 @@ extension WriteAheadLog {
   /// copied back, and does not keep the log from starting again.
   func tryBeginRead(allowsMarkZero: Bool) throws(Fault) -> ReadAttempt {
     guard let seen = try index.readHeader() else { return .needsRecovery }
+    #if PlantedBugs
+      if environment.fires(.walSnapshotRaced) { return .raced }
+    #endif
     let backfill = try index.backfill
     if allowsMarkZero && backfill == seen.frameCount {
       if try lock(.shared, WALIndex.readSlot(0)) {
@@ -119,7 +122,12 @@ extension WriteAheadLog {
       // Sampled under the write lock: only a writer resets it, only a checkpointer raises it, and never past the
       // header.
       let backfill = try index.backfill
-      if backfill > 0 && header.frameCount > 0 {
+      #if PlantedBugs
+        let isSkipped = environment.fires(.walSkipRestart)
+      #else
+        let isSkipped = false
+      #endif
+      if backfill > 0 && header.frameCount > 0 && !isSkipped {
         if try lock(.exclusive, WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) {
           try restart(willRestart)
           unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1)

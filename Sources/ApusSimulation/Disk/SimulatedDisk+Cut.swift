@@ -1,0 +1,146 @@
+// The end of power and the end of a process: what of the volatile side survives, and whose handles die.
+
+import ApusBase
+import ApusIO
+
+/// An open file of the virtual world.
+struct OpenHandle {
+  var path: String
+  var file: DiskFile
+  var process: SimulatedProcess
+}
+
+/// A process of the virtual world: what it has open goes with it.
+public final class SimulatedProcess: @unchecked Sendable {
+  public internal(set) var isAlive = true
+
+  public init() {}
+}
+
+extension SimulatedDisk {
+  /// How much of what was not synced a power cut keeps.
+  public enum Survival: CaseIterable, Sendable { case nothing, everything, someTorn, prefix, newestFirst }
+
+  /// Makes everything durable, as a clean unmount does: the state that a run starts from.
+  public func settle() {
+    while completeOne() {}
+    for file in allFiles() {
+      file.durable = file.current
+      file.volatile = []
+    }
+    durableNames = names
+    volatileNames = []
+  }
+
+  /// True where something that the disk has owned up to losing may be needed still.
+  var hasUntrustedFiles: Bool { allFiles().contains { !$0.untrusted.isEmpty } }
+
+  /// Cuts the power: what was not durable survives in part, as `survival` says; all handles die.
+  public func cutPower(_ survival: Survival) {
+    trace.add("cut", "\(survival)")
+    var changes = allFiles().map { file in (file, file.volatile.map(\.kind)) }
+    // A write in flight may have reached the platter or not.
+    for request in inFlight {
+      guard case .write(let file, let offset, let views) = request.kind else { continue }
+      var bytes: [UInt8] = []
+      for view in views { bytes.append(contentsOf: view.array) }
+      if let index = changes.firstIndex(where: { $0.0 === file }) {
+        changes[index].1.append(.write(offset: offset, bytes: bytes))
+      }
+    }
+    for (file, kinds) in changes {
+      let sizeBefore = file.current.count
+      for kind in chosen(kinds, survival) {
+        if case .someTorn = survival { applyTorn(kind, to: file) } else { DiskFile.apply(kind, to: &file.durable) }
+      }
+      if file.durable.count < sizeBefore, survivors.oneIn(faults.rates[.sizeAhead], .sizeAhead) {
+        // The size went to the platter before the data.
+        faults.noteRetried(.sizeAhead)
+        let size = file.durable.count + survivors.below(sizeBefore - file.durable.count + 1, .keptChanges)
+        DiskFile.apply(.truncate(size: size), to: &file.durable)
+      }
+      file.current = file.durable
+      file.volatile = []
+      file.locks = []
+      file.untrusted = []
+      file.untoldHandles = []
+    }
+    let keptNames =
+      switch survival {
+      case .nothing: 0
+      case .everything: volatileNames.count
+      case .someTorn, .prefix, .newestFirst: survivors.below(volatileNames.count + 1, .keptNames)
+      }
+    for change in volatileNames.prefix(keptNames) { durableNames[change.path] = change.file }
+    names = durableNames
+    volatileNames = []
+    inFlight = []
+    results = [:]
+    sharedMemories = [:]
+    handles = [:]
+    generation += 1
+  }
+
+  private func chosen(_ kinds: [VolatileChange.Kind], _ survival: Survival) -> ArraySlice<VolatileChange.Kind> {
+    switch survival {
+    case .nothing: []
+    case .everything, .someTorn: kinds[...]
+    case .prefix: kinds.prefix(survivors.below(kinds.count + 1, .keptChanges))
+    case .newestFirst: kinds.suffix(survivors.below(kinds.count + 1, .keptChanges))
+    }
+  }
+
+  private func applyTorn(_ kind: VolatileChange.Kind, to file: DiskFile) {
+    if survivors.oneIn(3, .losesChange) { return }
+    guard case .write(let offset, let bytes) = kind, survivors.oneIn(2, .tears) else {
+      DiskFile.apply(kind, to: &file.durable)
+      return
+    }
+    for part in sectors(of: offset..<offset + bytes.count) where !survivors.oneIn(2, .losesSector) {
+      let piece = Array(bytes[part.lowerBound - offset..<part.upperBound - offset])
+      DiskFile.apply(.write(offset: part.lowerBound, bytes: piece), to: &file.durable)
+    }
+  }
+
+  /// The pieces of a range that lie in one sector each.
+  private func sectors(of range: Range<Int>) -> [Range<Int>] {
+    var pieces: [Range<Int>] = []
+    var start = range.lowerBound
+    while start < range.upperBound {
+      let end = min(range.upperBound, start / sectorByteCount * sectorByteCount + sectorByteCount)
+      pieces.append(start..<end)
+      start = end
+    }
+    return pieces
+  }
+
+  /// Ends a process where it stands: its locks and handles go, the page cache stays. A write that was under way has happened as a
+  /// whole, in part or not at all.
+  func kill(_ process: SimulatedProcess) {
+    process.isAlive = false
+    trace.add("kill", UInt64(handles.values.count { $0.process === process }), inFlight.count, 0)
+    for request in inFlight where request.process === process {
+      guard case .write(let file, let offset, let views) = request.kind else { continue }
+      var bytes: [UInt8] = []
+      for view in views { bytes.append(contentsOf: view.array) }
+      let kept =
+        switch faults.choices.below(3, .killedWrite) {
+        case 0: 0
+        case 1: bytes.count
+        default: faults.choices.below(bytes.count + 1, .killedPart)
+        }
+      if kept > request.done {
+        change(file, .write(offset: offset + request.done, bytes: Array(bytes[request.done..<kept])))
+      }
+    }
+    for request in inFlight where request.process === process { results[request.ticket] = nil }
+    inFlight.removeAll { $0.process === process }
+    let owners = Set(handles.filter { $0.value.process === process }.keys)
+    for file in allFiles() { file.locks.removeAll { owners.contains($0.owner) } }
+    for owner in owners.sorted() { handles[owner] = nil }
+    for (path, shared) in sharedMemories.sorted(by: { $0.key < $1.key }) {
+      shared.leave(process)
+      if shared.openCount == 0 { sharedMemories[path] = nil }
+    }
+  }
+}

@@ -1,0 +1,91 @@
+// The kinds of world: which faults each has, and how a seed draws among them. Each fault is left out by half of the seeds, so that
+// what two of them do together is not always hidden by a third.
+
+import ApusBase
+
+extension SimulationProfile {
+  /// Faults of a kind of world, with their usual rates: one request, call, cut or step in so many.
+  private static func usualRates(_ kind: Kind) -> [(kind: FaultKind, oneIn: Int)] {
+    let everywhere: [(FaultKind, Int)] = [(.delay, 100)]
+    let power: [(FaultKind, Int)] = [(.powerCut, 1), (.sizeAhead, 3)]
+    let flaky: [(FaultKind, Int)] = [
+      (.shortRead, 60), (.shortWrite, 60), (.notCarriedOut, 60), (.readError, 400), (.stickyReadError, 800),
+      (.writeError, 400), (.syncKeepsView, 150), (.syncRevertsView, 100), (.syncToldOnce, 200), (.diskFull, 400),
+      (.nameCallError, 60), (.truncateError, 60), (.stall, 600),
+    ]
+    let rot: [(FaultKind, Int)] = [
+      (.databaseRot, 1), (.logRot, 1), (.misdirectedWrite, 60), (.misdirectedRead, 60), (.lostWrite, 60), (.readError, 400),
+    ]
+    let ops: [(FaultKind, Int)] = [
+      (.processKill, 500), (.fileTooLarge, 1000), (.tooManyFiles, 60), (.readOnlyFileSystem, 1500), (.refusedOpen, 60),
+      (.lockError, 400), (.strayClose, 200), (.foreignHolder, 200), (.clockStep, 200), (.outsideChange, 1),
+      (.pageBudget, 1),
+    ]
+    switch kind {
+    case .mixed: return []
+    case .calm: return everywhere
+    case .power: return everywhere + power + [(.lyingFlush, 10), (.processKill, 800)]
+    case .flaky: return everywhere + flaky
+    case .rot: return everywhere + rot
+    case .ops: return everywhere + ops
+    case .inferno: return (everywhere + power + flaky + rot + ops).map { ($0.0, $0.1 * 2) }
+    }
+  }
+
+  mutating func drawWorld(_ choices: ChoiceStream) {
+    pageSize = choices.pick([512, 512, 512, 1024, 1024, 1024, 2048, 4096, 4096, 8192, 16_384, 65_536], .pageSize)
+    cachePages = choices.pick([10, 10, 5, 20, 60, 500, 2000], .cachePages)
+    clientCount = choices.pick([1, 2, 2, 3, 3, 4, 5, 8, 16], .clientCount)
+    processCount = 1 + choices.below(min(clientCount, 3), .processCount)
+    if lockByteOffset < Int64(pageSize) * 3 { lockByteOffset = 0x4000_0000 }
+    if pageSize >= 8192 { auditEvery = 10 }
+    busyTimeoutMilliseconds = choices.pick([0, 0, 50, 5000], .busyTimeout)
+    sectorByteCount = choices.pick([512, 512, 4096], .sectorSize)
+    if choices.oneIn(2, .schedule) { schedule = .priorities(changes: 1 + choices.below(4, .priorityChanges)) }
+    dropsCommits = cancelOneIn > 0 && choices.oneIn(2, .dropsCommits)
+    buggifies = choices.oneIn(2, .buggifies)
+    hasLivenessPhase = true
+    for (fault, rate) in Self.usualRates(kind) where choices.oneIn(2, .isFaultOn) {
+      faults[fault] = max(1, rate / 2 + choices.below(rate, .faultRate))
+    }
+    switch kind {
+    case .mixed: break
+    case .calm:
+      cutCount = 0
+      cancelOneIn = 0
+      dropsCommits = false
+      faults[.delay] = 50
+    case .power:
+      if cutCount > 0 { cutCount = 1 + choices.below(5, .cutCount) }
+      faults[.powerCut] = 1
+    case .flaky, .ops, .inferno: cutCount = min(cutCount, choices.below(3, .cutCount))
+    case .rot:
+      cutCount = min(cutCount, 1)
+      if choices.oneIn(2, .hasChecksums) { hasChecksums = true }
+    }
+    stepsPerEra = cutCount > 1 ? 200 + choices.below(600, .stepsPerEra) : stepsPerEra
+    if journal == .memory || journal == .off {
+      // A process that dies in the midst of a transaction leaves anything, and so does a write that fails.
+      for fault in FaultKind.allCases where !fault.isHarmlessWithoutJournal { faults[fault] = 0 }
+      dropsCommits = false
+    }
+    // What is committed and not synced goes with the view, as with the power.
+    if journal == .wal && synchronous == .normal { faults[.syncRevertsView] = 0 }
+    if faults[.pageBudget] > 0 { pageCountMax = 20 + choices.below(60, .pageBudget) }
+  }
+}
+
+extension FaultKind {
+  fileprivate var isHarmlessWithoutJournal: Bool {
+    switch self {
+    case .delay, .shortRead, .shortWrite, .notCarriedOut, .stall, .strayClose, .foreignHolder, .clockStep, .pageBudget,
+      .cancellation, .sizeAhead:
+      true
+    case .powerCut, .processKill, .readError, .stickyReadError, .writeError, .syncKeepsView, .syncRevertsView,
+      .syncToldOnce, .diskFull, .fileTooLarge, .tooManyFiles, .readOnlyFileSystem, .refusedOpen, .nameCallError,
+      .truncateError, .lockError, .databaseRot, .logRot, .misdirectedWrite, .misdirectedRead, .lostWrite, .lyingFlush,
+      .outsideChange:
+      false
+    }
+  }
+}

@@ -1,0 +1,192 @@
+// The hand that makes things go wrong, and its book: each injected fault must be retried, told to whom it happened, or be
+// without effect; what nobody noticed is a finding (O17), and so is an error that no fault explains (O10).
+//
+// A fault belongs to the connection whose request met it. It is owed until that connection's statement ends: with a failure of
+// an allowed code, or with a success that something else explains: the same bytes were written later, or the statement is one
+// that may let the failure go (SPEC.md, chapter 13, names them).
+
+import ApusBase
+
+/// Numbers of the operating system's errors, as Linux has them.
+enum SystemErrorNumber {
+  static let interrupted: Int32 = 4, io: Int32 = 5, again: Int32 = 11, access: Int32 = 13, tableFull: Int32 = 23
+  static let tooManyFiles: Int32 = 24, fileTooLarge: Int32 = 27, noSpace: Int32 = 28, readOnly: Int32 = 30
+  static let noLocks: Int32 = 37, quota: Int32 = 122, cancelled: Int32 = 125
+}
+
+/// What a file is for.
+enum FileRole: Sendable {
+  case database, log, journal, other
+
+  init(_ path: String) {
+    if path.hasSuffix("-wal") {
+      self = .log
+    } else if path.hasSuffix("-journal") {
+      self = .journal
+    } else {
+      self = path.hasSuffix(".db") ? .database : .other
+    }
+  }
+}
+
+final class FaultInjector {
+  struct OwedFault {
+    var kind: FaultKind
+    var role: FileRole
+    var inode: UInt64
+    /// What was to be written; empty for what is no write.
+    var range: Range<Int>
+    /// Statements that have ended well since.
+    var endings = 0
+  }
+
+  let rates: FaultRates
+  let choices: ChoiceStream
+  /// Off while the file is made, while oracles look, and in the liveness phase.
+  var isActive = false
+  private(set) var tallies: [FaultTally] = Array(repeating: FaultTally(), count: FaultKind.allCases.count)
+  /// The connection that runs; requests and calls are its.
+  var actor = -1
+  /// The first fault that was taken for a success where the rule of transfers is applied.
+  private(set) var problem: String?
+
+  // What holds for a while: see `Mishaps`.
+  /// Bytes that all files together may have.
+  var spaceLimit: Int?
+  var fileSizeLimit: Int?
+  var isReadOnly = false
+  /// Syncs answer and do nothing.
+  var liesAboutSyncs = false
+  /// Damage that is not found by what the file format says alone may have been done.
+  var isDamaged = false
+
+  private var owed: [Int: [OwedFault]] = [:]
+  /// By connection: what its statements may be told, since it was opened.
+  private var met: [Int: [FaultKind]] = [:]
+  /// What may be told to anybody.
+  private(set) var metByAll: [FaultKind] = []
+
+  /// Statements that may end well between a failed sync and the first that says so: the checkpoint behind a commit, and what
+  /// does not look at the file.
+  private static let endingsBeforeSyncIsTold = 6
+
+  init(_ rates: FaultRates, _ choices: ChoiceSource) {
+    self.rates = rates
+    self.choices = choices.stream("faults")
+  }
+
+  // MARK: what happens
+
+  func meets(_ kind: FaultKind) -> Bool { isActive && choices.oneIn(rates[kind], .fault) }
+
+  /// Something happened below the statement, which must not notice.
+  func noteRetried(_ kind: FaultKind) {
+    tallies[kind.rawValue].injected += 1
+    tallies[kind.rawValue].retried += 1
+  }
+
+  /// Something happened to the world, to be noticed by whoever it concerns.
+  func noteForAll(_ kind: FaultKind) {
+    tallies[kind.rawValue].injected += 1
+    if !kind.allowedCodes.isEmpty, !metByAll.contains(kind) { metByAll.append(kind) }
+  }
+
+  /// What was told to everybody is over.
+  func forgetForAll(_ kind: FaultKind) { metByAll.removeAll { $0 == kind } }
+
+  /// The connection's request or call fails.
+  func noteFailure(_ kind: FaultKind, of connection: Int, _ file: DiskFile?, _ range: Range<Int> = 0..<0) {
+    tallies[kind.rawValue].injected += 1
+    if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
+    owed[connection, default: []].append(
+      OwedFault(kind: kind, role: file?.role ?? .other, inode: file?.inode ?? 0, range: range))
+  }
+
+  /// A part of a transfer was all that was done, and counted as the whole.
+  func noteTakenForWhole(_ kind: FaultKind, _ done: Int, of byteCount: Int) {
+    problem = problem ?? "\(kind.name): \(done) bytes of \(byteCount) passed for all of them"
+  }
+
+  /// The connection has written `range`: what failed there before is made good.
+  func noteWritten(_ range: Range<Int>, _ file: DiskFile, by connection: Int) {
+    guard let faults = owed[connection], !faults.isEmpty else { return }
+    owed[connection] = faults.filter { fault in
+      guard fault.inode == file.inode, !fault.range.isEmpty, range.contains(fault.range.lowerBound) else { return true }
+      tallies[fault.kind.rawValue].retried += 1
+      return false
+    }
+  }
+
+  // MARK: what becomes of it
+
+  /// Why the error is no finding; nil where it is one.
+  func excuse(_ error: EngineError, of connection: Int) -> FaultKind? {
+    ((met[connection] ?? []) + metByAll).first { $0.allowedCodes.contains(error.code) }
+  }
+
+  /// The connection's statement has failed with an error that a fault explains.
+  func noteSurfaced(_ connection: Int) {
+    for fault in owed[connection] ?? [] { tallies[fault.kind.rawValue].surfaced += 1 }
+    owed[connection] = nil
+  }
+
+  /// The connection's statement has ended well.
+  /// - Parameter forgives: whether the statement may let this failure go.
+  /// - Returns: the fault that it should have told.
+  func noteSuccess(_ connection: Int, forgives: (OwedFault) -> Bool) -> String? {
+    guard let faults = owed[connection], !faults.isEmpty else { return nil }
+    var kept: [OwedFault] = []
+    for var fault in faults {
+      switch fault.kind {
+      case .syncKeepsView, .syncRevertsView, .syncToldOnce:
+        fault.endings += 1
+        if fault.endings > Self.endingsBeforeSyncIsTold { return "\(fault.kind.name) of the \(fault.role)" }
+        kept.append(fault)
+      case let kind:
+        if !forgives(fault) { return "\(kind.name) of the \(fault.role)" }
+        tallies[kind.rawValue].healed += 1
+      }
+    }
+    owed[connection] = kept.isEmpty ? nil : kept
+    return nil
+  }
+
+  /// The connection's statement was dropped; its requests may fail unheard.
+  func noteDropped(_ connection: Int) { heal(connection) { !$0.kind.isSync } }
+
+  /// The connection is gone.
+  func noteEnd(of connection: Int) {
+    heal(connection) { _ in true }
+    met[connection] = nil
+  }
+
+  private func heal(_ connection: Int, where isHealed: (OwedFault) -> Bool) {
+    guard let faults = owed[connection] else { return }
+    for fault in faults where isHealed(fault) { tallies[fault.kind.rawValue].healed += 1 }
+    owed[connection] = faults.filter { !isHealed($0) }
+  }
+
+  /// True while some limit of the world stands in the connections' way.
+  var hasEpisode: Bool { spaceLimit != nil || fileSizeLimit != nil || isReadOnly }
+
+  /// The world is as it should be from now on.
+  func calm() {
+    isActive = false
+    spaceLimit = nil
+    fileSizeLimit = nil
+    isReadOnly = false
+  }
+}
+
+extension FaultKind {
+  var isSync: Bool {
+    switch self {
+    case .syncKeepsView, .syncRevertsView, .syncToldOnce: true
+    case .delay, .powerCut, .processKill, .shortRead, .shortWrite, .notCarriedOut, .readError, .stickyReadError, .writeError,
+      .diskFull, .fileTooLarge, .tooManyFiles, .readOnlyFileSystem, .refusedOpen, .nameCallError, .truncateError,
+      .lockError, .sizeAhead, .databaseRot, .logRot, .misdirectedWrite, .misdirectedRead, .lostWrite, .lyingFlush,
+      .strayClose, .foreignHolder, .clockStep, .outsideChange, .cancellation, .pageBudget, .stall:
+      false
+    }
+  }
+}

@@ -1,0 +1,186 @@
+// What happens to the world as a whole while connections work: disks that fill up and are freed, processes that end, clocks that
+// jump, other programs with locks, files that rot or are changed by somebody else.
+
+import ApusBase
+import ApusIO
+
+final class Mishaps {
+  private let world: World
+  private let foreigner: ForeignHolder
+  private var step = 0
+  private var episodeEnd = 0
+  private var damageStep: Int?
+  private var damageKind = FaultKind.databaseRot
+
+  private static let episodeStepsMax = 150
+  private static let hourMilliseconds = 3_600_000
+  private static let suspendSecondsMax = 600
+  /// Most neighbouring sectors that rot together.
+  private static let rottenSectorsMax = 8
+
+  init(_ world: World) {
+    self.world = world
+    foreigner = ForeignHolder(world.disk)
+  }
+
+  private var disk: SimulatedDisk { world.disk }
+  private var faults: FaultInjector { world.faults }
+  private var isLog: Bool { world.profile.journal == .wal }
+
+  private var choices: ChoiceStream { faults.choices }
+  private func happens(_ kind: FaultKind) -> Bool { faults.meets(kind) }
+
+  /// One step of the world.
+  /// - Returns: the number of the process that ends now.
+  func step(processCount: Int) throws(Finding) -> Int? {
+    step += 1
+    foreigner.step()
+    if step == damageStep { damage() }
+    if faults.rates.kinds.isEmpty { return nil }
+    if faults.hasEpisode {
+      if step >= episodeEnd { endEpisode() }
+    } else {
+      startEpisode()
+    }
+    if happens(.foreignHolder) {
+      faults.noteRetried(.foreignHolder)
+      foreigner.take(path: World.path, isLog: isLog)
+    }
+    if happens(.strayClose) { try closeStray() }
+    if happens(.clockStep) { stepClock() }
+    // A process that ends while another has the disk full of it leaves nothing that could be told apart.
+    if happens(.processKill) {
+      faults.noteRetried(.processKill)
+      return choices.below(processCount, .killedProcess)
+    }
+    return nil
+  }
+
+  // MARK: for a while
+
+  private func startEpisode() {
+    let room = choices.below(8 * world.profile.pageSize, .episodeRoom)
+    if happens(.diskFull) {
+      faults.spaceLimit = disk.usedByteCount + room
+    } else if happens(.fileTooLarge) {
+      let largest = disk.names.values.map(\.current.count).max() ?? 0
+      faults.fileSizeLimit = largest + room
+    } else if happens(.readOnlyFileSystem) {
+      faults.isReadOnly = true
+    } else {
+      return
+    }
+    disk.trace.add("episode", "\(faults.spaceLimit ?? 0) \(faults.fileSizeLimit ?? 0) \(faults.isReadOnly)")
+    episodeEnd = step + 1 + choices.below(Self.episodeStepsMax, .episodeSteps)
+  }
+
+  private func endEpisode() {
+    faults.spaceLimit = nil
+    faults.fileSizeLimit = nil
+    faults.isReadOnly = false
+  }
+
+  /// The world is as it should be.
+  func endAll() {
+    endEpisode()
+    foreigner.release()
+    disk.badSectors = []
+  }
+
+  /// From now on syncs answer and do nothing; the era ends with a cut.
+  func drawLie() {
+    guard happens(.lyingFlush) else { return }
+    faults.liesAboutSyncs = true
+  }
+
+  // MARK: at once
+
+  /// A process opens and closes the file once more: the locks of its other handles stay.
+  private func closeStray() throws(Finding) {
+    guard let content = disk.file(named: World.path) else { return }
+    faults.noteRetried(.strayClose)
+    let before = content.locks.count
+    guard let owner = content.locks.first?.owner, let handle = disk.handles[owner] else { return }
+    let stray = SimulatedFile(
+      path: World.path, content: content, isWritable: true, disk: disk, process: handle.process)
+    stray.close()
+    if content.locks.count != before {
+      throw Finding(oracle: .leak, text: "closing one handle of a file has taken locks of another")
+    }
+  }
+
+  private func stepClock() {
+    faults.noteRetried(.clockStep)
+    if choices.oneIn(3, .clockKind) {
+      world.clock.monotonicNanoseconds += UInt64(choices.below(Self.suspendSecondsMax, .suspendTime)) * 1_000_000_000
+    } else {
+      let hours = choices.below(3, .clockHours) - 1
+      world.clock.wallOffsetMilliseconds += Int64(hours * Self.hourMilliseconds)
+    }
+  }
+
+  // MARK: damage
+
+  /// Draws what becomes of the files in the last era, and when.
+  func drawDamage(steps: Int) {
+    let kinds: [FaultKind] = [
+      .databaseRot, .logRot, .misdirectedWrite, .misdirectedRead, .lostWrite, .outsideChange,
+    ].filter { faults.rates[$0] > 0 }
+    if kinds.isEmpty || steps == 0 { return }
+    damageKind = choices.pick(kinds, .damageKind)
+    damageStep = step + 1 + choices.below(steps, .damageStep)
+  }
+
+  private func damage() {
+    disk.trace.add("damage", damageKind.name)
+    let isTold = world.profile.hasChecksums
+    switch damageKind {
+    case .databaseRot:
+      faults.noteForAll(.databaseRot)
+      for _ in 0...choices.below(5, .rotCount) { rot(World.path) }
+      world.damage = isTold ? .detectable : .anything
+    case .logRot:
+      faults.noteForAll(.logRot)
+      for _ in 0...choices.below(3, .rotCount) { rot(World.path + "-wal") }
+      world.damage = isTold ? .detectable : .anything
+    case .misdirectedRead:
+      faults.isDamaged = true
+      world.damage = isTold ? .detectable : .anything
+    case .misdirectedWrite, .lostWrite:
+      // What is stale has a checksum that fits.
+      faults.isDamaged = true
+      world.damage = .anything
+    default:
+      faults.noteForAll(.outsideChange)
+      changeOutside()
+      world.damage = .anything
+    }
+  }
+
+  /// Some neighbouring sectors go bad, in memory and on the platter alike.
+  private func rot(_ path: String) {
+    guard let file = disk.file(named: path), file.current.count > 600 else { return }
+    let start = choices.below(file.current.count, .rotPlace)
+    let count = 1 + choices.below(Self.rottenSectorsMax * disk.sectorByteCount, .rotLength)
+    let isFlip = choices.oneIn(2, .rotIsFlip)
+    for offset in start..<min(file.current.count, start + (isFlip ? 1 : count)) {
+      let mask = isFlip ? 1 << UInt8(choices.below(8, .rotBit)) : UInt8(1 + choices.below(255, .rotByte))
+      file.current[offset] ^= mask
+      if offset < file.durable.count { file.durable[offset] ^= mask }
+    }
+  }
+
+  /// Somebody truncates, replaces, unlinks or overwrites the file.
+  private func changeOutside() {
+    let path = World.path
+    guard let file = disk.file(named: path) else { return }
+    switch choices.below(4, .outsideKind) {
+    case 0: disk.change(file, .truncate(size: choices.below(file.current.count + 1, .outsideSize)))
+    case 1: disk.change(file, .write(offset: 0, bytes: [UInt8](repeating: 0, count: min(100, file.current.count))))
+    case 2: disk.setName(path, to: nil)
+    default:
+      let other = disk.create(path)
+      disk.change(other, .write(offset: 0, bytes: Array(file.current.prefix(choices.below(file.current.count + 1, .outsideSize)))))
+    }
+  }
+}
