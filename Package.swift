@@ -39,6 +39,10 @@ let package = Package(
     .trait(name: "PlantedBugs", description: "Compiles the simulator's one-line mutations into the engine."),
     .trait(name: "InternalChecks", description: "Walks whole structures after each change."),
   ],
+  dependencies: [
+    // The simulator's command line; nothing that the engine or its users build.
+    .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.0"))
+  ],
   targets: [
     .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -64,7 +68,11 @@ let package = Package(
     // Tools: the shell, and what proves and measures the engine beside real SQLite.
     library("ApusHarness", ["Apus", "ApusBase", "ApusIO"]),
     executable("ApusCLI", ["Apus", "ApusBackup", "ApusBase", "ApusIO"]),
-    executable("ApusSim", ["ApusBase", "ApusSimulation"]),
+    executable(
+      "ApusSim",
+      [
+        "ApusBase", "ApusHarness", "ApusSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     executable("ApusConformance", ["ApusHarness"]),
     executable("ApusBench", ["Apus", "ApusBase", "ApusHarness", "ApusIO"]),
     executable("ApusProve", ["Apus", "ApusBase", "ApusHarness", "ApusIO"]),
@@ -77,7 +85,7 @@ let package = Package(
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
     tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),
     tests("ApusCompilerTests", ["ApusBase", "ApusSQL", "ApusVM", "ApusFunctions", "ApusCompiler"]),
-    tests("ApusSimulationTests", ["Apus", "ApusBase", "ApusIO", "ApusSimulation", "CSQLite"]),
+    tests("ApusSimulationTests", ["Apus", "ApusBase", "ApusIO", "ApusSimulation", "CSQLite"], data: ["Corpus"]),
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
     tests("DifferentialTests", ["ApusBase", "ApusHarness"]),
     tests("ProofTests", ["ApusHarness", "ApusProve"]),

@@ -25,7 +25,7 @@ let layers: [String: Set<String>] = {
     "ApusSimulation": engine,
     "ApusHarness": engine,
     "ApusCLI": engine.union(["ApusBackup"]),
-    "ApusSim": engine.union(["ApusSimulation"]),
+    "ApusSim": engine.union(["ApusSimulation", "ApusHarness", "ArgumentParser"]),
     "ApusBench": engine.union(["ApusHarness"]),
     "ApusConformance": engine.union(["ApusHarness"]),
     "ApusProve": engine.union(["ApusHarness"]),

@@ -4,7 +4,11 @@
 #if PlantedBugs
   import Synchronization
 
-  public enum PlantedBug: String, CaseIterable, Sendable {
+  /// What each does, and who is to find it, stands in the simulator's table.
+  public enum PlantedBug: Int, CaseIterable, Sendable {
+    /// No bug of anybody's: every run must find it, or the alarm is broken.
+    case canary
+
     // Pager, journal, WAL.
     case skipWALSync, keepSaltsAtReset, acceptUncommittedTail, evictDirtyPage, stalePageAfterRollback
     case readAheadUnverified, checksumWithoutNumber
@@ -22,14 +26,19 @@
     case staleMapEntryAfterBalance, staleLinkAfterMove
     case allocateLockBytePage
 
-    // One bug at a time: the index of the active one, or -1.
+    // One bug at a time: the number of the active one, or -1.
     private static let active = Atomic<Int>(-1)
 
-    private var index: Int { PlantedBug.allCases.firstIndex(of: self) ?? -2 }
+    public var name: String { "\(self)" }
 
-    public static func isActive(_ bug: PlantedBug) -> Bool { active.load(ordering: .relaxed) == bug.index }
+    public init?(name: String) {
+      guard let bug = Self.allCases.first(where: { $0.name == name }) else { return nil }
+      self = bug
+    }
+
+    public static func isActive(_ bug: PlantedBug) -> Bool { active.load(ordering: .relaxed) == bug.rawValue }
 
     /// Switches one bug on, or all off.
-    public static func plant(_ bug: PlantedBug?) { active.store(bug?.index ?? -1, ordering: .relaxed) }
+    public static func plant(_ bug: PlantedBug?) { active.store(bug?.rawValue ?? -1, ordering: .relaxed) }
   }
 #endif

@@ -6,6 +6,8 @@
   extension PlantedBug {
     public var entry: PlantedBugEntry {
       switch self {
+      case .canary: .init(.canary, "a record stores 0 as 1", [.read, .snapshot, .durability, .walk, .pragma])
+
       // WAL.
       case .skipWALSync:
         .init(.wal, "a commit is answered before the log is synced", .transactions, needs: .powerCut)

@@ -13,7 +13,30 @@ public struct Scenario: Sendable {
   public var budgetSeconds: Int
   var shape: @Sendable (inout SimulationProfile) -> Void
 
-  public static func named(_ name: String) -> Scenario? { all.first { $0.name == name } }
+  public static func named(_ name: String) -> Scenario? { (all + controls).first { $0.name == name } }
+
+  /// The world that has not what a planted bug needs to show: there it must survive.
+  /// - Parameter need: as the table of the planted bugs names it.
+  /// - Returns: the control's name.
+  public static func control(without need: String) -> String? {
+    controls.first { $0.name == "without-" + need }?.name
+  }
+
+  private static let controls: [Scenario] = [
+    Scenario(
+      name: "without-powerCut", symptom: "", kind: .mixed, plants: [], budgetSeconds: 0
+    ) { $0.cutCount = 0 },
+    Scenario(name: "without-fault", symptom: "", kind: .calm, plants: [], budgetSeconds: 0) { $0.faults = FaultRates() },
+    Scenario(
+      name: "without-damage", symptom: "", kind: .mixed, plants: [], budgetSeconds: 0
+    ) { $0.hasChecksums = false },
+    Scenario(
+      name: "without-cancellation", symptom: "", kind: .mixed, plants: [], budgetSeconds: 0
+    ) { profile in
+      profile.cancelOneIn = 0
+      profile.dropsCommits = false
+    },
+  ]
 
   public static let all: [Scenario] = [
     Scenario(

@@ -4,6 +4,7 @@
 //   apusrepro 1
 //   oracle durability
 //   plant skipWALSync          where the failure is a planted bug's
+//   scenario insert-storm      where its world is a scenario's
 //   finding after cut 1 the file holds transaction 3; acknowledged was 4
 //   # comments
 //   stream profile
@@ -16,13 +17,18 @@ public struct ReproFile: Sendable {
 
   public var oracle: Finding.Oracle
   public var plant: String?
+  /// Its world is a scenario's.
+  public var scenario: String?
   /// As it was when the file was made.
   public var finding: String
   /// For people; not read back.
   public var comments: [String] = []
   public var tape: Tape
 
-  public init(oracle: Finding.Oracle, plant: String?, finding: String, comments: [String] = [], tape: Tape) {
+  public init(
+    oracle: Finding.Oracle, plant: String?, scenario: String? = nil, finding: String, comments: [String] = [], tape: Tape
+  ) {
+    self.scenario = scenario
     self.oracle = oracle
     self.plant = plant
     self.finding = finding
@@ -33,6 +39,7 @@ public struct ReproFile: Sendable {
   public var text: String {
     var lines = ["apusrepro \(Self.version)", "oracle \(oracle.word)"]
     if let plant { lines.append("plant \(plant)") }
+    if let scenario { lines.append("scenario \(scenario)") }
     lines.append("finding " + finding.split(separator: "\n").joined(separator: " / "))
     lines += comments.map { "# " + $0 }
     return lines.joined(separator: "\n") + "\n" + tape.text
@@ -55,6 +62,7 @@ public struct ReproFile: Sendable {
     }
     self.oracle = oracle
     plant = fields["plant"]
+    scenario = fields["scenario"]
     finding = fields["finding"] ?? ""
     do throws(TapeTextError) {
       tape = try Tape(text: lines[start...].joined(separator: "\n"))
