@@ -1,7 +1,7 @@
 // apus-sim: the simulator's command line. A command has a file of its own; what they share lies in Support.
 
+import ApusHarness
 import ArgumentParser
-import Glibc
 
 @main
 struct ApusSim: ParsableCommand {
@@ -17,7 +17,7 @@ struct ApusSim: ParsableCommand {
 
   static func main() {
     // A worker that stops is reported; a backtrace of each would only be slow.
-    setenv("SWIFT_BACKTRACE", "enable=no", 0)
+    Console.keepVariable("SWIFT_BACKTRACE", or: "enable=no")
     main(nil)
   }
 }

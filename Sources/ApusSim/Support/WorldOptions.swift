@@ -3,7 +3,7 @@
 import ApusSimulation
 import ArgumentParser
 
-extension SimulationProfile.Kind: @retroactive ExpressibleByArgument {}
+extension SimulationProfile.Kind: ExpressibleByArgument {}
 
 struct WorldOptions: ParsableArguments {
   @Option(help: "The kind of world: mixed, calm, power, flaky, rot, ops or inferno. By default they take turns.")
