@@ -8,20 +8,28 @@ struct LivenessPhase {
 
   init(_ simulation: Simulation) { self.simulation = simulation }
 
-  /// Runs until every connection has committed a writing transaction, or has nothing to write to any more.
-  /// - Parameter step: one step of the schedule.
-  func run(_ step: () throws(Finding) -> Void) throws(Finding) {
-    let counts = simulation.clients.map(\.commitCount)
-    for _ in 0..<Simulation.patienceSteps {
-      let isThrough = simulation.clients.allSatisfy { client in
-        client.isGone || !client.hasMore || client.commitCount > counts[client.name] || simulation.world.damage != .none
+  /// Lets all end what they have begun, then each in turn commit a writing transaction while the others rest.
+  /// - Parameter step: one step of the schedule, in which the connection of that name may begin a transaction.
+  func run(_ step: (_ starter: Int?) throws(Finding) -> Void) throws(Finding) {
+    try wait(for: "the transactions under way do not end", step, nil) { simulation.clients.allSatisfy(\.isResting) }
+    if simulation.world.damage != .none { return }
+    for client in simulation.clients {
+      let count = client.commitCount
+      try wait(for: "client \(client.name) alone commits nothing", step, client.name) {
+        client.isGone || !client.hasMore || client.commitCount > count
       }
-      if isThrough { return }
-      try step()
+      try wait(for: "client \(client.name) does not come to rest", step, nil) { client.isResting }
     }
-    let waiting = simulation.clients.filter { !$0.isGone && $0.hasMore && $0.commitCount == counts[$0.name] }.map(\.name)
-    throw Finding(
-      oracle: .liveness, text: "without faults, clients \(waiting) have not committed anything\n\(WaitPicture(simulation).text)")
+  }
+
+  private func wait(
+    for problem: String, _ step: (Int?) throws(Finding) -> Void, _ starter: Int?, until isDone: () -> Bool
+  ) throws(Finding) {
+    for _ in 0..<Simulation.patienceSteps {
+      if isDone() { return }
+      try step(starter)
+    }
+    throw Finding(oracle: .liveness, text: "without faults, \(problem)\n\(WaitPicture(simulation).text)")
   }
 }
 

@@ -179,7 +179,7 @@ public final class Simulation {
     var stepsLeft = steps
     while scheduled.begins(.step, if: stepsLeft > 0) {
       if let number = try mishaps.step(processCount: processes.count) { kill(number) }
-      try stepOnce(mayBegin: true)
+      try stepOnce(starters: 0...Int.max)
       scheduled.end(.step)
       stepsLeft -= 1
     }
@@ -195,19 +195,15 @@ public final class Simulation {
     }
   }
 
-  private func turn(mayBegin: Bool) throws(Finding) {
-    scheduled.begin(.step)
-    try stepOnce(mayBegin: mayBegin)
-    scheduled.end(.step)
-  }
-
   /// One step of the schedule: a request completes, or a connection goes on.
-  private func stepOnce(mayBegin: Bool) throws(Finding) {
+  /// - Parameter starters: the connections that may begin a transaction.
+  private func stepOnce(starters: ClosedRange<Int>?) throws(Finding) {
     step += 1
     world.disk.trace.step = step
     world.clock.monotonicNanoseconds += UInt64(scheduled.below(200_000, .clockAdvance))
     if scheduled.oneIn(3, .completes) && world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
-    let ready = clients.indices.filter { isReady(clients[$0]) && (mayBegin || !clients[$0].isResting) }
+    func mayBegin(_ name: Int) -> Bool { starters?.contains(name) == true }
+    let ready = clients.indices.filter { isReady(clients[$0]) && (mayBegin($0) || !clients[$0].isResting) }
     if ready.isEmpty {
       if world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
       var moments: [UInt64] = []
@@ -217,7 +213,7 @@ public final class Simulation {
       return
     }
     let name = ready[schedule.choose(ready, scheduled)]
-    try clients[name].run(mayBegin: mayBegin)
+    try clients[name].run(mayBegin: mayBegin(name))
     if clients[name].yields { schedule.demote(name) }
   }
 
@@ -303,16 +299,13 @@ public final class Simulation {
   private func endCleanly() throws(Finding) {
     mishaps.endAll()
     world.faults.isActive = false
-    if profile.hasLivenessPhase { try LivenessPhase(self).run { () throws(Finding) in try turn(mayBegin: true) } }
-    var patience = Self.patienceSteps
-    while !clients.allSatisfy(\.isResting) {
-      try turn(mayBegin: false)
-      patience -= 1
-      if patience == 0 {
-        throw Finding(oracle: .liveness, text: "the transactions under way do not end\n\(WaitPicture(self).text)")
-      }
+    world.mayDrop = false
+    try LivenessPhase(self).run { (starter) throws(Finding) in
+      scheduled.begin(.step)
+      try stepOnce(starters: starter.map { $0...$0 })
+      scheduled.end(.step)
     }
-    try LeakCheck(world).checkResting()
+    if world.damage == .none { try LeakCheck(world).checkResting() }
     for client in clients { try client.close() }
     closeEra()
     try LeakCheck(world).checkClosed()

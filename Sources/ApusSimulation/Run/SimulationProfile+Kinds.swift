@@ -44,7 +44,6 @@ extension SimulationProfile {
     if choices.oneIn(2, .schedule) { schedule = .priorities(changes: 1 + choices.below(4, .priorityChanges)) }
     dropsCommits = cancelOneIn > 0 && choices.oneIn(2, .dropsCommits)
     buggifies = choices.oneIn(2, .buggifies)
-    hasLivenessPhase = true
     for (fault, rate) in Self.usualRates(kind) where choices.oneIn(2, .isFaultOn) {
       faults[fault] = max(1, rate / 2 + choices.below(rate, .faultRate))
     }

@@ -58,8 +58,6 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var dropsCommits = false
   /// The engine's buggify points are switched on.
   public var buggifies = false
-  /// Every connection writes once more when the faults are over.
-  public var hasLivenessPhase = false
 
   /// - Parameter kind: the tape may say another.
   init(_ choices: ChoiceStream, kind: Kind) {

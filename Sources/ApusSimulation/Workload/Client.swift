@@ -139,7 +139,8 @@ final class Client {
   }
 
   private var mayBeDropped: Bool {
-    switch phase {
+    if !world.mayDrop { return false }
+    return switch phase {
     case .operating, .housekeeping, .checkpointing: true
     case .committing: world.profile.dropsCommits
     case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .savepointing,

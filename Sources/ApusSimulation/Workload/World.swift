@@ -25,6 +25,8 @@ final class World {
   let generator: OperationGenerator
   var commitCount = 0
   var droppedCount = 0
+  /// Statements may be dropped at their waits.
+  var mayDrop = true
   var damage = Damage.none
   var faults: FaultInjector { disk.faults }
   #if PlantedBugs

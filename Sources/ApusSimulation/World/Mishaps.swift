@@ -85,6 +85,7 @@ final class Mishaps {
     endEpisode()
     foreigner.release()
     disk.badSectors = []
+    for place in disk.inFlight.indices { disk.inFlight[place].notBefore = 0 }
   }
 
   /// From now on syncs answer and do nothing; the era ends with a cut.

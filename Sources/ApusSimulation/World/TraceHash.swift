@@ -53,7 +53,7 @@ public struct TraceHash: Sendable {
     if keepsEvents {
       events.append(TraceEvent(step: step, name: "\(event)", numbers: [Int(truncatingIfNeeded: a), b, c]))
     }
-    mix("\(event)".utf8)
+    mix(event.description.utf8)
     mix(a)
     mix(UInt64(bitPattern: Int64(b)))
     mix(UInt64(bitPattern: Int64(c)))
@@ -62,7 +62,7 @@ public struct TraceHash: Sendable {
   public mutating func add(_ event: StaticString, _ text: String) {
     eventCount += 1
     if keepsEvents { events.append(TraceEvent(step: step, name: "\(event)", numbers: [], text: text)) }
-    mix("\(event)".utf8)
+    mix(event.description.utf8)
     for byte in text.utf8 { mix(UInt64(byte)) }
   }
 

@@ -142,6 +142,6 @@ extension CursorState {
       let candidate = Int64(bitPattern: pager.environment.randomUInt64() >> 2)
       if candidate > 0, try !seek(rowid: candidate, .equal) { return candidate }
     }
-    throw Fault.error(.full)
+    throw Fault.error(.full, object: "table with root page \(root.rawValue)", cause: "no free row id was found")
   }
 }

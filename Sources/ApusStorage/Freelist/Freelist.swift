@@ -122,9 +122,15 @@ extension Pager {
       if number != lockBytePage { _ = blankPage(number) }
       number &+= 1
     }
-    guard number <= configuration.pageCountMax else { throw .error(.full) }
+    guard number <= configuration.pageCountMax else { throw noMorePages() }
     currentPageCount = number
     return blankPage(number)
+  }
+
+  private func noMorePages() -> Fault {
+    .error(
+      .full, object: store?.path ?? "a database in memory",
+      cause: "it has \(currentPageCount) pages, as many as max_page_count allows", hint: "raise PRAGMA max_page_count")
   }
 
   /// Loads what taking page `number` off the freelist takes.

@@ -45,7 +45,7 @@ extension MachineCore {
     var rowid = try cursors[tree: i.p1].newRowid()
     if i.p3 != 0 {
       let largest = registers[i.p3].asInteger
-      guard largest < .max else { throw .error(.full) }
+      guard largest < .max else { throw .error(.full, cause: "the largest row id is taken") }
       rowid = max(rowid, largest &+ 1)
       registers[i.p3] = .integer(rowid)
     }
