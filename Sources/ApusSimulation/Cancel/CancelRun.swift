@@ -44,6 +44,7 @@ public struct CancelRun: Sendable {
   private let setting: CancelSetting
   /// Behind so many waits only some are tried, evenly spread.
   private static let waitCountAll = 250
+  private static let settleWaitMax = 10_000
 
   public init(_ kind: CancelKind, _ setting: CancelSetting) {
     self.kind = kind
@@ -114,9 +115,21 @@ public struct CancelRun: Sendable {
       throw Finding(oracle: .liveness, text: "the statement did not come to this wait")
     }
     engine.drop()
+    try settle(world, engine)
     world.drain()
     let after = CancelState(world, engine)
     if let difference = before.difference(to: after) { throw Finding(oracle: .cancellation, text: difference) }
+    if let difference = reference.before.difference(to: try CancelContent(world, engine)) {
+      throw Finding(oracle: .cancellation, text: "the connection sees that " + difference)
+    }
+    if !engine.isInTransaction {
+      let other = try world.open()
+      if let difference = reference.before.difference(to: try CancelContent(world, other)) {
+        throw Finding(oracle: .cancellation, text: "another process sees that " + difference)
+      }
+      try world.close(other)
+    }
+    // Begun again, it must do what it does where nothing was dropped.
     guard let again = try self.start(world, engine, dropAt: nil) else { return }
     if again.rows != reference.answer.rows || again.code != reference.answer.code {
       throw Finding(
@@ -126,6 +139,18 @@ public struct CancelRun: Sendable {
     if let difference = reference.content.difference(to: try finish(world, engine)) {
       throw Finding(oracle: .cancellation, text: "run again, \(difference)")
     }
+  }
+
+  private func settle(_ world: QuietWorld, _ engine: EngineClient) throws(Finding) {
+    for _ in 0..<Self.settleWaitMax {
+      do throws(EngineError) {
+        guard let wait = try engine.settle() else { return }
+        world.serve(wait)
+      } catch {
+        throw Finding(oracle: .cancellation, text: "what it left cannot be undone: \(error)")
+      }
+    }
+    throw Finding(oracle: .liveness, text: "what it left is not undone")
   }
 
   /// Ends what is open and reads everything that the file holds then.
@@ -153,11 +178,14 @@ struct CancelAnswer {
 /// The statement undisturbed.
 private struct Reference {
   var answer: CancelAnswer
+  /// Before it, as the connection sees it; and at the end, as the bytes say.
+  var before: CancelContent
   var content: CancelContent
   var waitCount: Int { answer.waitCount }
 
   init(_ run: CancelRun, _ start: QuietWorld.Files) throws(Finding) {
     let (world, engine) = try run.prepare(start)
+    before = try CancelContent(world, engine)
     guard let answer = try run.start(world, engine, dropAt: nil) else {
       throw Finding(oracle: .liveness, text: "the statement does not end")
     }

@@ -10,7 +10,7 @@
 
       // WAL.
       case .skipWALSync:
-        .init(.wal, "a commit is answered before the log is synced", .transactions, needs: .powerCut)
+        .init(.wal, "a commit is answered before the log is synced", .transactions.union([.logAudit, .pragma]))
       case .keepSaltsAtReset:
         .init(.wal, "a log that begins anew keeps its salts: old frames behind the new ones count", .transactions)
       case .acceptUncommittedTail:
@@ -34,7 +34,8 @@
         .init(.journal, "the database is overwritten before its journal is synced", .transactions, needs: .powerCut)
       case .ackBeforeSync:
         .init(
-          .journal, "a commit is answered before the database, or the log, is synced", .transactions, needs: .powerCut)
+          .journal, "a commit is answered before the database, or the log, is synced",
+          .transactions.union([.logAudit, .pragma]))
       case .skipSuperJournalSync:
         .init(.journal, "the super-journal is not synced before the journals name it", .transactions, needs: .powerCut)
       case .commitBeforeAllFilesSynced:

@@ -37,9 +37,18 @@ final class EngineClient {
     try injectFaults(0)
   }
 
-  /// What the connection says of its changes.
-  var changeCounts: String {
-    "\(connection.changes) changes, \(connection.totalChanges) in all, last row \(connection.lastInsertRowid)"
+  /// Ends what a dropped statement has left.
+  /// - Returns: what it waits for; nil when all is done.
+  func settle() throws(EngineError) -> Wait? {
+    do throws(Fault) {
+      try connection.settle()
+      return nil
+    } catch {
+      switch error {
+      case .wait(let wait): return wait
+      case .failure(let failure): throw failure
+      }
+    }
   }
 
   /// True between BEGIN and the transaction's end.
