@@ -53,8 +53,11 @@ final class SimulatedFile: File, @unchecked Sendable {
 
   func lock(_ kind: LockKind, at offset: Int64, length: Int64) throws(EngineError) -> Bool {
     try checkAlive()
-    try disk.checkCall(.lock, path, content)
     let range = offset..<offset + length
+    // Who has the range already asks the system for nothing that it could run out of.
+    if !content.locks.contains(where: { $0.owner == owner && $0.range == range }) {
+      try disk.checkCall(.lock, path, content)
+    }
     if isBlocked(kind, range) { return false }
     remove(range)
     content.locks.append(DiskLock(owner: owner, kind: kind, range: range))

@@ -9,22 +9,22 @@ extension SimulationProfile {
     let everywhere: [(FaultKind, Int)] = [(.delay, 100)]
     let power: [(FaultKind, Int)] = [(.powerCut, 1), (.sizeAhead, 3)]
     let flaky: [(FaultKind, Int)] = [
-      (.shortRead, 60), (.shortWrite, 60), (.notCarriedOut, 60), (.readError, 400), (.stickyReadError, 800),
-      (.writeError, 400), (.syncKeepsView, 150), (.syncRevertsView, 100), (.syncToldOnce, 200), (.diskFull, 400),
-      (.nameCallError, 60), (.truncateError, 60), (.stall, 600),
+      (.shortRead, 25), (.shortWrite, 25), (.notCarriedOut, 25), (.readError, 120), (.stickyReadError, 250),
+      (.writeError, 120), (.syncKeepsView, 60), (.syncRevertsView, 40), (.syncToldOnce, 60), (.diskFull, 250),
+      (.nameCallError, 20), (.truncateError, 20), (.stall, 200),
     ]
     let rot: [(FaultKind, Int)] = [
-      (.databaseRot, 1), (.logRot, 1), (.misdirectedWrite, 60), (.misdirectedRead, 60), (.lostWrite, 60), (.readError, 400),
+      (.databaseRot, 1), (.logRot, 1), (.misdirectedWrite, 20), (.misdirectedRead, 20), (.lostWrite, 20), (.readError, 200),
     ]
     let ops: [(FaultKind, Int)] = [
-      (.processKill, 500), (.fileTooLarge, 1000), (.tooManyFiles, 60), (.readOnlyFileSystem, 1500), (.refusedOpen, 60),
-      (.lockError, 400), (.strayClose, 200), (.foreignHolder, 200), (.clockStep, 200), (.outsideChange, 1),
+      (.processKill, 300), (.fileTooLarge, 500), (.tooManyFiles, 30), (.readOnlyFileSystem, 800), (.refusedOpen, 30),
+      (.lockError, 150), (.strayClose, 100), (.foreignHolder, 80), (.clockStep, 80), (.outsideChange, 1),
       (.pageBudget, 1),
     ]
     switch kind {
     case .mixed: return []
     case .calm: return everywhere
-    case .power: return everywhere + power + [(.lyingFlush, 10), (.processKill, 800)]
+    case .power: return everywhere + power + [(.lyingFlush, 10), (.processKill, 500)]
     case .flaky: return everywhere + flaky
     case .rot: return everywhere + rot
     case .ops: return everywhere + ops
@@ -39,6 +39,10 @@ extension SimulationProfile {
     processCount = 1 + choices.below(min(clientCount, 3), .processCount)
     if lockByteOffset < Int64(pageSize) * 3 { lockByteOffset = 0x4000_0000 }
     if pageSize >= 8192 { auditEvery = 10 }
+    keyCount = choices.pick([8, 30, 120, 120, 400], .keyCount)
+    taste.bulkShare = choices.pick([0, 2, 4, 8], .bulkShare)
+    taste.kinds = choices.pick(WorkloadTaste.favourites, .favouriteKinds)
+    if choices.oneIn(3, .hasFavouriteTable) { taste.table = choices.below(6, .table) }
     busyTimeoutMilliseconds = choices.pick([0, 0, 50, 5000], .busyTimeout)
     sectorByteCount = choices.pick([512, 512, 4096], .sectorSize)
     if choices.oneIn(2, .schedule) { schedule = .priorities(changes: 1 + choices.below(4, .priorityChanges)) }

@@ -3,7 +3,7 @@
 import ApusBase
 
 public struct SimulationProfile: Sendable, CustomStringConvertible {
-  /// What kind of world it is. `mixed` has power cuts and dropped statements and no other fault, and small pages; the others are the
+  /// What kind of world it is. `mixed` has power cuts, dropped statements and small pages, and no other fault; the others are the
   /// fault model's, each with its own faults, and inferno with all of them, half as often.
   public enum Kind: String, CaseIterable, Sendable { case mixed, calm, power, flaky, rot, ops, inferno }
   public enum Journal: String, Sendable { case wal, delete, truncate, persist, memory, off }
@@ -48,6 +48,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   // What the kinds of world add.
   public var faults = FaultRates()
   var schedule = Schedule.Kind.anybody
+  public var taste = WorkloadTaste()
   /// How long a statement waits for a lock.
   public var busyTimeoutMilliseconds = 0
   /// What the disk writes atomically.

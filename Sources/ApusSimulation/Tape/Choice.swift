@@ -29,12 +29,12 @@ public enum Choice: String, CaseIterable, Sendable {
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
 
   // An operation.
-  case table, key, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
+  case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
   case isBig, rowK, hasUnique, rowU, tag, length
 
   // The kind of world, its faults, limits and schedule.
   case worldKind, isFaultOn, faultRate, schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
-  case pageBudget, priority, priorityStep
+  case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, hasFavouriteTable
 
   // Faults: whether one is met, and what it is like.
   case fault, transferPart, errorNumber, badSector, delay, killedWrite, killedPart, sizeAhead

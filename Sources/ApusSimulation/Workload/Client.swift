@@ -41,6 +41,7 @@ final class Client {
   private var troubleCount = 0
   /// When the statement first waited for a lock.
   private var lockWaitSince: UInt64?
+  private var lastLockWait: UInt64 = 0
   /// Writing transactions that were acknowledged.
   private(set) var commitCount = 0
   /// False where the tape that is replayed has no transaction of this client any more.
@@ -154,6 +155,7 @@ final class Client {
     engine.drop()
     wait = nil
     world.droppedCount += 1
+    world.faults.noteRetried(.cancellation)
     world.faults.noteDropped(name)
     world.disk.trace.add("drop", UInt64(name), 0, 0)
     switch phase {
@@ -170,11 +172,18 @@ final class Client {
 
   /// A statement waits for locks as long as its time-out says, and some seconds for who is about to go.
   private func checkDeadline(_ wait: Wait) throws(Finding) {
-    guard case .moment = wait else { return }
+    guard case .moment = wait else {
+      // It has come further; the next lock has a time-out of its own.
+      lockWaitSince = nil
+      return
+    }
     let now = world.clock.monotonicNanoseconds
+    // A clock that was put on, by a stall or a suspended machine, ends one wait, and there may be another behind it.
+    if now > lastLockWait + Self.jumpNanosecondsMin { lockWaitSince = nil }
+    lastLockWait = now
     let since = lockWaitSince ?? now
     lockWaitSince = since
-    let limit = UInt64(world.profile.busyTimeoutMilliseconds) * 1_000_000 + Self.raceNanosecondsMax
+    let limit = 2 * UInt64(world.profile.busyTimeoutMilliseconds) * 1_000_000 + Self.raceNanosecondsMax
     if now > since + limit {
       throw Finding(
         oracle: .liveness,
@@ -185,6 +194,7 @@ final class Client {
 
   /// What the races for the wal-index may take besides.
   private static let raceNanosecondsMax: UInt64 = 12_000_000_000
+  private static let jumpNanosecondsMin: UInt64 = 1_000_000_000
 
   // MARK: a connection anew
 
@@ -209,6 +219,8 @@ final class Client {
   /// - Throws: a finding where no fault explains the error, or where it does not say what happened to what.
   private func explain(_ error: EngineError, _ place: String) throws(Finding) {
     if world.damage != .none, FaultKind.damageCodes.contains(error.code) { return world.faults.noteSurfaced(name) }
+    // What is in a file that somebody has changed is his.
+    if world.damage == .anything, [.error, .schema, .full].contains(error.code) { return world.faults.noteSurfaced(name) }
     guard world.faults.excuse(error, of: name) != nil else {
       throw Finding(oracle: .error, text: "client \(name) in \(place): \(error) (code \(error.code.rawValue))")
     }

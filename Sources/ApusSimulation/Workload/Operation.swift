@@ -10,6 +10,8 @@ enum Operation: Sendable {
   case append(table: Int, row: ModelRow)
   /// Two rows by one statement: both or none.
   case insertPair(table: Int, id: Int64, first: ModelRow, second: ModelRow)
+  /// Rows with the keys from `id` on, by one statement, in the place of those that are there: a table that grows, or is made new.
+  case insertMany(table: Int, id: Int64, rows: [ModelRow])
   case updateOne(table: Int, id: Int64, row: ModelRow)
   /// Adds one to `k` of a range of keys.
   case bumpRange(table: Int, ids: ClosedRange<Int64>)
@@ -39,7 +41,7 @@ enum Operation: Sendable {
   var table: Int {
     switch self {
     case .insert(let table, _, _, _), .append(let table, _), .insertPair(let table, _, _, _),
-      .updateOne(let table, _, _), .bumpRange(let table, _),
+      .insertMany(let table, _, _), .updateOne(let table, _, _), .bumpRange(let table, _),
       .shiftUnique(let table, _, _), .deleteOne(let table, _), .deleteRange(let table, _), .readOne(let table, _),
       .readByIndex(let table, _), .readAll(let table):
       table
@@ -49,7 +51,7 @@ enum Operation: Sendable {
   var isRead: Bool {
     switch self {
     case .readOne, .readByIndex, .readAll: true
-    case .insert, .append, .insertPair, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: false
+    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: false
     }
   }
 
@@ -59,6 +61,9 @@ enum Operation: Sendable {
     case .insert(_, _, _, let conflict): return "INSERT\(conflict.rawValue) INTO \(name)(id,k,u,v) VALUES(?1,?2,?3,?4)"
     case .append: return "INSERT INTO \(name)(k,u,v) VALUES(?1,?2,?3)"
     case .insertPair: return "INSERT INTO \(name)(id,k,u,v) VALUES(?1,?2,?3,?4),(?5,?6,?7,?8)"
+    case .insertMany(_, _, let rows):
+      let places = rows.indices.map { "(?\(4 * $0 + 1),?\(4 * $0 + 2),?\(4 * $0 + 3),?\(4 * $0 + 4))" }
+      return "INSERT OR REPLACE INTO \(name)(id,k,u,v) VALUES\(places.joined(separator: ","))"
     case .updateOne: return "UPDATE \(name) SET k=?2, u=?3, v=?4 WHERE id=?1"
     case .bumpRange: return "UPDATE \(name) SET k=k+1 WHERE id BETWEEN ?1 AND ?2"
     case .shiftUnique: return "UPDATE \(name) SET u=u+?3 WHERE id BETWEEN ?1 AND ?2"
@@ -82,6 +87,8 @@ enum Operation: Sendable {
     case .append(_, let row): return fields(row)
     case .insertPair(_, let id, let first, let second):
       return [key(id)] + fields(first) + [key(id + 1)] + fields(second)
+    case .insertMany(_, let id, let rows):
+      return rows.enumerated().flatMap { [key(id + Int64($0.offset))] + fields($0.element) }
     case .bumpRange(_, let ids), .deleteRange(_, let ids): return [key(ids.lowerBound), key(ids.upperBound)]
     case .shiftUnique(_, let ids, let by): return [key(ids.lowerBound), key(ids.upperBound), .integer(by)]
     case .deleteOne(_, let id), .readOne(_, let id): return [key(id)]
@@ -108,6 +115,11 @@ enum Operation: Sendable {
       for (id, row) in [(id, first), (id + 1, second)] {
         if rows[id] != nil || holder(of: row.u) != nil { return false }
         rows[id] = row
+      }
+    case .insertMany(_, let id, let new):
+      for (place, row) in new.enumerated() {
+        if let holder = holder(of: row.u) { rows[holder] = nil }
+        rows[id + Int64(place)] = row
       }
     case .insert(_, let id, let row, let conflict):
       let holder = holder(of: row.u)
@@ -146,16 +158,34 @@ enum Operation: Sendable {
     case .readOne(_, let id): return rows[id].map { [(id, $0)] } ?? []
     case .readByIndex(_, let k): return rows.filter { $0.value.k == k }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     case .readAll: return rows.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-    case .insert, .append, .insertPair, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: return []
+    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: return []
     }
   }
 }
 
+/// What a seed has more of than others: what all do alike, none does enough of to come to rare states.
+public struct WorkloadTaste: Sendable {
+  /// Of the hundred kinds of `OperationGenerator.next`: inserts, updates of ranges, deletes, scans, ...
+  static let favourites: [Range<Int>?] = [nil, nil, 0..<30, 30..<58, 45..<52, 58..<76, 76..<94, 94..<100]
+
+  public var kinds: Range<Int>?
+  public var table: Int?
+  /// In a hundred operations, those that insert many rows.
+  public var bulkShare = 0
+
+  public init() {}
+}
+
 /// Draws operations, with sizes and ranges that suit the seed's profile.
 struct OperationGenerator: Sendable {
+  /// The first of the hundred kinds that reads.
+  private static let firstRead = 76
+  private static let bulkRowsMax = 40
+
   var shapes: [TableShape]
   var keyCount: Int
   var payloadMax: Int
+  var taste = WorkloadTaste()
 
   func row(_ choices: ChoiceStream) -> ModelRow {
     let isBig = choices.oneIn(6, .isBig)
@@ -167,13 +197,21 @@ struct OperationGenerator: Sendable {
 
   /// - Parameter readsOnly: for a transaction that does not write.
   func next(_ choices: ChoiceStream, readsOnly: Bool) -> Operation {
-    let table = choices.below(shapes.count, .table)
+    let anyTable = choices.below(shapes.count, .table)
+    let table = taste.table.map { choices.oneIn(2, .favoursTable) ? $0 % shapes.count : anyTable } ?? anyTable
     let id = Int64(choices.below(keyCount, .key))
     let isWide = choices.oneIn(8, .isWideSpan)
     let span = id...id + Int64(choices.below(isWide ? keyCount : 6, .span))
-    switch readsOnly ? 76 + choices.below(24, .kind) : choices.below(100, .kind) {
+    var kind = readsOnly ? Self.firstRead + choices.below(100 - Self.firstRead, .kind) : choices.below(100, .kind)
+    if let favourites = taste.kinds, !readsOnly || favourites.lowerBound >= Self.firstRead, choices.oneIn(2, .favoursKind) {
+      kind = favourites.lowerBound + choices.below(favourites.count, .kind)
+    }
+    switch kind {
     case 0..<8 where !shapes[table].isWithoutRowid: return .append(table: table, row: row(choices))
     case 8..<13: return .insertPair(table: table, id: id, first: row(choices), second: row(choices))
+    case 13..<13 + taste.bulkShare:
+      let rows = (0..<2 + choices.below(Self.bulkRowsMax, .bulkRows)).map { _ in row(choices) }
+      return .insertMany(table: table, id: id, rows: rows)
     case 0..<30:
       let conflict = choices.pick([Operation.Conflict.abort, .replace, .ignore], .conflict)
       return .insert(table: table, id: id, row: row(choices), conflict: conflict)

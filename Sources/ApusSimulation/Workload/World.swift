@@ -45,7 +45,7 @@ final class World {
     self.profile = profile
     ledger = Ledger(model)
     generator = OperationGenerator(
-      shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax)
+      shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax, taste: profile.taste)
     #if PlantedBugs
       buggifier = profile.buggifies ? Buggifier(choices) : nil
     #endif
@@ -100,8 +100,8 @@ final class World {
     guard let stamp, let model = ledger.model(of: stamp), ledger.descends(stamp, from: ledger.lastAcknowledged) else {
       throw Finding(
         oracle: .walk,
-        text: "\(moment): the file is at transaction \(stamp.map(String.init) ?? "none"), and \(ledger.lastAcknowledged) was acknowledged"
-      )
+        text: "\(moment): the file is at transaction \(stamp.map(String.init) ?? "none"), "
+          + "and \(ledger.lastAcknowledged) was acknowledged")
     }
     if let first = model.differences(schema: found.schema, entries: found.entries, database: database).first {
       throw Finding(oracle: .walk, text: "\(moment), transaction \(stamp): \(first)")

@@ -126,4 +126,33 @@ public struct Coverage: Sendable {
     if buggifyHits.isEmpty { buggifyHits = Array(repeating: 0, count: other.buggifyHits.count) }
     for (index, count) in other.buggifyHits.enumerated() { buggifyHits[index] += count }
   }
+
+  /// Fault kinds and buggify points that no run has met.
+  public var missing: [String] {
+    FaultKind.allCases.filter { faults[$0.rawValue].injected == 0 }.map(\.name) + missingPoints
+  }
+
+  private var missingPoints: [String] {
+    #if PlantedBugs
+      BuggifyPoint.allCases.filter { !buggifyHits.indices.contains($0.rawValue) || buggifyHits[$0.rawValue] == 0 }
+        .map { "buggify \($0)" }
+    #else
+      []
+    #endif
+  }
+
+  /// A line for each fault kind and each point: how often it was met, and what became of it.
+  public var lines: [String] {
+    var lines = FaultKind.allCases.compactMap { kind -> String? in
+      let tally = faults[kind.rawValue]
+      if tally.injected == 0 { return nil }
+      return "\(kind.name): \(tally.injected) (retried \(tally.retried), told \(tally.surfaced), without effect \(tally.healed))"
+    }
+    #if PlantedBugs
+      for point in BuggifyPoint.allCases where buggifyHits.indices.contains(point.rawValue) && buggifyHits[point.rawValue] > 0 {
+        lines.append("buggify \(point): \(buggifyHits[point.rawValue])")
+      }
+    #endif
+    return lines + ["never met: \(missing.joined(separator: ", "))"]
+  }
 }

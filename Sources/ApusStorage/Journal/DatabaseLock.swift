@@ -45,8 +45,9 @@ struct DatabaseLock {
   mutating func takeShared() throws(Fault) -> Bool {
     if level >= .shared { return true }
     guard try lock(.shared, DatabaseLock.pendingByte, 1) else { return false }
+    // Whatever becomes of the second lock: nobody may keep writers out by the first.
+    defer { unlock(DatabaseLock.pendingByte, 1) }
     let isTaken = try lock(.shared, DatabaseLock.sharedFirst, DatabaseLock.sharedByteCount)
-    unlock(DatabaseLock.pendingByte, 1)
     if isTaken { level = .shared }
     return isTaken
   }

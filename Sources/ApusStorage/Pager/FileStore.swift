@@ -19,6 +19,8 @@ final class FileStore {
   var salts: UInt64 = 0
   var stamp: FileStamp?
   var hasReadHeader = false
+  /// Pages of the database as the header said when the log was opened; 0 where it did not.
+  var headerPageCount: UInt32 = 0
 
   var opening = OpenPhase.start
   var reads: [PendingRead] = [] { didSet { hasReads = !reads.isEmpty } }
@@ -124,7 +126,19 @@ final class FileStore {
   }
 
   func abandon(_ group: RequestGroup?) {
-    if let group, !group.isDone(queue) { abandoned.append(group) }
+    if let group, !isOver(group) { abandoned.append(group) }
+  }
+
+  /// True when nothing of it is in flight any more. A sync that fails when its statement is gone has failed all the same: what it
+  /// was to cover may be lost, and the next sync would not say so.
+  private func isOver(_ group: RequestGroup) -> Bool {
+    do throws(Fault) {
+      try group.finish(queue)
+    } catch {
+      if case .wait = error { return false }
+      note(error)
+    }
+    return true
   }
 
   /// Waits for what a dropped playback of a hot journal was writing; then its lock goes.
@@ -136,7 +150,7 @@ final class FileStore {
   }
 
   func reap() {
-    if !abandoned.isEmpty { abandoned.removeAll { $0.isDone(queue) } }
+    if !abandoned.isEmpty { abandoned.removeAll { isOver($0) } }
   }
 
   func releaseBatch() {

@@ -11,6 +11,7 @@ extension Pager {
       return
     }
     do {
+      store.reap()
       try store.checkPoison()
       if !store.batch.isEmpty && !store.batchCommits { try finishSpill(store) }
       if usesPointerMap, !store.isCommitPrepared { try settlePointerMap() }

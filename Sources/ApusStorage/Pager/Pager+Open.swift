@@ -6,8 +6,8 @@ import ApusIO
 extension Pager {
   /// Called again until it returns; the pager then has a snapshot.
   func openSnapshot(_ store: FileStore) throws(Fault) {
-    try store.checkPoison()
     store.reap()
+    try store.checkPoison()
     if store.isTemporary { return }
     try store.settleAbandonedPlayback()
     adaptTable()
@@ -273,14 +273,15 @@ extension Pager {
     else { throw .error(.notADatabase, object: store.path) }
     if header[DatabaseHeader.writeVersionOffset] > 2 { configuration.isReadOnly = true }
     configure(pageSize: pageSize, reserved: reserved)
+    let counted = header.bigEndianUInt32(at: DatabaseHeader.pageCountOffset)
+    let change = header.bigEndianUInt32(at: DatabaseHeader.changeCounterOffset)
+    let isCountValid = counted > 0 && change == header.bigEndianUInt32(at: DatabaseHeader.versionValidForOffset)
+    store.headerPageCount = isCountValid ? counted : 0
     if header[DatabaseHeader.readVersionOffset] == 2, !store.isLeavingLog, !configuration.isImmutable {
       try openLog(store)
       return false
     }
     let filePageCount = UInt32(truncatingIfNeeded: (fileByteCount + Int64(pageSize) - 1) / Int64(pageSize))
-    let counted = header.bigEndianUInt32(at: DatabaseHeader.pageCountOffset)
-    let change = header.bigEndianUInt32(at: DatabaseHeader.changeCounterOffset)
-    let isCountValid = counted > 0 && change == header.bigEndianUInt32(at: DatabaseHeader.versionValidForOffset)
     if isCountValid && counted > filePageCount {
       throw .error(.corrupt, object: store.path, cause: "the file is shorter than its header says")
     }
@@ -361,7 +362,13 @@ extension Pager {
       } else {
         let (file, size) = (store.file, Int64(pageSize))
         let byteCount = try faulting { () throws(EngineError) in try file.size() }
-        currentPageCount = UInt32(truncatingIfNeeded: byteCount / size)
+        let pageCount = UInt32(truncatingIfNeeded: (byteCount + size - 1) / size)
+        // The header was read under this SHARED lock, and nothing has been copied back since. Else a file that somebody has cut
+        // would pass for an empty database.
+        if isFirst, pageCount < store.headerPageCount {
+          throw .error(.corrupt, object: store.path, cause: "the file is shorter than its header says")
+        }
+        currentPageCount = pageCount
       }
     }
     store.hasReadHeader = true
