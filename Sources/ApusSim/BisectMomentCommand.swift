@@ -7,7 +7,8 @@ import ArgumentParser
 struct BisectMomentCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bisect-moment", abstract: "Finds the step behind which a failure was inevitable.",
-    discussion: "The run is replayed up to a step; what follows is drawn anew, many times. P(fail) rises where the harm is done.")
+    discussion:
+      "The run is replayed up to a step; what follows is drawn anew, many times. P(fail) rises where the harm is done.")
 
   @OptionGroup var world: WorldOptions
   @Argument(help: "A seed, or the path of a repro file.") var source: String

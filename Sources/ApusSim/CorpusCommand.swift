@@ -13,7 +13,8 @@ struct CorpusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "check", abstract: "Replays every kept failure.")
 
     @Argument(help: "Repro files.") var files: [String] = []
-    @Option(help: "The directory with the corpus; its list of files is INDEX.") var directory = "Tests/ApusSimulationTests/Corpus"
+    @Option(help: "The directory with the corpus; its list of files is INDEX.") var directory =
+      "Tests/ApusSimulationTests/Corpus"
 
     func run() throws {
       let paths = try files.isEmpty ? index() : files
@@ -46,7 +47,8 @@ struct CorpusCommand: ParsableCommand {
         if Plant.all.isEmpty { return problems }
         let finding = Self.run(path, WorldOptions(scenario: file.scenario, plant: plant))
         if finding?.oracle != file.oracle {
-          problems.append("with \(plant): \(file.oracle.rawValue) is due, found is \(finding.map { "\($0)" } ?? "nothing")")
+          problems.append(
+            "with \(plant): \(file.oracle.rawValue) is due, found is \(finding.map { "\($0)" } ?? "nothing")")
         }
       }
       return problems

@@ -40,7 +40,9 @@ struct ExhaustCommand: ParsableCommand {
       if clock.seconds - shownAt > 5 {
         shownAt = clock.seconds
         let left = Int(clock.seconds / Double(workloadCount) * Double(total - workloadCount))
-        Console.error("\(workloadCount)/\(total) workloads, \(grouped(crashCount)) crashes, \(failures.count) failed, \(left) s left")
+        Console.error(
+          "\(workloadCount)/\(total) workloads, \(grouped(crashCount)) crashes, \(failures.count) failed, \(left) s left"
+        )
       }
     }
     for failure in failures { Console.line("FAIL " + failure) }
@@ -69,7 +71,8 @@ struct ExhaustCommand: ParsableCommand {
         Console.line(line.line)
         continue
       }
-      let workloads = ExhaustRun.workloads(length: statements).enumerated().filter { $0.offset % every == 0 }.map(\.element)
+      let workloads = ExhaustRun.workloads(length: statements).enumerated().filter { $0.offset % every == 0 }.map(
+        \.element)
       for (number, workload) in workloads.enumerated() where number % parts == part {
         let result = run.run(workload)
         var line = FieldLine()

@@ -36,7 +36,9 @@ struct MutantsCommand: ParsableCommand {
     if Plant.all.isEmpty { throw ValidationError("this build has no planted bugs; build with --traits PlantedBugs") }
     if only.isEmpty { return Plant.all }
     return try only.map { name in
-      guard let plant = Plant.named(name) else { throw ValidationError("unknown planted bug '\(name)'; see apus-sim plants") }
+      guard let plant = Plant.named(name) else {
+        throw ValidationError("unknown planted bug '\(name)'; see apus-sim plants")
+      }
       return plant
     }
   }
@@ -74,6 +76,8 @@ struct MutantsCommand: ParsableCommand {
 
   private func append(_ line: String, to path: String) throws {
     let before = Console.contents(of: path) ?? []
-    guard Console.put(before + Array((line + "\n").utf8), to: path) else { throw ValidationError("\(path) cannot be written") }
+    guard Console.put(before + Array((line + "\n").utf8), to: path) else {
+      throw ValidationError("\(path) cannot be written")
+    }
   }
 }

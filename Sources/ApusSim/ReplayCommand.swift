@@ -26,7 +26,9 @@ struct ReplayCommand: ParsableCommand {
     guard let finding = verdict.finding else {
       Console.line("PASS \(source.title)  trace \(verdict.traceHash) (\(grouped(verdict.eventCount)) events)")
       Console.line("  profile: \(verdict.profile)")
-      Console.line("  run:     \(verdict.commitCount) commits, \(verdict.cutCount) cuts, \(verdict.droppedCount) dropped statements")
+      Console.line(
+        "  run:     \(verdict.commitCount) commits, \(verdict.cutCount) cuts, \(verdict.droppedCount) dropped statements"
+      )
       return
     }
     var replay = [source.argument]

@@ -6,7 +6,8 @@ import ArgumentParser
 
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "report", abstract: "Writes one static HTML page: seeds, faults, buggify points, features, mutation score.",
+    commandName: "report",
+    abstract: "Writes one static HTML page: seeds, faults, buggify points, features, mutation score.",
     discussion: "Runs the seeds itself. The mutation score comes from a file that `mutants --save` has written.")
 
   @OptionGroup var world: WorldOptions

@@ -7,7 +7,8 @@ import ArgumentParser
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run", abstract: "Runs seeds until one finds something.",
-    discussion: "Each seed draws its world, its workload, its schedule and its faults. Progress goes to standard error.")
+    discussion: "Each seed draws its world, its workload, its schedule and its faults. Progress goes to standard error."
+  )
 
   @OptionGroup var world: WorldOptions
   @Option(help: "How many seeds; 100 where no time is given.") var seeds: Int?

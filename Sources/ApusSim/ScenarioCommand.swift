@@ -7,7 +7,8 @@ import ArgumentParser
 struct ScenarioCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "scenario", abstract: "Runs a named class of corruption: clean, and with its planted bugs.",
-    discussion: "Without a name it lists them. The clean engine must pass, each planted bug must be found within the budget.")
+    discussion:
+      "Without a name it lists them. The clean engine must pass, each planted bug must be found within the budget.")
 
   @Argument(help: "The scenario's name, or 'all'.") var name: String?
   @Option(help: "How many seeds on the clean engine.") var seeds = 200
@@ -58,7 +59,8 @@ struct ScenarioCommand: ParsableCommand {
     let clock = RunClock(seconds: Double(scenario.budgetSeconds))
     var caught: SeedReport?
     var count = 0
-    SeedPool(world: world, jobCount: jobs, chunkCount: 5).run(from: 1, count: nil, mayGoOn: { clock.mayGoOn }) { report in
+    SeedPool(world: world, jobCount: jobs, chunkCount: 5).run(from: 1, count: nil, mayGoOn: { clock.mayGoOn }) {
+      report in
       count += 1
       if let finding = report.finding, plant.oracles.contains(finding.oracle) { caught = report }
       return caught == nil && clock.mayGoOn

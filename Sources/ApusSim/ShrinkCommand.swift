@@ -37,7 +37,8 @@ struct ShrinkCommand: ParsableCommand {
     if !path.hasSuffix(ReproFile.suffix) { path += ReproFile.suffix }
     let file = ReproFile(
       oracle: finding.oracle, plant: world.plant, scenario: world.scenario, finding: shrinker.finding.text,
-      comments: ["from \(source.title): \(before)", "profile \(verdict.profile)"] + TraceStory(verdict).story, tape: tape)
+      comments: ["from \(source.title): \(before)", "profile \(verdict.profile)"] + TraceStory(verdict).story,
+      tape: tape)
     guard Console.put(Array(file.text.utf8), to: path) else { throw ValidationError("\(path) cannot be written") }
     var also: [String] = []
     let script = PlainScript(verdict)
@@ -53,13 +54,16 @@ struct ShrinkCommand: ParsableCommand {
       shrunk: "\(before) → \(shrinker.size), \(shrinker.runCount) runs, \(decimals(clock.seconds, 1)) s",
       replay: path, also: also
     ).show()
-    if verdict.finding?.oracle != finding.oracle { throw ValidationError("the repro file does not fail as the run does") }
+    if verdict.finding?.oracle != finding.oracle {
+      throw ValidationError("the repro file does not fail as the run does")
+    }
   }
 
   private static func name(_ source: SimulationSource, _ world: WorldOptions) -> String {
     switch source {
     case .seed(let seed): (world.plant.map { $0 + "-" } ?? "") + "\(seed)"
-    case .file(let path, _): String(path.dropLast(path.hasSuffix(ReproFile.suffix) ? ReproFile.suffix.count : 0)) + "-small"
+    case .file(let path, _):
+      String(path.dropLast(path.hasSuffix(ReproFile.suffix) ? ReproFile.suffix.count : 0)) + "-small"
     }
   }
 }

@@ -15,7 +15,9 @@ struct CorpusReplayTests {
   func findsNothing() throws {
     let index = try String(contentsOf: Self.directory.appendingPathComponent("INDEX"), encoding: .utf8)
     let names = index.split(separator: "\n").filter { !$0.hasPrefix("#") }.compactMap { $0.split(separator: " ").first }
-    let present = try FileManager.default.contentsOfDirectory(atPath: Self.directory.path).filter { $0.hasSuffix(ReproFile.suffix) }
+    let present = try FileManager.default.contentsOfDirectory(atPath: Self.directory.path).filter {
+      $0.hasSuffix(ReproFile.suffix)
+    }
     #expect(names.map(String.init).sorted() == present.sorted(), "INDEX lists what is there")
     for name in names {
       let file = try ReproFile(

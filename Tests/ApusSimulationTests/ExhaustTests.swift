@@ -5,7 +5,8 @@ import Testing
 
 @Suite("Every case, in small")
 struct ExhaustTests {
-  @Test("a workload of one statement survives a cut at each point", arguments: ExhaustJournal.allCases, [0, 3, 5, 7, 11])
+  @Test(
+    "a workload of one statement survives a cut at each point", arguments: ExhaustJournal.allCases, [0, 3, 5, 7, 11])
   func survivesCuts(journal: ExhaustJournal, letter: Int) throws {
     let result = try ExhaustRun(journal).run([letter])
     #expect(result.failures.isEmpty, "\(result.failures.map(\.description).joined(separator: "\n"))")

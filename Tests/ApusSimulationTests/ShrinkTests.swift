@@ -17,7 +17,8 @@ struct ShrinkTests {
   @Test("a run that fails for two statements of two clients keeps them alone", arguments: UInt64(1)...3)
   func keepsWhatMatters(seed: UInt64) {
     func fails(_ tape: Tape) -> Bool {
-      Self.contains(tape["client 0"]) { $0 == .rowK && $1 >= 7 } && Self.contains(tape["client 1"]) { $0 == .key && $1 >= 3 }
+      Self.contains(tape["client 0"]) { $0 == .rowK && $1 >= 7 }
+        && Self.contains(tape["client 1"]) { $0 == .key && $1 >= 3 }
     }
     func run(_ tape: Tape) -> ShrinkOutcome {
       ShrinkOutcome(finding: fails(tape) ? Finding(oracle: .read, text: "both") : nil, tape: tape)

@@ -48,7 +48,8 @@ struct TapeTextTests {
   func readsReproFile() throws {
     let tape = RunSettings().run(.seed(3), records: true).tape.simplified
     let file = ReproFile(
-      oracle: .durability, plant: "x", scenario: "insert-storm", finding: "two\nlines", comments: ["for people"], tape: tape)
+      oracle: .durability, plant: "x", scenario: "insert-storm", finding: "two\nlines", comments: ["for people"],
+      tape: tape)
     let again = try ReproFile(text: file.text)
     #expect(again.oracle == .durability && again.plant == "x" && again.scenario == "insert-storm")
     #expect(again.finding == "two / lines" && again.tape == tape)

@@ -53,7 +53,9 @@ enum Chart {
   }
 
   /// A dot for each value on a logarithmic axis; nil stands at the end, as "not found".
-  static func dots(_ title: String, _ rows: [(label: String, value: Double?, text: String)], limit: Double, unit: String) -> String {
+  static func dots(
+    _ title: String, _ rows: [(label: String, value: Double?, text: String)], limit: Double, unit: String
+  ) -> String {
     let end = log10(max(10, limit))
     func x(_ value: Double) -> Int { labelWidth + Int(log10(max(1, value)) / end * Double(plotWidth)) }
     let height = rows.count * rowHeight + 30
@@ -62,7 +64,8 @@ enum Chart {
       let value = pow(10, Double(decade))
       if value > limit * 1.01 { continue }
       body += "<line class=\"grid\" x1=\"\(x(value))\" y1=\"0\" x2=\"\(x(value))\" y2=\"\(height - 26)\"/>"
-      body += "<text class=\"value\" x=\"\(x(value))\" y=\"\(height - 10)\" text-anchor=\"middle\">\(grouped(Int(value)))</text>"
+      body +=
+        "<text class=\"value\" x=\"\(x(value))\" y=\"\(height - 10)\" text-anchor=\"middle\">\(grouped(Int(value)))</text>"
     }
     body += "<text class=\"value\" x=\"\(labelWidth + plotWidth + 8)\" y=\"\(height - 10)\">\(escaped(unit))</text>"
     for (row, entry) in rows.enumerated() {
@@ -91,7 +94,8 @@ enum Chart {
       for (column, value) in values[row].enumerated() {
         let x = labelWidth + column * cellWidth, y = (row + 1) * rowHeight + 1
         let strength = value == 0 ? 0 : 0.15 + 0.85 * log(Double(value) + 1) / log(Double(largest) + 1)
-        body += "<rect class=\"track\" x=\"\(x + 1)\" y=\"\(y)\" width=\"\(cellWidth - 2)\" height=\"\(rowHeight - 2)\" rx=\"2\"/>"
+        body +=
+          "<rect class=\"track\" x=\"\(x + 1)\" y=\"\(y)\" width=\"\(cellWidth - 2)\" height=\"\(rowHeight - 2)\" rx=\"2\"/>"
         if value > 0 {
           body += "<rect class=\"bar\" style=\"opacity:\(decimals(strength * 0.75, 2))\" x=\"\(x + 1)\" y=\"\(y)\" "
           body += "width=\"\(cellWidth - 2)\" height=\"\(rowHeight - 2)\" rx=\"2\">"

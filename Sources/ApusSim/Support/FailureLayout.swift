@@ -1,4 +1,5 @@
-// What a failure looks like, always in the same order: what, the chain of what led there, the moment, the size, how to see it again.
+// What a failure looks like, always in the same order: what, the chain of what led there, the moment, the size, how to see it
+// again.
 
 import ApusHarness
 import ApusSimulation
@@ -29,11 +30,14 @@ struct FailureLayout {
     Console.line("  what:    " + finding.text.split(separator: "\n").joined(separator: "\n           "))
     if let verdict {
       Console.line("  profile: \(verdict.profile)")
-      Console.line("  run:     \(verdict.commitCount) commits, \(verdict.cutCount) cuts, \(verdict.droppedCount) dropped statements")
+      Console.line(
+        "  run:     \(verdict.commitCount) commits, \(verdict.cutCount) cuts, \(verdict.droppedCount) dropped statements"
+      )
       let chain = chain(verdict)
       if !chain.isEmpty { Console.line("  cause chain:\n    " + chain.joined(separator: "\n    ")) }
     }
-    Console.line("  moment:  \(moment ?? "apus-sim bisect-moment \(replay)")   shrunk: \(shrunk ?? "apus-sim shrink \(replay)")")
+    Console.line(
+      "  moment:  \(moment ?? "apus-sim bisect-moment \(replay)")   shrunk: \(shrunk ?? "apus-sim shrink \(replay)")")
     Console.line("  replay:  apus-sim replay \(replay)" + also.map { "   also: " + $0 }.joined())
   }
 

@@ -21,7 +21,9 @@ struct MutantResult {
   var isAsExpected: Bool { isKilled && !isControlBroken }
 
   private var otherText: String {
-    others.isEmpty ? "" : "; not counted: " + others.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)x" }.joined(separator: " ")
+    others.isEmpty
+      ? ""
+      : "; not counted: " + others.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)x" }.joined(separator: " ")
   }
 
   var text: String {

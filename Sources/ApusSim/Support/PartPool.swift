@@ -12,7 +12,9 @@ struct PartPool {
   func run(_ handle: (FieldLine) -> Void) -> [String] {
     var children: [LiveChild] = []
     for part in 0..<jobCount {
-      if let child = LiveChild.again(arguments + ["--part", "\(part)", "--parts", "\(jobCount)"]) { children.append(child) }
+      if let child = LiveChild.again(arguments + ["--part", "\(part)", "--parts", "\(jobCount)"]) {
+        children.append(child)
+      }
     }
     var troubles = children.count < jobCount ? ["a process cannot be started"] : []
     while !children.isEmpty {

@@ -75,7 +75,9 @@ struct ReportPage {
       )
     }
     let worlds = totals.features.filter { $0.key.hasPrefix("world ") }.sorted { $0.key < $1.key }
-    let bars = worlds.map { Chart.Bar(label: String($0.key.dropFirst(6)), value: Double($0.value), text: "\($0.value) seeds") }
+    let bars = worlds.map {
+      Chart.Bar(label: String($0.key.dropFirst(6)), value: Double($0.value), text: "\($0.value) seeds")
+    }
     return "<h2>Seeds</h2><p>How long each took, in milliseconds; one that failed is large and red.</p>"
       + Chart.strip("milliseconds by seed", marks, unit: "ms") + Chart.bars("seeds by kind of world", bars)
   }
@@ -110,14 +112,16 @@ struct ReportPage {
       return Chart.Bar(label: name, value: Double(count), text: count == 0 ? "never" : grouped(count), style: "bar")
     }
     let hit = bars.count { $0.value > 0 }
-    return "<h2>Buggify points</h2><p>\(hit) of \(bars.count) points in the engine fired.</p>" + Chart.bars("buggify hits", bars)
+    return "<h2>Buggify points</h2><p>\(hit) of \(bars.count) points in the engine fired.</p>"
+      + Chart.bars("buggify hits", bars)
   }
 
   private var features: String {
     let features = totals.features.filter { !$0.key.hasPrefix("world ") && !$0.key.hasPrefix("fault ") }
     let bars = features.sorted { Self.key($0.key) < Self.key($1.key) }.map { name, count in
       Chart.Bar(
-        label: name, value: Double(count), text: "\(decimals(100 * Double(count) / Double(max(1, totals.seedCount)), 0)) %")
+        label: name, value: Double(count),
+        text: "\(decimals(100 * Double(count) / Double(max(1, totals.seedCount)), 0)) %")
     }
     return "<h2>Features</h2><p>In how many of the seeds. What stands at nothing is never tried.</p>"
       + Chart.bars("features of the profiles", bars)

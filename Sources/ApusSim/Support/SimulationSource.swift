@@ -51,7 +51,9 @@ enum SimulationSource {
 
 extension ReproFile {
   static func read(_ path: String) throws -> ReproFile {
-    guard let bytes = Console.contents(of: path) else { throw ValidationError("'\(path)' is no seed, and cannot be read") }
+    guard let bytes = Console.contents(of: path) else {
+      throw ValidationError("'\(path)' is no seed, and cannot be read")
+    }
     do throws(TapeTextError) {
       return try ReproFile(text: String(decoding: bytes, as: UTF8.self))
     } catch {

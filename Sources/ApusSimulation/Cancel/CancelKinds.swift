@@ -25,7 +25,9 @@ public struct CancelKind: Sendable {
 
   private static let transaction = ["BEGIN"]
   private static let changed = ["BEGIN", "UPDATE t SET k=k+1", "DELETE FROM big WHERE id=3"]
-  private static let saved = ["BEGIN", "INSERT INTO t VALUES(900,1,1,'x')", "SAVEPOINT s", "UPDATE w SET k=k+1", "DELETE FROM big"]
+  private static let saved = [
+    "BEGIN", "INSERT INTO t VALUES(900,1,1,'x')", "SAVEPOINT s", "UPDATE w SET k=k+1", "DELETE FROM big",
+  ]
 
   public static let all: [CancelKind] = [
     // Rows that come.
@@ -65,7 +67,8 @@ public struct CancelKind: Sendable {
     CancelKind("SELECT k, count(*) FROM t GROUP BY k ORDER BY 2 DESC, k"),
     CancelKind("SELECT a.id, b.id FROM t a JOIN w b ON a.k=b.k ORDER BY a.v, b.id"),
     CancelKind("SELECT * FROM few"),
-    CancelKind("WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<90) SELECT t.v FROM c JOIN t ON t.id=c.x"),
+    CancelKind(
+      "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x+1 FROM c WHERE x<90) SELECT t.v FROM c JOIN t ON t.id=c.x"),
     CancelKind("SELECT DISTINCT k FROM t UNION SELECT k FROM w EXCEPT VALUES(3)", after: changed),
     // The schema.
     CancelKind("CREATE TABLE fresh(a PRIMARY KEY, b UNIQUE)"),

@@ -76,7 +76,9 @@ public struct CancelRun: Sendable {
   private func makeFiles() throws(Finding) -> QuietWorld.Files {
     let world = QuietWorld()
     let engine = try world.open()
-    let head = ["PRAGMA page_size=512", "PRAGMA auto_vacuum=\(setting.autoVacuum)", "PRAGMA journal_mode=\(setting.journal)"]
+    let head = [
+      "PRAGMA page_size=512", "PRAGMA auto_vacuum=\(setting.autoVacuum)", "PRAGMA journal_mode=\(setting.journal)",
+    ]
     for statement in head + CancelKind.setUp { try world.must(engine, statement) }
     try world.close(engine)
     return world.files
@@ -95,7 +97,9 @@ public struct CancelRun: Sendable {
     return (world, engine)
   }
 
-  fileprivate func start(_ world: QuietWorld, _ engine: EngineClient, dropAt wait: Int?) throws(Finding) -> CancelAnswer? {
+  fileprivate func start(_ world: QuietWorld, _ engine: EngineClient, dropAt wait: Int?) throws(Finding)
+    -> CancelAnswer?
+  {
     var waitCount = 0
     func isOver() -> Bool {
       waitCount += 1

@@ -21,7 +21,9 @@ struct CancelContent {
   init(_ world: QuietWorld, _ engine: EngineClient) throws(Finding) {
     let rows = try world.must(engine, "SELECT type, name, sql FROM sqlite_schema ORDER BY name")
     schema = rows.map { "\($0)" }
-    for figure in ["page_count", "freelist_count"] { schema.append("\(figure) \(try world.must(engine, "PRAGMA \(figure)"))") }
+    for figure in ["page_count", "freelist_count"] {
+      schema.append("\(figure) \(try world.must(engine, "PRAGMA \(figure)"))")
+    }
     trees = []
     for row in rows where row.first == .text(Array("table".utf8)) {
       guard case .text(let bytes) = row[1] else { continue }

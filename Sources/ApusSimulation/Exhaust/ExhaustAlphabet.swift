@@ -19,8 +19,14 @@ enum ExhaustAlphabet {
     ("insert", .operation(.insert(table: t, id: 40, row: row(40, length: 30), conflict: .abort))),
     ("insert with overflow", .operation(.insert(table: w, id: 41, row: row(41, length: 1_400), conflict: .abort))),
     ("append", .operation(.append(table: t, row: row(42, length: 200)))),
-    ("replace another's unique value", .operation(.insert(table: t, id: 2, row: row(5, length: 90), conflict: .replace))),
-    ("pair whose second row collides", .operation(.insertPair(table: t, id: 50, first: row(50, length: 80), second: row(3, length: 9)))),
+    (
+      "replace another's unique value",
+      .operation(.insert(table: t, id: 2, row: row(5, length: 90), conflict: .replace))
+    ),
+    (
+      "pair whose second row collides",
+      .operation(.insertPair(table: t, id: 50, first: row(50, length: 80), second: row(3, length: 9)))
+    ),
     ("update of one, with overflow", .operation(.updateOne(table: w, id: 3, row: row(60, length: 900)))),
     ("update of a range", .operation(.bumpRange(table: t, ids: 0...30))),
     ("shift that collides half way", .operation(.shiftUnique(table: t, ids: 3...6, by: 1))),

@@ -126,7 +126,8 @@ public struct ExhaustRun: Sendable {
   ) throws(Finding) {
     switch answer {
     case nil: break
-    case .success?: if !mustSucceed { throw Finding(oracle: .read, text: "\(sql) must violate a constraint and did not") }
+    case .success?:
+      if !mustSucceed { throw Finding(oracle: .read, text: "\(sql) must violate a constraint and did not") }
     case .failure(let error)?:
       if mustSucceed || error.code.primary != .constraint {
         throw Finding(oracle: .error, text: "\(sql): \(error) (code \(error.code.rawValue))")

@@ -88,7 +88,9 @@ final class QuietWorld {
   }
 
   /// The database as its bytes say, and what is wrong with them.
-  func walk() -> (image: FileImage, walker: FileWalker, schema: [FileWalker.SchemaRow], entries: [Int: [FileWalker.Entry]]) {
+  func walk() -> (
+    image: FileImage, walker: FileWalker, schema: [FileWalker.SchemaRow], entries: [Int: [FileWalker.Entry]]
+  ) {
     let image = FileImage(
       database: disk.content(of: Self.path) ?? [], wal: disk.content(of: Self.path + "-wal"))
     var walker = FileWalker(image)

@@ -7,7 +7,8 @@ extension Finding.Oracle {
   public var word: String { rawValue }
 
   public init?(word: String) {
-    guard let oracle = Self.allCases.first(where: { $0.rawValue == word || $0.number == word.prefix { $0 != " " } }) else {
+    guard let oracle = Self.allCases.first(where: { $0.rawValue == word || $0.number == word.prefix { $0 != " " } })
+    else {
       return nil
     }
     self = oracle

@@ -4,7 +4,8 @@ extension SimulationProfile {
   /// Each as "what value", or "what" alone where it is there or not.
   public var features: [String] {
     var all = [
-      "world \(kind.rawValue)", "journal \(journal.rawValue)", "synchronous \(synchronous.rawValue)", "page size \(pageSize)",
+      "world \(kind.rawValue)", "journal \(journal.rawValue)", "synchronous \(synchronous.rawValue)",
+      "page size \(pageSize)",
       "cache pages \(cachePages)", "connections \(clientCount)", "processes \(processCount)", "cuts \(cutCount)",
       "keys \(keyCount)", "payload \(payloadMax)", "statements \(operationCountMax)", "auto_vacuum \(autoVacuum)",
       "sector \(sectorByteCount)", "busy timeout \(busyTimeoutMilliseconds)",

@@ -36,7 +36,9 @@ public struct TraceStory: Sendable {
 
   /// What the clients said and what befell them: the story of a short run.
   public var story: [String] {
-    let told: Set<String> = ["client", "failed", "drop", "cut", "kill", "episode"]
+    let told: Set<String> = [
+      "client", "failed", "drop", "cut", "kill", "episode", "refused", "damage", "fault", "foreign", "syncfail",
+    ]
     return trace.events.filter { told.contains($0.name) }.map { "\(Self.padded($0.step))  \(text($0))" }
   }
 
@@ -59,7 +61,11 @@ public struct TraceStory: Sendable {
     case "drop": return "client \(event.numbers[0]): its statement is dropped at this wait"
     case "cut": return "the power is cut; of what was not synced survives: \(event.text)"
     case "client": return "client \(event.text)"
-    default: return ([event.name, event.text] + event.numbers.map(String.init)).filter { !$0.isEmpty }.joined(separator: " ")
+    case "kill": return "a process ends where it stands"
+    case "fault": return "client \(event.numbers[1]): its request fails with code \(event.numbers[2])"
+    case "refused", "damage": return "fault: \(event.text)"
+    default:
+      return ([event.name, event.text] + event.numbers.map(String.init)).filter { !$0.isEmpty }.joined(separator: " ")
     }
   }
 
@@ -74,7 +80,8 @@ public struct TraceStory: Sendable {
       if path.hasSuffix("-wal") {
         offset < 32 ? "header" : "frame \((offset - 32) / (24 + pageSize) + 1)"
       } else if path.hasSuffix(".db") {
-        count > pageSize ? "pages \(offset / pageSize + 1) to \((offset + count - 1) / pageSize + 1)" : "page \(offset / pageSize + 1)"
+        count > pageSize
+          ? "pages \(offset / pageSize + 1) to \((offset + count - 1) / pageSize + 1)" : "page \(offset / pageSize + 1)"
       } else {
         "offset \(offset)"
       }

@@ -26,7 +26,9 @@ public struct Scenario: Sendable {
     Scenario(
       name: "without-powerCut", symptom: "", kind: .mixed, plants: [], budgetSeconds: 0
     ) { $0.cutCount = 0 },
-    Scenario(name: "without-fault", symptom: "", kind: .calm, plants: [], budgetSeconds: 0) { $0.faults = FaultRates() },
+    Scenario(name: "without-fault", symptom: "", kind: .calm, plants: [], budgetSeconds: 0) {
+      $0.faults = FaultRates()
+    },
     Scenario(
       name: "without-damage", symptom: "", kind: .mixed, plants: [], budgetSeconds: 0
     ) { $0.hasChecksums = false },
@@ -55,7 +57,8 @@ public struct Scenario: Sendable {
     },
     Scenario(
       name: "two-writers", symptom: "two writers corrupt the file after ten minutes", kind: .power,
-      plants: ["staleCheckpointPlan", "forgetForeignCommits", "keepDroppedCheckpoint", "releaseLocksEarly"], budgetSeconds: 600
+      plants: ["staleCheckpointPlan", "forgetForeignCommits", "keepDroppedCheckpoint", "releaseLocksEarly"],
+      budgetSeconds: 600
     ) { profile in
       profile.clientCount = max(2, profile.clientCount)
       profile.processCount = 2
@@ -67,14 +70,17 @@ public struct Scenario: Sendable {
       profile.cancelOneIn = max(8, min(50, profile.cancelOneIn))
     },
     Scenario(
-      name: "n-writers", symptom: "three writers, and \"database is locked\" at once", kind: .calm, plants: [], budgetSeconds: 10
+      name: "n-writers", symptom: "three writers, and \"database is locked\" at once", kind: .calm, plants: [],
+      budgetSeconds: 10
     ) { profile in
       profile.clientCount = 5
       profile.busyTimeoutMilliseconds = 5000
     },
     Scenario(
       name: "rollback-maze", symptom: "what ROLLBACK leaves is not what was before", kind: .power,
-      plants: ["stalePageAfterRollback", "keepReadsAfterRollback", "noUndoScopeBesideIndexes", "keepProgramsAfterRollback"],
+      plants: [
+        "stalePageAfterRollback", "keepReadsAfterRollback", "noUndoScopeBesideIndexes", "keepProgramsAfterRollback",
+      ],
       budgetSeconds: 30
     ) { profile in
       profile.cachePages = 10
@@ -103,7 +109,6 @@ public struct Scenario: Sendable {
     ) { profile in
       profile.cancelOneIn = 8
       profile.faults[.stall] = 100
-      profile.hasLivenessPhase = true
     },
     Scenario(
       name: "ddl-soak", symptom: "the schema changes, and days later something is wrong", kind: .mixed,
@@ -122,7 +127,10 @@ public struct Scenario: Sendable {
     ("vector-scale", "vector search fails beyond a thousand rows", "vectors do not exist yet"),
     ("json-maze", "\"malformed JSON\" for JSON that is well formed", "JSON does not exist yet"),
     ("cost", "an index is not used", "measured by `make bench` and `make compare`, which need SQLite"),
-    ("pool-storm", "connections of a pool are lost", "the pool is tested with threads (`swift test --filter DoorTests`)"),
+    (
+      "pool-storm", "connections of a pool are lost",
+      "the pool is tested with threads (`swift test --filter DoorTests`)"
+    ),
     ("container", "\"permission denied\" in containers", "`apus-prove` refuses io_uring by the kernel (`make prove`)"),
   ]
 }

@@ -80,7 +80,9 @@ public struct Shrinker {
   }
 
   private mutating func dropClients() {
-    for name in tape.streams.map(\.name) where name.hasPrefix(Tape.clientPrefix) { _ = accepts(tape.removingClient(name)) }
+    for name in tape.streams.map(\.name) where name.hasPrefix(Tape.clientPrefix) {
+      _ = accepts(tape.removingClient(name))
+    }
     // Fewer connections, where the last ones have nothing to say.
     for path in tape.parts({ stream, node in stream == "profile" && node.isChoice(.clientCount) }) {
       guard case .choice(_, let value)? = tape[path] else { continue }

@@ -20,7 +20,8 @@ extension Tape {
   }
 
   private static func collect(
-    _ nodes: [TapeNode], _ stream: String, _ places: [Int], _ isWanted: (String, TapeNode) -> Bool, _ found: inout [TapePath]
+    _ nodes: [TapeNode], _ stream: String, _ places: [Int], _ isWanted: (String, TapeNode) -> Bool,
+    _ found: inout [TapePath]
   ) {
     for (place, node) in nodes.enumerated() {
       if isWanted(stream, node) { found.append(TapePath(stream: stream, places: places + [place])) }
@@ -96,7 +97,9 @@ extension Tape {
   func removingWithSteps(_ parts: [TapePath]) -> Tape {
     var removed = parts
     for path in parts {
-      guard let name = Int(path.stream.dropFirst(Self.clientPrefix.count)), let range = stepRange(of: path) else { continue }
+      guard let name = Int(path.stream.dropFirst(Self.clientPrefix.count)), let range = stepRange(of: path) else {
+        continue
+      }
       removed += steps(of: name, from: range.first, before: range.end)
     }
     return removing(removed)

@@ -26,7 +26,8 @@ public struct ReproFile: Sendable {
   public var tape: Tape
 
   public init(
-    oracle: Finding.Oracle, plant: String?, scenario: String? = nil, finding: String, comments: [String] = [], tape: Tape
+    oracle: Finding.Oracle, plant: String?, scenario: String? = nil, finding: String, comments: [String] = [],
+    tape: Tape
   ) {
     self.scenario = scenario
     self.oracle = oracle
