@@ -121,16 +121,16 @@ extension SimulatedDisk {
     if !isPlain, count > 0 {
       let range = offset..<offset + count
       if faults.meets(.stickyReadError) {
-        faults.noteFailure(.stickyReadError, of: request.actor, file)
+        faults.noteFailure(.stickyReadError, of: request, file)
         badSectors.insert(sector(file, range.lowerBound + faults.choices.below(count, .badSector)))
         return (-SystemErrorNumber.io, nil)
       }
       if hasBadSector(file, range) {
-        faults.noteFailure(.stickyReadError, of: request.actor, file)
+        faults.noteFailure(.stickyReadError, of: request, file)
         return (-SystemErrorNumber.io, nil)
       }
       if faults.meets(.readError) {
-        faults.noteFailure(.readError, of: request.actor, file)
+        faults.noteFailure(.readError, of: request, file)
         return (-SystemErrorNumber.io, nil)
       }
       if count > 1, faults.meets(.shortRead) {
@@ -169,19 +169,19 @@ extension SimulatedDisk {
     var bytes = bytes
     var fault: FaultKind?
     if faults.isReadOnly {
-      faults.noteFailure(.readOnlyFileSystem, of: request.actor, file, place)
+      faults.noteFailure(.readOnlyFileSystem, of: request, file, place)
       return (-SystemErrorNumber.readOnly, nil)
     }
     if let (room, kind, number) = room(for: range, in: file) {
       if room == 0 {
-        faults.noteFailure(kind, of: request.actor, file, place)
+        faults.noteFailure(kind, of: request, file, place)
         return (-number, nil)
       }
       // What there is room for is written; the rest is asked for again, and told then.
       bytes.removeLast(bytes.count - room)
     } else if !isPlain, !bytes.isEmpty {
       if faults.meets(.writeError) {
-        faults.noteFailure(.writeError, of: request.actor, file, place)
+        faults.noteFailure(.writeError, of: request, file, place)
         let kept = faults.choices.below(bytes.count / sectorByteCount + 1, .transferPart) * sectorByteCount
         if kept > 0 { change(file, .write(offset: offset, bytes: Array(bytes.prefix(kept)))) }
         return (-SystemErrorNumber.io, nil)
@@ -237,24 +237,24 @@ extension SimulatedDisk {
       return 0
     }
     if faults.isActive, file.untoldHandles.remove(handle) != nil {
-      faults.noteFailure(.syncKeepsView, of: request.actor, file)
+      faults.noteFailure(.syncKeepsView, of: request, file)
       return -SystemErrorNumber.io
     }
     if faults.meets(.syncKeepsView) {
       fail(file, upTo, keepsView: true)
       // Everybody who has the file open now is told once.
       for (other, open) in handles where other != handle && open.file === file { file.untoldHandles.insert(other) }
-      faults.noteFailure(.syncKeepsView, of: request.actor, file)
+      faults.noteFailure(.syncKeepsView, of: request, file)
       return -SystemErrorNumber.io
     }
     if faults.meets(.syncToldOnce) {
       fail(file, upTo, keepsView: true)
-      faults.noteFailure(.syncToldOnce, of: request.actor, file)
+      faults.noteFailure(.syncToldOnce, of: request, file)
       return -SystemErrorNumber.io
     }
     if faults.meets(.syncRevertsView) {
       fail(file, upTo, keepsView: false)
-      faults.noteFailure(.syncRevertsView, of: request.actor, file)
+      faults.noteFailure(.syncRevertsView, of: request, file)
       return -SystemErrorNumber.io
     }
     var kept: [VolatileChange] = []
@@ -292,7 +292,7 @@ extension SimulatedDisk {
     syncCount += 1
     if faults.liesAboutSyncs { return 0 }
     if faults.meets(.syncRevertsView) {
-      faults.noteFailure(.syncRevertsView, of: request.actor, nil)
+      faults.noteFailure(.syncRevertsView, of: request, nil)
       return -SystemErrorNumber.io
     }
     var kept: [(sequence: UInt64, path: String, file: DiskFile?)] = []

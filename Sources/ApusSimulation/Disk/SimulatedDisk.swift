@@ -99,6 +99,8 @@ struct DiskRequest {
   var actor: Int
   /// Bytes that parts of it have transferred.
   var done = 0
+  /// Its statement was dropped: nobody asks how it ends.
+  var isAbandoned = false
   /// It does not complete before.
   var notBefore: UInt64 = 0
 }
@@ -220,6 +222,11 @@ public final class SimulatedDisk: @unchecked Sendable {
   func isCompleted(_ ticket: Ticket) -> Bool { !inFlight.contains { $0.ticket == ticket } }
 
   func hasInFlight(queue: UInt64) -> Bool { inFlight.contains { $0.queue == queue } }
+
+  /// The connection's statement was dropped.
+  func abandonRequests(of connection: Int) {
+    for place in inFlight.indices where inFlight[place].actor == connection { inFlight[place].isAbandoned = true }
+  }
 
   /// When the first of the requests that are held back may complete; nil where none is.
   var nextMoment: UInt64? { inFlight.map(\.notBefore).min() }

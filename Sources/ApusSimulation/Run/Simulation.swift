@@ -108,11 +108,32 @@ public final class Simulation {
       statements += ["CREATE TABLE o.stamp(id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO o.stamp VALUES(1,0)"]
     }
     for statement in statements { _ = try runToEnd(engine, statement) }
+    try fill(engine)
     try close(engine)
     world.disk.settle()
     try PragmaEffects(world).checkFile()
     if profile.pageCountMax > 0 { world.faults.noteForAll(.pageBudget) }
   }
+
+  /// Tables that are large from the beginning, their leaves one behind the other.
+  private func fill(_ engine: EngineClient) throws(Finding) {
+    guard profile.initialRowCount > 0, var model = world.ledger.model(of: 0) else { return }
+    for table in model.shapes.indices {
+      for first in stride(from: 0, to: profile.initialRowCount, by: Self.rowsPerInsert) {
+        let rows = (first..<min(first + Self.rowsPerInsert, profile.initialRowCount)).map { number in
+          ModelRow(
+            k: Int64(number % 12), u: number % 3 == 0 ? nil : Int64(number),
+            tag: UInt64(number + 1) &* 0x9e37_79b9_7f4a_7c15 >> 1, length: number * 37 % min(profile.payloadMax, 120))
+        }
+        let operation = Operation.insertMany(table: table, id: Int64(first), rows: rows)
+        _ = try runToEnd(engine, operation.sql(model), operation.bindings(model))
+        _ = operation.apply(to: &model)
+      }
+    }
+    world.ledger = Ledger(model)
+  }
+
+  private static let rowsPerInsert = 50
 
   private func openEngine(
     process: SimulatedEnvironment, _ path: String = Simulation.path
@@ -366,15 +387,19 @@ public final class Simulation {
 
   // MARK: one connection alone
 
-  private func runToEnd(_ engine: EngineClient, _ sql: String) throws(Finding) -> [[ImageField]] {
-    switch try answer(engine, sql) {
+  private func runToEnd(
+    _ engine: EngineClient, _ sql: String, _ bindings: [Operation.Binding] = []
+  ) throws(Finding) -> [[ImageField]] {
+    switch try answer(engine, sql, bindings) {
     case .success(let rows): return rows
     case .failure(let error): throw unexpected(error, sql)
     }
   }
 
-  private func answer(_ engine: EngineClient, _ sql: String) throws(Finding) -> Result<[[ImageField]], EngineError> {
-    engine.start(sql, [])
+  private func answer(
+    _ engine: EngineClient, _ sql: String, _ bindings: [Operation.Binding] = []
+  ) throws(Finding) -> Result<[[ImageField]], EngineError> {
+    engine.start(sql, bindings)
     var rows: [[ImageField]] = []
     for _ in 0..<Self.patienceSteps {
       switch engine.poll() {

@@ -33,13 +33,15 @@ extension SimulationProfile {
   }
 
   mutating func drawWorld(_ choices: ChoiceStream) {
-    pageSize = choices.pick([512, 512, 512, 1024, 1024, 1024, 2048, 4096, 4096, 8192, 16_384, 65_536], .pageSize)
+    pageSize = choices.pick([512, 512, 512, 512, 1024, 1024, 1024, 1024, 2048, 4096, 4096, 8192, 16_384, 65_536], .pageSize)
     cachePages = choices.pick([10, 10, 5, 20, 60, 500, 2000], .cachePages)
     clientCount = choices.pick([1, 2, 2, 3, 3, 4, 5, 8, 16], .clientCount)
     processCount = 1 + choices.below(min(clientCount, 3), .processCount)
     if lockByteOffset < Int64(pageSize) * 3 { lockByteOffset = 0x4000_0000 }
     if pageSize >= 8192 { auditEvery = 10 }
     keyCount = choices.pick([8, 30, 120, 120, 400], .keyCount)
+    initialRowCount = choices.pick([0, 0, 0, 40, 40, 200], .initialRows)
+    if initialRowCount > 100 { auditEvery = max(auditEvery, 3) }
     taste.bulkShare = choices.pick([0, 2, 4, 8], .bulkShare)
     taste.kinds = choices.pick(WorkloadTaste.favourites, .favouriteKinds)
     if choices.oneIn(3, .hasFavouriteTable) { taste.table = choices.below(6, .table) }
@@ -51,13 +53,14 @@ extension SimulationProfile {
     for (fault, rate) in Self.usualRates(kind) where choices.oneIn(2, .isFaultOn) {
       faults[fault] = max(1, rate / 2 + choices.below(rate, .faultRate))
     }
+    if faults[.delay] > 0 { faults[.delay] = choices.pick([100, 30, 8], .faultRate) }
     switch kind {
     case .mixed: break
     case .calm:
       cutCount = 0
       cancelOneIn = 0
       dropsCommits = false
-      faults[.delay] = 50
+      faults[.delay] = choices.pick([50, 8], .faultRate)
     case .power:
       if cutCount > 0 { cutCount = 1 + choices.below(5, .cutCount) }
       faults[.powerCut] = 1
@@ -74,7 +77,7 @@ extension SimulationProfile {
     }
     // What is committed and not synced goes with the view, as with the power.
     if journal == .wal && synchronous == .normal { faults[.syncRevertsView] = 0 }
-    if faults[.pageBudget] > 0 { pageCountMax = 20 + choices.below(60, .pageBudget) }
+    if faults[.pageBudget] > 0 { pageCountMax = 20 + initialRowCount + choices.below(60, .pageBudget) }
   }
 }
 

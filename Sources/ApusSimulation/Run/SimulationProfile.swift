@@ -49,6 +49,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var faults = FaultRates()
   var schedule = Schedule.Kind.anybody
   public var taste = WorkloadTaste()
+  /// Rows of each table before anything else happens.
+  public var initialRowCount = 0
   /// How long a statement waits for a lock.
   public var busyTimeoutMilliseconds = 0
   /// What the disk writes atomically.

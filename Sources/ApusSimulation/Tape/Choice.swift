@@ -34,7 +34,7 @@ public enum Choice: String, CaseIterable, Sendable {
 
   // The kind of world, its faults, limits and schedule.
   case worldKind, isFaultOn, faultRate, schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
-  case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, hasFavouriteTable
+  case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, hasFavouriteTable
 
   // Faults: whether one is met, and what it is like.
   case fault, transferPart, errorNumber, badSector, delay, killedWrite, killedPart, sizeAhead
@@ -43,7 +43,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
 
   // Points in the engine, and what a client does behind an error.
-  case buggifyRate, buggify, goesOn
+  case buggifyRate, buggify, goesOn, triesAgain
 
   // Damage at the end of a run.
   case damagePage, damageOther, damageByte, damageBit, damageKind

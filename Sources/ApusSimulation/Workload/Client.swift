@@ -48,6 +48,8 @@ final class Client {
   private(set) var hasMore = true
   /// Could not get what it wants: others first.
   private(set) var yields = false
+  /// What was dropped, and is said again.
+  private var retry: Operation?
   private var scan: OpenScan?
   private var isVacuuming = false
   /// How many pragmas of a VACUUM were said.
@@ -157,9 +159,13 @@ final class Client {
     world.droppedCount += 1
     world.faults.noteRetried(.cancellation)
     world.faults.noteDropped(name)
+    world.disk.abandonRequests(of: name)
     world.disk.trace.add("drop", UInt64(name), 0, 0)
     switch phase {
     case .checkpointing: phase = .resting
+    case .operating(let operation, _) where choices.oneIn(2, .triesAgain):
+      retry = operation
+      phase = .choosing
     case .committing:
       // Who goes on is told whether it was one.
       if isWriting { world.ledger.doubt(stamp) }
@@ -297,6 +303,7 @@ final class Client {
       operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
       oldestAllowed = world.ledger.lastSeen
       savedModel = nil
+      retry = nil
       phase = .beginning
       start(isWriting ? "BEGIN IMMEDIATE" : "BEGIN", [])
     case .beginning: phase = .resting
@@ -387,7 +394,8 @@ final class Client {
       start(statement, [])
       return
     }
-    let operation = world.generator.next(choices, readsOnly: !isWriting)
+    let operation = retry ?? world.generator.next(choices, readsOnly: !isWriting)
+    retry = nil
     phase = .operating(operation, rows: [])
     start(operation.sql(model), operation.bindings(model))
   }

@@ -21,6 +21,11 @@ final class EngineClient {
   /// Statements that are prepared once and used again, as applications do.
   private var prepared: [String: PreparedStatement] = [:]
 
+  /// Without parameters, and said by every transaction.
+  private static let keptTexts: Set<String> = [
+    "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "SELECT n FROM stamp", "SELECT n FROM o.stamp",
+  ]
+
   /// Most times that the end of a connection may wait before the run counts as hanging.
   private static let closeWaitMax = 100_000
 
@@ -122,7 +127,7 @@ final class EngineClient {
       statement = known
     } else {
       statement = try connection.prepare(sql)
-      if !bindings.isEmpty { prepared[sql] = statement }
+      if !bindings.isEmpty || Self.keptTexts.contains(sql) { prepared[sql] = statement }
     }
     do throws(EngineError) {
       for (place, binding) in bindings.enumerated() { try bind(binding, to: statement, at: place + 1) }

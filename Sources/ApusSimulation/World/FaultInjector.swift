@@ -102,6 +102,14 @@ final class FaultInjector {
       OwedFault(kind: kind, role: file?.role ?? .other, inode: file?.inode ?? 0, range: range))
   }
 
+  /// The same; where the statement was dropped before, only a failed sync must be told.
+  func noteFailure(_ kind: FaultKind, of request: DiskRequest, _ file: DiskFile?, _ range: Range<Int> = 0..<0) {
+    noteFailure(kind, of: request.actor, file, range)
+    guard request.isAbandoned, !kind.isSync else { return }
+    _ = owed[request.actor]?.popLast()
+    tallies[kind.rawValue].healed += 1
+  }
+
   /// A part of a transfer was all that was done, and counted as the whole.
   func noteTakenForWhole(_ kind: FaultKind, _ done: Int, of byteCount: Int) {
     problem = problem ?? "\(kind.name): \(done) bytes of \(byteCount) passed for all of them"

@@ -374,6 +374,8 @@ extension WriteAheadLog {
         state.isBusy = true
         return
       }
+      // Whatever fails from here on: nobody could read by a mark that stays locked.
+      defer { unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) }
       if state.mode == .truncate {
         // What this connection has read last stays what the next snapshot is compared with: others may have committed since.
         let last = header
@@ -389,7 +391,6 @@ extension WriteAheadLog {
         state.header.frameCount = 0
         state.mode = .passive
       }
-      unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1)
     }
   }
 }

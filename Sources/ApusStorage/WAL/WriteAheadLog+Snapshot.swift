@@ -129,8 +129,8 @@ extension WriteAheadLog {
       #endif
       if backfill > 0 && header.frameCount > 0 && !isSkipped {
         if try lock(.exclusive, WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) {
+          defer { unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) }
           try restart(willRestart)
-          unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1)
         }
       }
       endRead()
