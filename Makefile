@@ -13,13 +13,15 @@ TRANSACTIONS ?= 10000
 KILLS ?= 5000
 FILES ?= 1500
 SECONDS ?= 60
+# What `make fuzz` fuzzes; `apus-fuzz list` names them all, docs/fuzzing.md describes them.
+TARGET ?= database
 
 RELEASE = -c release --static-swift-stdlib
 # The shell is linked without a dynamic linker: it starts in half the time. In a build directory of its own, since the
 # benchmark, which loads SQLite at run time, cannot be.
 SHELL_BUILD = $(RELEASE) -Xswiftc -static-executable --scratch-path .build-shell
 
-.PHONY: run test check format bench sim simulator sim-cases scenarios mutants capi capi-test conformance compare prove setup clean shell
+.PHONY: run test check format fuzz triage bench sim simulator sim-cases scenarios mutants capi capi-test conformance compare prove setup clean shell
 
 run: shell
 	@.ci/tour $(DATABASE)
@@ -78,7 +80,9 @@ compare: capi
 	@.ci/compare $(DATABASE)
 
 # Whole files: damaged ones, round trips and handovers with SQLite. What `make test` runs in small.
+prove: export PATH := $(CURDIR)/.build-venv/bin:$(PATH)
 prove: setup
+	@.ci/venv > /dev/null
 	swift build $(RELEASE) --product apus-prove
 	.build/release/apus-prove bad-input --variants $(VARIANTS) --seed $(SEED)
 	.build/release/apus-prove bad-input --variants $(VARIANTS) --seed $(SEED) --base small
@@ -91,6 +95,14 @@ prove: setup
 	.build/release/apus-prove matrix --files $(FILES) --seed $(SEED)
 	.build/release/apus-prove mixed --journal wal --seconds $(SECONDS) --seed $(SEED)
 	.build/release/apus-prove mixed --journal delete --seconds $(SECONDS) --seed $(SEED)
+
+# A campaign of libFuzzer on one target, or the logic tester (TARGET=logic).
+fuzz: setup
+	@.ci/fuzz $(TARGET) $(SECONDS) $(SEED)
+
+# What campaigns have found: shrunk, sorted by stack, and kept among the regressions.
+triage: setup
+	@.ci/fuzz triage $(TARGET)
 
 setup:
 	@.ci/setup

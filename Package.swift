@@ -34,6 +34,9 @@ let package = Package(
     .executable(name: "apus-sim", targets: ["ApusSim"]),
     .executable(name: "apus-conformance", targets: ["ApusConformance"]),
     .executable(name: "apus-prove", targets: ["ApusProve"]),
+    .executable(name: "apus-fuzz", targets: ["ApusFuzz"]),
+    // For the package in Fuzz/, which builds it with libFuzzer.
+    .library(name: "ApusFuzzing", targets: ["ApusFuzzing"]),
   ],
   traits: [
     .trait(name: "PlantedBugs", description: "Compiles the simulator's one-line mutations into the engine."),
@@ -67,6 +70,7 @@ let package = Package(
     library("ApusSimulation", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM", "Apus"]),
     // Tools: the shell, and what proves and measures the engine beside real SQLite.
     library("ApusHarness", ["Apus", "ApusBase", "ApusIO"]),
+    library("ApusFuzzing", ["Apus", "ApusBase", "ApusHarness", "ApusIO", "ApusSQL", "ApusStorage", "ApusVM"]),
     executable("ApusCLI", ["Apus", "ApusBackup", "ApusBase", "ApusIO"]),
     executable(
       "ApusSim",
@@ -75,7 +79,8 @@ let package = Package(
       ]),
     executable("ApusConformance", ["ApusHarness"]),
     executable("ApusBench", ["Apus", "ApusBase", "ApusHarness", "ApusIO"]),
-    executable("ApusProve", ["Apus", "ApusBase", "ApusHarness", "ApusIO"]),
+    executable("ApusProve", ["Apus", "ApusBase", "ApusFuzzing", "ApusHarness", "ApusIO"]),
+    executable("ApusFuzz", ["ApusBase", "ApusFuzzing", "ApusHarness"]),
 
     tests("ApusBaseTests", ["ApusBase"], data: ["Recorded"]),
     tests("ApusStorageTests", ["ApusBase", "ApusIO", "ApusStorage", "CSQLite"]),
@@ -87,7 +92,8 @@ let package = Package(
     tests("ApusCompilerTests", ["ApusBase", "ApusSQL", "ApusVM", "ApusFunctions", "ApusCompiler"]),
     tests("ApusSimulationTests", ["Apus", "ApusBase", "ApusIO", "ApusSimulation", "CSQLite"], data: ["Corpus"]),
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
-    tests("DifferentialTests", ["ApusBase", "ApusHarness"]),
+    tests("DifferentialTests", ["ApusBase", "ApusFuzzing", "ApusHarness"]),
+    tests("FuzzTests", ["ApusBase", "ApusFuzz", "ApusFuzzing", "ApusHarness", "ApusIO"]),
     tests("ProofTests", ["ApusHarness", "ApusProve"]),
     tests("TidyTests", []),
   ]

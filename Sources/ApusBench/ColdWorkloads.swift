@@ -47,7 +47,7 @@ extension Workloads {
           try blocking { try await database.read { try await $0.one("SELECT sum(b) FROM t", as: Int64.self) } ?? -1 }
         }
       },
-    ] + [1, 8, 64].map { coldLookUps(inFlight: $0) }
+    ] + [1, 8, 64].map { coldLookUps(inFlight: $0) } + [coldTransactions(inFlight: 64)]
 
   private static func scan(
     _ engine: any HarnessEngine, _ path: String
@@ -64,54 +64,98 @@ extension Workloads {
     Workload(
       name: name, scale: "1,000,000 rows", promise: promise, writes: false, isCold: true
     ) { (context) throws(EngineFailure) in
-      let engine = context.engine is ApusEngine ? ApusEngine(environment: SystemEnvironment(backend: backend)) : context.engine
+      let engine =
+        context.engine is ApusEngine ? ApusEngine(environment: SystemEnvironment(backend: backend)) : context.engine
       return try scan(engine, coldPath(context.shared))
     }
   }
 
   private static let lookUpCount = 8192
 
+  /// The keys that are looked up, the same for every engine.
+  private static func coldKeys() -> [Int64] {
+    var random = SeededRandom(seed: 21)
+    return (0..<lookUpCount).map { _ in Int64(random.below(Workload.rowCount) + 1) }
+  }
+
+  /// - Parameter inFlight: statements that are under way at a time, each task's one after the other in one transaction.
   private static func coldLookUps(inFlight: Int) -> Workload {
     Workload(
       name: "cold point reads, \(inFlight) in flight", scale: "\(lookUpCount) look-ups",
       promise: inFlight == 64 ? 0.3 : nil, writes: false, isCold: true
     ) { (context) throws(EngineFailure) in
-      var random = SeededRandom(seed: 21)
-      let keys = (0..<lookUpCount).map { _ in Int64(random.below(Workload.rowCount) + 1) }
-      guard context.engine is ApusEngine else {
-        let connection = try context.engine.open(coldPath(context.shared), readOnly: true)
-        let statement = try connection.prepare("SELECT a FROM t WHERE id = ?1")
-        return { () throws(EngineFailure) in
+      let keys = coldKeys()
+      guard context.engine is ApusEngine else { return try lookUps(keys, in: context, inTransaction: true) }
+      let database = try openAsynchronous(coldPath(context.shared), readers: inFlight)
+      return { () throws(EngineFailure) in
+        try sum(tasks: inFlight, of: database) { first in
+          try await database.read { transaction in
+            var sum: Int64 = 0
+            for index in stride(from: first, to: keys.count, by: inFlight) {
+              sum &+= try await transaction.one("SELECT a FROM t WHERE id = \(keys[index])", as: Int64.self) ?? 0
+            }
+            return sum
+          }
+        }
+      }
+    }
+  }
+
+  /// As `coldLookUps`, with a transaction for each look-up.
+  private static func coldTransactions(inFlight: Int) -> Workload {
+    Workload(
+      name: "cold point reads, \(inFlight) transactions", scale: "\(lookUpCount) look-ups", promise: nil, writes: false,
+      isCold: true
+    ) { (context) throws(EngineFailure) in
+      let keys = coldKeys()
+      guard context.engine is ApusEngine else { return try lookUps(keys, in: context, inTransaction: false) }
+      let database = try openAsynchronous(coldPath(context.shared), readers: inFlight)
+      return { () throws(EngineFailure) in
+        try sum(tasks: inFlight, of: database) { first in
           var sum: Int64 = 0
-          for key in keys {
-            try statement.bind(integer: key, at: 1)
-            if try statement.step() { sum &+= statement.integer(0) }
-            statement.reset()
+          for index in stride(from: first, to: keys.count, by: inFlight) {
+            sum &+=
+              try await database.read {
+                try await $0.one("SELECT a FROM t WHERE id = \(keys[index])", as: Int64.self)
+              } ?? 0
           }
           return sum
         }
       }
-      let database = try openAsynchronous(coldPath(context.shared), readers: inFlight)
-      return { () throws(EngineFailure) in
-        try blocking {
-          try await withThrowingTaskGroup(of: Int64.self) { group in
-            for first in 0..<inFlight {
-              group.addTask {
-                var sum: Int64 = 0
-                for index in stride(from: first, to: keys.count, by: inFlight) {
-                  let key = keys[index]
-                  sum &+= try await database.read {
-                    try await $0.one("SELECT a FROM t WHERE id = \(key)", as: Int64.self)
-                  } ?? 0
-                }
-                return sum
-              }
-            }
-            var sum: Int64 = 0
-            for try await part in group { sum &+= part }
-            return sum
-          }
+    }
+  }
+
+  private static func lookUps(
+    _ keys: [Int64], in context: BenchContext, inTransaction: Bool
+  ) throws(EngineFailure) -> () throws(EngineFailure) -> Int64 {
+    let connection = try context.engine.open(coldPath(context.shared), readOnly: true)
+    let statement = try connection.prepare("SELECT a FROM t WHERE id = ?1")
+    return { () throws(EngineFailure) in
+      var sum: Int64 = 0
+      if inTransaction { try connection.execute("BEGIN") }
+      for key in keys {
+        try statement.bind(integer: key, at: 1)
+        if try statement.step() { sum &+= statement.integer(0) }
+        statement.reset()
+      }
+      if inTransaction { try connection.execute("COMMIT") }
+      return sum
+    }
+  }
+
+  /// Runs tasks beside each other, on the threads that read, and adds up what they give.
+  private static func sum(
+    tasks: Int, of database: Database, _ body: @escaping @Sendable (Int) async throws -> Int64
+  ) throws(EngineFailure) -> Int64 {
+    try blocking {
+      try await withThrowingTaskGroup(of: Int64.self) { group in
+        let executors = database.executors
+        for task in 0..<tasks {
+          group.addTask(executorPreference: executors[task % executors.count]) { try await body(task) }
         }
+        var sum: Int64 = 0
+        for try await part in group { sum &+= part }
+        return sum
       }
     }
   }

@@ -55,6 +55,8 @@ enum TextFunctions {
     if value.isNull || arguments[1].isNull { return context.setNull() }
     if arguments.count == 3, arguments[2].isNull { return context.setNull() }
     let isBlob = value.kind == .blob
+    // A blob of no bytes has no part, not even an empty one: SQLite sees no address there.
+    if isBlob, value.bytes.count == 0 { return context.setNull() }
     let bytes = isBlob ? value.bytes : context.text(value).untilNUL()
     let start = arguments[1].asInteger
     let count = arguments.count == 3 ? arguments[2].asInteger : Int64.max

@@ -7,9 +7,9 @@ import ApusIO
 
 public final class ApusEngine: HarnessEngine {
   public var name: String { "Apus" }
-  private let environment: SystemEnvironment
+  private let environment: any Environment
 
-  public init(environment: SystemEnvironment = SystemEnvironment()) { self.environment = environment }
+  public init(environment: any Environment = SystemEnvironment()) { self.environment = environment }
 
   public func open(_ path: String, readOnly: Bool) throws(EngineFailure) -> any HarnessConnection {
     try ApusConnection(path: path, readOnly: readOnly, environment: environment)
@@ -25,7 +25,7 @@ extension EngineFailure {
 public final class ApusConnection: HarnessConnection {
   public let connection: Connection
 
-  init(path: String, readOnly: Bool, environment: SystemEnvironment) throws(EngineFailure) {
+  init(path: String, readOnly: Bool, environment: any Environment) throws(EngineFailure) {
     var options = Connection.Options()
     options.isReadOnly = readOnly
     do {

@@ -38,6 +38,8 @@ public final class SQLiteLibrary: HarnessEngine {
   let backupInit: @convention(c) (Handle?, Text?, Handle?, Text?) -> Handle?
   let backupStep: @convention(c) (Handle?, Int32) -> Int32
   let backupFinish: @convention(c) (Handle?) -> Int32
+  let allocate: @convention(c) (UInt64) -> UnsafeMutableRawPointer?
+  let deserialize: @convention(c) (Handle?, Text?, UnsafeMutableRawPointer?, Int64, Int64, UInt32) -> Int32
 
   public let version: String
   public let compileOptions: [String]
@@ -90,6 +92,8 @@ public final class SQLiteLibrary: HarnessEngine {
     unsafe backupInit = try symbol("sqlite3_backup_init")
     unsafe backupStep = try symbol("sqlite3_backup_step")
     unsafe backupFinish = try symbol("sqlite3_backup_finish")
+    unsafe allocate = try symbol("sqlite3_malloc64")
+    unsafe deserialize = try symbol("sqlite3_deserialize")
     let libversion: @convention(c) () -> Text? = unsafe try symbol("sqlite3_libversion")
     let option: @convention(c) (Int32) -> Text? = unsafe try symbol("sqlite3_compileoption_get")
     version = unsafe libversion().map { unsafe String(cString: $0) } ?? "?"
@@ -100,6 +104,22 @@ public final class SQLiteLibrary: HarnessEngine {
 
   public func open(_ path: String, readOnly: Bool) throws(EngineFailure) -> any HarnessConnection {
     try SQLiteConnection(library: self, path: path, readOnly: readOnly)
+  }
+
+  /// Opens a database in memory that has the bytes of a file.
+  /// - Throws: SQLITE_NOMEM; bytes that are no database fail at the first use.
+  public func open(image bytes: [UInt8]) throws(EngineFailure) -> any HarnessConnection {
+    let connection = try SQLiteConnection(library: self, path: ":memory:", readOnly: false)
+    guard let copy = unsafe allocate(UInt64(bytes.count + 1)) else {
+      throw EngineFailure(code: 7, message: "out of memory")
+    }
+    unsafe bytes.withUnsafeBytes {
+      unsafe copy.copyMemory(from: $0.baseAddress ?? UnsafeRawPointer(copy), byteCount: bytes.count)
+    }
+    // SQLite owns the copy from here on (FREEONCLOSE), and may replace it (RESIZEABLE).
+    let code = unsafe deserialize(connection.handle, "main", copy, Int64(bytes.count), Int64(bytes.count), 3)
+    if code != 0 { throw connection.lastFailure(code) }
+    return connection
   }
 }
 
@@ -126,7 +146,9 @@ public final class SQLiteConnection: HarnessConnection {
   public func backUp(to path: String) throws(EngineFailure) {
     let target = try SQLiteConnection(library: library, path: path, readOnly: false)
     defer { target.close() }
-    guard let backup = unsafe library.backupInit(target.handle, "main", handle, "main") else { throw target.lastFailure(1) }
+    guard let backup = unsafe library.backupInit(target.handle, "main", handle, "main") else {
+      throw target.lastFailure(1)
+    }
     _ = unsafe library.backupStep(backup, -1)
     let code = unsafe library.backupFinish(backup)
     if code != 0 { throw target.lastFailure(code) }

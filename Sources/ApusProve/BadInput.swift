@@ -3,6 +3,7 @@
 
 import Apus
 import ApusBase
+import ApusFuzzing
 import ApusHarness
 import ApusIO
 import Glibc

@@ -110,7 +110,8 @@ struct TableModel {
     default:
       // Rows from the other table: keys of w are texts and blobs, so that they meet no rowid.
       guard random.oneIn(4) else { return }
-      try connection.execute("DROP INDEX tc; CREATE INDEX tc ON t(c)")
+      // A writer may have been killed between the two.
+      try connection.execute("DROP INDEX IF EXISTS tc; CREATE INDEX tc ON t(c)")
     }
   }
 
@@ -161,8 +162,14 @@ struct TableModel {
   private static func payload(_ random: inout SeededRandom) -> HarnessValue {
     let scale = random.below(100)
     let count =
-      scale < 20 ? 0 : scale < 65 ? random.below(120) : scale < 88 ? random.below(5000) : scale < 98
-      ? random.below(30_000) : random.below(200_001)
+      scale < 20
+      ? 0
+      : scale < 65
+        ? random.below(120)
+        : scale < 88
+          ? random.below(5000)
+          : scale < 98
+            ? random.below(30_000) : random.below(200_001)
     if count == 0, random.oneIn(2) { return .null }
     let word = random.next()
     let bytes = (0..<count).map { index in

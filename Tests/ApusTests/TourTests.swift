@@ -55,6 +55,18 @@ import Apus
       lines.append(error.message)
     }
     #expect(lines.last == "UNIQUE constraint failed: city.name")
+    let executors = db.executors
+    let totals = try await withThrowingTaskGroup(of: Int.self) { group in
+      for part in 0..<8 {
+        group.addTask(executorPreference: executors[part % executors.count]) {
+          try await db.read { tx in
+            try await tx.one("SELECT coalesce(sum(people), 0) FROM city WHERE id % 8 = \(part)", as: Int.self) ?? 0
+          }
+        }
+      }
+      return try await group.reduce(into: 0) { $0 += $1 }
+    }
+    #expect(totals == 921_930)
     let total = try db.blocking.read { tx in try tx.one("SELECT sum(people) FROM city", as: Int.self) }
     #expect(total == 921_930)
     try await db.close()
@@ -69,7 +81,9 @@ import Apus
     let root = here.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     let page = try String(contentsOf: root.appendingPathComponent("docs/tour.md"), encoding: .utf8)
     let source = normalized(try String(contentsOf: here, encoding: .utf8))
-    let pieces = page.components(separatedBy: "```swift\n").dropFirst().compactMap { $0.components(separatedBy: "```").first }
+    let pieces = page.components(separatedBy: "```swift\n").dropFirst().compactMap {
+      $0.components(separatedBy: "```").first
+    }
     #expect(pieces.count >= 8)
     for piece in pieces { #expect(source.contains(normalized(piece)), "not in TourTests.swift:\n\(piece)") }
   }

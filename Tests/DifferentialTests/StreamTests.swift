@@ -1,5 +1,6 @@
 // Streams of random statements: our engine and SQLite agree after every step on rows, counters, errors and contents.
 
+import ApusFuzzing
 import ApusHarness
 import Foundation
 import Testing

@@ -24,21 +24,24 @@ let layers: [String: Set<String>] = {
     "ApusBackup": engine.union(["CZstd"]),
     "ApusSimulation": engine,
     "ApusHarness": engine,
+    "ApusFuzzing": engine.union(["ApusHarness"]),
+    "ApusFuzz": ["ApusBase", "ApusFuzzing", "ApusHarness"],
     "ApusCLI": engine.union(["ApusBackup"]),
     "ApusSim": engine.union(["ApusSimulation", "ApusHarness", "ArgumentParser"]),
     "ApusBench": engine.union(["ApusHarness"]),
     "ApusConformance": engine.union(["ApusHarness"]),
-    "ApusProve": engine.union(["ApusHarness"]),
+    "ApusProve": engine.union(["ApusFuzzing", "ApusHarness"]),
   ]
 }()
 
 /// Targets that may ask the C library: the door to the world, the C door, and what runs on its own.
 let glibcTargets: Set<String> = [
   "ApusIO", "ApusSQLite3", "ApusHarness", "ApusCLI", "ApusSim", "ApusBench", "ApusConformance", "ApusProve",
+  "ApusFuzz", "ApusFuzzing",
 ]
 
 /// Targets that are programs: nothing stands on them, so the terminal and the clock are theirs.
-let executableTargets: Set<String> = ["ApusCLI", "ApusSim", "ApusBench", "ApusConformance", "ApusProve"]
+let executableTargets: Set<String> = ["ApusCLI", "ApusSim", "ApusBench", "ApusConformance", "ApusFuzz", "ApusProve"]
 
 /// What executables may name all the same.
 let executablesMayName: [(pattern: String, advice: String)] = [

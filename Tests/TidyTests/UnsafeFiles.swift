@@ -123,6 +123,12 @@ let unsafeFiles: [String: Set<String>] = [
     "BenchCommand.swift",
     "ColdWorkloads.swift",
   ],
+  "ApusFuzzing": [
+    "InputViews.swift",
+  ],
+  "ApusFuzz": [
+    "Folders.swift",
+  ],
   "ApusProve": [
     "CutWorkload.swift",
     "DiskServer.swift",

@@ -65,8 +65,9 @@ final class ConnectionPool: Sendable {
       return writer
     case .read:
       let reader: ConnectionHandle
-      if let idle = state.idleReaders.popLast() {
-        reader = idle
+      // A task on a driver's thread takes a connection of that driver, where there is one.
+      if let near = state.idleReaders.lastIndex(where: \.driver.isCurrent) ?? state.idleReaders.indices.last {
+        reader = state.idleReaders.remove(at: near)
       } else if state.readerCount < readerCountMax {
         state.readerCount += 1
         reader = makeReader(state.readerCount)
@@ -82,6 +83,7 @@ final class ConnectionPool: Sendable {
   nonisolated(nonsending) func lease(_ wanted: Role) async throws -> ConnectionHandle {
     try Task.checkCancellation()
     let role = self.role(wanted)
+    if let handle = state.withLock({ $0.isClosed ? nil : takeNow(role, &$0) }) { return handle }
     let serial = state.withLock { state in
       state.waiterSerial += 1
       return state.waiterSerial

@@ -131,6 +131,14 @@ public final class Database: Sendable {
     return result
   }
 
+  /// The threads that the statements of reading transactions run on, as executors.
+  ///
+  /// A task that prefers one of them (`addTask(executorPreference:)`) is not handed to another thread and back at each of
+  /// its statements, which is most of what a short statement costs. It is for tasks that do little but read: what they
+  /// compute keeps the statements of all the others on that thread waiting, and they must not block. The executors are
+  /// to be used while the database is open; a task that outlives it goes on on the global executor.
+  public var executors: [any TaskExecutor] { drivers.count > 1 ? Array(drivers.dropFirst()) : drivers }
+
   /// The same verbs for threads that may block.
   public var blocking: BlockingDatabase { BlockingDatabase(database: self) }
 

@@ -1,4 +1,5 @@
-// The asynchronous driver: one thread on which the statements of many connections take turns.
+// The asynchronous driver: one thread on which the statements of many connections take turns. `unsafe` lives here: an executor
+// runs its jobs by an unowned reference to itself.
 //
 // A job is a piece of work on one connection that is called again after each wait, as the engine's instructions are. The
 // thread sleeps while every job waits: for a completion of its connection's ring, or for a moment. Nobody spins.
@@ -8,7 +9,7 @@ import ApusIO
 import Synchronization
 
 /// Work on one connection; made by a task, carried out by the driver's thread.
-final class Job: Sendable {
+final class Job: @unchecked Sendable {
   enum Progress {
     case finished
     case waiting(Wait)
@@ -22,13 +23,20 @@ final class Job: Sendable {
 
   let handle: ConnectionHandle
   private let state = Mutex(State())
-  private let body: @Sendable (Job) -> Progress
+  /// Set before the job is submitted, then the driver's.
+  private var body: @Sendable (Job) -> Progress
   private let begun = Atomic<Bool>(false)
 
   /// - Parameter body: called on the driver's thread until it says that it is finished; it answers whoever waits itself.
-  init(_ handle: ConnectionHandle, _ body: @escaping @Sendable (Job) -> Progress) {
+  init(_ handle: ConnectionHandle, _ body: @escaping @Sendable (Job) -> Progress = { _ in .finished }) {
     self.handle = handle
     self.body = body
+  }
+
+  /// Gives the job to its connection's driver; it may have been cancelled before.
+  func start(_ body: @escaping @Sendable (Job) -> Progress) {
+    self.body = body
+    handle.driver.submit(self)
   }
 
   /// True from the second call of its body on.
@@ -60,43 +68,14 @@ final class Job: Sendable {
   func finish() { state.withLock { $0.phase = .finished } }
 }
 
-final class Driver: Sendable {
+/// The thread is an executor too: a task that prefers it runs between the statements, on the same thread, and is not handed
+/// from one thread to another at each statement.
+final class Driver: TaskExecutor, @unchecked Sendable {
   private struct Inbox {
     var jobs: [Job] = []
+    var tasks: [UnownedJob] = []
     var isStopping = false
-  }
-
-  private let inbox = Mutex(Inbox())
-  private let environment: any Environment
-  private let waiter: Waiter
-  /// The thread sleeps, or is about to: who has something for it wakes it. Nobody else spends a system call.
-  private let isAsleep = Atomic<Bool>(false)
-
-  init(_ environment: any Environment) throws(EngineError) {
-    self.environment = environment
-    waiter = try Waiter()
-  }
-
-  /// Starts the thread. It ends after `stop`, when no job is left.
-  func start() throws(EngineError) {
-    if !EngineThread.start({ [self] in run() }) {
-      throw EngineError(.noMemory, cause: "pthread_create", hint: "the process has too many threads")
-    }
-  }
-
-  func submit(_ job: Job) {
-    inbox.withLock { $0.jobs.append(job) }
-    wake()
-  }
-
-  func stop() {
-    inbox.withLock { $0.isStopping = true }
-    wake()
-  }
-
-  /// Something has changed that the thread must look at.
-  func wake() {
-    if isAsleep.exchange(false, ordering: .sequentiallyConsistent) { waiter.wake() }
+    var hasEnded = false
   }
 
   private struct Turn {
@@ -114,46 +93,129 @@ final class Driver: Sendable {
     }
   }
 
+  private let inbox = Mutex(Inbox())
+  private let environment: any Environment
+  private let waiter: Waiter
+  /// The thread sleeps, or is about to: who has something for it wakes it. Nobody else spends a system call.
+  private let isAsleep = Atomic<Bool>(false)
+  private let thread = Atomic<UInt>(0)
+
+  // What the thread alone touches.
+  private var hub: (any IOHub)?
+  private var turns: [Turn] = []
+  /// So many jobs of tasks on this thread may still begin at once in this round; the others wait for their turn.
+  private var immediateCount = 0
+  private static let immediateCountMax = 64
+
+  init(_ environment: any Environment) throws(EngineError) {
+    self.environment = environment
+    waiter = try Waiter()
+  }
+
+  /// Starts the thread. It ends after `stop`, when no job is left.
+  func start() throws(EngineError) {
+    if !EngineThread.start({ [self] in run() }) {
+      throw EngineError(.noMemory, cause: "pthread_create", hint: "the process has too many threads")
+    }
+  }
+
+  /// The caller runs on the driver's thread.
+  var isCurrent: Bool { thread.load(ordering: .relaxed) == EngineThread.current }
+
+  func submit(_ job: Job) {
+    if isCurrent {
+      // A task of this thread's executor: it may as well begin now, with what it finds in memory.
+      var turn = Turn(job: job)
+      immediateCount -= 1
+      if immediateCount < 0 || advance(&turn) { turns.append(turn) }
+      return
+    }
+    inbox.withLock { $0.jobs.append(job) }
+    wake()
+  }
+
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    let isTaken = inbox.withLock { inbox in
+      if !inbox.hasEnded { inbox.tasks.append(job) }
+      return !inbox.hasEnded
+    }
+    // The database is closed; the task goes on where others do.
+    if isTaken { wake() } else { globalConcurrentExecutor.enqueue(job) }
+  }
+
+  func stop() {
+    inbox.withLock { $0.isStopping = true }
+    wake()
+  }
+
+  /// Something has changed that the thread must look at.
+  func wake() {
+    if isAsleep.exchange(false, ordering: .sequentiallyConsistent) { waiter.wake() }
+  }
+
   private func run() {
-    let hub = environment.makeHub(wakeUp: waiter)
-    var turns: [Turn] = []
+    thread.store(EngineThread.current, ordering: .relaxed)
+    hub = environment.makeHub(wakeUp: waiter)
+    let executor = unsafe asUnownedTaskExecutor()
     var readable: [Int32] = []
     var mustSleep = false
     while true {
       // First the flag, then the look: who brings something in between wakes.
       isAsleep.store(mustSleep, ordering: .sequentiallyConsistent)
-      let (arrived, isStopping) = inbox.withLock { inbox in
-        defer { inbox.jobs = [] }
-        return (inbox.jobs, inbox.isStopping)
-      }
-      for job in arrived { turns.append(Turn(job: job)) }
-      if turns.isEmpty, isStopping { return }
-      var advanced = 0, kept = 0
-      for index in turns.indices {
-        if isReady(turns[index], readable) {
-          advanced += 1
-          turns[index].job.handle.queue?.join(hub)
-          switch turns[index].job.advance() {
-          case .finished: continue
-          case .waiting(let wait): park(&turns[index], wait, hub)
-          }
+      let (arrived, tasks, hasEnded) = inbox.withLock { inbox in
+        let hasNone = turns.isEmpty && inbox.jobs.isEmpty && inbox.tasks.isEmpty
+        inbox.hasEnded = inbox.isStopping && hasNone
+        defer {
+          inbox.jobs = []
+          inbox.tasks = []
         }
-        if kept != index { turns.swapAt(kept, index) }
-        kept += 1
+        return (inbox.jobs, inbox.tasks, inbox.hasEnded)
       }
-      turns.removeLast(turns.count - kept)
-      readable = []
-      if advanced > 0 {
+      if hasEnded { break }
+      immediateCount = Self.immediateCountMax
+      for task in tasks { unsafe task.runSynchronously(on: executor) }
+      for job in arrived { turns.append(Turn(job: job)) }
+      if goRound(readable) || !tasks.isEmpty {
         // What the first round has asked for goes out with what the next one asks for, or with falling asleep.
         if mustSleep || turns.contains(where: \.isReadyNow) { hub?.turn(untilMonotonic: nil, mayWait: false) }
         mustSleep = !mustSleep
+        readable = []
       } else if !mustSleep {
         mustSleep = true
+        readable = []
       } else {
-        readable = sleep(turns, hub)
+        readable = sleep()
         mustSleep = false
       }
     }
+    thread.store(0, ordering: .relaxed)
+    hub = nil
+  }
+
+  /// Lets each job go on that can.
+  /// - Returns: false where none could.
+  private func goRound(_ readable: [Int32]) -> Bool {
+    var advanced = false
+    var kept = 0
+    for index in turns.indices {
+      if isReady(turns[index], readable) {
+        advanced = true
+        if !advance(&turns[index]) { continue }
+      }
+      if kept != index { turns.swapAt(kept, index) }
+      kept += 1
+    }
+    turns.removeLast(turns.count - kept)
+    return advanced
+  }
+
+  /// - Returns: false where the job is finished; otherwise the turn says what it waits for.
+  private func advance(_ turn: inout Turn) -> Bool {
+    turn.job.handle.queue?.join(hub)
+    guard case .waiting(let wait) = turn.job.advance() else { return false }
+    park(&turn, wait)
+    return true
   }
 
   private func isReady(_ turn: Turn, _ readable: [Int32]) -> Bool {
@@ -167,7 +229,7 @@ final class Driver: Sendable {
     }
   }
 
-  private func park(_ turn: inout Turn, _ wait: Wait, _ hub: (any IOHub)?) {
+  private func park(_ turn: inout Turn, _ wait: Wait) {
     turn.wait = wait
     turn.descriptor = nil
     guard case .completion = wait else { return }
@@ -179,7 +241,7 @@ final class Driver: Sendable {
     if turn.descriptor == nil { queue?.waitForCompletion() }
   }
 
-  private func sleep(_ turns: [Turn], _ hub: (any IOHub)?) -> [Int32] {
+  private func sleep() -> [Int32] {
     var moment: UInt64?
     var descriptors: [Int32] = []
     for turn in turns {

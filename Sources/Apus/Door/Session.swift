@@ -116,11 +116,11 @@ public final class Session: Sendable {
     _ body: @escaping @Sendable (ConnectionHandle) throws(Fault) -> R
   ) async throws -> R {
     if isCancellable { try Task.checkCancellation() }
-    let holder = JobHolder()
     let handle = handle
+    let job = Job(handle)
     func run() async throws -> R {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<R, any Error>) in
-        let job = Job(handle) { [self] job in
+        job.start { [self] job in
           if job.isCancelled, isCancellable, !job.hasBegun {
             job.finish()
             continuation.resume(throwing: CancellationError())
@@ -143,36 +143,9 @@ public final class Session: Sendable {
             }
           }
         }
-        holder.set(job)
-        handle.driver.submit(job)
       }
     }
     if !isCancellable { return try await run() }
-    return try await withTaskCancellationHandler(operation: run, onCancel: { holder.cancel() })
-  }
-}
-
-/// A job that may be cancelled before it has been made.
-private final class JobHolder: Sendable {
-  private struct State {
-    var job: Job?
-    var isCancelled = false
-  }
-  private let state = Mutex(State())
-
-  func set(_ job: Job) {
-    let isCancelled = state.withLock { state in
-      state.job = job
-      return state.isCancelled
-    }
-    if isCancelled { job.cancel() }
-  }
-
-  func cancel() {
-    let job = state.withLock { state in
-      state.isCancelled = true
-      return state.job
-    }
-    job?.cancel()
+    return try await withTaskCancellationHandler(operation: run, onCancel: { job.cancel() })
   }
 }

@@ -2,43 +2,44 @@
 // a normal build has neither the switch nor the mutations.
 
 #if PlantedBugs
-  import Synchronization
-
   /// What each does, and who is to find it, stands in the simulator's table.
-  public enum PlantedBug: Int, CaseIterable, Sendable {
+  public enum PlantedBug: String, CaseIterable, Sendable {
     /// No bug of anybody's: every run must find it, or the alarm is broken.
     case canary
 
-    // Pager, journal, WAL.
-    case skipWALSync, keepSaltsAtReset, acceptUncommittedTail, evictDirtyPage, stalePageAfterRollback
-    case readAheadUnverified, checksumWithoutNumber
-    case skipSuperJournalSync, commitBeforeAllFilesSynced
-    case skipJournalSync, backfillBeforeWALSync, ackBeforeSync, readAheadOverLog, keepReadsAfterRollback
-    case staleCheckpointPlan, forgetForeignCommits, keepDroppedCheckpoint
-    case releaseLocksEarly
-    // Statements.
-    case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback
-
+    // WAL.
+    case skipWALSync, syncBesideFrames, skipLogHeaderSync, keepSaltsAtReset, acceptUncommittedTail, chainFromLastFrame
+    case keepChecksumAtRollback, forgetLogHeaderAtRollback, keepDoubtfulFrame
+    case compareFrameCountOnly, writeOnStaleSnapshot, restartUnderReaders, keepBackfillAtRestart, dropReadMark,
+      keepReadLock
+    case backfillBeforeWALSync, staleCheckpointPlan, forgetForeignCommits, keepDroppedCheckpoint, releaseLocksEarly
+    case copyPastReaders, copyOlderFrame, resetBeforeDatabaseSync, restartHalfCopied, publishBackfillEarly,
+      ignoreBackfillErrors
+    // Rollback journal.
+    case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages
+    case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal
+    case trustTornRecords, skipPlaybackSync, skipHotJournalSync, keepChangeCounter
+    // Pager.
+    case ackBeforeSync, acknowledgeFailedSync, evictDirtyPage, stalePageAfterRollback, keepReadsAfterRollback
+    case readAheadUnverified, readAheadOverLog, checksumWithoutNumber, keepSpilledInCache, renameStaleImages
+    case keepPageCountAtRollback, loseEntryAtRelease, skipOriginalsAtRollback, busyAsIOError, loseEarlyCompletion
+    // Freelist and pointer map.
+    case allocateLockBytePage, staleMapEntryAfterBalance, staleLinkAfterMove, keepMapEditsAtRollback
+    case freeWithoutUndo, forgetFreedContent, allocateLeafTwice, freelistCountStuck
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
-    case wrongCollapse
-    // Pointer map.
-    case staleMapEntryAfterBalance, staleLinkAfterMove
-    case allocateLockBytePage
+    case wrongCollapse, skipRowAfterRestore, trustStaleEnd
+    // Statements.
+    case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
+    case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, skipCookieCheck
+    case forgetKeyInIndexes
 
-    // One bug at a time: the number of the active one, or -1.
-    private static let active = Atomic<Int>(-1)
+    // One bug at a time. Set before the threads that run the engine start.
+    nonisolated(unsafe) private static var active: PlantedBug?
 
-    public var name: String { "\(self)" }
-
-    public init?(name: String) {
-      guard let bug = Self.allCases.first(where: { $0.name == name }) else { return nil }
-      self = bug
-    }
-
-    public static func isActive(_ bug: PlantedBug) -> Bool { active.load(ordering: .relaxed) == bug.rawValue }
+    public static func isActive(_ bug: PlantedBug) -> Bool { unsafe active == bug }
 
     /// Switches one bug on, or all off.
-    public static func plant(_ bug: PlantedBug?) { active.store(bug?.rawValue ?? -1, ordering: .relaxed) }
+    public static func plant(_ bug: PlantedBug?) { unsafe active = bug }
   }
 #endif

@@ -39,7 +39,7 @@ public struct TableBuilder {
       if table.isWithoutRowid {
         let key = IndexColumn(
           source: .column(integerKey.column), collation: table.columns[integerKey.column].collation, isDescending: false)
-        addUnique([key], origin: .primaryKey, integerKey.conflict)
+        try addUnique([key], origin: .primaryKey, integerKey.conflict)
       } else {
         table.rowidAlias = integerKey.column
         table.rowidConflict = integerKey.conflict
@@ -87,7 +87,7 @@ public struct TableBuilder {
       case .unique(let conflict):
         let key = IndexColumn(
           source: .column(number), collation: table.columns[number].collation, isDescending: false)
-        addUnique([key], origin: .unique, conflict)
+        try addUnique([key], origin: .unique, conflict)
       case .check(let expression, let span):
         table.checks.append(
           CatalogCheck(name: constraint.name?.text, expression: expression, text: source(span)))
@@ -134,7 +134,7 @@ public struct TableBuilder {
     case .unique(let terms, let conflict):
       var columns: [IndexColumn] = []
       for term in terms { columns.append(try keyColumn(term).part) }
-      addUnique(columns, origin: .unique, conflict)
+      try addUnique(columns, origin: .unique, conflict)
     case .check(let expression, _, let span):
       table.checks.append(CatalogCheck(name: constraint.name?.text, expression: expression, text: source(span)))
     case .foreignKey(let names, let reference):
@@ -206,16 +206,26 @@ public struct TableBuilder {
     }
     var columns: [IndexColumn] = []
     for term in terms { columns.append(try keyColumn(term).part) }
-    addUnique(columns, origin: .primaryKey, conflict)
+    try addUnique(columns, origin: .primaryKey, conflict)
   }
 
-  // A constraint that says what an earlier one said makes no second index.
-  private mutating func addUnique(_ columns: [IndexColumn], origin: CatalogIndex.Origin, _ conflict: ConflictAction?) {
-    for index in table.indexes where index.keyCount == columns.count && index.filter == nil && index.isUnique {
+  // A constraint that says what an earlier one said makes no second index. Where it is the primary key, the index that is there
+  // becomes the primary key's: a WITHOUT ROWID table has to have one.
+  private mutating func addUnique(
+    _ columns: [IndexColumn], origin: CatalogIndex.Origin, _ conflict: ConflictAction?
+  ) throws(EngineError) {
+    for (place, index) in table.indexes.enumerated()
+    where index.keyCount == columns.count && index.filter == nil && index.isUnique {
       let isSame = zip(index.columns, columns).allSatisfy {
         $0.number == $1.number && ($0.collation?.key ?? "binary") == ($1.collation?.key ?? "binary")
       }
-      if isSame { return }
+      if !isSame { continue }
+      if let conflict, let earlier = index.conflict, conflict != earlier {
+        throw EngineError(.error, "conflicting ON CONFLICT clauses specified")
+      }
+      table.indexes[place].conflict = index.conflict ?? conflict
+      if origin == .primaryKey { table.indexes[place].origin = .primaryKey }
+      return
     }
     let name = Name("sqlite_autoindex_\(table.name.text)_\(table.indexes.count + 1)")
     let isRowidPart = !table.isWithoutRowid

@@ -16,9 +16,9 @@ protocol TableShape {
 
 struct IndexDraft {
   let name: Name
-  let origin: CatalogIndex.Origin
+  var origin: CatalogIndex.Origin
   let isUnique: Bool
-  let conflict: ConflictAction?
+  var conflict: ConflictAction?
   var root: PageNumber
   var columns: [IndexColumn]
   let keyCount: Int

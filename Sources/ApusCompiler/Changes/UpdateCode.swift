@@ -31,6 +31,9 @@ extension Generator {
       target.indexes[place].isChanged = row.mayChangeKey || isAffected(target.indexes[place].index, by: changed)
     }
     #if PlantedBugs
+      for place in target.indexes.indices where PlantedBug.isActive(.forgetKeyInIndexes) {
+        target.indexes[place].isChanged = isAffected(target.indexes[place].index, by: changed)
+      }
       if PlantedBug.isActive(.forgetIndexEntryOnUpdate), !target.indexes.isEmpty {
         target.indexes[target.indexes.count - 1].isChanged = false
       }
@@ -84,7 +87,8 @@ extension Generator {
       if assignment.columns.count != bound.width {
         if assignment.columns.count == 1 { try binder.checkScalar(bound) }
         throw EngineError(
-          .error, "\(assignment.columns.count) columns assigned \(bound.width) values", sqlOffset: assignment.offset.value)
+          .error, "\(assignment.columns.count) columns assigned \(bound.width) values",
+          sqlOffset: assignment.offset.value)
       }
       for (place, name) in assignment.columns.enumerated() {
         let value = assignment.columns.count == 1 ? bound : bound.part(place)

@@ -45,7 +45,10 @@ struct CandidateSearch {
   private mutating func addTable(_ source: Source, _ prerequisites: UInt64) throws(EngineError) {
     let rowCount = source.table?.rowEstimate ?? source.rowEstimate
     if case .indexedBy(let name) = source.hint {
-      if let index = source.table?.indexes.first(where: { $0.name == name }) { addIndex(source, index, prerequisites) }
+      guard let index = source.table?.indexes.first(where: { $0.name == name }) else { return }
+      // A partial index that lacks rows of the answer is no way to it, even where the statement asks for it.
+      if let filter = index.filter, !isImplied(filter, source) { return }
+      addIndex(source, index, prerequisites)
       return
     }
     addAutomatic(source, prerequisites, rowCount)

@@ -119,6 +119,11 @@ final class Ring {
   /// Hands the prepared entries to the kernel.
   func submit() -> CallResult { unsafe Int(io_uring_submit(ring)) }
 
+  /// The same, and what has completed meanwhile is there to be reaped.
+  func submitAndLook() -> CallResult {
+    unsafe needsAsking ? Int(io_uring_submit_and_get_events(ring)) : Int(io_uring_submit(ring))
+  }
+
   /// Hands the prepared entries to the kernel and waits for a completion.
   func submitAndWait() -> CallResult { unsafe Int(io_uring_submit_and_wait(ring, 1)) }
 
@@ -136,8 +141,9 @@ final class Ring {
   // MARK: completion
 
   /// Calls `body` for each completion that is there: its token, and its count or `-errno`.
-  func reap(_ body: (UInt64, Int32) -> Void) {
-    if needsAsking { unsafe _ = io_uring_get_events(ring) }
+  /// - Parameter asks: false right behind a call that has waited or looked.
+  func reap(asks: Bool = true, _ body: (UInt64, Int32) -> Void) {
+    if asks && needsAsking { unsafe _ = io_uring_get_events(ring) }
     let batchMax = 32
     unsafe withUnsafeTemporaryAllocation(of: UnsafeMutablePointer<io_uring_cqe>?.self, capacity: batchMax) { batch in
       guard let base = batch.baseAddress else { return }

@@ -15,7 +15,13 @@ final class RingHub: IOHub {
   /// What is in flight: token - 1 is the place.
   private var requests: [(queue: RingQueue, ticket: Ticket)?] = []
   private var free: [Int] = []
+  private var unsent: [(queue: RingQueue, ticket: Ticket)] = []
+  /// A lone request was kept back at the last turn.
+  private var holdsBack = false
   private static let wakeToken: UInt64 = 0
+  /// So many reads go to the ring untried, since the last try found nothing in the kernel's cache.
+  private var untriedCount = 0
+  private static let untriedCountMax = 16
 
   init(_ ring: Ring, wakeUp: Waiter) {
     self.ring = ring
@@ -23,14 +29,33 @@ final class RingHub: IOHub {
   }
 
   // The kernel still writes into the buffers of what is in flight.
-  deinit { while free.count < requests.count { turn(untilMonotonic: nil, mayWait: true) } }
+  deinit { while free.count < requests.count || !unsent.isEmpty { turn(untilMonotonic: nil, mayWait: true) } }
 
-  /// Prepares a request; it goes out with the next `turn`.
+  /// Whether it pays to ask the kernel's cache before the ring. A try that misses makes the kernel read that one page, and the
+  /// disk is told of each by itself; in the ring it is told of many at once. So one miss sends the next reads untried.
+  func mayFindCached() -> Bool {
+    if untriedCount == 0 { return true }
+    untriedCount -= 1
+    return false
+  }
+
+  func noteCached(_ wasThere: Bool) { untriedCount = wasThere ? 0 : Self.untriedCountMax }
+
+  /// Takes a request; it goes out with the next `turn`.
   func send(_ queue: RingQueue, _ ticket: Ticket) {
+    unsent.append((queue, ticket))
+    queue.sharedCount.wrappingAdd(1, ordering: .relaxed)
+  }
+
+  private func prepareUnsent() {
+    for (queue, ticket) in unsent { place(queue, ticket) }
+    unsent.removeAll(keepingCapacity: true)
+  }
+
+  private func place(_ queue: RingQueue, _ ticket: Ticket) {
     let place = free.popLast() ?? requests.count
     if place == requests.count { requests.append(nil) }
     requests[place] = (queue, ticket)
-    queue.sharedCount.wrappingAdd(1, ordering: .relaxed)
     prepare(place, queue, ticket)
   }
 
@@ -41,11 +66,31 @@ final class RingHub: IOHub {
     }
   }
 
+  /// A read that is alone with a thread that would sleep until its end is done by that thread: it takes a plain call for it.
+  private func readAlone() -> Bool {
+    guard unsent.count == 1, free.count == requests.count, let (queue, ticket) = unsent.first, queue.readHere(ticket)
+    else { return false }
+    holdsBack = false
+    unsent.removeAll(keepingCapacity: true)
+    queue.hasNews = true
+    queue.sharedCount.wrappingSubtract(1, ordering: .releasing)
+    return true
+  }
+
   func turn(untilMonotonic moment: UInt64?, mayWait: Bool) {
+    if mayWait {
+      if readAlone() { return }
+    } else if unsent.count == 1, free.count == requests.count, !holdsBack {
+      // The thread is likely to fall asleep next, and then does it itself.
+      holdsBack = true
+      return
+    }
+    holdsBack = false
+    prepareUnsent()
     if !isPolling { isPolling = ring.poll(wakeUp.descriptorNumber, token: Self.wakeToken) }
-    RingQueue.check(mayWait ? ring.submitAndWait(untilMonotonic: moment) : ring.submit())
+    RingQueue.check(mayWait ? ring.submitAndWait(untilMonotonic: moment) : ring.submitAndLook())
     var continued: [Int] = []
-    ring.reap { token, code in
+    ring.reap(asks: false) { token, code in
       if token == Self.wakeToken {
         isPolling = false
         wakeUp.clear()

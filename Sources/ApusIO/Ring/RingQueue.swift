@@ -65,7 +65,8 @@ final class RingQueue: IOQueue {
     let descriptor: Descriptor
     do { descriptor = try file.descriptor } catch { return table.insert(completed: .failed(error)) }
     var request = Request(operation: .read(buffer), descriptor: descriptor, offset: offset)
-    if file.knowsNowait.load(ordering: .relaxed), !options.sendsEverything {
+    // In a hub the ring itself looks into the kernel's cache first, and reads what is missing for many requests by one call.
+    if hub == nil, file.knowsNowait.load(ordering: .relaxed), !options.sendsEverything {
       switch SystemCalls.readCached(descriptor.number, at: offset, into: buffer) {
       case .done(let count): return table.insert(completed: .done(count))
       case .missed(let count): request.done = count
@@ -92,8 +93,12 @@ final class RingQueue: IOQueue {
       let count = SystemCalls.read(descriptor.number, at: offset, into: view)
       return count < 0 ? nil : count
     }
-    guard case .done(let count) = SystemCalls.readCached(descriptor.number, at: offset, into: view)
-    else { return nil }
+    if let hub, !hub.mayFindCached() { return nil }
+    guard case .done(let count) = SystemCalls.readCached(descriptor.number, at: offset, into: view) else {
+      hub?.noteCached(false)
+      return nil
+    }
+    hub?.noteCached(true)
     return count
   }
 
@@ -116,7 +121,8 @@ final class RingQueue: IOQueue {
     let descriptor: Descriptor
     do { descriptor = try PosixQueue.descriptor(of: file) } catch { return table.insert(completed: .failed(error)) }
     let request = Request(operation: operation, descriptor: descriptor, offset: offset)
-    if case .write(_, let total) = operation, total <= Self.directWriteBytesMax, !options.sendsEverything || total == 0 {
+    if case .write(_, let total) = operation, total <= Self.directWriteBytesMax, !options.sendsEverything || total == 0
+    {
       return table.insert(completed: perform(request))
     }
     return enqueue(request)
@@ -202,6 +208,16 @@ final class RingQueue: IOQueue {
   func takeNews() -> Bool {
     defer { hasNews = false }
     return hub == nil || hasNews || table.pendingCount == 0
+  }
+
+  /// Does a read by a call that waits.
+  /// - Returns: false where it is something else.
+  func readHere(_ ticket: Ticket) -> Bool {
+    guard !options.sendsEverything, let request = table.pending(ticket), case .read = request.operation else {
+      return false
+    }
+    table.complete(ticket, perform(request))
+    return true
   }
 
   // MARK: the ring's side

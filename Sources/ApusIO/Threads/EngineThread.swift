@@ -11,6 +11,9 @@ public enum EngineThread {
     init(_ run: @escaping @Sendable () -> Void) { self.run = run }
   }
 
+  /// A number that no other living thread has.
+  public static var current: UInt { UInt(pthread_self()) }
+
   /// Processors that this process may use.
   public static var processorCount: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 

@@ -29,7 +29,7 @@ struct Plant {
       PlantedBug.allCases.map { bug in
         let entry = bug.entry
         return Plant(
-          name: bug.name, layer: entry.layer.rawValue, meaning: entry.meaning, oracles: entry.oracles,
+          name: bug.rawValue, layer: entry.layer.rawValue, meaning: entry.meaning, oracles: entry.oracles,
           need: entry.need.rawValue, isCanary: entry.layer == .canary)
       }
     #else
@@ -42,7 +42,7 @@ struct Plant {
   /// Switches it on for this process.
   func activate() {
     #if PlantedBugs
-      PlantedBug.plant(PlantedBug(name: name))
+      PlantedBug.plant(PlantedBug(rawValue: name))
     #endif
   }
 }

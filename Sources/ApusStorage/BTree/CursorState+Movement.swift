@@ -21,7 +21,12 @@ extension CursorState {
 
   mutating func moveToLast() throws(Fault) -> Bool {
     // An append-only workload asks for the last row before each insert.
-    if position == .atRow, isFresh, isAtLastLeaf, generation == pager.cursors.generation,
+    #if PlantedBugs
+      let isBlind = PlantedBug.isActive(.trustStaleEnd)
+    #else
+      let isBlind = false
+    #endif
+    if position == .atRow, isFresh, isAtLastLeaf, generation == pager.cursors.generation || isBlind,
       current.index == current.page.cellCount &- 1
     {
       return true
@@ -51,6 +56,9 @@ extension CursorState {
     case .unpositioned, .nullRow: return false
     case .displaced:
       try restore()
+      #if PlantedBugs
+        if PlantedBug.isActive(.skipRowAfterRestore), position == .inGap { setPosition(.atRow) }
+      #endif
       // Restored in a gap: the entry behind it is the next one. Restored on the row: one further.
       return position == .unpositioned ? false : try nextElsewhere()
     case .atRow, .inGap: break
@@ -158,7 +166,9 @@ extension CursorState {
   }
 
   /// A child that a scan moves on to. Where it is not in memory, its right siblings are asked for with it.
-  private mutating func loadChildAhead(_ page: BTreePage, _ index: Int, atDepth newDepth: Int) throws(Fault) -> BTreePage {
+  private mutating func loadChildAhead(_ page: BTreePage, _ index: Int, atDepth newDepth: Int) throws(Fault)
+    -> BTreePage
+  {
     if newDepth == leafDepth { readAhead(page, index) }
     do {
       return try loadChild(page, index, atDepth: newDepth)
@@ -188,7 +198,9 @@ extension CursorState {
     // A scan that has met several misses asks for twice what it would read at once: the disk works while it goes on.
     let count = max(8, isLeaf ? aheadCount &* 2 : 0)
     for sibling in index..<max(index, min(index + count, page.cellCount + 1)) {
-      guard let number = try? page.child(sibling), number.rawValue > 1, number.rawValue <= pager.pageCount else { return }
+      guard let number = try? page.child(sibling), number.rawValue > 1, number.rawValue <= pager.pageCount else {
+        return
+      }
       numbers.append(number)
     }
     pager.pages(prefetch: numbers)

@@ -66,8 +66,15 @@ extension Pager {
     let bytes = writable(trunk).mutableBytes
     bytes.setBigEndianUInt32(bytes.readable.bigEndianUInt32(at: 4 + 4 * leaves), at: 8 + 4 * place)
     bytes.setBigEndianUInt32(UInt32(leaves - 1), at: 4)
-    setFreelist(one, trunk: trunk.numberValue, count: free - 1)
-    if number <= committedPageCount && !freedPages.contains(number) { contentlessPages.insert(number) }
+    #if PlantedBugs
+      let isForgotten = PlantedBug.isActive(.forgetFreedContent)
+      if PlantedBug.isActive(.allocateLeafTwice), leaves % 8 == 5 { bytes.setBigEndianUInt32(UInt32(leaves), at: 4) }
+      let wrongCount: UInt32 = PlantedBug.isActive(.freelistCountStuck) && leaves % 8 == 3 ? 1 : 0
+    #else
+      let isForgotten = false, wrongCount: UInt32 = 0
+    #endif
+    setFreelist(one, trunk: trunk.numberValue, count: free - 1 + wrongCount)
+    if number <= committedPageCount && (!freedPages.contains(number) || isForgotten) { contentlessPages.insert(number) }
     return blankPage(number)
   }
 
@@ -78,7 +85,11 @@ extension Pager {
       throw .corrupt(number, "a page outside the database cannot be freed")
     }
     _ = try loadedPage(.one)
-    keepForUndo(number.rawValue)
+    #if PlantedBugs
+      if !PlantedBug.isActive(.freeWithoutUndo) { keepForUndo(number.rawValue) }
+    #else
+      keepForUndo(number.rawValue)
+    #endif
     freedPages.insert(number.rawValue)
     contentlessPages.remove(number.rawValue)
     if usesPointerMap { notePointer(number.rawValue, .free, parent: 0) }

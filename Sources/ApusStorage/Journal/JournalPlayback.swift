@@ -67,7 +67,7 @@ final class JournalPlayback {
         byteCount = try faulting { () throws(EngineError) in try journal.size() }
         if byteCount < 16 {
           phase = .done
-        } else if syncs && isHot {
+        } else if syncs && isHot && !skipsJournalSync {
           // What is played back in part must be there as a whole after a power cut.
           let group = RequestGroup()
           group.add(queue.sync(journal, .data))
@@ -96,7 +96,12 @@ final class JournalPlayback {
         let (environment, path) = (self.environment, name.string)
         let exists = try faulting { () throws(EngineError) in try environment.exists(path) }
         if sum == superChecksum { superJournal = path }
-        if sum == superChecksum && !exists {
+        #if PlantedBugs
+          let isIgnored = PlantedBug.isActive(.ignoreMissingSuperJournal)
+        #else
+          let isIgnored = false
+        #endif
+        if sum == superChecksum && !exists && !isIgnored {
           phase = .done
         } else {
           try readHeader()
@@ -121,6 +126,14 @@ final class JournalPlayback {
         return
       }
     }
+  }
+
+  private var skipsJournalSync: Bool {
+    #if PlantedBugs
+      return PlantedBug.isActive(.skipHotJournalSync)
+    #else
+      return false
+    #endif
   }
 
   private func readSuperMark() {
@@ -192,8 +205,14 @@ final class JournalPlayback {
       let number = record.bigEndianUInt32(at: 0)
       let page = record.slice(4, pageSize)
       // A record that is not whole was never synced, so its page was never changed.
+      #if PlantedBugs
+        let isTrusted = PlantedBug.isActive(.trustTornRecords)
+      #else
+        let isTrusted = false
+      #endif
       guard number != 0, number != lockBytePage,
-        JournalFormat.checksum(page, nonce: header?.nonce ?? 0) == record.bigEndianUInt32(at: 4 + pageSize)
+        isTrusted
+          || JournalFormat.checksum(page, nonce: header?.nonce ?? 0) == record.bigEndianUInt32(at: 4 + pageSize)
       else {
         isAtEnd = true
         break
@@ -216,6 +235,13 @@ final class JournalPlayback {
         if try database.size() < size { try database.truncate(to: size) }
       }
     }
+    #if PlantedBugs
+      if PlantedBug.isActive(.skipPlaybackSync) {
+        group = nil
+        phase = .done
+        return
+      }
+    #endif
     if syncs && pageCount != nil {
       let group = RequestGroup()
       group.add(queue.sync(database, .data))

@@ -170,7 +170,11 @@ extension Pager {
       store.stamp = stamp
       store.cache?.restamp(stamp)
       let version = UInt64(store.generation) << 32
-      store.spilledPages.forEach { store.cache?.remove($0, version) }
+      #if PlantedBugs
+        if !PlantedBug.isActive(.keepSpilledInCache) { store.spilledPages.forEach { store.cache?.remove($0, version) } }
+      #else
+        store.spilledPages.forEach { store.cache?.remove($0, version) }
+      #endif
       // A connection that is alone with its file keeps nothing there.
       let isShared = store.cache?.isShared == true
       for image in store.batch {
@@ -226,6 +230,12 @@ extension Pager {
         store.flush = synchronous < .full ? .exclusive : .count(writeCount(store, segment))
       case .count(let group):
         try group.finish(store.queue)
+        #if PlantedBugs
+          if PlantedBug.isActive(.skipJournalCountSync) {
+            store.flush = .exclusive
+            continue
+          }
+        #endif
         store.flush = .countSync(journalSync(store, withDirectory: true))
       case .countSync(let group):
         try group.finish(store.queue)
@@ -251,6 +261,12 @@ extension Pager {
         #endif
         store.flush = synchronous == .off || skips || skipsSync(store) ? .finalize : .databaseSync(databaseSync(store))
       case .databaseSync(let group):
+        #if PlantedBugs
+          if PlantedBug.isActive(.acknowledgeFailedSync), group.isDone(store.queue) {
+            store.flush = .finalize
+            continue
+          }
+        #endif
         try group.finish(store.queue)
         store.flush = .finalize
       case .finalize:
@@ -294,7 +310,12 @@ extension Pager {
     if !hasJournal || store.isTemporary && isCommit { return .exclusive }
     var needed = store.batch.map(\.number).filter { needsJournal($0, store) }
     // Pages that the file loses: a rollback must bring them back.
-    if isCommit, currentPageCount < committedPageCount {
+    #if PlantedBugs
+      let forgetsLost = PlantedBug.isActive(.forgetLostPages)
+    #else
+      let forgetsLost = false
+    #endif
+    if isCommit, currentPageCount < committedPageCount, !forgetsLost {
       needed += (currentPageCount + 1...committedPageCount).filter {
         $0 != lockBytePage && needsJournal($0, store)
       }
@@ -305,6 +326,9 @@ extension Pager {
     }
     // One sync serves the next spills too.
     if !isCommit { needed = pagesToJournal(store).filter { needsJournal($0, store) } }
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetJournalPage), needed.count > 4 { needed.removeLast() }
+    #endif
     if store.journalByteCount == 0, !store.isTemporary, committedPageCount > 0 { try checkName(store) }
     if store.journalByteCount == 0, let kept = store.journal, !store.isTemporary, !kept.isStillNamed() {
       // Another connection has deleted the journal that this one keeps open: what goes there would protect nothing.
@@ -439,6 +463,9 @@ extension Pager {
   private func journalSync(_ store: FileStore, withDirectory: Bool) -> RequestGroup {
     let group = RequestGroup()
     if let journal = store.journal { group.add(store.queue.sync(journal, .data)) }
+    #if PlantedBugs
+      if PlantedBug.isActive(.skipJournalDirectorySync) { return group }
+    #endif
     if withDirectory && store.needsJournalDirectorySync {
       group.add(store.queue.syncDirectory(of: store.journalPath))
       store.needsJournalDirectorySync = false

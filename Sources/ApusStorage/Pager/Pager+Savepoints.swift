@@ -77,6 +77,12 @@ extension Pager {
         drop(entry)
       } else {
         known.pages.insert(entry.number)
+        #if PlantedBugs
+          if PlantedBug.isActive(.loseEntryAtRelease), position == undo.count - 1, kept > first {
+            drop(entry)
+            continue
+          }
+        #endif
         undo[kept] = entry
         kept += 1
       }
@@ -126,9 +132,15 @@ extension Pager {
       beginOperation()
       if let store, store.wal == nil { try spillPages(0, store) }
     }
-    currentPageCount = mark.pageCount
+    #if PlantedBugs
+      let keepsCount = PlantedBug.isActive(.keepPageCountAtRollback),
+        keepsEdits = PlantedBug.isActive(.keepMapEditsAtRollback)
+    #else
+      let keepsCount = false, keepsEdits = false
+    #endif
+    if !keepsCount { currentPageCount = mark.pageCount }
     usesPointerMap = mark.usesPointerMap
-    pointerEdits = mark.pointerEdits
+    if !keepsEdits { pointerEdits = mark.pointerEdits }
     freePool = nil
     if store == nil { dropPages(behind: currentPageCount) }
     // What is private now has no entry behind this mark.
@@ -157,8 +169,9 @@ extension Pager {
       for position in first..<undo.count {
         let entry = undo[position]
         if entry.place != 0, let file = store.undoFile {
-          load.read(file.file, at: file.offset(of: entry.place, pageSize), entry.number, pageSize, store.queue, key: position)
-        } else if entry.isAsCommitted, store.wal == nil, store.hasSpilled, let journal = store.journal,
+          load.read(
+            file.file, at: file.offset(of: entry.place, pageSize), entry.number, pageSize, store.queue, key: position)
+        } else if entry.isAsCommitted, store.wal == nil, store.hasSpilled, !skipsOriginals, let journal = store.journal,
           store.spilledPages.contains(entry.number), !load.hasOriginal(entry.number),
           let offset = store.journalOffsets[entry.number]
         {
@@ -176,6 +189,14 @@ extension Pager {
       }
       throw error
     }
+  }
+
+  private var skipsOriginals: Bool {
+    #if PlantedBugs
+      return PlantedBug.isActive(.skipOriginalsAtRollback)
+    #else
+      return false
+    #endif
   }
 
   private func undoPage(_ entry: UndoEntry, _ saved: PageImage?, _ load: UndoLoad?) {

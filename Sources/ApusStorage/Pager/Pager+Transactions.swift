@@ -110,6 +110,9 @@ extension Pager {
   }
 
   private func writerBusy(_ store: FileStore) -> Fault {
+    #if PlantedBugs
+      if PlantedBug.isActive(.busyAsIOError), !store.writeOpensRead { return .error(.ioErrorLock, object: store.path) }
+    #endif
     if !store.writeOpensRead { return .error(.busy, object: store.path, cause: "another connection writes") }
     reopen(store)
     let fault = busy("another connection writes")
@@ -225,7 +228,12 @@ extension Pager {
   /// Change counter, page count and their validity mark, as every SQLite writer leaves them.
   func stamp(_ one: Page) {
     let bytes = writable(one).mutableBytes
-    let change = bytes.readable.bigEndianUInt32(at: DatabaseHeader.changeCounterOffset) &+ 1
+    #if PlantedBugs
+      let step: UInt32 = PlantedBug.isActive(.keepChangeCounter) ? 0 : 1
+    #else
+      let step: UInt32 = 1
+    #endif
+    let change = bytes.readable.bigEndianUInt32(at: DatabaseHeader.changeCounterOffset) &+ step
     bytes.setBigEndianUInt32(change, at: DatabaseHeader.changeCounterOffset)
     bytes.setBigEndianUInt32(change, at: DatabaseHeader.versionValidForOffset)
     bytes.setBigEndianUInt32(DatabaseHeader.libraryVersion, at: DatabaseHeader.libraryVersionOffset)

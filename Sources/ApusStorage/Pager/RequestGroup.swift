@@ -17,17 +17,21 @@ final class RequestGroup {
   /// Results of the requests, in the order in which they were added.
   private(set) var results: [Int] = []
 
+  #if PlantedBugs
+    private var hasWaited = false
+  #endif
+
   init() {}
 
   deinit {
     // Memory that a request may still read or write must not be used again: rather lose it (a queue that died).
     if taken < tickets.count { return }
     for image in images { image.release() }
-    for unsafe block in unsafe memory {
+    for index in unsafe memory.indices {
       #if PlantedBugs
-        unsafe block.initializeMemory(as: UInt8.self, repeating: PageImage.poison)
+        unsafe memory[index].initializeMemory(as: UInt8.self, repeating: PageImage.poison)
       #endif
-      unsafe block.deallocate()
+      unsafe memory[index].deallocate()
     }
   }
 
@@ -50,7 +54,18 @@ final class RequestGroup {
   func finish(_ queue: any IOQueue) throws(Fault) {
     while taken < tickets.count {
       // Whoever waits submits: a request that is alone is then done by that very thread, which costs less than the ring.
-      guard let result = queue.take(tickets[taken]) else { throw .wait(.completion(tickets[taken])) }
+      guard let result = queue.take(tickets[taken]) else {
+        #if PlantedBugs
+          hasWaited = true
+        #endif
+        throw .wait(.completion(tickets[taken]))
+      }
+      #if PlantedBugs
+        // A completion that is there before anybody waits for it is dropped.
+        if PlantedBug.isActive(.loseEarlyCompletion), !hasWaited, tickets.count > 1 {
+          throw .wait(.completion(tickets[taken]))
+        }
+      #endif
       taken += 1
       switch result {
       case .done(let count): results.append(count)

@@ -70,6 +70,18 @@ struct WALIndexHeader: Equatable {
   }
 }
 
+/// The bytes of a header's copy as they were at one look, to be compared with another.
+private struct WALIndexHeaderWords: Equatable {
+  private let words: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64)
+
+  init(_ view: ByteView) {
+    func word(_ index: Int) -> UInt64 { view.bigEndianUInt64(at: index * 8) }
+    words = (word(0), word(1), word(2), word(3), word(4), word(5))
+  }
+
+  static func == (left: Self, right: Self) -> Bool { left.words == right.words }
+}
+
 final class WALIndex {
   static let writeSlot = 0
   static let checkpointSlot = 1
@@ -107,15 +119,14 @@ final class WALIndex {
   /// The published header; nil where the two copies differ or are not valid.
   func readHeader() throws(Fault) -> WALIndexHeader? {
     let view = try region(0).readable
-    let first = view.slice(0, WALIndexHeader.byteCount).array
+    let first = WALIndexHeaderWords(view.slice(0, WALIndexHeader.byteCount))
     memory.barrier()
     let second = view.slice(WALIndexHeader.byteCount, WALIndexHeader.byteCount)
-    for offset in 0..<WALIndexHeader.byteCount where first[offset] != second[offset] { return nil }
+    if WALIndexHeaderWords(second) != first { return nil }
     guard let header = WALIndexHeader(second) else { return nil }
     // What was parsed must be what was compared.
     memory.barrier()
-    for offset in 0..<WALIndexHeader.byteCount where first[offset] != second[offset] { return nil }
-    return header
+    return WALIndexHeaderWords(second) == first ? header : nil
   }
 
   /// Publishes a header: the second copy first, so that readers (first copy first) never take a mixture.

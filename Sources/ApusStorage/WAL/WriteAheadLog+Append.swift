@@ -58,7 +58,12 @@ extension WriteAheadLog {
         try step(group)
         needsHeader = false
         mayCutFile = true
-        if syncsHeader {
+        #if PlantedBugs
+          let skipsHeader = PlantedBug.isActive(.skipLogHeaderSync)
+        #else
+          let skipsHeader = false
+        #endif
+        if syncsHeader && !skipsHeader {
           append = .headerSync(sync())
         } else {
           append = writeFrames(images, commitPageCount, fills)
@@ -70,13 +75,15 @@ extension WriteAheadLog {
         do throws(Fault) {
           try step(group)
         } catch {
-          guard case .failure(let failure) = error, failure.code.primary == .full, frames.zeroBytes > 0 else { throw error }
+          guard case .failure(let failure) = error, failure.code.primary == .full, frames.zeroBytes > 0 else {
+            throw error
+          }
           mayFill = false
           continue
         }
         if let allocated = allocatedByteCount { allocatedByteCount = max(allocated, frames.end) }
         #if PlantedBugs
-          let skips = PlantedBug.isActive(.skipWALSync)
+          let skips = PlantedBug.isActive(.skipWALSync) || PlantedBug.isActive(.syncBesideFrames)
         #else
           let skips = false
         #endif
@@ -86,6 +93,11 @@ extension WriteAheadLog {
           return try finishAppend(frames, commitPageCount)
         }
       case .sync(let group, let frames):
+        #if PlantedBugs
+          if PlantedBug.isActive(.acknowledgeFailedSync), group.isDone(queue) {
+            return try finishAppend(frames, commitPageCount)
+          }
+        #endif
         try step(group)
         return try finishAppend(frames, commitPageCount)
       }
@@ -149,6 +161,9 @@ extension WriteAheadLog {
     }
     if commitPageCount != 0 { doubtfulFrame = tip + 1 }
     group.add(queue.write(file, at: WALFormat.frameOffset(tip + 1, pageSize: pageSize), from: views))
+    #if PlantedBugs
+      if PlantedBug.isActive(.syncBesideFrames), commitPageCount != 0 { addSync(to: group) }
+    #endif
     return .frames(group, frames)
   }
 
@@ -200,7 +215,13 @@ extension WriteAheadLog {
   func truncateTip(to frame: UInt32, _ checksum: WALChecksum) throws(Fault) {
     if tip != frame { try index.truncate(to: frame) }
     tip = frame
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepChecksumAtRollback), frame != 0 { return }
+    #endif
     tipChecksum = checksum
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetLogHeaderAtRollback) { return }
+    #endif
     // A savepoint may be older than the file header that its transaction wrote, and does not know its checksum: the next
     // frame is the first one, behind a header of its own.
     if frame == 0 { needsHeader = true }
@@ -210,6 +231,9 @@ extension WriteAheadLog {
   func breakDoubtfulFrame() -> RequestGroup? {
     guard let frame = doubtfulFrame else { return nil }
     doubtfulFrame = nil
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepDoubtfulFrame) { return nil }
+    #endif
     let group = RequestGroup()
     let zeros = group.allocate(WALFormat.frameHeaderByteCount)
     zeros.fill(0, zeros.count)

@@ -180,6 +180,9 @@ extension WriteAheadLog {
         state.holdsCopyLock = true
         try index.setBackfillAttempted(state.safeFrame)
         try collectWork(&state)
+        #if PlantedBugs
+          if PlantedBug.isActive(.publishBackfillEarly) { try index.setBackfill(state.safeFrame) }
+        #endif
         state.phase = .walSync
       case .walSync:
         #if PlantedBugs
@@ -213,7 +216,15 @@ extension WriteAheadLog {
         }
       case .write:
         if let group = state.group {
-          try finish(group, &state)
+          #if PlantedBugs
+            if PlantedBug.isActive(.ignoreBackfillErrors), group.isDone(queue) {
+              state.group = nil
+            } else {
+              try finish(group, &state)
+            }
+          #else
+            try finish(group, &state)
+          #endif
           for image in state.images { image.release() }
           state.images = []
           state.done = state.batchEnd
@@ -231,7 +242,12 @@ extension WriteAheadLog {
         }
         state.phase = .databaseSync
       case .databaseSync:
-        if state.synchronous == .off {
+        #if PlantedBugs
+          let skips = PlantedBug.isActive(.resetBeforeDatabaseSync)
+        #else
+          let skips = false
+        #endif
+        if state.synchronous == .off || skips {
           state.phase = .publish
         } else if let group = state.group {
           try finish(group, &state)
@@ -293,7 +309,12 @@ extension WriteAheadLog {
           }
         } else {
           if state.mode != .passive && readMark != mark { try busy() }
-          state.safeFrame = frame
+          #if PlantedBugs
+            let passes = PlantedBug.isActive(.copyPastReaders)
+          #else
+            let passes = false
+          #endif
+          if !passes { state.safeFrame = frame }
           if state.mode != .passive { state.isBusy = true }
         }
       }
@@ -311,6 +332,12 @@ extension WriteAheadLog {
     }
     all.sort()
     for position in all.indices where position + 1 == all.count || all[position + 1] >> 32 != all[position] >> 32 {
+      #if PlantedBugs
+        if PlantedBug.isActive(.copyOlderFrame), position > 0, all[position - 1] >> 32 == all[position] >> 32 {
+          state.work.append(all[position - 1])
+          continue
+        }
+      #endif
       state.work.append(all[position])
     }
   }
@@ -365,7 +392,12 @@ extension WriteAheadLog {
       if try index.backfill < state.header.frameCount { state.isBusy = true }
     case .restart, .truncate:
       let backfill = try index.backfill
-      if backfill < state.header.frameCount || readMark != nil {
+      #if PlantedBugs
+        let isBlind = PlantedBug.isActive(.restartHalfCopied)
+      #else
+        let isBlind = false
+      #endif
+      if backfill < state.header.frameCount && !isBlind || readMark != nil {
         state.isBusy = true
         return
       }

@@ -231,7 +231,8 @@ extension WriteAheadLog {
 
   private func reportBreak(_ state: Recovery) throws(Fault) {
     if state.lostCommits < 2 { return }
-    let what = "frame \(state.breakFrame) of the log is damaged, and \(state.lostCommits) intact commits stand behind it"
+    let what =
+      "frame \(state.breakFrame) of the log is damaged, and \(state.lostCommits) intact commits stand behind it"
     if recoversStrictly {
       throw .error(
         .corrupt, object: path, cause: what,
@@ -244,6 +245,9 @@ extension WriteAheadLog {
     try reportBreak(state)
     var found = state.header
     found.pageSize = pageSize
+    #if PlantedBugs
+      if PlantedBug.isActive(.chainFromLastFrame), found.frameCount > 0 { found.checksum = state.sum }
+    #endif
     try index.truncate(to: found.frameCount)
     try index.setBackfill(0)
     try index.setBackfillAttempted(found.frameCount)

@@ -16,6 +16,9 @@ extension WriteAheadLog {
       case .opened:
         attempts = 0
         tip = header.frameCount
+        #if PlantedBugs
+          if PlantedBug.isActive(.compareFrameCountOnly) { return header.frameCount != old.frameCount }
+        #endif
         return header != old
       case .raced: try retryLater()
       case .needsRecovery: try startRecovery()
@@ -74,6 +77,9 @@ extension WriteAheadLog {
     if markedFrame == bestFrame && published == seen {
       header = seen
       readMark = best
+      #if PlantedBugs
+        if PlantedBug.isActive(.dropReadMark) { unlock(WALIndex.readSlot(best)) }
+      #endif
       return .opened
     }
     unlock(WALIndex.readSlot(best))
@@ -101,7 +107,12 @@ extension WriteAheadLog {
     if holdsWriteLock { return true }
     precondition(readMark != nil)
     guard try lock(.exclusive, WALIndex.writeSlot) else { return false }
-    guard try index.readHeader() == header else {
+    #if PlantedBugs
+      let isBlind = PlantedBug.isActive(.writeOnStaleSnapshot)
+    #else
+      let isBlind = false
+    #endif
+    guard try index.readHeader() == header || isBlind else {
       unlock(WALIndex.writeSlot)
       throw .error(.busySnapshot, cause: "another connection has committed since this transaction's snapshot")
     }
@@ -128,6 +139,9 @@ extension WriteAheadLog {
         let isSkipped = false
       #endif
       if backfill > 0 && header.frameCount > 0 && !isSkipped {
+        #if PlantedBugs
+          if PlantedBug.isActive(.restartUnderReaders) { try restart(willRestart) }
+        #endif
         if try lock(.exclusive, WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) {
           defer { unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) }
           try restart(willRestart)
@@ -157,7 +171,12 @@ extension WriteAheadLog {
     header.frameCount = 0
     try index.writeHeader(header)
     index.memory.barrier()
-    try index.setBackfill(0)
+    #if PlantedBugs
+      let keepsBackfill = PlantedBug.isActive(.keepBackfillAtRestart)
+    #else
+      let keepsBackfill = false
+    #endif
+    if !keepsBackfill { try index.setBackfill(0) }
     try index.setBackfillAttempted(0)
     try index.setReadMark(1, 0)
     for mark in 2..<WALIndex.readMarkCount { try index.setReadMark(mark, WALIndex.markUnused) }

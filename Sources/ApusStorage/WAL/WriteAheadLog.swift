@@ -110,6 +110,9 @@ final class WriteAheadLog {
   }
 
   func endRead() {
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepReadLock), readMark ?? 0 > 1 { readMark = nil }
+    #endif
     if let readMark { unlock(WALIndex.readSlot(readMark)) }
     readMark = nil
   }

@@ -34,12 +34,17 @@ extension ConnectionState {
   func deactivate(_ machine: MachineReference) {
     if active.last == machine {
       active.removeLast()
-    } else if let index = active.firstIndex(of: machine) { active.remove(at: index) }
+    } else if let index = active.firstIndex(of: machine) {
+      active.remove(at: index)
+    }
   }
 
   /// Starts the write transaction of database `index`, with a mark for each savepoint that is open.
   func beginWrite(_ index: Int, _ pager: Pager, exclusive: Bool) throws(Fault) {
     try pager.beginWrite(exclusive: exclusive)
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetOlderSavepoints) { return }
+    #endif
     if savepoints.isEmpty { return }
     for position in savepoints.indices where savepoints[position].marks[index] == nil {
       savepoints[position].marks[index] = pager.openSavepoint()
@@ -154,7 +159,11 @@ extension ConnectionState {
   /// compiled under it must not pass for the new one.
   func forgetUndoneSchemas() {
     if schemaChangedInTransaction == 0 { return }
-    markCatalogsStale(schemaChangedInTransaction)
+    #if PlantedBugs
+      if !PlantedBug.isActive(.keepCatalogAfterRollback) { markCatalogsStale(schemaChangedInTransaction) }
+    #else
+      markCatalogsStale(schemaChangedInTransaction)
+    #endif
     #if PlantedBugs
       if PlantedBug.isActive(.keepProgramsAfterRollback) { return }
     #endif
@@ -212,13 +221,24 @@ extension ConnectionState {
       // What comes next was meant for the transaction.
       throw .error(.abort, "the transaction was committed")
     }
-    if debt.wholeTransaction {
+    #if PlantedBugs
+      let keepsAll = PlantedBug.isActive(.keepDroppedTransaction) && debt.wholeTransaction
+    #else
+      let keepsAll = false
+    #endif
+    if keepsAll {
+      owed = nil
+    } else if debt.wholeTransaction {
       try rollbackAll(by: nil)
     } else {
       if let position = debt.rollback, position < savepoints.count { _ = try undo(toSavepoint: position) }
       for index in databases.indices {
         guard let mark = debt.marks[index], let pager = databases[index]?.pager else { continue }
-        try pager.rollback(toSavepoint: mark)
+        #if PlantedBugs
+          if !PlantedBug.isActive(.keepDroppedStatement) { try pager.rollback(toSavepoint: mark) }
+        #else
+          try pager.rollback(toSavepoint: mark)
+        #endif
         pager.releaseSavepoint(mark)
       }
       forgetUndoneSchemas()

@@ -26,7 +26,8 @@ extension MachineCore {
     if !isWrite { try pager.beginRead() }
     if isWrite {
       guard !state.isWriterMidway(except: reference) else {
-        throw .error(.busy, cause: "another statement of this connection is in the middle of a change",
+        throw .error(
+          .busy, cause: "another statement of this connection is in the middle of a change",
           hint: "let it finish, or reset it")
       }
       try state.beginWrite(index, pager, exclusive: i.p2 == 2)
@@ -39,7 +40,12 @@ extension MachineCore {
     }
     if i.p5 & 1 != 0 {
       let cookie = try pager.meta(1)
-      if cookie != UInt32(bitPattern: i.p3) {
+      #if PlantedBugs
+        let isTrusted = PlantedBug.isActive(.skipCookieCheck)
+      #else
+        let isTrusted = false
+      #endif
+      if cookie != UInt32(bitPattern: i.p3), !isTrusted {
         state.markCatalogsStale(bit)
         throw .error(.schema)
       }

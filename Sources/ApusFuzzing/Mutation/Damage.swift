@@ -3,24 +3,24 @@
 
 import ApusBase
 
-struct Damage {
+public struct Damage {
   private var random: SeededRandom
-  private(set) var description = ""
+  public private(set) var description = ""
 
-  init(seed: UInt64) { random = SeededRandom(seed: seed &* 0x9e37_79b9 &+ 17) }
+  public init(seed: UInt64) { random = SeededRandom(seed: seed &* 0x9e37_79b9 &+ 17) }
 
   /// Bytes that sit at the edges of what fields may hold.
   private static let edges: [UInt8] = [0, 1, 2, 5, 8, 10, 13, 0x7f, 0x80, 0x81, 0xfe, 0xff]
 
-  mutating func edge() -> UInt8 {
+  public mutating func edge() -> UInt8 {
     random.oneIn(3) ? UInt8(truncatingIfNeeded: random.next()) : Self.edges[random.below(Self.edges.count)]
   }
 
-  mutating func oneIn(_ n: Int) -> Bool { random.oneIn(n) }
-  mutating func below(_ n: Int) -> Int { random.below(n) }
+  public mutating func oneIn(_ n: Int) -> Bool { random.oneIn(n) }
+  public mutating func below(_ n: Int) -> Int { random.below(n) }
 
   /// Damages a database file.
-  mutating func apply(to bytes: inout [UInt8]) {
+  public mutating func apply(to bytes: inout [UInt8]) {
     var pageSize = bytes.count > 18 ? Int(bytes[16]) << 8 | Int(bytes[17]) : 4096
     if pageSize < 512 { pageSize = pageSize == 1 ? 65536 : 4096 }
     for _ in 0...(random.oneIn(4) ? random.below(3) : 0) { applyOne(to: &bytes, pageSize) }
@@ -112,7 +112,9 @@ struct Damage {
     case 13:
       // A boundary, or one byte beside it: of the file header, of a sector, of a page and its parts.
       let page = random.below(pageCount) * pageSize
-      let places = [0, 1, 16, 18, 99, 100, 101, 107, 108, 512, 1024, page, page + 4, page + 8, page + 12, page + pageSize / 2]
+      let places = [
+        0, 1, 16, 18, 99, 100, 101, 107, 108, 512, 1024, page, page + 4, page + 8, page + 12, page + pageSize / 2,
+      ]
       let size = max(0, min(places[random.below(places.count)] + random.below(3) - 1, bytes.count))
       bytes.removeSubrange(size...)
       note("cut off at \(size)")
@@ -145,7 +147,8 @@ struct Damage {
       for _ in 0...random.below(4) {
         let page = random.below(pageCount), pointer = header(page) + (random.oneIn(2) ? 8 : 12) + 2 * random.below(8)
         guard pointer + 1 < bytes.count else { break }
-        let cell = start(page) + Int(bytes[pointer]) << 8 + Int(bytes[pointer + 1]) + [0, 0, 1, 2, 3, 4, 5][random.below(7)]
+        let cell =
+          start(page) + Int(bytes[pointer]) << 8 + Int(bytes[pointer + 1]) + [0, 0, 1, 2, 3, 4, 5][random.below(7)]
         let length = 1 + random.below(9)
         for place in 0..<length {
           put(place == length - 1 && random.oneIn(2) ? 0x7f : random.oneIn(4) ? 0x80 : 0xff, cell + place)
@@ -157,7 +160,8 @@ struct Damage {
       let page = random.below(pageCount)
       for _ in 0...random.below(12) {
         let pointer = header(page) + 8 + 2 * random.below(20)
-        let target = [0, 4, 8, 100, pageSize - 1, pageSize - 4, pageSize, 0xffff, random.below(pageSize)][random.below(9)]
+        let target = [0, 4, 8, 100, pageSize - 1, pageSize - 4, pageSize, 0xffff, random.below(pageSize)][
+          random.below(9)]
         put(UInt8(truncatingIfNeeded: target >> 8), pointer)
         put(UInt8(truncatingIfNeeded: target), pointer + 1)
       }
@@ -175,7 +179,7 @@ struct Damage {
   }
 
   /// Damages a journal or a log.
-  mutating func applyToLog(_ bytes: inout [UInt8], _ name: String) {
+  public mutating func applyToLog(_ bytes: inout [UInt8], _ name: String) {
     guard bytes.count > 64 else { return }
     switch random.below(name == "-wal" ? 6 : 5) {
     case 0:
@@ -189,7 +193,8 @@ struct Damage {
       // A boundary of a sector, a header, a frame or a record, or one byte beside it.
       let pageSize = Int(bytes[10]) << 8 | Int(bytes[11])
       let frame = name == "-wal" ? 32 + random.below(200) * (24 + max(pageSize, 512)) : 512 * (1 + random.below(400))
-      let size = max(0, min([28, 32, 56, 512, frame, frame + 8, frame + 24][random.below(7)] + random.below(3) - 1, bytes.count))
+      let size = max(
+        0, min([28, 32, 56, 512, frame, frame + 8, frame + 24][random.below(7)] + random.below(3) - 1, bytes.count))
       bytes.removeSubrange(size...)
       note("\(name) cut off at \(size)")
     case 5:
@@ -205,64 +210,4 @@ struct Damage {
   }
 
   private mutating func note(_ text: String) { description += description.isEmpty ? text : ", \(text)" }
-}
-
-/// Lies in a write-ahead log whose checksums are right, so that recovery believes them.
-enum LogForgery {
-  static func forge(_ bytes: inout [UInt8], _ random: inout SeededRandom) {
-    guard bytes.count > 32 else { return }
-    let size = word(bytes, 8), pageSize = size == 1 ? 65536 : Int(size)
-    guard pageSize >= 512, pageSize <= 65536 else { return }
-    let frameBytes = 24 + pageSize, frameCount = (bytes.count - 32) / frameBytes
-    guard frameCount > 0 else { return }
-    for _ in 0...random.below(4) {
-      let frame = 32 + random.below(frameCount) * frameBytes
-      let numbers: [UInt32] = [0, 1, 2, 3, 0x7fff_ffff, 0xffff_ffff, UInt32(random.below(100_000))]
-      switch random.below(5) {
-      case 0: put(numbers[random.below(numbers.count)], &bytes, frame)
-      case 1: put(numbers[random.below(numbers.count)], &bytes, frame + 4)
-      case 2: for place in 0..<pageSize { bytes[frame + 24 + place] = 0 }
-      default:
-        for _ in 0...random.below(20) {
-          let place = random.oneIn(2) ? random.below(min(pageSize, 120)) : random.below(pageSize)
-          bytes[frame + 24 + place] = UInt8(truncatingIfNeeded: random.next())
-        }
-      }
-    }
-    sign(&bytes, frameCount, frameBytes)
-  }
-
-  private static func word(_ bytes: [UInt8], _ at: Int) -> UInt32 {
-    UInt32(bytes[at]) << 24 | UInt32(bytes[at + 1]) << 16 | UInt32(bytes[at + 2]) << 8 | UInt32(bytes[at + 3])
-  }
-
-  private static func put(_ value: UInt32, _ bytes: inout [UInt8], _ at: Int) {
-    for place in 0..<4 { bytes[at + place] = UInt8(truncatingIfNeeded: value >> UInt32(24 - 8 * place)) }
-  }
-
-  /// Makes every checksum right again. Source: https://sqlite.org/walformat.html
-  private static func sign(_ bytes: inout [UInt8], _ frameCount: Int, _ frameBytes: Int) {
-    let isBigEndian = bytes[3] & 1 != 0
-    var sums: (UInt32, UInt32) = (0, 0)
-    func add(_ range: Range<Int>, _ bytes: [UInt8]) {
-      var at = range.lowerBound
-      while at + 8 <= range.upperBound {
-        let first = word(bytes, at), second = word(bytes, at + 4)
-        sums.0 &+= (isBigEndian ? first : first.byteSwapped) &+ sums.1
-        sums.1 &+= (isBigEndian ? second : second.byteSwapped) &+ sums.0
-        at += 8
-      }
-    }
-    add(0..<24, bytes)
-    put(sums.0, &bytes, 24)
-    put(sums.1, &bytes, 28)
-    for number in 0..<frameCount {
-      let frame = 32 + number * frameBytes
-      for place in 0..<8 { bytes[frame + 8 + place] = bytes[16 + place] }
-      add(frame..<frame + 8, bytes)
-      add(frame + 24..<frame + frameBytes, bytes)
-      put(sums.0, &bytes, frame + 16)
-      put(sums.1, &bytes, frame + 20)
-    }
-  }
 }

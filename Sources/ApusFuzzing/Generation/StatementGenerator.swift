@@ -4,16 +4,15 @@
 // over integers, and every SELECT that is cut by LIMIT is ordered by all its columns. Nor may the outcome depend on the order
 // in which a plan finds rows.
 
-import ApusBase
-
-struct StatementGenerator {
-  var random: SeededRandom
+public struct StatementGenerator {
+  public var random: ChoiceTape
   private var indexCount = 0
   private var isInTransaction = false
 
-  init(seed: UInt64) { random = SeededRandom(seed: seed) }
+  public init(seed: UInt64) { random = ChoiceTape(seed: seed) }
+  public init(_ tape: ChoiceTape) { random = tape }
 
-  static let schema = [
+  public static let schema = [
     "CREATE TABLE a(id INTEGER PRIMARY KEY, x INT, y TEXT, z)",
     "CREATE TABLE b(k TEXT PRIMARY KEY, v INT NOT NULL DEFAULT 7, w REAL) WITHOUT ROWID",
     "CREATE TABLE c(p INT, q TEXT COLLATE NOCASE, r NUMERIC DEFAULT 'd', UNIQUE(p, q))",
@@ -27,7 +26,7 @@ struct StatementGenerator {
     "a": ["id", "x", "y", "z"], "b": ["k", "v", "w"], "c": ["p", "q", "r"],
   ]
 
-  private mutating func pick<T>(_ choices: [T]) -> T { choices[random.below(choices.count)] }
+  private mutating func pick<T>(_ choices: [T]) -> T { random.pick(choices) }
   private mutating func table() -> String { pick(["a", "b", "c"]) }
   private mutating func column(of table: String) -> String { pick(StatementGenerator.columns[table] ?? ["1"]) }
 
@@ -80,7 +79,8 @@ struct StatementGenerator {
     let columns = (StatementGenerator.columns[table] ?? []).joined(separator: ", ")
     switch random.below(12) {
     case 0: return "SELECT \(expression(table)), \(expression(table)) FROM \(table)\(condition(table))"
-    case 1: return "SELECT count(*), min(\(column(of: table))), max(\(column(of: table))) FROM \(table)\(condition(table))"
+    case 1:
+      return "SELECT count(*), min(\(column(of: table))), max(\(column(of: table))) FROM \(table)\(condition(table))"
     case 2:
       let key = column(of: table)
       return "SELECT \(key), count(*), count(\(column(of: table))) FROM \(table)\(condition(table)) GROUP BY \(key)"
@@ -95,11 +95,13 @@ struct StatementGenerator {
     case 6:
       let other = self.table()
       let key = column(of: table)
-      return "SELECT \(columns) FROM \(table) WHERE \(key) IN (SELECT \(column(of: other)) FROM \(other)\(condition(other)))"
+      return
+        "SELECT \(columns) FROM \(table) WHERE \(key) IN (SELECT \(column(of: other)) FROM \(other)\(condition(other)))"
     case 7:
       let other = self.table()
       let link = "u.\(column(of: other)) = t.\(column(of: table))"
-      return "SELECT \(columns) FROM \(table) t WHERE \(pick(["", "NOT "]))EXISTS (SELECT 1 FROM \(other) u WHERE \(link))"
+      return
+        "SELECT \(columns) FROM \(table) t WHERE \(pick(["", "NOT "]))EXISTS (SELECT 1 FROM \(other) u WHERE \(link))"
     case 8:
       let other = self.table()
       let compound = pick(["UNION", "UNION ALL", "INTERSECT", "EXCEPT"])
@@ -155,7 +157,7 @@ struct StatementGenerator {
     return "UPDATE \(table) SET \(assignments)\(condition(table))"
   }
 
-  mutating func statement() -> String {
+  public mutating func statement() -> String {
     switch random.below(40) {
     case 0:
       if isInTransaction {

@@ -1,0 +1,116 @@
+// Numbers and text: what text is read as which number, and that numbers survive their text.
+
+import ApusBase
+import ApusHarness
+
+final class NumberTarget: FuzzTarget {
+  static let name = "number"
+  static let summary = "numbers in text: SQLite's reading, and numbers that come back from their text"
+  static let byteCountMax = 400
+  static let dictionary = [
+    "e", "E", "+", "-", ".", "1e308", "1e-308", "9223372036854775807", "9223372036854775808", "0x", "inf", "nan",
+    "00000", "e+",
+    "4.9e-324", "17976931348623157", "2.2250738585072014e-308",
+  ]
+  private static let sql = """
+    SELECT CAST(?1 AS INTEGER), typeof(CAST(?1 AS NUMERIC)), typeof(?1 + 0), CAST(CAST(?1 AS BLOB) AS INTEGER),
+    CAST(?1 AS REAL), ?1 + 0
+    """
+  /// SQLite 3.40 reads up to this many digits exactly.
+  private static let exactDigitCountMax = 15
+
+  private let connections: [any HarnessConnection]
+  private let statements: [any HarnessStatement]
+
+  init() throws(EngineFailure) {
+    let ours: any HarnessConnection = try FuzzEngines.ours(),
+      reference = try SQLiteLibrary().open(":memory:", readOnly: false)
+    connections = [reference, ours]
+    statements = [try reference.prepare(Self.sql), try ours.prepare(Self.sql)]
+  }
+
+  static func seeds() -> [FuzzSeed] {
+    let texts = [
+      "0", "-1", "12345678", "9223372036854775807", "9223372036854775808", "-9223372036854775808",
+      "-9223372036854775809", "1.5",
+      ".5", "5.", "1e3", "1e", "1e+", "1e400", "1e-400", " 12 ", "12abc", "abc", "+", "-", ".", "", "0x10", "1e15",
+      "123456789012345678",
+      "0.1", "1e22", "1e23", "4.9e-324", "1.7976931348623157e308", "00000000000000000000001",
+      "0.00000000000000000000000000001e30",
+    ]
+    return texts.enumerated().map { FuzzSeed("number-\($0.offset)", $0.element) }
+  }
+
+  func check(_ input: [UInt8]) throws(FuzzFinding) {
+    try compareReading(input)
+    try Self.checkExactness(input)
+    if input.count >= 8 { try Self.checkText(input[0..<8].reduce(0) { $0 << 8 | UInt64($1) }) }
+  }
+
+  /// A text with a NUL in it is not compared: since 3.54, as here, arithmetic takes it for a real.
+  private func compareReading(_ input: [UInt8]) throws(FuzzFinding) {
+    if input.contains(0) { return }
+    var answers: [[HarnessValue]] = []
+    for statement in statements {
+      do throws(EngineFailure) {
+        answers.append(try statement.rows(with: [.text(input)])[0])
+      } catch {
+        throw FuzzFinding("a number's text gives an error", "\(error)")
+      }
+    }
+    for (column, (expected, found)) in zip(answers[0], answers[1]).enumerated() where expected != found {
+      // In the last digits SQLite 3.40 is not exact, and we are.
+      if case .real(let one) = expected, case .real(let other) = found, Self.areNear(one, other) { continue }
+      throw FuzzFinding(
+        "a number is read otherwise",
+        "\(HarnessValue.text(input)), column \(column): expected \(expected), found \(found)")
+    }
+  }
+
+  /// For "-" SQLite 3.40 says -0.0, later ones 0.0.
+  private static func areNear(_ one: UInt64, _ other: UInt64) -> Bool {
+    if Double(bitPattern: one) == 0, Double(bitPattern: other) == 0 { return true }
+    return one.subtractingReportingOverflow(other).partialValue.magnitudeAsDistance <= 8
+  }
+
+  /// A text that is a number and no more, of so many digits that no rounding happens before the last step, is read as Swift
+  /// reads it.
+  private static func checkExactness(_ input: [UInt8]) throws(FuzzFinding) {
+    let digits = input.drop { $0 == UInt8(ascii: "-") }
+    guard let first = digits.first, isASCIIDigit(first),
+      digits.allSatisfy({ isASCIIDigit($0) || [0x2e, 0x65, 0x2d].contains($0) }),
+      digits.count(where: isASCIIDigit) <= exactDigitCountMax,
+      let expected = Double(String(decoding: input, as: UTF8.self))
+    else { return }
+    try withView(of: input) { (view) throws(FuzzFinding) in
+      let found = NumberScan(view).real
+      if found.bitPattern != expected.bitPattern, !(found == 0 && expected == 0) {
+        throw FuzzFinding("a number is not read exactly", "\(view.string): expected \(expected), found \(found)")
+      }
+    }
+  }
+
+  /// A number's text gives the number again.
+  private static func checkText(_ bits: UInt64) throws(FuzzFinding) {
+    var text = ByteBuffer()
+    text.append(integer: Int64(bitPattern: bits))
+    if text.bytes.string != String(Int64(bitPattern: bits)) {
+      throw FuzzFinding("an integer's text differs", text.bytes.string)
+    }
+    let real = Double(bitPattern: bits)
+    guard real.isFinite else { return }
+    var realText = ByteBuffer()
+    realText.append(real: real)
+    let printed = realText.bytes.string
+    guard let again = Double(printed) else { throw FuzzFinding("a real's text is no number", "\(real): \(printed)") }
+    if again != real { throw FuzzFinding("a real does not survive its text", "\(real): \(printed)") }
+    if NumberScan(realText.bytes).real != real {
+      throw FuzzFinding("a real's text is read as another real", "\(real): \(printed)")
+    }
+  }
+}
+
+extension UInt64 {
+  /// As the distance of two bit patterns, in either direction.
+  fileprivate var magnitudeAsDistance: UInt64 { Swift.min(self, 0 &- self) }
+}
