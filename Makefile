@@ -21,7 +21,7 @@ RELEASE = -c release --static-swift-stdlib
 # benchmark, which loads SQLite at run time, cannot be.
 SHELL_BUILD = $(RELEASE) -Xswiftc -static-executable --scratch-path .build-shell
 
-.PHONY: run test check format fuzz triage bench sim capi capi-test conformance compare prove setup clean shell
+.PHONY: run test check format fuzz triage bench sim simulator sim-cases scenarios mutants capi capi-test conformance compare prove setup clean shell
 
 run: shell
 	@.ci/tour $(DATABASE)
@@ -43,9 +43,26 @@ bench: shell
 	swift build $(RELEASE) --product apus-bench
 	.build/release/apus-bench $(if $(SQLITE),--sqlite $(SQLITE)) $(BENCH)
 
-sim: setup
+# The simulator, with the planted bugs compiled in and asleep.
+SIM = .build-sim/release/apus-sim
+
+simulator: setup
 	swift build $(RELEASE) --scratch-path .build-sim --traits PlantedBugs --product apus-sim
-	.build-sim/release/apus-sim run --seeds $(SEEDS) --seed $(SEED)
+
+sim: simulator
+	$(SIM) run --seeds $(SEEDS) --seed $(SEED)
+
+# Every small workload cut at every point; every kind of statement dropped at every wait; every kept failure.
+sim-cases: simulator
+	$(SIM) exhaust
+	$(SIM) cancel-all
+	$(SIM) corpus check
+
+scenarios: simulator
+	$(SIM) scenario all
+
+mutants: simulator
+	$(SIM) mutants --seeds $(SEEDS)
 
 capi: setup
 	@.ci/capi

@@ -42,6 +42,10 @@ let package = Package(
     .trait(name: "PlantedBugs", description: "Compiles the simulator's one-line mutations into the engine."),
     .trait(name: "InternalChecks", description: "Walks whole structures after each change."),
   ],
+  dependencies: [
+    // The simulator's command line; nothing that the engine or its users build.
+    .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.0"))
+  ],
   targets: [
     .systemLibrary(name: "CLiburing", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -68,7 +72,11 @@ let package = Package(
     library("ApusHarness", ["Apus", "ApusBase", "ApusIO"]),
     library("ApusFuzzing", ["Apus", "ApusBase", "ApusHarness", "ApusIO", "ApusSQL", "ApusStorage", "ApusVM"]),
     executable("ApusCLI", ["Apus", "ApusBackup", "ApusBase", "ApusIO"]),
-    executable("ApusSim", ["ApusBase", "ApusSimulation"]),
+    executable(
+      "ApusSim",
+      [
+        "ApusBase", "ApusHarness", "ApusSimulation", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
     executable("ApusConformance", ["ApusHarness"]),
     executable("ApusBench", ["Apus", "ApusBase", "ApusHarness", "ApusIO"]),
     executable("ApusProve", ["Apus", "ApusBase", "ApusFuzzing", "ApusHarness", "ApusIO"]),
@@ -82,7 +90,7 @@ let package = Package(
     tests("ApusFunctionsTests", ["ApusBase", "ApusIO", "ApusVM", "ApusFunctions"], data: ["Recorded"]),
     tests("ApusSQLTests", ["ApusBase", "ApusSQL"]),
     tests("ApusCompilerTests", ["ApusBase", "ApusSQL", "ApusVM", "ApusFunctions", "ApusCompiler"]),
-    tests("ApusSimulationTests", ["Apus", "ApusBase", "ApusIO", "ApusSimulation", "CSQLite"]),
+    tests("ApusSimulationTests", ["Apus", "ApusBase", "ApusIO", "ApusSimulation", "CSQLite"], data: ["Corpus"]),
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
     tests("DifferentialTests", ["ApusBase", "ApusFuzzing", "ApusHarness"]),
     tests("FuzzTests", ["ApusBase", "ApusFuzz", "ApusFuzzing", "ApusHarness", "ApusIO"]),

@@ -1,5 +1,5 @@
 // Output of the tools: lines to standard output and standard error, unbuffered enough to be followed live.
-// `unsafe` lives here: write(2).
+// `unsafe` lives here: write(2), setenv(3).
 
 import Glibc
 
@@ -56,6 +56,9 @@ public enum Console {
   public static func mayWrite(to path: String) -> Bool { unsafe access(path, W_OK) == 0 }
 
   public static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+  /// Gives a variable of the environment a value where it has none; children have it too.
+  public static func keepVariable(_ name: String, or value: String) { _ = unsafe setenv(name, value, 0) }
 
   /// Removes a file; one that is not there is fine.
   public static func remove(_ path: String) { _ = unsafe unlink(path) }

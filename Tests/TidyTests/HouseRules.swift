@@ -27,7 +27,7 @@ let layers: [String: Set<String>] = {
     "ApusFuzzing": engine.union(["ApusHarness"]),
     "ApusFuzz": ["ApusBase", "ApusFuzzing", "ApusHarness"],
     "ApusCLI": engine.union(["ApusBackup"]),
-    "ApusSim": engine.union(["ApusSimulation"]),
+    "ApusSim": engine.union(["ApusSimulation", "ApusHarness", "ArgumentParser"]),
     "ApusBench": engine.union(["ApusHarness"]),
     "ApusConformance": engine.union(["ApusHarness"]),
     "ApusProve": engine.union(["ApusFuzzing", "ApusHarness"]),

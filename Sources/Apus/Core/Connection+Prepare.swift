@@ -61,6 +61,14 @@ extension Connection {
     }
   }
 
+  /// Ends what statements, and the preparing of statements, have left that were dropped at a wait: changes are undone, locks and
+  /// snapshots given back. Every statement does so before anything else; this is for a connection that has no next one. May
+  /// wait; call it again then.
+  public func settle() throws(Fault) {
+    try state.settleDebts()
+    state.endIdleReads()
+  }
+
   // MARK: Compiling
 
   func compile(_ sql: ByteView, from start: Int) throws(Fault) -> Compiled? {

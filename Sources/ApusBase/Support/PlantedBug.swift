@@ -2,7 +2,11 @@
 // a normal build has neither the switch nor the mutations.
 
 #if PlantedBugs
+  /// What each does, and who is to find it, stands in the simulator's table.
   public enum PlantedBug: String, CaseIterable, Sendable {
+    /// No bug of anybody's: every run must find it, or the alarm is broken.
+    case canary
+
     // WAL.
     case skipWALSync, syncBesideFrames, skipLogHeaderSync, keepSaltsAtReset, acceptUncommittedTail, chainFromLastFrame
     case keepChecksumAtRollback, forgetLogHeaderAtRollback, keepDoubtfulFrame

@@ -171,6 +171,7 @@ public final class SimulatedDisk: @unchecked Sendable {
     names[path] = file
     volatileNames.append((takeSequence(), path, file))
     trace.add(file == nil ? "unlink" : "create", path)
+    if let file { trace.name(file.inode, path) }
   }
 
   func takeSequence() -> UInt64 {
@@ -292,5 +293,6 @@ public final class SimulatedDisk: @unchecked Sendable {
     file.durable = content
     names[path] = file
     durableNames[path] = file
+    trace.name(file.inode, path)
   }
 }

@@ -37,11 +37,11 @@ struct Schedule {
   /// - Parameter ready: their names.
   mutating func choose(_ ready: [Int], _ choices: ChoiceStream) -> Int {
     step += 1
-    guard case .priorities = kind else { return choices.below(ready.count, .client) }
+    guard case .priorities = kind else { return choices.place(in: ready, .ran) { choices.drawn(below: ready.count) } }
     var best = 0
     for place in ready.indices where priorities[ready[place]] > priorities[ready[best]] { best = place }
     if changeSteps.contains(step) { demote(ready[best]) }
-    return best
+    return choices.place(in: ready, .ran) { best }
   }
 
   /// The connection has nothing to do, or could not get what it wants: others first.

@@ -31,8 +31,12 @@ public final class Simulation {
 
   /// - Parameters:
   ///   - kind: the kind of world, for a source that is a seed; by default they take turns. A tape says it itself.
-  ///   - keepsTrace: the verdict then has every event as a line.
-  public init(_ choices: ChoiceSource, kind: SimulationProfile.Kind? = nil, keepsTrace: Bool = false) {
+  ///   - shape: what a scenario wants otherwise than the profile drew it.
+  ///   - keepsTrace: the verdict then has every event.
+  public init(
+    _ choices: ChoiceSource, kind: SimulationProfile.Kind? = nil, shape: (inout SimulationProfile) -> Void = { _ in },
+    keepsTrace: Bool = false
+  ) {
     self.choices = choices
     scheduled = choices.stream("schedule")
     survivors = choices.stream("survivors")
@@ -40,25 +44,28 @@ public final class Simulation {
     let kinds = SimulationProfile.Kind.allCases
     var turn = 0
     if case .seed(let seed) = choices.origin { turn = Int(seed % UInt64(kinds.count)) }
-    let profile = SimulationProfile(choices.stream("profile"), kind: kind ?? kinds[turn])
+    var profile = SimulationProfile(choices.stream("profile"), kind: kind ?? kinds[turn])
+    shape(&profile)
     self.profile = profile
-    var shapes = [
+    let model = DatabaseModel(shapes: Self.shapes(profile))
+    world = World(choices, profile: profile, model: model)
+    world.disk.trace.keepsEvents = keepsTrace
+    world.disk.hasCache = profile.hasCache
+    schedule = Schedule(profile.schedule)
+    mishaps = Mishaps(world)
+  }
+
+  static func shapes(_ profile: SimulationProfile) -> [TableShape] {
+    let main = [
       TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
       TableShape(name: "n", isWithoutRowid: false, hasIndexes: false),
       TableShape(name: "m", isWithoutRowid: true, hasIndexes: false),
     ]
-    if profile.attaches {
-      shapes += [
-        TableShape(name: "p", isWithoutRowid: false, database: "o"),
-        TableShape(name: "q", isWithoutRowid: true, hasIndexes: false, database: "o"),
-      ]
-    }
-    let model = DatabaseModel(shapes: shapes)
-    world = World(choices, profile: profile, model: model)
-    world.disk.trace.keepsLines = keepsTrace
-    world.disk.hasCache = profile.hasCache
-    schedule = Schedule(profile.schedule)
-    mishaps = Mishaps(world)
+    if !profile.attaches { return main }
+    return main + [
+      TableShape(name: "p", isWithoutRowid: false, database: "o"),
+      TableShape(name: "q", isWithoutRowid: true, hasIndexes: false, database: "o"),
+    ]
   }
 
   public func run() -> Verdict {
@@ -71,7 +78,7 @@ public final class Simulation {
     return Verdict(
       choices: choices.origin, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
       eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
-      droppedCount: world.droppedCount, coverage: world.coverage, trace: world.disk.trace.lines, tape: choices.tape)
+      droppedCount: world.droppedCount, coverage: world.coverage, trace: world.disk.trace, tape: choices.tape)
   }
 
   private func runEras() throws(Finding) {
@@ -213,6 +220,7 @@ public final class Simulation {
   /// - Parameter starters: the connections that may begin a transaction.
   private func stepOnce(starters: ClosedRange<Int>?) throws(Finding) {
     step += 1
+    world.disk.trace.step = step
     world.clock.monotonicNanoseconds += UInt64(scheduled.below(200_000, .clockAdvance))
     if scheduled.oneIn(3, .completes) && world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
     func mayBegin(_ name: Int) -> Bool { starters?.contains(name) == true }

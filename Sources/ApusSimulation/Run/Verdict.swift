@@ -1,14 +1,21 @@
 // What a run found.
 
 public struct Finding: Error, Sendable, CustomStringConvertible {
-  public enum Oracle: String, Sendable {
+  public enum Oracle: String, CaseIterable, Sendable {
     case read = "O3 model", durability = "O4 durability", walk = "O1 integrity walk", snapshot = "O5 snapshot"
     case error = "O10 unexpected error", liveness = "O8 liveness", leak = "O9 leaks", logAudit = "O13 log audit"
     case pragma = "O15 pragma effect", faultAccount = "O17 fault accounting"
+    // Seen from outside of a run: two of a seed, a process that stops, a dropped statement.
+    case determinism = "O11 determinism", trap = "O14 trap", cancellation = "A1 cancellation"
   }
 
   public var oracle: Oracle
   public var text: String
+
+  public init(oracle: Oracle, text: String) {
+    self.oracle = oracle
+    self.text = text
+  }
 
   public var description: String { "\(oracle.rawValue): \(text)" }
 }
@@ -27,8 +34,8 @@ public struct Verdict: Sendable {
   public var droppedCount: Int
   /// Faults and buggify points that it has met.
   public var coverage: Coverage
-  /// The events, where they were asked for.
-  public var trace: [String]
+  /// With the events, where they were asked for.
+  public var trace: TraceHash
   /// What was drawn, where that was asked for.
   public var tape: Tape
 

@@ -11,8 +11,8 @@ public enum Choice: String, CaseIterable, Sendable {
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process
 
-  // The schedule.
-  case clockAdvance, completes, request, client
+  // The schedule; `ran` is a client's name and 1, `atStep` no choice but the step in which a span began.
+  case clockAdvance, completes, request, ran, atStep
 
   // The kernel's page cache.
   case cached, cachedLength

@@ -14,15 +14,25 @@
 
 import ApusBase
 
+/// How many steps the schedule has begun.
+final class StepCounter {
+  var value = 0
+}
+
 public final class ChoiceSource {
   public enum Origin: Sendable {
     case seed(UInt64)
     case tape(Tape)
+    /// The tape up to a step of the schedule, from there on a seed.
+    case branch(Tape, step: Int, seed: UInt64)
+    /// One stream from a seed; in all others every choice is 0.
+    case only(String, seed: UInt64)
   }
 
   public let origin: Origin
   private let records: Bool
   private var streams: [ChoiceStream] = []
+  let steps = StepCounter()
 
   /// - Parameter records: `tape` is then what was drawn.
   public init(_ origin: Origin, records: Bool = false) {
@@ -33,12 +43,15 @@ public final class ChoiceSource {
   /// The stream of that name; ask once and keep it.
   public func stream(_ name: String) -> ChoiceStream {
     if let known = streams.first(where: { $0.name == name }) { return known }
-    let stream: ChoiceStream
-    switch origin {
-    case .seed(let seed):
-      stream = ChoiceStream(name: name, seed: Self.mix(seed, name), tape: nil, records: records)
-    case .tape(let tape): stream = ChoiceStream(name: name, seed: 0, tape: tape[name], records: records)
-    }
+    let parts: (seed: UInt64, tape: [TapeNode]?, branchStep: Int) =
+      switch origin {
+      case .seed(let seed): (Self.mix(seed, name), nil, 0)
+      case .tape(let tape): (0, tape[name], .max)
+      case .branch(let tape, let step, let seed): (Self.mix(seed, name), tape[name], step)
+      case .only(let drawn, let seed): (Self.mix(seed, name), name == drawn ? nil : [], .max)
+      }
+    let stream = ChoiceStream(
+      name: name, seed: parts.seed, tape: parts.tape, branchStep: parts.branchStep, records: records, steps: steps)
     streams.append(stream)
     return stream
   }

@@ -24,23 +24,35 @@ public final class ChoiceStream {
   private var replayed: [Frame]?
   /// The open spans, outermost first; nil where nobody wants the tape.
   private var recorded: [[TapeNode]]?
+  /// Who was chosen last by `place(in:)`.
+  private var lastName = -1
   private var openSpans: [Span] = []
+  private let steps: StepCounter
+  /// From this step on the seed decides, whatever the tape says.
+  private let branchStep: Int
 
-  init(name: String, seed: UInt64, tape: [TapeNode]?, records: Bool) {
+  init(name: String, seed: UInt64, tape: [TapeNode]?, branchStep: Int, records: Bool, steps: StepCounter) {
     self.name = name
+    self.steps = steps
+    self.branchStep = branchStep
     random = SeededRandom(seed: seed)
     replayed = tape.map { [Frame(nodes: $0)] }
     recorded = records ? [[]] : nil
   }
 
-  public var isReplayed: Bool { replayed != nil }
+  private var isReplayed: Bool {
+    if replayed == nil { return false }
+    if steps.value < branchStep { return true }
+    replayed = nil
+    return false
+  }
 
   // MARK: choices
 
   /// A number below `bound`.
   public func below(_ bound: Int, _ choice: Choice) -> Int {
     precondition(bound > 0)
-    let value = replayed == nil ? random.below(bound) : Int(clamping: taken(choice))
+    let value = isReplayed ? Int(clamping: taken(choice)) : random.below(bound)
     let result = value < bound ? value : 0
     if recorded != nil { record(choice, UInt64(result)) }
     return result
@@ -49,7 +61,7 @@ public final class ChoiceStream {
   /// True once in `n` times on average, never where `n` is 0. On the tape 1 is true.
   public func oneIn(_ n: Int, _ choice: Choice) -> Bool {
     if n <= 0 { return false }
-    let result = replayed == nil ? random.below(n) == 0 : taken(choice) == 1
+    let result = isReplayed ? taken(choice) == 1 : random.below(n) == 0
     if recorded != nil { record(choice, result ? 1 : 0) }
     return result
   }
@@ -57,7 +69,7 @@ public final class ChoiceStream {
   /// What the caller has chosen, where the tape does not say otherwise.
   public func decided(_ value: Int, below bound: Int, _ choice: Choice) -> Int {
     precondition(value < bound)
-    let taken = replayed == nil ? value : Int(clamping: taken(choice))
+    let taken = isReplayed ? Int(clamping: taken(choice)) : value
     let result = taken < bound ? taken : 0
     if recorded != nil { record(choice, UInt64(result)) }
     return result
@@ -65,10 +77,31 @@ public final class ChoiceStream {
 
   /// 64 bits.
   public func number(_ choice: Choice) -> UInt64 {
-    let result = replayed == nil ? random.next() : taken(choice)
+    let result = isReplayed ? taken(choice) : random.next()
     if recorded != nil { record(choice, result) }
     return result
   }
+
+  /// The place of one of `names`: the one that `drawn` gives, or where a tape is replayed, the name that it holds.
+  ///
+  /// On the tape stands the name and 1, so that the choice means the same where others are to be had. What is not to be had, and
+  /// 0, is the name that was chosen last, else the first: nothing switches.
+  public func place(in names: [Int], _ choice: Choice, drawn: () -> Int) -> Int {
+    precondition(!names.isEmpty)
+    let place: Int
+    if isReplayed {
+      let wanted = taken(choice)
+      place = names.firstIndex { UInt64($0 + 1) == wanted } ?? names.firstIndex { $0 == lastName } ?? 0
+    } else {
+      place = drawn()
+    }
+    if recorded != nil { record(choice, UInt64(names[place] + 1)) }
+    lastName = names[place]
+    return place
+  }
+
+  /// A number for `place(in:)`, which is not on the tape by itself.
+  public func drawn(below bound: Int) -> Int { random.below(bound) }
 
   /// One of `values`, which begin with the simplest.
   public func pick<T>(_ values: [T], _ choice: Choice) -> T { values[below(values.count, choice)] }
@@ -77,22 +110,30 @@ public final class ChoiceStream {
 
   /// Opens a span: the next one of the tape, or one whose choices are all 0.
   public func begin(_ span: Span) {
-    openSpans.append(span)
-    if recorded != nil { recorded?.append([]) }
-    if replayed != nil { enter(nextSpan(span)) }
+    if span == .step { steps.value += 1 }
+    if isReplayed { enter(nextSpan(span)) }
+    open(span)
   }
 
   /// Opens a span where there is to be another one: by `isDue` where the seed decides, else where the tape has one more.
   public func begins(_ span: Span, if isDue: Bool) -> Bool {
-    if replayed != nil {
+    if isReplayed {
       guard let place = nextSpan(span) else { return false }
       enter(place)
     } else if !isDue {
       return false
     }
-    openSpans.append(span)
-    if recorded != nil { recorded?.append([]) }
+    if span == .step { steps.value += 1 }
+    open(span)
     return true
+  }
+
+  private func open(_ span: Span) {
+    openSpans.append(span)
+    if recorded == nil { return }
+    recorded?.append([])
+    // Where it stands in the schedule; a replay passes over it.
+    if span == .transaction || span == .statement { record(.atStep, UInt64(steps.value)) }
   }
 
   /// Closes the innermost span `span`, and those that are open in it.
@@ -108,7 +149,8 @@ public final class ChoiceStream {
       let last = (recorded?.count ?? 0) - 1
       recorded?[last].append(.span(span, nodes))
     }
-    if replayed != nil { replayed?.removeLast() }
+    // The tape may have been left in the midst of it.
+    if let depth = replayed?.count, depth > 1 { replayed?.removeLast() }
     return span
   }
 

@@ -107,6 +107,7 @@ final class Client {
   /// Puts a statement into the trace and starts it.
   private func start(_ sql: String, _ bindings: [Operation.Binding]) {
     world.disk.trace.add("client", "\(name): \(sql) \(bindings)")
+    world.disk.trace.say(name) { SQLText(sql, bindings).text }
     lockWaitSince = nil
     engine?.start(sql, bindings)
   }

@@ -42,6 +42,20 @@ final class EngineClient {
     try injectFaults(0)
   }
 
+  /// Ends what a dropped statement has left.
+  /// - Returns: what it waits for; nil when all is done.
+  func settle() throws(EngineError) -> Wait? {
+    do throws(Fault) {
+      try connection.settle()
+      return nil
+    } catch {
+      switch error {
+      case .wait(let wait): return wait
+      case .failure(let failure): throw failure
+      }
+    }
+  }
+
   /// True between BEGIN and the transaction's end.
   var isInTransaction: Bool { !connection.isAutocommit }
 

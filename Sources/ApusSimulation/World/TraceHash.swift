@@ -1,26 +1,59 @@
-// The fingerprint of an execution: 64 bits of FNV-1a over every event, in order. Same seed, same hash.
+// The fingerprint of an execution: 128 bits over every event, in order. Same seed, same hash.
+
+import ApusBase
+
+/// One event, as the trace shows it.
+public struct TraceEvent: Sendable {
+  /// The turn of the scheduler that it happened in; 0 before the first.
+  public var step: Int
+  public var name: String
+  /// What the numbers are is the event's own: inode, offset and length of a read or a write.
+  public var numbers: [Int]
+  public var text = ""
+  /// What a write wrote.
+  public var bytes: [UInt8] = []
+}
 
 public struct TraceHash: Sendable {
-  public private(set) var value: UInt64 = 0xcbf2_9ce4_8422_2325
+  private var low: UInt64 = 0xcbf2_9ce4_8422_2325
+  private var high: UInt64 = 0x9e37_79b9_7f4a_7c15
   public private(set) var eventCount = 0
-  /// Keeps each event as a line of text too.
-  public var keepsLines = false
-  public private(set) var lines: [String] = []
+  /// Keeps each event, to be shown.
+  public var keepsEvents = false
+  public private(set) var events: [TraceEvent] = []
+  /// Where the run stands.
+  public var step = 0
+  /// The path that a file was made or opened under, by inode, where events are kept.
+  public private(set) var paths: [UInt64: String] = [:]
+
+  /// What the clients said, with its values, where events are kept.
+  public private(set) var script: [(step: Int, client: Int, sql: String)] = []
 
   public init() {}
 
-  private mutating func mix(_ byte: UInt8) { value = (value ^ UInt64(byte)) &* 0x100_0000_01b3 }
+  mutating func say(_ client: Int, _ sql: () -> String) {
+    if keepsEvents { script.append((step: step, client: client, sql: sql())) }
+  }
 
   private mutating func mix(_ number: UInt64) {
-    // Eight bytes at a time: the events are short and the disk's writes are long.
-    value = (value ^ number) &* 0x9e37_79b9_7f4a_7c15
-    value ^= value >> 29
+    low = (low ^ number) &* 0x100_0000_01b3
+    low ^= low >> 29
+    high = (high ^ low) &* 0x9e37_79b9_7f4a_7c15
+    high ^= high >> 32
+  }
+
+  private mutating func mix(_ text: String.UTF8View) {
+    var word: UInt64 = UInt64(text.count)
+    for byte in text { word = word << 8 ^ UInt64(byte) ^ word >> 56 }
+    mix(word)
   }
 
   public mutating func add(_ event: StaticString, _ a: UInt64, _ b: Int, _ c: Int) {
     eventCount += 1
-    if keepsLines { lines.append("\(event) \(a) \(b) \(c)") }
-    for byte in event.description.utf8 { mix(byte) }
+    if keepsEvents {
+      events.append(TraceEvent(step: step, name: "\(event)", numbers: [Int(truncatingIfNeeded: a), b, c]))
+    }
+    mix(event.description.utf8)
     mix(a)
     mix(UInt64(bitPattern: Int64(b)))
     mix(UInt64(bitPattern: Int64(c)))
@@ -28,21 +61,32 @@ public struct TraceHash: Sendable {
 
   public mutating func add(_ event: StaticString, _ text: String) {
     eventCount += 1
-    if keepsLines { lines.append("\(event) \(text)") }
-    for byte in event.description.utf8 { mix(byte) }
-    for byte in text.utf8 { mix(byte) }
+    if keepsEvents { events.append(TraceEvent(step: step, name: "\(event)", numbers: [], text: text)) }
+    mix(event.description.utf8)
+    for byte in text.utf8 { mix(UInt64(byte)) }
   }
 
+  /// The bytes of the event before.
   public mutating func add(_ bytes: [UInt8]) {
-    var word: UInt64 = 0
-    for place in bytes.indices {
-      word = word << 8 | UInt64(bytes[place])
-      if place % 8 == 7 { mix(word) }
+    if keepsEvents, let last = events.indices.last { events[last].bytes = bytes }
+    var start = 0
+    while start + 8 <= bytes.count {
+      var word: UInt64 = 0
+      for index in start..<start + 8 { word = word << 8 | UInt64(bytes[index]) }
+      mix(word)
+      start += 8
     }
-    if bytes.count % 8 != 0 { mix(word) }
+    for byte in bytes[start...] { mix(UInt64(byte)) }
   }
 
-  public var text: String {
+  /// No event: what file a number means.
+  public mutating func name(_ inode: UInt64, _ path: String) {
+    if keepsEvents { paths[inode] = path }
+  }
+
+  public var text: String { Self.digits(high) + Self.digits(low) }
+
+  private static func digits(_ value: UInt64) -> String {
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
   }

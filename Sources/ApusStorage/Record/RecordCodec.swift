@@ -79,6 +79,9 @@ public enum RecordCodec {
       case .integer:
         let number = value.integerValue
         type = SerialType.of(number)
+        #if PlantedBugs
+          if type == SerialType.zero, PlantedBug.isActive(.canary) { type = SerialType.one }
+        #endif
         let bytes = SerialType.byteCount(type)
         // The low bytes of the number, the highest of them first: stored as eight, the rest is overwritten.
         if bytes > 0 {

@@ -113,7 +113,7 @@ extension ConnectionState {
   }
 
   /// Ends the snapshots that no running statement and no transaction needs.
-  func endIdleReads() {
+  public func endIdleReads() {
     if !isAutocommit { return }
     var used: UInt64 = 0
     for machine in active { used |= machine.uses }

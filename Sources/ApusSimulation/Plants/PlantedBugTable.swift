@@ -1,0 +1,191 @@
+// The table of the planted bugs: one entry a bug, in the order of the layers, bottom up. A bug without an entry does not compile.
+
+#if PlantedBugs
+  import ApusBase
+
+  extension PlantedBug {
+    public var entry: PlantedBugEntry {
+      switch self {
+      case .canary: .init(.canary, "a record stores 0 as 1", [.read, .snapshot, .durability, .walk, .pragma])
+
+      // WAL.
+      case .skipWALSync:
+        .init(.wal, "a commit is answered before the log is synced", .transactions.union([.logAudit, .pragma]))
+      case .keepSaltsAtReset:
+        .init(.wal, "a log that begins anew keeps its salts: old frames behind the new ones count", .transactions)
+      case .acceptUncommittedTail:
+        .init(.wal, "recovery takes frames behind the last commit", .transactions, needs: .powerCut)
+      case .backfillBeforeWALSync:
+        .init(.wal, "a checkpoint copies frames that no sync has covered", .transactions, needs: .powerCut)
+      case .staleCheckpointPlan:
+        .init(.wal, "the WAL-reset race: a checkpoint plans from what it read before it had the lock", .transactions)
+      case .forgetForeignCommits:
+        .init(.wal, "a checkpoint that truncates takes its own view of the log for the newest", .transactions)
+      case .keepDroppedCheckpoint:
+        .init(
+          .wal, "a checkpoint dropped at a wait goes on later with its old plan", .transactions, needs: .cancellation)
+      case .releaseLocksEarly:
+        .init(
+          .wal, "a dropped checkpoint lets go of its lock while its writes are in flight", .transactions,
+          needs: .cancellation)
+      case .syncBesideFrames:
+        .init(
+          .wal, "the sync of a commit is submitted beside its frames, not behind them", .transactions.union([.logAudit])
+        )
+      case .skipLogHeaderSync:
+        .init(.wal, "the header of a log that begins anew is not synced", .transactions.union([.logAudit]))
+      case .chainFromLastFrame:
+        .init(
+          .wal, "recovery goes on from the checksum of the last frame, not of the last commit",
+          .transactions.union([.logAudit]))
+      case .keepChecksumAtRollback:
+        .init(
+          .wal, "a rollback leaves the running checksum of the frames that it takes back",
+          .transactions.union([.logAudit]))
+      case .forgetLogHeaderAtRollback:
+        .init(.wal, "a rollback forgets that it took back the log header too", .transactions.union([.logAudit]))
+      case .keepDoubtfulFrame:
+        .init(.wal, "a frame that may have been written in part is taken for written", .transactions.union([.logAudit]))
+      case .compareFrameCountOnly:
+        .init(.wal, "another snapshot is told by its count of frames alone", .transactions)
+      case .writeOnStaleSnapshot:
+        .init(.wal, "a reader becomes a writer although somebody has committed since", .transactions)
+      case .restartUnderReaders:
+        .init(.wal, "the log begins anew while others read it", .transactions)
+      case .keepBackfillAtRestart:
+        .init(.wal, "a log that begins anew keeps the count of the frames that were copied", .transactions)
+      case .dropReadMark:
+        .init(.wal, "a reader gives its read mark back at once", .transactions)
+      case .keepReadLock:
+        .init(.wal, "a reader forgets to give its read mark back", [.leak, .liveness])
+      case .copyPastReaders:
+        .init(.wal, "a checkpoint copies frames that are newer than a reader", .transactions)
+      case .copyOlderFrame:
+        .init(.wal, "of two frames of a page the older is copied", .transactions)
+      case .resetBeforeDatabaseSync:
+        .init(
+          .wal, "a checkpoint counts as done before the database is synced", .transactions.union([.logAudit]),
+          needs: .powerCut)
+      case .restartHalfCopied:
+        .init(.wal, "the log begins anew before all of it was copied", .transactions)
+      case .publishBackfillEarly:
+        .init(.wal, "the count of copied frames is published before they are", .transactions)
+      case .ignoreBackfillErrors:
+        .init(
+          .wal, "a write of a checkpoint that failed counts as done", .transactions.union([.faultAccount]),
+          needs: .fault)
+
+      // Rollback journal.
+      case .skipJournalSync:
+        .init(.journal, "the database is overwritten before its journal is synced", .transactions, needs: .powerCut)
+      case .ackBeforeSync:
+        .init(
+          .journal, "a commit is answered before the database, or the log, is synced",
+          .transactions.union([.logAudit, .pragma]))
+      case .skipSuperJournalSync:
+        .init(.journal, "the super-journal is not synced before the journals name it", .transactions, needs: .powerCut)
+      case .commitBeforeAllFilesSynced:
+        .init(.journal, "a commit over two files ends before both are synced", .transactions, needs: .powerCut)
+      case .skipJournalCountSync:
+        .init(
+          .journal, "the count of the journal is written before its records are synced", .transactions, needs: .powerCut
+        )
+      case .skipJournalDirectorySync:
+        .init(.journal, "the name of a new journal is not synced", .transactions, needs: .powerCut)
+      case .forgetJournalPage:
+        .init(.journal, "a page of a large change is not journaled", .transactions)
+      case .forgetLostPages:
+        .init(.journal, "pages that a change takes off the end are not journaled", .transactions)
+      case .ignoreMissingSuperJournal:
+        .init(.journal, "a journal whose super-journal is gone is played back all the same", .transactions)
+      case .trustTornRecords:
+        .init(.journal, "playback believes records whose checksum is wrong", .transactions, needs: .powerCut)
+      case .skipPlaybackSync:
+        .init(.journal, "a hot journal goes before what it put back is synced", .transactions, needs: .powerCut)
+      case .skipHotJournalSync:
+        .init(.journal, "a hot journal is played back without having been synced", .transactions, needs: .powerCut)
+      case .keepChangeCounter:
+        .init(.journal, "a commit leaves the change counter", .transactions)
+
+      // Pager.
+      case .evictDirtyPage: .init(.pager, "a changed page that is spilled is not written", .transactions)
+      case .stalePageAfterRollback: .init(.pager, "a rollback leaves one changed page in the cache", .transactions)
+      case .keepReadsAfterRollback:
+        .init(.pager, "ROLLBACK TO keeps reads in flight that were begun before it", .transactions)
+      case .readAheadUnverified:
+        .init(.pager, "pages that a scan reads ahead are not checked", [.read], needs: .damage)
+      case .readAheadOverLog:
+        .init(.pager, "a scan reads ahead pages whose newest version is in the log", .transactions)
+      case .checksumWithoutNumber:
+        .init(.pager, "a page's checksum leaves out its number", [.read], needs: .damage)
+      case .acknowledgeFailedSync:
+        .init(
+          .pager, "a sync that failed counts as done", .transactions.union([.faultAccount, .logAudit]), needs: .fault)
+      case .keepSpilledInCache:
+        .init(.pager, "what was spilled by a transaction stays in the shared cache when it ends", .transactions)
+      case .renameStaleImages:
+        .init(.pager, "images of an old version of the file get the name of the new one", .transactions)
+      case .keepPageCountAtRollback:
+        .init(.pager, "ROLLBACK TO keeps the count of pages", .transactions)
+      case .loseEntryAtRelease:
+        .init(.pager, "RELEASE loses what an outer savepoint needs for its undoing", .transactions)
+      case .skipOriginalsAtRollback:
+        .init(.pager, "ROLLBACK TO leaves the first image of a page", .transactions)
+      case .busyAsIOError:
+        .init(.pager, "a lock that is not had is told as an I/O error", [.error])
+      case .loseEarlyCompletion:
+        .init(.pager, "a completion that comes before somebody waits for it is lost", [.liveness, .error, .leak])
+
+      // Freelist and pointer map.
+      case .allocateLockBytePage: .init(.freelist, "the page of the lock bytes is used", .structure)
+      case .staleMapEntryAfterBalance:
+        .init(.freelist, "balance leaves the pointer map of a leaf's children", .structure)
+      case .staleLinkAfterMove: .init(.freelist, "an overflow page moves, the link to it stays", .structure)
+      case .keepMapEditsAtRollback:
+        .init(.freelist, "ROLLBACK TO keeps the edits of the pointer map", .transactions)
+      case .freeWithoutUndo:
+        .init(.freelist, "a page that is freed is not kept for undoing", .transactions)
+      case .forgetFreedContent:
+        .init(.freelist, "the content of a page that is freed and used again is not kept", .transactions)
+      case .allocateLeafTwice:
+        .init(.freelist, "a leaf of the freelist is given out and stays in it", .transactions)
+      case .freelistCountStuck:
+        .init(.freelist, "the count of free pages in the header stays", .transactions)
+
+      // B-tree.
+      case .loseCellInSplit: .init(.btree, "a split of a large leaf loses its last cell", .structure)
+      case .staleDividerKey: .init(.btree, "a divider takes the key before the last on its left", .structure)
+      case .wrongCollapse: .init(.btree, "a root that takes its only child's content loses a cell", .structure)
+      case .leakOverflowChain: .init(.btree, "the overflow chain of a row that goes is not freed", [.walk])
+      case .freeblockCoalesceOffByOne: .init(.btree, "two free blocks that meet become one byte too long", .structure)
+      case .skipSavingOtherCursors:
+        .init(.btree, "a change leaves other cursors on the pages that it moves", .structure)
+      case .skipRowAfterRestore:
+        .init(.btree, "a cursor that finds its place again passes over a row", .transactions)
+      case .trustStaleEnd:
+        .init(.btree, "an append trusts that the rightmost leaf is still the rightmost", .transactions)
+
+      // Compiler.
+      case .forgetIndexEntryOnUpdate: .init(.compiler, "UPDATE leaves the last index as it was", .structure)
+      case .forgetKeyInIndexes:
+        .init(.compiler, "UPDATE of a key leaves the indexes as they were", .transactions)
+
+      // Virtual machine.
+      case .noUndoScopeBesideIndexes:
+        .init(.machine, "a statement that fails half way is not undone where a table has indexes", .structure)
+      case .keepProgramsAfterRollback:
+        .init(.machine, "statements compiled for a schema that was rolled back run on", .structure)
+      case .keepCatalogAfterRollback:
+        .init(.machine, "the schema of a transaction that was rolled back stays in the catalog", .transactions)
+      case .forgetOlderSavepoints:
+        .init(.machine, "the older savepoints are not told of a database that is written first", .transactions)
+      case .keepDroppedStatement:
+        .init(.machine, "a dropped statement in a transaction is not undone", .transactions, needs: .cancellation)
+      case .keepDroppedTransaction:
+        .init(.machine, "a dropped statement in autocommit mode is not undone", .transactions, needs: .cancellation)
+      case .skipCookieCheck:
+        .init(.machine, "a statement runs on a schema that has changed", .transactions)
+      }
+    }
+  }
+#endif

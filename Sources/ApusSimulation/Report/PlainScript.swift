@@ -1,0 +1,26 @@
+// The SQL of a run whose failure needs nothing but SQL: one connection, no fault, no power cut, no dropped statement.
+
+public struct PlainScript: Sendable {
+  /// Why there is none.
+  public var reason: String?
+  public var text = ""
+
+  public init(_ verdict: Verdict) {
+    let names = Set(verdict.trace.script.map(\.client))
+    let isDisturbed = verdict.trace.events.contains { ["cut", "kill", "drop", "episode"].contains($0.name) }
+    if verdict.cutCount > 0 || isDisturbed {
+      reason = "needs a cut, a kill or a dropped statement"
+    } else if names.count != 1 {
+      reason = "needs \(names.count) connections"
+    } else if verdict.profile.injectsFaults || verdict.coverage.faults.contains(where: { $0.injected > 0 }) {
+      reason = "needs faults"
+    } else {
+      var statements = verdict.profile.creationStatements
+      statements.append("CREATE TABLE stamp(id INTEGER PRIMARY KEY, n INTEGER)")
+      statements += Simulation.shapes(verdict.profile).flatMap(\.createStatements)
+      statements.append("INSERT INTO stamp VALUES(1,0)")
+      statements += verdict.trace.script.map(\.sql)
+      text = statements.map { $0 + ";\n" }.joined()
+    }
+  }
+}

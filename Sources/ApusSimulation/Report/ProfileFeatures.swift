@@ -1,0 +1,24 @@
+// What a run's profile has, as words: the histogram over many seeds shows what the generator never draws.
+
+extension SimulationProfile {
+  /// Each as "what value", or "what" alone where it is there or not.
+  public var features: [String] {
+    var all = [
+      "world \(kind.rawValue)", "journal \(journal.rawValue)", "synchronous \(synchronous.rawValue)",
+      "page size \(pageSize)",
+      "cache pages \(cachePages)", "connections \(clientCount)", "processes \(processCount)", "cuts \(cutCount)",
+      "keys \(keyCount)", "payload \(payloadMax)", "statements \(operationCountMax)", "auto_vacuum \(autoVacuum)",
+      "sector \(sectorByteCount)", "busy timeout \(busyTimeoutMilliseconds)",
+    ]
+    if journal == .wal { all.append("log frames \(autocheckpointFrames)") }
+    let switches: [(String, Bool)] = [
+      ("page faults", injectsFaults), ("cancellation", cancelOneIn > 0), ("dropped commits", dropsCommits),
+      ("open scans", scanOneIn > 0), ("cache hits", hasCache), ("checkpoints", checkpointOneIn > 0),
+      ("checksums", hasChecksums), ("two files", attaches), ("vacuum", vacuumOneIn > 0),
+      ("lock page inside", lockByteOffset < 0x4000_0000), ("buggify", buggifies), ("page limit", pageCountMax > 0),
+      ("priorities", schedule != .anybody),
+    ]
+    all += switches.filter(\.1).map(\.0)
+    return all + faults.kinds.map { "fault \($0.name)" }
+  }
+}

@@ -1,0 +1,136 @@
+// The classes of corruption that users of young embedded databases have met, each as a named shape of world: on the sound engine a
+// scenario finds nothing, with one of its planted bugs it finds that within its budget.
+
+public struct Scenario: Sendable {
+  public var name: String
+  /// What its users saw.
+  public var symptom: String
+  /// The kind of world that it takes place in.
+  public var kind: SimulationProfile.Kind
+  /// The planted bugs that it must find, by name.
+  public var plants: [String]
+  /// Seconds to the first catch.
+  public var budgetSeconds: Int
+  var shape: @Sendable (inout SimulationProfile) -> Void
+
+  public static func named(_ name: String) -> Scenario? { (all + controls).first { $0.name == name } }
+
+  /// The world that has not what a planted bug needs to show: there it must survive.
+  /// - Parameter need: as the table of the planted bugs names it.
+  /// - Returns: the control's name.
+  public static func control(without need: String) -> String? {
+    controls.first { $0.name == "without-" + need }?.name
+  }
+
+  private static let controls: [Scenario] = [
+    Scenario(
+      name: "without-powerCut", symptom: "", kind: .mixed, plants: [], budgetSeconds: 0
+    ) { $0.cutCount = 0 },
+    Scenario(name: "without-fault", symptom: "", kind: .calm, plants: [], budgetSeconds: 0) {
+      $0.faults = FaultRates()
+    },
+    Scenario(
+      name: "without-damage", symptom: "", kind: .mixed, plants: [], budgetSeconds: 0
+    ) { $0.hasChecksums = false },
+    Scenario(
+      name: "without-cancellation", symptom: "", kind: .mixed, plants: [], budgetSeconds: 0
+    ) { profile in
+      profile.cancelOneIn = 0
+      profile.dropsCommits = false
+    },
+  ]
+
+  public static let all: [Scenario] = [
+    Scenario(
+      name: "insert-storm", symptom: "SQLITE_CORRUPT within minutes of concurrent inserts", kind: .power,
+      plants: [
+        "skipWALSync", "keepSaltsAtReset", "acceptUncommittedTail", "backfillBeforeWALSync", "evictDirtyPage",
+        "loseCellInSplit", "staleDividerKey", "leakOverflowChain", "freeblockCoalesceOffByOne", "allocateLockBytePage",
+      ], budgetSeconds: 60
+    ) { profile in
+      profile.clientCount = max(2, profile.clientCount)
+      profile.cachePages = min(profile.cachePages, 20)
+      profile.pageSize = min(profile.pageSize, 4096)
+      profile.payloadMax = 6_000
+      profile.operationCountMax = 20
+      if profile.journal == .wal, profile.autocheckpointFrames == 1000 { profile.autocheckpointFrames = 8 }
+    },
+    Scenario(
+      name: "two-writers", symptom: "two writers corrupt the file after ten minutes", kind: .power,
+      plants: ["staleCheckpointPlan", "forgetForeignCommits", "keepDroppedCheckpoint", "releaseLocksEarly"],
+      budgetSeconds: 600
+    ) { profile in
+      profile.clientCount = max(2, profile.clientCount)
+      profile.processCount = 2
+      if profile.journal == .wal {
+        profile.autocheckpointFrames = min(8, max(4, profile.autocheckpointFrames))
+        profile.checkpointOneIn = 4
+      }
+      profile.schedule = .priorities(changes: 4)
+      profile.cancelOneIn = max(8, min(50, profile.cancelOneIn))
+    },
+    Scenario(
+      name: "n-writers", symptom: "three writers, and \"database is locked\" at once", kind: .calm, plants: [],
+      budgetSeconds: 10
+    ) { profile in
+      profile.clientCount = 5
+      profile.busyTimeoutMilliseconds = 5000
+    },
+    Scenario(
+      name: "rollback-maze", symptom: "what ROLLBACK leaves is not what was before", kind: .power,
+      plants: [
+        "stalePageAfterRollback", "keepReadsAfterRollback", "noUndoScopeBesideIndexes", "keepProgramsAfterRollback",
+      ],
+      budgetSeconds: 30
+    ) { profile in
+      profile.cachePages = 10
+      profile.pageSize = 512
+      profile.keyCount = 30
+      profile.operationCountMax = 20
+      profile.cancelOneIn = 8
+      if profile.autoVacuum == 0 { profile.autoVacuum = 2 }
+    },
+    Scenario(
+      name: "honest-errors", symptom: "\"disk I/O error\" for what is none", kind: .flaky, plants: [], budgetSeconds: 10
+    ) { profile in profile.clientCount = max(3, profile.clientCount) },
+    Scenario(
+      name: "wr-load", symptom: "tables WITHOUT ROWID corrupt under load", kind: .power,
+      plants: ["skipSavingOtherCursors", "forgetIndexEntryOnUpdate", "wrongCollapse"], budgetSeconds: 30
+    ) { profile in
+      profile.clientCount = max(4, profile.clientCount)
+      profile.pageSize = 512
+      profile.scanOneIn = 4
+    },
+    Scenario(
+      name: "pragma-effect", symptom: "a PRAGMA is taken and does nothing", kind: .calm, plants: [], budgetSeconds: 5
+    ) { _ in },
+    Scenario(
+      name: "no-hang", symptom: "an await that never ends", kind: .flaky, plants: [], budgetSeconds: 20
+    ) { profile in
+      profile.cancelOneIn = 8
+      profile.faults[.stall] = 100
+    },
+    Scenario(
+      name: "ddl-soak", symptom: "the schema changes, and days later something is wrong", kind: .mixed,
+      plants: ["staleMapEntryAfterBalance", "staleLinkAfterMove", "leakOverflowChain", "keepProgramsAfterRollback"],
+      budgetSeconds: 900
+    ) { profile in
+      if profile.autoVacuum == 0 { profile.autoVacuum = 1 }
+      profile.vacuumOneIn = 6
+      profile.clientCount = max(2, profile.clientCount)
+      profile.stepsPerEra *= 3
+    },
+  ]
+
+  /// Scenarios whose feature the engine does not have yet.
+  public static let due: [(name: String, symptom: String, reason: String)] = [
+    ("vector-scale", "vector search fails beyond a thousand rows", "vectors do not exist yet"),
+    ("json-maze", "\"malformed JSON\" for JSON that is well formed", "JSON does not exist yet"),
+    ("cost", "an index is not used", "measured by `make bench` and `make compare`, which need SQLite"),
+    (
+      "pool-storm", "connections of a pool are lost",
+      "the pool is tested with threads (`swift test --filter DoorTests`)"
+    ),
+    ("container", "\"permission denied\" in containers", "`apus-prove` refuses io_uring by the kernel (`make prove`)"),
+  ]
+}
