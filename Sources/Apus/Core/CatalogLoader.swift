@@ -52,6 +52,7 @@ struct CatalogLoader: ~Copyable {
   mutating func load() throws(Fault) -> Schema {
     if phase == .header {
       if pager.pageCount == 0 { return Schema.empty(database: database, cookie: 0, generation: generation) }
+      try pager.checkHeader()
       cookie = try pager.meta(HeaderField.schemaCookie)
       format = try pager.meta(HeaderField.schemaFormat)
       let encoding = try pager.meta(HeaderField.textEncoding)

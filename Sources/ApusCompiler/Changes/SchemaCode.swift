@@ -26,6 +26,9 @@ extension Generator {
     if let column = table.columns.first(where: { $0.generation != nil }) {
       throw unsupported("generated columns (column \(column.name.text))")
     }
+    for name in table.columns.map(\.collation) + table.indexes.flatMap({ $0.columns.map(\.collation) }) {
+      _ = try context.collation(name)
+    }
     try checkExpressions(of: table)
     writes(database)
     prepareEmptyFile(database)

@@ -133,7 +133,7 @@ public struct QueryGenerator {
 
   private mutating func literal() -> String {
     var generator = ExpressionGenerator(tape)
-    let literal = generator.literal()
+    let literal = generator.storedLiteral()
     tape = generator.tape
     return literal
   }

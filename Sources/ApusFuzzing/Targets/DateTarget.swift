@@ -76,6 +76,8 @@ final class DateTarget: FuzzTarget {
     if Self.uncompared.contains(where: lower.contains) || fields.dropFirst().contains(where: Self.isDateModifier) {
       return
     }
+    // Before the year 0, SQLite 3.40 counts the day of the year otherwise than 3.54 and we do.
+    if case .text(let date) = answers[1][0][0], date.first == UInt8(ascii: "-") { return }
     if answers[0] != answers[1] {
       throw FuzzFinding("a moment differs", "\(parameters):\n  expected \(answers[0])\n  found    \(answers[1])")
     }

@@ -126,7 +126,9 @@ final class RecordTarget: FuzzTarget {
       case 1...6:
         let isNegative = content[0] & 0x80 != 0
         columns.append(.integer(content.reduce(isNegative ? -1 : 0) { $0 << 8 | Int64($1) }))
-      case 7: columns.append(.real(content.reduce(0) { $0 << 8 | UInt64($1) }))
+      case 7:
+        let real = content.reduce(0) { $0 << 8 | UInt64($1) }
+        columns.append(Double(bitPattern: real).isNaN ? .null : .real(real))
       case 8, 9: columns.append(.integer(Int64(type - 8)))
       case 0, 10, 11: columns.append(.null)
       default: columns.append(type % 2 == 0 ? .blob(content) : .text(content))

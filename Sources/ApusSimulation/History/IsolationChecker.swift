@@ -149,22 +149,23 @@ public struct IsolationChecker {
     try checkLost()
   }
 
-  /// A committed append must be in every read that began behind it; the longest of those decides.
+  /// A committed append must be in the longest read of its list where somebody read it that began behind the answer.
   private func checkLost() throws(IsolationAnomaly) {
+    var lastReader: [Int: Int] = [:], known: [Int: Set<Int>] = [:]
+    for (number, transaction) in history.transactions.enumerated() where transaction.outcome == .committed {
+      for case .read(let key, _) in transaction.actions {
+        if let other = lastReader[key], history.transactions[other].begin >= transaction.begin { continue }
+        lastReader[key] = number
+      }
+    }
+    for (key, order) in orders { known[key] = Set(order) }
     for transaction in history.transactions where transaction.outcome == .committed {
-      for case .append(let key, let value) in transaction.actions {
-        if orders[key]?.contains(value) == true { continue }
-        let later = history.transactions.first { other in
-          other.outcome == .committed && other.begin > transaction.end
-            && other.actions.contains { action in
-              if case .read(key, _) = action { return true }
-              return false
-            }
+      for case .append(let key, let value) in transaction.actions where known[key]?.contains(value) != true {
+        guard let reader = lastReader[key].map({ history.transactions[$0] }), reader.begin > transaction.end else {
+          continue
         }
-        if let later {
-          throw anomaly(
-            .lostAppend, "\(transaction.name) appended \(value) to list \(key), \(later.name) does not find it")
-        }
+        throw anomaly(
+          .lostAppend, "\(transaction.name) appended \(value) to list \(key), \(reader.name) does not find it")
       }
     }
   }

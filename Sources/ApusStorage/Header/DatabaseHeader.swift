@@ -59,6 +59,14 @@ enum DatabaseHeader {
     page.setBigEndianUInt16((pageSize - reserved) & 0xffff, at: 105)
   }
 
+  /// A header that readers accept: its magic, page size and fractions, and a version of the format that they know.
+  static func isSound(_ header: ByteView) -> Bool {
+    guard header.count >= byteCount, hasMagic(header) else { return false }
+    let rawPageSize = header.bigEndianUInt16(at: pageSizeOffset), pageSize = rawPageSize == 1 ? 65536 : rawPageSize
+    return isPageSize(pageSize) && pageSize - Int(header[reservedOffset]) >= 480 && header[21] == 64 && header[22] == 32
+      && header[23] == 32 && header[readVersionOffset] <= 2
+  }
+
   static func hasMagic(_ bytes: ByteView) -> Bool {
     bytes.bigEndianUInt64(at: 0) == magic.0 && bytes.bigEndianUInt64(at: 8) == magic.1
   }

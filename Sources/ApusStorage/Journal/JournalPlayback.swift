@@ -157,11 +157,11 @@ final class JournalPlayback {
   }
 
   private func readHeader() throws(Fault) {
-    if let header {
-      let sector = Int64(header.sectorByteCount)
-      offset = (offset + sector - 1) / sector * sector
-    }
-    if offset + Int64(JournalFormat.headerByteCount) > byteCount { return try finish() }
+    let sector = Int64(header?.sectorByteCount ?? JournalFormat.sectorByteCount)
+    offset = (offset + sector - 1) / sector * sector
+    // As for SQLite, a header counts where its whole sector is there: nothing stands behind one that is cut off, and what it says
+    // of the database's length may be as broken.
+    if offset + sector > byteCount { return try finish() }
     read(at: offset, JournalFormat.headerByteCount)
     phase = .header
   }

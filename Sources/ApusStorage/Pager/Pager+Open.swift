@@ -262,15 +262,12 @@ extension Pager {
       }
       return true
     }
-    guard byteCount == DatabaseHeader.byteCount, DatabaseHeader.hasMagic(header) else {
+    guard byteCount == DatabaseHeader.byteCount, DatabaseHeader.isSound(header) else {
       throw .error(.notADatabase, object: store.path)
     }
     let rawPageSize = header.bigEndianUInt16(at: DatabaseHeader.pageSizeOffset)
     let pageSize = rawPageSize == 1 ? 65536 : rawPageSize
     let reserved = Int(header[DatabaseHeader.reservedOffset])
-    guard DatabaseHeader.isPageSize(pageSize), pageSize - reserved >= 480, header[21] == 64, header[22] == 32,
-      header[23] == 32, header[DatabaseHeader.readVersionOffset] <= 2
-    else { throw .error(.notADatabase, object: store.path) }
     if header[DatabaseHeader.writeVersionOffset] > 2 { configuration.isReadOnly = true }
     configure(pageSize: pageSize, reserved: reserved)
     let counted = header.bigEndianUInt32(at: DatabaseHeader.pageCountOffset)

@@ -213,6 +213,12 @@ extension Pager {
     return try page(.one).bytes.bigEndianUInt32(at: 36 + 4 * index)
   }
 
+  /// The file's header was looked at when it was opened; a log may hold a later one, which whoever reads the catalog asks about.
+  /// - Throws: SQLITE_NOTADB where page 1 of the snapshot is no page 1.
+  public func checkHeader() throws(Fault) {
+    if !DatabaseHeader.isSound(try page(.one).bytes) { throw .error(.notADatabase, object: filePath ?? "") }
+  }
+
   public func setMeta(_ index: Int, _ value: UInt32) throws(Fault) {
     precondition(index >= 1 && index <= 15)
     let one = try page(.one)

@@ -228,13 +228,12 @@ extension ConnectionState {
       throw .error(.abort, "the transaction was committed")
     }
     #if PlantedBugs
-      let keepsAll = PlantedBug.isActive(.keepDroppedTransaction) && debt.wholeTransaction
-    #else
-      let keepsAll = false
+      if debt.wholeTransaction, PlantedBug.isActive(.keepDroppedTransaction) {
+        owed = nil
+        return
+      }
     #endif
-    if keepsAll {
-      owed = nil
-    } else if debt.wholeTransaction {
+    if debt.wholeTransaction {
       try rollbackAll(by: nil)
     } else {
       if let position = debt.rollback, position < savepoints.count { _ = try undo(toSavepoint: position) }
