@@ -67,6 +67,7 @@ extension Connection {
   public func settle() throws(Fault) {
     try state.settleDebts()
     state.endIdleReads()
+    state.giveUpOpenings()
   }
 
   // MARK: Compiling

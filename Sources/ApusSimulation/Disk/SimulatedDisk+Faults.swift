@@ -24,6 +24,13 @@ extension SimulatedDisk {
     return 0
   }
 
+  /// When a request of a dropped statement may complete.
+  func drawLateness() -> UInt64 {
+    guard faults.isActive, faults.rates[.delay] > 0, faults.choices.oneIn(2, .fault) else { return 0 }
+    faults.noteRetried(.delay)
+    return clock.monotonicNanoseconds + UInt64(faults.choices.below(Self.lateNanosecondsMax / 10, .delay))
+  }
+
   /// Carries out a request in flight, or a part of it.
   func advance(_ place: Int) {
     var request = inFlight[place]

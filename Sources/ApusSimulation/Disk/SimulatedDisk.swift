@@ -223,9 +223,13 @@ public final class SimulatedDisk: @unchecked Sendable {
 
   func hasInFlight(queue: UInt64) -> Bool { inFlight.contains { $0.queue == queue } }
 
-  /// The connection's statement was dropped.
+  /// The connection's statement was dropped. What it has in flight is late, where requests may be: it lands when nobody thinks of
+  /// it any more.
   func abandonRequests(of connection: Int) {
-    for place in inFlight.indices where inFlight[place].actor == connection { inFlight[place].isAbandoned = true }
+    for place in inFlight.indices where inFlight[place].actor == connection {
+      inFlight[place].isAbandoned = true
+      inFlight[place].notBefore = max(inFlight[place].notBefore, drawLateness())
+    }
   }
 
   /// When the first of the requests that are held back may complete; nil where none is.

@@ -1,12 +1,15 @@
 // The SQL of a run whose failure needs nothing but SQL: one connection, no fault, no power cut, no dropped statement.
 
 public struct PlainScript: Sendable {
+  /// Who says what makes the tables.
+  static let nobody = -1
+
   /// Why there is none.
   public var reason: String?
   public var text = ""
 
   public init(_ verdict: Verdict) {
-    let names = Set(verdict.trace.script.map(\.client))
+    let names = Set(verdict.trace.script.map(\.client)).subtracting([Self.nobody])
     let isDisturbed = verdict.trace.events.contains { ["cut", "kill", "drop", "episode"].contains($0.name) }
     if verdict.cutCount > 0 || isDisturbed {
       reason = "needs a cut, a kill or a dropped statement"

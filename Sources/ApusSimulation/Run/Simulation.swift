@@ -126,6 +126,7 @@ public final class Simulation {
             tag: UInt64(number + 1) &* 0x9e37_79b9_7f4a_7c15 >> 1, length: number * 37 % min(profile.payloadMax, 120))
         }
         let operation = Operation.insertMany(table: table, id: Int64(first), rows: rows)
+        world.disk.trace.say(PlainScript.nobody) { SQLText(operation.sql(model), operation.bindings(model)).text }
         _ = try runToEnd(engine, operation.sql(model), operation.bindings(model))
         _ = operation.apply(to: &model)
       }

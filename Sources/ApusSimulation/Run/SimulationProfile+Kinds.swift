@@ -75,8 +75,8 @@ extension SimulationProfile {
       for fault in FaultKind.allCases where !fault.isHarmlessWithoutJournal { faults[fault] = 0 }
       dropsCommits = false
     }
-    // What is committed and not synced goes with the view, as with the power.
-    if journal == .wal && synchronous == .normal { faults[.syncRevertsView] = 0 }
+    // What is committed and not synced, a journal's end too, goes with the view, as with the power.
+    if synchronous == .normal { faults[.syncRevertsView] = 0 }
     if faults[.pageBudget] > 0 { pageCountMax = 20 + initialRowCount + choices.below(60, .pageBudget) }
   }
 }

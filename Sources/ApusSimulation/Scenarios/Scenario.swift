@@ -44,7 +44,8 @@ public struct Scenario: Sendable {
     Scenario(
       name: "insert-storm", symptom: "SQLITE_CORRUPT within minutes of concurrent inserts", kind: .power,
       plants: [
-        "skipWALSync", "keepSaltsAtReset", "acceptUncommittedTail", "backfillBeforeWALSync", "evictDirtyPage",
+        "skipWALSync", "keepSaltsAtReset", "acceptUncommittedTail", "chainFromLastFrame", "resetBeforeDatabaseSync",
+        "copyPastReaders", "backfillBeforeWALSync", "evictDirtyPage", "allocateLeafTwice", "syncBesideFrames",
         "loseCellInSplit", "staleDividerKey", "leakOverflowChain", "freeblockCoalesceOffByOne", "allocateLockBytePage",
       ], budgetSeconds: 60
     ) { profile in
@@ -57,7 +58,10 @@ public struct Scenario: Sendable {
     },
     Scenario(
       name: "two-writers", symptom: "two writers corrupt the file after ten minutes", kind: .power,
-      plants: ["staleCheckpointPlan", "forgetForeignCommits", "keepDroppedCheckpoint", "releaseLocksEarly"],
+      plants: [
+        "staleCheckpointPlan", "forgetForeignCommits", "keepDroppedCheckpoint", "releaseLocksEarly",
+        "writeOnStaleSnapshot", "dropReadMark", "compareFrameCountOnly",
+      ],
       budgetSeconds: 600
     ) { profile in
       profile.clientCount = max(2, profile.clientCount)
@@ -80,6 +84,7 @@ public struct Scenario: Sendable {
       name: "rollback-maze", symptom: "what ROLLBACK leaves is not what was before", kind: .power,
       plants: [
         "stalePageAfterRollback", "keepReadsAfterRollback", "noUndoScopeBesideIndexes", "keepProgramsAfterRollback",
+        "keepPageCountAtRollback", "loseEntryAtRelease", "keepDroppedStatement", "keepDroppedTransaction",
       ],
       budgetSeconds: 30
     ) { profile in
@@ -91,7 +96,8 @@ public struct Scenario: Sendable {
       if profile.autoVacuum == 0 { profile.autoVacuum = 2 }
     },
     Scenario(
-      name: "honest-errors", symptom: "\"disk I/O error\" for what is none", kind: .flaky, plants: [], budgetSeconds: 10
+      name: "honest-errors", symptom: "\"disk I/O error\" for what is none", kind: .flaky,
+      plants: ["busyAsIOError", "acknowledgeFailedSync"], budgetSeconds: 10
     ) { profile in profile.clientCount = max(3, profile.clientCount) },
     Scenario(
       name: "wr-load", symptom: "tables WITHOUT ROWID corrupt under load", kind: .power,
@@ -105,7 +111,8 @@ public struct Scenario: Sendable {
       name: "pragma-effect", symptom: "a PRAGMA is taken and does nothing", kind: .calm, plants: [], budgetSeconds: 5
     ) { _ in },
     Scenario(
-      name: "no-hang", symptom: "an await that never ends", kind: .flaky, plants: [], budgetSeconds: 20
+      name: "no-hang", symptom: "an await that never ends", kind: .flaky,
+      plants: ["loseEarlyCompletion", "keepReadLock"], budgetSeconds: 20
     ) { profile in
       profile.cancelOneIn = 8
       profile.faults[.stall] = 100

@@ -134,7 +134,8 @@ final class Mishaps {
 
   private func damage() {
     disk.trace.add("damage", damageKind.name)
-    let isTold = world.profile.hasChecksums
+    // An attached file has none.
+    let isTold = world.profile.hasChecksums && !world.profile.attaches
     switch damageKind {
     case .databaseRot:
       faults.noteForAll(.databaseRot)

@@ -44,14 +44,17 @@ extension CursorState {
     try finishWrite()
   }
 
-  /// True where `insert` may wait between two steps of its change: the record, or the one it replaces, has overflow pages.
+  /// True where `insert` may wait between two steps of its change: the record, or the one it replaces, has overflow pages; and
+  /// where it may meet the database's largest page count between two pages.
   mutating func insertTakesSteps(recordBytes: Int, replaces: Bool) -> Bool {
+    if pager.isNearLargestPageCount(CursorState.pagesPerChange) { return true }
     if recordBytes > (isTable ? geometry.localMaxLeaf : geometry.localMaxIndex) { return true }
     return replaces && deleteTakesSteps()
   }
 
   /// The same for `delete`.
   mutating func deleteTakesSteps() -> Bool {
+    if pager.isNearLargestPageCount(CursorState.pagesPerChange) { return true }
     if position == .inGap || position == .unpositioned { return false }
     guard position == .atRow, isFresh, let cell = try? current.page.cell(current.index, geometry) else { return true }
     return cell.overflows

@@ -140,16 +140,25 @@ public final class IntegrityCheck {
     guard check.page > 1, check.page <= pager.pageCount, map != check.page, map <= pager.pageCount else {
       return complain("\(check.prefix)Failed to read ptrmap key=\(check.page)")
     }
-    let bytes = try pager.page(PageNumber(map)).bytes
-    let offset = 5 * Int(check.page - map - 1)
-    guard offset + 5 <= bytes.count, (1...5).contains(bytes[offset]) else {
-      return complain("\(check.prefix)Failed to read ptrmap key=\(check.page)")
+    let kind: UInt8
+    let parent: UInt32
+    if let edit = pager.pointerEdits[check.page] {
+      // A transaction's changes are written to the map's pages late.
+      kind = edit.kind.rawValue
+      parent = edit.parent
+    } else {
+      let bytes = try pager.page(PageNumber(map)).bytes
+      let offset = 5 * Int(check.page - map - 1)
+      guard offset + 5 <= bytes.count, (1...5).contains(bytes[offset]) else {
+        return complain("\(check.prefix)Failed to read ptrmap key=\(check.page)")
+      }
+      kind = bytes[offset]
+      parent = bytes.bigEndianUInt32(at: offset + 1)
     }
-    let parent = bytes.bigEndianUInt32(at: offset + 1)
-    if bytes[offset] != check.kind.rawValue || parent != check.parent {
+    if kind != check.kind.rawValue || parent != check.parent {
       complain(
         "\(check.prefix)Bad ptr map entry key=\(check.page) expected=(\(check.kind.rawValue),\(check.parent)) "
-          + "got=(\(bytes[offset]),\(parent))")
+          + "got=(\(kind),\(parent))")
     }
   }
 

@@ -138,6 +138,11 @@ extension Pager {
     return blankPage(number)
   }
 
+  /// True where allocating `pages`, beside which pages of the pointer map and that of the lock bytes may come, may fail.
+  func isNearLargestPageCount(_ pages: Int) -> Bool {
+    UInt64(currentPageCount) + UInt64(2 * pages) > UInt64(configuration.pageCountMax)
+  }
+
   private func noMorePages() -> Fault {
     .error(
       .full, object: store?.path ?? "a database in memory",

@@ -37,6 +37,13 @@ extension Pager {
     state = .none
   }
 
+  /// Gives up a snapshot that was being opened when its statement, or the preparing of one, was dropped.
+  public func giveUpOpening() {
+    guard state == .none, let store, !store.isClosed else { return }
+    if case .start = store.opening { return }
+    endRead()
+  }
+
   /// Starts a write transaction on the snapshot, which is opened first where there is none.
   /// - Parameter exclusive: keeps readers out too, where the journal mode can (BEGIN EXCLUSIVE).
   /// - Throws: `.wait`; SQLITE_BUSY where another connection writes; SQLITE_BUSY_SNAPSHOT where the snapshot was opened

@@ -123,6 +123,12 @@ extension ConnectionState {
     }
   }
 
+  /// Gives up the snapshots that a dropped statement was opening; the connection has no next one that would go on with them.
+  public func giveUpOpenings() {
+    if !active.isEmpty { return }
+    for database in databases { database?.pager.giveUpOpening() }
+  }
+
   // MARK: Savepoints
 
   func openSavepoint(_ name: String) {
