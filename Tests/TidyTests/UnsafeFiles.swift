@@ -118,9 +118,6 @@ let unsafeFiles: [String: Set<String>] = [
     "ShellSession.swift",
     "StatementClock.swift",
   ],
-  "ApusSim": [
-    "ApusSim.swift",
-  ],
   "ApusBench": [
     "BenchCommand.swift",
     "ColdWorkloads.swift",

@@ -6,6 +6,9 @@ public struct CancelKind: Sendable {
   public var before: [String] = []
   public var sql: String
 
+  /// Dropped in its midst it may be through all the same.
+  var mayBeThrough: Bool { sql.hasPrefix("ROLLBACK") || sql == "COMMIT" }
+
   init(_ sql: String, after before: [String] = []) {
     name = (before + [sql]).joined(separator: "; ")
     self.before = before
