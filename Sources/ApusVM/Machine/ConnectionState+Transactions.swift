@@ -84,7 +84,11 @@ extension ConnectionState {
     if let superCommit, superCommit.mustFinish {
       try commitAll()
     } else {
-      undone = try rollbackPagers()
+      for (index, database) in databases.enumerated() {
+        guard let pager = database?.pager, pager.state == .write else { continue }
+        try pager.rollback()
+        undone |= 1 << UInt64(index)
+      }
       superCommit?.discard()
       if superCommit != nil { superCommit = nil }
     }
@@ -95,23 +99,6 @@ extension ConnectionState {
     savepoints = []
     deferredConstraints = 0
     isAutocommit = true
-  }
-
-  /// It takes steps, between which pages are half undone: what is begun must be ended, whatever becomes of the statement.
-  private func rollbackPagers() throws(Fault) -> UInt64 {
-    var undone: UInt64 = 0
-    do {
-      for (index, database) in databases.enumerated() {
-        guard let pager = database?.pager, pager.state == .write else { continue }
-        try pager.rollback()
-        undone |= 1 << UInt64(index)
-      }
-    } catch {
-      if case .wait = error { owe(OwedWork(wholeTransaction: true)) }
-      throw error
-    }
-    owed = nil
-    return undone
   }
 
   /// Undoes the open transaction, if there is one: the connection closes.
