@@ -72,7 +72,7 @@ struct FaultTests {
   func findsUntoldSyncs() {
     let injector = FaultInjector(FaultRates(), ChoiceSource(.seed(1)))
     injector.noteFailure(.syncKeepsView, of: 0, DiskFile(inode: 7, role: .log))
-    let endings = (0..<20).map { _ in injector.noteSuccess(0) { _ in true } }
+    let endings = (0..<20).map { _ in injector.noteSuccess(0, endsTransaction: true) { _ in true } }
     #expect(endings[0] == nil && endings.contains { $0 != nil })
   }
 

@@ -449,7 +449,9 @@ final class Client {
   }
 
   private func finish() throws(Finding) {
-    if let fault = world.faults.noteSuccess(name, forgives: forgives) {
+    var isCommit = false
+    if case .committing = phase { isCommit = true }
+    if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
       throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
     }
     switch phase {

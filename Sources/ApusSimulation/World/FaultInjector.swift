@@ -36,7 +36,7 @@ final class FaultInjector {
     var inode: UInt64
     /// What was to be written; empty for what is no write.
     var range: Range<Int>
-    /// Statements that have ended well since.
+    /// Transactions that have ended well since.
     var endings = 0
   }
 
@@ -66,9 +66,9 @@ final class FaultInjector {
   /// What may be told to anybody.
   private(set) var metByAll: [FaultKind] = []
 
-  /// Statements that may end well between a failed sync and the first that says so: the checkpoint behind a commit, and what
-  /// does not look at the file.
-  private static let endingsBeforeSyncIsTold = 6
+  /// Transactions that may end well between a failed sync and the first statement that says so: the commit whose checkpoint it was,
+  /// and one whose snapshot was open already.
+  private static let endingsBeforeSyncIsTold = 2
 
   init(_ rates: FaultRates, _ choices: ChoiceSource) {
     self.rates = rates
@@ -139,15 +139,17 @@ final class FaultInjector {
   }
 
   /// The connection's statement has ended well.
-  /// - Parameter forgives: whether the statement may let this failure go.
+  /// - Parameters:
+  ///   - endsTransaction: it was a COMMIT.
+  ///   - forgives: whether the statement may let this failure go.
   /// - Returns: the fault that it should have told.
-  func noteSuccess(_ connection: Int, forgives: (OwedFault) -> Bool) -> String? {
+  func noteSuccess(_ connection: Int, endsTransaction: Bool = false, forgives: (OwedFault) -> Bool) -> String? {
     guard let faults = owed[connection], !faults.isEmpty else { return nil }
     var kept: [OwedFault] = []
     for var fault in faults {
       switch fault.kind {
       case .syncKeepsView, .syncRevertsView, .syncToldOnce:
-        fault.endings += 1
+        if endsTransaction { fault.endings += 1 }
         if fault.endings > Self.endingsBeforeSyncIsTold { return "\(fault.kind.name) of the \(fault.role)" }
         kept.append(fault)
       case let kind:
