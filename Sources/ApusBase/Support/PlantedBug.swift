@@ -1,5 +1,6 @@
 // The simulator's planted bugs: one-line mutations that a tester must find. Compiled only under the trait `PlantedBugs`;
-// a normal build has neither the switch nor the mutations.
+// a normal build has neither the switch nor the mutations. `unsafe` lives here: the switch is set before the threads that read it
+// start.
 
 #if PlantedBugs
   public enum PlantedBug: String, CaseIterable, Sendable {
