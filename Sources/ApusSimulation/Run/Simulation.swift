@@ -322,11 +322,13 @@ public final class Simulation {
     mishaps.endAll()
     world.faults.isActive = false
     world.mayDrop = false
+    scheduled.begin(.liveness)
     try LivenessPhase(self).run { (starter) throws(Finding) in
       scheduled.begin(.step)
       try stepOnce(starters: starter.map { $0...$0 })
       scheduled.end(.step)
     }
+    scheduled.end(.liveness)
     if world.damage == .none { try LeakCheck(world).checkResting() }
     for client in clients { try client.close() }
     closeEra()

@@ -148,7 +148,7 @@ extension Tape {
         case .statement: size.statementCount += 1
         case .transaction: size.transactionCount += 1
         case .step: size.stepCount += 1
-        case .era: break
+        case .era, .liveness: break
         }
         measure(inner, isFault: isFault, &size)
       }

@@ -55,6 +55,8 @@ public enum Span: String, CaseIterable, Sendable {
   case era
   /// One turn of the scheduler.
   case step
+  /// The turns at the end of the last era, without faults.
+  case liveness
   /// Of a client: what it does between two rests, and one operation in it.
   case transaction, statement
 }
