@@ -144,6 +144,12 @@ struct Corruption: Sendable {
     Corruption("a cell's pointer leads behind the page") { $0.set16($0.pointer($0.leaf("t"), 2), 1100) },
     Corruption("a cell's pointer leads into the header") { $0.set16($0.pointer($0.leaf("t"), 2), 4) },
     Corruption("a cell's pointer leads to the last byte") { $0.set16($0.pointer($0.leaf("t"), 2), 1023) },
+    Corruption("a record has bytes behind its last column") {
+      // Size, row id below 32768, header's size, no value for `a`, the type of `b`, that of `c`.
+      let cell = $0.cell($0.leaf("t"), 3)
+      $0.bytes[cell + ($0.bytes[cell + 1] < 0x80 ? 5 : 6)] = 8
+    },
+    Corruption("an index's entry has bytes behind its last column") { $0.bytes[$0.cell($0.leaf("i"), 3) + 3] = 9 },
     Corruption("two pointers lead to one cell") {
       $0.set16($0.pointer($0.leaf("t"), 2), $0.word16($0.pointer($0.leaf("t"), 1)))
     },

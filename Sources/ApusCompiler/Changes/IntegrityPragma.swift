@@ -123,7 +123,8 @@ extension Generator {
     let walk = table.hasRowid ? nil : EntryWalk(previous: register(), found: registers(2))
     if let walk { begin(walk) }
     builder.emit(.rewind, cursor, to: behind)
-    let loop = builder.labelHere()
+    let loop = builder.labelHere(), next = builder.makeLabel()
+    checkRecord(cursor, next: next) { complain(report, "malformed record in \(table.name.text): ", $0) }
     if let walk {
       builder.emit(.checkEntry, cursor, walk.previous, walk.found)
       let sound = builder.makeLabel()
@@ -168,8 +169,21 @@ extension Generator {
       builder.emit(.digest, first, Int32(count), entry.digest)
       builder.place(absent)
     }
+    builder.place(next)
     builder.emit(.next, cursor, to: loop)
     builder.place(behind)
+  }
+
+  /// Goes on to `next` where nothing can be read of the row.
+  private func checkRecord(_ cursor: Int32, next: Label, complain: (_ place: Int32) -> Void) {
+    let place = builder.allocateTemporary()
+    let sound = builder.makeLabel()
+    builder.emit(.checkRecord, cursor, place)
+    builder.emit(.isNull, place, to: sound)
+    complain(place)
+    builder.emit(.goto, to: next)
+    builder.place(sound)
+    builder.releaseTemporary(place)
   }
 
   /// What the values of a column are checked for, and what is said of one that is none of it.
@@ -216,6 +230,9 @@ extension Generator {
     let behind = builder.makeLabel(), suspect = builder.makeLabel(), done = builder.makeLabel()
     builder.emit(.rewind, entry.cursor, to: behind)
     let loop = builder.labelHere()
+    let legible = builder.makeLabel()
+    checkRecord(entry.cursor, next: legible) { complain(report, "malformed record in index \(index.name.text): ", $0) }
+    builder.place(legible)
     builder.emit(.checkEntry, entry.cursor, walk.previous, walk.found, p4: index.isUnique ? Int32(index.keyCount) : 0)
     builder.emit(.addImmediate, walked, 1)
     let sound = builder.makeLabel(), unlike = builder.makeLabel()
@@ -256,6 +273,7 @@ extension Generator {
     let loop = builder.labelHere()
     builder.emit(.addImmediate, rowNumber, 1)
     let absent = builder.makeLabel()
+    checkRecord(cursor, next: absent) { _ in }
     try skipUnlessIndexed(entry.index, source, to: absent)
     let count = entry.index.columns.count
     let first = registers(count)

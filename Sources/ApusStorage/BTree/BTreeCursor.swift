@@ -143,6 +143,9 @@ public struct BTreeCursor: ~Copyable {
   /// The whole record.
   public mutating func payload() throws(Fault) -> ByteView { try unsafe state.pointee.wholePayload() }
 
+  /// - Throws: where the record's header contradicts its size.
+  public mutating func checkRecord() throws(Fault) { try unsafe state.pointee.checkRecord() }
+
   /// How many of an entry's first columns make it unique.
   public var uniqueCount: Int { unsafe state.pointee.description?.uniqueCount ?? 0 }
 

@@ -43,7 +43,8 @@ extension CursorState {
         count &+= 1
         continue
       }
-      if body > localBytes { break }
+      // The last column ends where the record does; what is wrong is told by `walk`.
+      if body > localBytes || next == end && body != payloadBytes { break }
       unsafe target.pointee = unsafe SerialType.load(type, length, recordBase + (body &- length))
       parsedColumns = count &+ 1
       headerNext = next
@@ -128,12 +129,15 @@ extension CursorState {
       body &+= SerialType.byteCount(type)
       count &+= 1
     }
-    guard body <= payloadBytes else { throw malformedRecord() }
+    guard next == end ? body == payloadBytes : body <= payloadBytes else { throw malformedRecord() }
     parsedColumns = count
     headerNext = next
     bodyNext = body
     return count > index
   }
+
+  /// Looks at the whole header.
+  mutating func checkRecord() throws(Fault) { _ = try parse(through: Int.max - 1) }
 
   @unsafe
   @inline(never)

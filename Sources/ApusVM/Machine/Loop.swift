@@ -396,6 +396,9 @@ extension MachineCore {
         case .checkEntry:
           try checkEntry(i)
           pc &+= 1
+        case .checkRecord:
+          try checkRecord(i)
+          pc &+= 1
         case .integrityCheck:
           try checkIntegrity(i)
           pc &+= 1

@@ -55,6 +55,18 @@ extension MachineCore {
     registers.copyBytes(i.p2, .blob(entry))
   }
 
+  func checkRecord(_ i: Instruction) throws(Fault) {
+    registers[i.p2] = .null
+    do throws(Fault) {
+      try cursors[tree: i.p1].checkRecord()
+    } catch {
+      guard case .failure(let failure) = error, failure.code.primary == .corrupt else { throw error }
+      var place = ByteBuffer()
+      place.append(contentsOf: failure.object ?? "")
+      registers.copyBytes(i.p2, .text(place.bytes))
+    }
+  }
+
   private func hasNull(_ values: ValueRange) -> Bool {
     for index in 0..<values.count where values[index].isNull { return true }
     return false

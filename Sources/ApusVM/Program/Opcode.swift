@@ -337,6 +337,8 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   /// Looks at the entry on which c1 stands: r3 = r3 + the digest of its values; r2 = a copy of it. r3+1 = 1 where it does not
   /// come behind the entry in r2 (NULL: none), 2 where its first p4 values, without a NULL among them, are equal, else 0.
   case checkEntry
+  /// r2 = NULL, or the place of the record on which c1 stands, where its header contradicts its size.
+  case checkRecord
   /// r2 = NULL, or the complaints about the b-trees with roots p4 (integers) of database p1, at most r3 of them (counted down).
   case integrityCheck
   /// Begins walk c1 through the pages of a database for `dbstat`: database p4, or the one that text r2 names where p5 & 1 (none:
