@@ -130,4 +130,33 @@ import Testing
       }
     }
   }
+
+  @Test("a ROLLBACK that is dropped at a wait has ended the transaction", arguments: ["delete", "truncate", "wal"])
+  func dropsRollback(mode: String) throws {
+    let environment = MemoryEnvironment(seed: 7, completesAtOnce: false, cacheHits: .sometimes)
+    let connection = try Connection("/a.db", environment: environment)
+    try connection.execute(
+      "PRAGMA page_size = 512; PRAGMA journal_mode = \(mode); \(Shape.unique.rawValue); \(Self.filling); PRAGMA cache_size = 12")
+    let before = try Self.contents(connection)
+    var limit = 0
+    while true {
+      try connection.execute("BEGIN")
+      for statement in Self.earlier { _ = try? connection.execute(statement) }
+      try connection.execute("UPDATE t SET v = zeroblob(3000)")
+      let (end, waits) = Self.run(connection, "ROLLBACK", limit: limit)
+      let place = "\(mode), wait \(limit): \(end)"
+      #expect(connection.isAutocommit && connection.owesWork == (end == .dropped), "\(place)")
+      // The next statement finds everything undone, a transaction as well as a query.
+      if limit % 3 == 0 { try connection.execute("BEGIN IMMEDIATE; ROLLBACK") }
+      #expect(try Self.contents(connection) == before, "\(place)")
+      #expect(try connection.text("PRAGMA integrity_check") == ["ok"], "\(place)")
+      if end == .done {
+        #expect(waits == limit, "\(place)")
+        break
+      }
+      limit += 1
+    }
+    #expect(limit > 0)
+    try connection.closeBlocking()
+  }
 }

@@ -61,6 +61,9 @@ extension Connection {
     }
   }
 
+  /// True where a dropped statement has left changes that `settle`, or the next statement, undoes.
+  public var owesWork: Bool { !state.owesNothing }
+
   /// Ends what statements, and the preparing of statements, have left that were dropped at a wait: changes are undone, locks and
   /// snapshots given back. Every statement does so before anything else; this is for a connection that has no next one. May
   /// wait; call it again then.

@@ -32,7 +32,8 @@
     case wrongCollapse, skipRowAfterRestore, trustStaleEnd
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
-    case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, skipCookieCheck
+    case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,
+      skipCookieCheck
     case forgetKeyInIndexes
 
     // One bug at a time. Set before the threads that run the engine start.

@@ -183,6 +183,8 @@
         .init(.machine, "a dropped statement in a transaction is not undone", .transactions, needs: .cancellation)
       case .keepDroppedTransaction:
         .init(.machine, "a dropped statement in autocommit mode is not undone", .transactions, needs: .cancellation)
+      case .forgetDroppedRollback:
+        .init(.machine, "a ROLLBACK that is dropped leaves the transaction half undone", .transactions, needs: .cancellation)
       case .skipCookieCheck:
         .init(.machine, "a statement runs on a schema that has changed", .transactions)
       }

@@ -84,11 +84,18 @@ extension ConnectionState {
     if let superCommit, superCommit.mustFinish {
       try commitAll()
     } else {
-      for (index, database) in databases.enumerated() {
-        guard let pager = database?.pager, pager.state == .write else { continue }
-        try pager.rollback()
-        undone |= 1 << UInt64(index)
+      rollingBack = machine
+      do {
+        for (index, database) in databases.enumerated() {
+          guard let pager = database?.pager, pager.state == .write else { continue }
+          try pager.rollback()
+          undone |= 1 << UInt64(index)
+        }
+      } catch {
+        if case .failure = error { rollingBack = nil }
+        throw error
       }
+      rollingBack = nil
       superCommit?.discard()
       if superCommit != nil { superCommit = nil }
     }
@@ -112,14 +119,14 @@ extension ConnectionState {
     }
   }
 
-  /// Ends the snapshots that no running statement and no transaction needs.
+  /// Ends the snapshots that no running statement and no transaction needs, those that a dropped one was opening too.
   public func endIdleReads() {
     if !isAutocommit { return }
     var used: UInt64 = 0
-    for machine in active { used |= machine.uses }
+    for machine in active { used |= machine.uses | machine.pagersAtWork }
     for (index, database) in databases.enumerated() {
-      guard let pager = database?.pager, pager.state == .read, used & (1 << UInt64(index)) == 0 else { continue }
-      pager.endRead()
+      guard let pager = database?.pager, used & (1 << UInt64(index)) == 0 else { continue }
+      if pager.state == .read { pager.endRead() } else { pager.giveUpOpening() }
     }
   }
 
@@ -198,6 +205,18 @@ extension ConnectionState {
     guard let superCommit else { return }
     superCommit.interrupt()
     if superCommit.mustFinish { owe(OwedWork(finishesCommit: true)) }
+  }
+
+  /// The statement was dropped in the midst of undoing the transaction, which nobody can go back to: it is over, and the next
+  /// statement undoes the rest before anything else.
+  func noteUnfinishedRollback(of machine: MachineReference) {
+    guard rollingBack == machine else { return }
+    rollingBack = nil
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetDroppedRollback) { return }
+    #endif
+    isAutocommit = true
+    owe(OwedWork(wholeTransaction: true))
   }
 
   func owe(_ work: OwedWork) {

@@ -128,8 +128,14 @@ public final class ConnectionState {
     set { unsafe fields.pointee.superCommit = newValue }
   }
 
+  /// The statement that is undoing the whole transaction and has stopped at a wait.
+  var rollingBack: MachineReference? {
+    get { unsafe fields.pointee.rollingBack }
+    set { unsafe fields.pointee.rollingBack = newValue }
+  }
+
   @inline(__always)
-  var owesNothing: Bool { unsafe fields.pointee.owed == nil }
+  public var owesNothing: Bool { unsafe fields.pointee.owed == nil }
 
   /// What a statement that was dropped at a wait has left undone.
   var owed: OwedWork? {
@@ -219,6 +225,7 @@ private struct ConnectionFields {
   var active: [MachineReference] = []
   var owed: OwedWork?
   var superCommit: SuperCommit?
+  var rollingBack: MachineReference?
 }
 
 /// The pagers' savepoints that a statement opened: its undo scopes, by database.

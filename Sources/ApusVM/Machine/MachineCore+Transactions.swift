@@ -232,6 +232,7 @@ extension MachineCore {
     if attachment != nil { attachment = nil }
     if pagersAtWork != 0 { giveUpPagers() }
     if state.superCommit != nil { state.noteUnfinishedCommit() }
+    if state.rollingBack != nil { state.noteUnfinishedRollback(of: reference) }
     state.deactivate(reference)
     state.endIdleReads()
   }

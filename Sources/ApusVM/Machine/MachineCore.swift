@@ -149,6 +149,7 @@ struct MachineReference: Equatable {
   static func == (left: MachineReference, right: MachineReference) -> Bool { unsafe left.core == right.core }
 
   var uses: UInt64 { unsafe core.pointee.uses }
+  var pagersAtWork: UInt64 { unsafe core.pointee.pagersAtWork }
   var writes: UInt64 { unsafe core.pointee.writes }
   var isMidway: Bool { unsafe core.pointee.isMidway }
 
