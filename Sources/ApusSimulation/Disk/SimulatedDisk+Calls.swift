@@ -47,7 +47,7 @@ extension SimulatedDisk {
   private func refuse(
     _ kind: FaultKind, _ code: ResultCode, _ call: StaticString, _ number: Int32, _ path: String, _ file: DiskFile?
   ) throws(EngineError) {
-    faults.noteFailure(kind, of: faults.actor, file)
+    faults.noteFailure(kind, of: faults.actor, file, role: FileRole(path))
     trace.add("refused", "\(kind) \(path)")
     throw SystemError.make(code, call: call, errno: number, path: path)
   }

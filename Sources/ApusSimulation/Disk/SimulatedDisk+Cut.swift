@@ -8,6 +8,8 @@ struct OpenHandle {
   var path: String
   var file: DiskFile
   var process: SimulatedProcess
+  /// Who has opened it; -1 none of the clients.
+  var client: Int
 }
 
 /// A process of the virtual world: what it has open goes with it.

@@ -249,8 +249,7 @@ extension SimulatedDisk {
     }
     if faults.meets(.syncKeepsView) {
       fail(file, upTo, keepsView: true)
-      // Everybody who has the file open now is told once.
-      for (other, open) in handles where other != handle && open.file === file { file.untoldHandles.insert(other) }
+      tellOthers(file, handle)
       faults.noteFailure(.syncKeepsView, of: request, file)
       return -SystemErrorNumber.io
     }
@@ -261,6 +260,7 @@ extension SimulatedDisk {
     }
     if faults.meets(.syncRevertsView) {
       fail(file, upTo, keepsView: false)
+      tellOthers(file, handle)
       faults.noteFailure(.syncRevertsView, of: request, file)
       return -SystemErrorNumber.io
     }
@@ -275,6 +275,11 @@ extension SimulatedDisk {
     file.volatile = kept
     trace.add("sync", file.inode, file.durable.count, kept.count)
     return 0
+  }
+
+  /// Everybody who has the file open now is told once, by the next sync.
+  private func tellOthers(_ file: DiskFile, _ handle: UInt64) {
+    for (other, open) in handles where other != handle && open.file === file { file.untoldHandles.insert(other) }
   }
 
   /// A failed sync: what it was to cover counts as written and never will be, or is gone for readers too.

@@ -22,7 +22,7 @@ final class SimulatedFile: File, @unchecked Sendable {
     self.process = process
     owner = disk.makeOwner()
     generation = disk.generation
-    disk.handles[owner] = OpenHandle(path: path, file: content, process: process)
+    disk.handles[owner] = OpenHandle(path: path, file: content, process: process, client: disk.faults.actor)
   }
 
   deinit { close() }

@@ -38,6 +38,8 @@ public struct IsolationChecker {
   private let isStrict: Bool
   private var writer: [Int: [Int: Int]] = [:]
   private var orders: [Int: [Int]] = [:]
+  /// By transaction: it has happened, as far as anybody can tell.
+  private var counted: [Bool] = []
 
   /// - Parameter isStrict: who was answered before another one began comes before it.
   public init(_ history: History, level: Level = .serializable, isStrict: Bool = true) {
@@ -49,6 +51,7 @@ public struct IsolationChecker {
   /// - Throws: the first anomaly, the plainest kinds first.
   public mutating func check() throws(IsolationAnomaly) {
     try collectWriters()
+    resolveUnknown()
     try checkWithin()
     try collectOrders()
     try checkReads()
@@ -100,12 +103,12 @@ public struct IsolationChecker {
   }
 
   private mutating func collectOrders() throws(IsolationAnomaly) {
-    for transaction in history.transactions where transaction.outcome != .aborted {
+    for (number, transaction) in history.transactions.enumerated() where counted[number] {
       for case .read(let key, let values) in transaction.actions where values.count > orders[key]?.count ?? 0 {
         orders[key] = values
       }
     }
-    for transaction in history.transactions where transaction.outcome != .aborted {
+    for (number, transaction) in history.transactions.enumerated() where counted[number] {
       for case .read(let key, let values) in transaction.actions {
         let order = orders[key] ?? []
         if Array(order.prefix(values.count)) != values {
@@ -125,7 +128,7 @@ public struct IsolationChecker {
   }
 
   private func checkReads() throws(IsolationAnomaly) {
-    for (reader, transaction) in history.transactions.enumerated() where transaction.outcome != .aborted {
+    for (reader, transaction) in history.transactions.enumerated() where counted[reader] {
       for case .read(let key, let values) in transaction.actions {
         for value in values {
           guard let writer = writer[key]?[value] else { continue }
@@ -170,15 +173,19 @@ public struct IsolationChecker {
     }
   }
 
-  /// Transactions of unknown outcome count where somebody has read what they appended.
-  private func counts(_ number: Int) -> Bool {
-    switch history.transactions[number].outcome {
-    case .committed: true
-    case .aborted: false
-    case .unknown:
-      history.transactions[number].actions.contains { action in
-        if case .append(let key, let value) = action { return orders[key]?.contains(value) == true }
-        return false
+  /// Transactions of unknown outcome count where one that counts has read what they appended.
+  private mutating func resolveUnknown() {
+    counted = history.transactions.map { $0.outcome == .committed }
+    var rest = history.transactions.indices.filter { counted[$0] }
+    while let number = rest.popLast() {
+      for case .read(let key, let values) in history.transactions[number].actions {
+        for value in values {
+          guard let source = writer[key]?[value], !counted[source] else { continue }
+          if history.transactions[source].outcome == .unknown {
+            counted[source] = true
+            rest.append(source)
+          }
+        }
       }
     }
   }
@@ -191,7 +198,7 @@ public struct IsolationChecker {
         graph.add(writers[place - 1], Dependency(kind: .write, key: key, value: order[place], target: writers[place]))
       }
     }
-    for (reader, transaction) in history.transactions.enumerated() where counts(reader) {
+    for (reader, transaction) in history.transactions.enumerated() where counted[reader] {
       var own: Set<Int> = []
       for action in transaction.actions {
         guard case .read(let key, let values) = action else {
@@ -218,7 +225,7 @@ public struct IsolationChecker {
   private func addRealTime(_ graph: inout DependencyGraph) {
     enum Event { case begin(Int), end(Int) }
     var events: [(moment: Int, rank: Int, event: Event)] = []
-    for (number, transaction) in history.transactions.enumerated() where counts(number) {
+    for (number, transaction) in history.transactions.enumerated() where counted[number] {
       events.append((transaction.begin, 0, .begin(number)))
       // Nobody knows when one of unknown outcome ended.
       if transaction.outcome == .committed { events.append((transaction.end, 1, .end(number))) }

@@ -36,13 +36,20 @@ public struct TableShape: Equatable, Sendable {
   public var hasIndexes: Bool
   /// The attached database that it lies in; nil: main. Its name is its own in all of them.
   public var database: String?
+  /// It is made and dropped by transactions, and so is an index on its `k`.
+  public var comesAndGoes: Bool
 
-  public init(name: String, isWithoutRowid: Bool, hasIndexes: Bool = true, database: String? = nil) {
+  public init(
+    name: String, isWithoutRowid: Bool, hasIndexes: Bool = true, database: String? = nil, comesAndGoes: Bool = false
+  ) {
     self.name = name
+    self.comesAndGoes = comesAndGoes
     self.database = database
     self.isWithoutRowid = isWithoutRowid
     self.hasIndexes = hasIndexes
   }
+
+  var createIndexStatement: String { "CREATE INDEX \(name)_k ON \(name)(k)" }
 
   public var createStatements: [String] {
     let key = isWithoutRowid ? "id TEXT PRIMARY KEY" : "id INTEGER PRIMARY KEY"
@@ -60,11 +67,18 @@ public struct TableShape: Equatable, Sendable {
 public struct DatabaseModel: Sendable {
   public var shapes: [TableShape]
   public var tables: [[Int64: ModelRow]]
+  /// Of the tables that come and go, those that are not there, and those that have an index on `k`.
+  public var missing: Set<Int>
+  public var indexed: Set<Int> = []
 
   public init(shapes: [TableShape]) {
     self.shapes = shapes
     tables = shapes.map { _ in [:] }
+    missing = Set(shapes.indices.filter { shapes[$0].comesAndGoes })
   }
+
+  /// The tables that are there.
+  var presentTables: [Int] { shapes.indices.filter { !missing.contains($0) } }
 
   /// The key as the file holds it.
   public func key(_ id: Int64, in table: Int) -> ImageField {
@@ -84,7 +98,12 @@ public struct DatabaseModel: Sendable {
   ) -> [String] {
     var found: [String] = []
     for (index, shape) in shapes.enumerated() where shape.database == database {
-      guard let table = schema.first(where: { $0.name == shape.name && $0.type == "table" }) else {
+      let table = schema.first { $0.name == shape.name && $0.type == "table" }
+      if missing.contains(index) {
+        if table != nil { found.append("table \(shape.name) is there, and was dropped or never made") }
+        continue
+      }
+      guard let table else {
         found.append("table \(shape.name) is missing")
         continue
       }
@@ -92,8 +111,12 @@ public struct DatabaseModel: Sendable {
       let stored = entries[table.root] ?? []
       let expected = rows.map { expectedEntry($0.key, $0.value, table: index) }
       if stored != expected { found.append(describe(stored, expected, "table \(shape.name)")) }
-      if !shape.hasIndexes { continue }
-      for (name, column) in [("\(shape.name)_k", 1), ("\(shape.name)_u", 2)] {
+      let isIndexed = indexed.contains(index)
+      if shape.comesAndGoes, !isIndexed, schema.contains(where: { $0.name == "\(shape.name)_k" }) {
+        found.append("index \(shape.name)_k is there, and was dropped or never made")
+      }
+      if !shape.hasIndexes && !isIndexed { continue }
+      for (name, column) in [("\(shape.name)_k", 1), ("\(shape.name)_u", 2)].prefix(isIndexed ? 1 : 2) {
         guard let tree = schema.first(where: { $0.name == name }) else {
           found.append("index \(name) is missing")
           continue

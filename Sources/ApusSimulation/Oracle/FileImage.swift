@@ -32,7 +32,9 @@ public struct FileImage {
       if !(database.isEmpty && frames.frames.isEmpty) { problem = "page size \(pageSize) is not one" }
       return
     }
-    if frames.frames.isEmpty && database.count % pageSize != 0 {
+    // Behind the pages that the header counts may lie what a write that failed has left of one.
+    let counted = database.count >= 32 ? database[28..<32].reduce(0) { $0 << 8 | Int($1) } : 0
+    if frames.frames.isEmpty && database.count % pageSize != 0 && counted > database.count / pageSize {
       problem = "\(database.count) bytes are no whole number of pages"
     }
     let count = frames.frames.isEmpty ? database.count / pageSize : frames.size

@@ -20,8 +20,9 @@ public struct PlainScript: Sendable {
     } else {
       var statements = verdict.profile.creationStatements
       statements.append("CREATE TABLE stamp(id INTEGER PRIMARY KEY, n INTEGER)")
-      statements += Simulation.shapes(verdict.profile).flatMap(\.createStatements)
+      statements += Simulation.shapes(verdict.profile).filter { !$0.comesAndGoes }.flatMap(\.createStatements)
       statements.append("INSERT INTO stamp VALUES(1,0)")
+      if verdict.profile.hasLists { statements += HistoryRecorder.creationStatements }
       statements += verdict.trace.script.map(\.sql)
       text = statements.map { $0 + ";\n" }.joined()
     }

@@ -16,7 +16,7 @@ extension SimulationProfile {
       ("open scans", scanOneIn > 0), ("cache hits", hasCache), ("checkpoints", checkpointOneIn > 0),
       ("checksums", hasChecksums), ("two files", attaches), ("vacuum", vacuumOneIn > 0),
       ("lock page inside", lockByteOffset < 0x4000_0000), ("buggify", buggifies), ("page limit", pageCountMax > 0),
-      ("priorities", schedule != .anybody),
+      ("priorities", schedule != .anybody), ("tables that come and go", hasComingTables), ("lists", hasLists),
     ]
     all += switches.filter(\.1).map(\.0)
     return all + faults.kinds.map { "fault \($0.name)" }

@@ -109,7 +109,7 @@ struct DamageRounds {
   private func checkReads(_ damage: String) throws(Finding) {
     guard let model = world.ledger.model(of: world.ledger.lastAcknowledged) else { return }
     let engine = try open(path)
-    for table in model.shapes.indices where model.shapes[table].database == nil {
+    for table in model.presentTables where model.shapes[table].database == nil {
       let operation = Operation.readAll(table: table)
       let due = operation.expectedRows(model).map { id, row in
         [

@@ -52,7 +52,10 @@ struct WaitPicture {
       return "    client \(client.name) in \(client.phaseName): \(wait)"
     }
     for (path, file) in disk.names.sorted(by: { $0.key < $1.key }) {
-      for lock in file.locks { lines.append("    \(path): \(lock.kind) lock on bytes \(lock.range), handle \(lock.owner)") }
+      for lock in file.locks {
+        let client = disk.handles[lock.owner].map { " of client \($0.client)" } ?? ""
+        lines.append("    \(path): \(lock.kind) lock on bytes \(lock.range), handle \(lock.owner)\(client)")
+      }
     }
     for (path, shared) in disk.sharedMemories.sorted(by: { $0.key < $1.key }) {
       for lock in shared.locks { lines.append("    \(path)-shm: \(lock.kind) lock on slot \(lock.range.lowerBound)") }

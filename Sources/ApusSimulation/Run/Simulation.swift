@@ -56,16 +56,24 @@ public final class Simulation {
   }
 
   static func shapes(_ profile: SimulationProfile) -> [TableShape] {
-    let main = [
+    var shapes = [
       TableShape(name: "t", isWithoutRowid: false), TableShape(name: "w", isWithoutRowid: true),
       TableShape(name: "n", isWithoutRowid: false, hasIndexes: false),
       TableShape(name: "m", isWithoutRowid: true, hasIndexes: false),
     ]
-    if !profile.attaches { return main }
-    return main + [
-      TableShape(name: "p", isWithoutRowid: false, database: "o"),
-      TableShape(name: "q", isWithoutRowid: true, hasIndexes: false, database: "o"),
-    ]
+    if profile.attaches {
+      shapes += [
+        TableShape(name: "p", isWithoutRowid: false, database: "o"),
+        TableShape(name: "q", isWithoutRowid: true, hasIndexes: false, database: "o"),
+      ]
+    }
+    if profile.hasComingTables {
+      shapes += [
+        TableShape(name: "c", isWithoutRowid: false, hasIndexes: false, comesAndGoes: true),
+        TableShape(name: "d", isWithoutRowid: true, hasIndexes: false, comesAndGoes: true),
+      ]
+    }
+    return shapes
   }
 
   public func run() -> Verdict {
@@ -102,8 +110,9 @@ public final class Simulation {
   private func create() throws(Finding) {
     let engine = try openEngine(process: world.makeProcess())
     var statements = profile.creationStatements + ["CREATE TABLE stamp(id INTEGER PRIMARY KEY, n INTEGER)"]
-    for shape in world.ledger.model(of: 0)?.shapes ?? [] { statements += shape.createStatements }
+    for shape in Self.shapes(profile) where !shape.comesAndGoes { statements += shape.createStatements }
     statements.append("INSERT INTO stamp VALUES(1,0)")
+    if profile.hasLists { statements += HistoryRecorder.creationStatements }
     if profile.attaches {
       statements += ["CREATE TABLE o.stamp(id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO o.stamp VALUES(1,0)"]
     }
@@ -118,7 +127,7 @@ public final class Simulation {
   /// Tables that are large from the beginning, their leaves one behind the other.
   private func fill(_ engine: EngineClient) throws(Finding) {
     guard profile.initialRowCount > 0, var model = world.ledger.model(of: 0) else { return }
-    for table in model.shapes.indices {
+    for table in model.presentTables {
       for first in stride(from: 0, to: profile.initialRowCount, by: Self.rowsPerInsert) {
         let rows = (first..<min(first + Self.rowsPerInsert, profile.initialRowCount)).map { number in
           ModelRow(
@@ -260,7 +269,7 @@ public final class Simulation {
     cutPower()
     // Recovery itself may meet faults and lose power; what it has done by then must not matter.
     if survivors.oneIn(3, .cutsRecovery) {
-      try recoverInPart()
+      try recoverInPart(isTrusted: isTrusted)
       cutPower()
     }
     world.faults.isActive = false
@@ -285,6 +294,7 @@ public final class Simulation {
     world.ledger.restart(at: stamp)
     try world.checkFiles("after cut \(cutCount)")
     try checkReads(engine)
+    try checkLists(engine, losesTail: profile.promise != .everything)
     try close(engine)
     return true
   }
@@ -297,7 +307,7 @@ public final class Simulation {
     cutCount += 1
   }
 
-  private func recoverInPart() throws(Finding) {
+  private func recoverInPart(isTrusted: Bool) throws(Finding) {
     let isOther = profile.attaches && survivors.oneIn(2, .recoveryOther)
     let process = world.makeProcess()
     let path = isOther ? Self.otherPath : Self.path
@@ -314,6 +324,7 @@ public final class Simulation {
         if survivors.oneIn(2, .recoveryCompletes) { world.disk.completeOne() }
       }
     } catch {
+      if !isTrusted, FaultKind.damageCodes.contains(error.code) { return }
       if world.faults.excuse(error, of: 0) == nil { throw unexpected(error, "recovery") }
     }
   }
@@ -344,6 +355,7 @@ public final class Simulation {
     if stamp != expected { world.ledger.restart(at: stamp) }
     try checkOther(engine, stamp, "at the end")
     try checkReads(engine)
+    try checkLists(engine, losesTail: false)
     try close(engine)
     try world.checkFiles("at the end")
     try LeakCheck(world).checkClosed()
@@ -354,13 +366,18 @@ public final class Simulation {
   /// The engine's own answers to the whole of each table.
   private func checkReads(_ engine: EngineClient) throws(Finding) {
     guard let model = world.ledger.model(of: world.ledger.lastSeen) else { return }
-    for table in model.shapes.indices {
+    for table in model.presentTables {
       let operation = Operation.readAll(table: table)
       let rows = try runToEnd(engine, operation.sql(model))
       if rows.count != operation.expectedRows(model).count {
         throw Finding(oracle: .read, text: "\(operation.sql(model)) gives \(rows.count) rows")
       }
     }
+  }
+
+  private func checkLists(_ engine: EngineClient, losesTail: Bool) throws(Finding) {
+    guard let recorder = world.recorder else { return }
+    try recorder.check(try runToEnd(engine, HistoryRecorder.readStatement), losesTail: losesTail)
   }
 
   /// Damaged files: everything ends, with rows or with an error that says what they are.

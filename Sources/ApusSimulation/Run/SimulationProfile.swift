@@ -61,6 +61,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var dropsCommits = false
   /// The engine's buggify points are switched on.
   public var buggifies = false
+  /// Transactions make and drop tables and indexes.
+  public var hasComingTables = false
+  /// Transactions append to lists, whose history the isolation checker reads.
+  public var hasLists = false
 
   /// - Parameter kind: the tape may say another.
   init(_ choices: ChoiceStream, kind: Kind) {
@@ -102,6 +106,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     lockByteOffset = choices.pick([0x4000_0000, 0x4000, 0x1_0000], .lockByteOffset)
     auditEvery = choices.pick([1, 3, 10], .auditEvery)
     if self.kind != .mixed { drawWorld(choices) }
+    hasComingTables = choices.oneIn(3, .hasComingTables)
+    hasLists = choices.oneIn(3, .hasLists)
   }
 
   private var vacuumName: String {
@@ -114,7 +120,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "log \(autocheckpointFrames) "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
-      + "\(attaches ? " two files" : "")"
+      + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
   }
 
   /// What a connection says before anything else.

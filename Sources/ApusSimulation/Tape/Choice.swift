@@ -7,6 +7,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case pageSize, isRollback, journal, synchronous, cachePages, autocheckpointFrames, clientCount, processCount, cutCount
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
+  case hasComingTables, hasLists
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process
@@ -23,7 +24,7 @@ public enum Choice: String, CaseIterable, Sendable {
 
   // A client's transactions.
   case drops, checkpoints, checkpointMode, vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
-  case isReader, operationCount, rollsBack
+  case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
   case opensScan, scanTable, scanByIndex, scanRows
   case usesSavepoint, savepointVerb
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
@@ -31,6 +32,8 @@ public enum Choice: String, CaseIterable, Sendable {
   // An operation.
   case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
   case isBig, rowK, hasUnique, rowU, tag, length
+  case drawsMore, moreKind, newKey, newK, sourceTable, changesTables, tableChange, changedTable
+  case usesList, readsList, list
 
   // The kind of world, its faults, limits and schedule.
   case worldKind, isFaultOn, faultRate, schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies

@@ -16,10 +16,15 @@ final class Client {
     /// A SELECT is read up to some row and left open; later it is read to its end.
     case scanning(rowsLeft: Int), finishingScan
     case stamping, stampingOther, committing, rollingBack, checkpointing
+    /// The connection's own check of the file.
+    case checking(rows: [[ImageField]])
   }
 
   /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up.
   private static let busyCountMax = 60
+
+  /// One transaction in so many is a check of the file instead.
+  private static let checkOneIn = 30
 
   /// Failures behind each other after which a connection is opened anew; and, in a damaged file, given up.
   private static let troubleCountMax = 5, troubleCountInDamageMax = 12
@@ -31,6 +36,8 @@ final class Client {
   private(set) var engine: EngineClient?
   var phase: Phase = .reopening
   private(set) var isWriting = false
+  /// The transaction has begun as one that reads, and has not written yet.
+  private var isDeferred = false
   private var model: DatabaseModel?
   private var savedModel: DatabaseModel?
   private var base: Int64 = 0
@@ -68,12 +75,14 @@ final class Client {
   /// The connection is gone; what is left of its tape is not for the next one.
   func endEra() { choices.end(.era) }
 
-  /// True between two transactions, and where there are no more.
+  /// True between two transactions, and where there are no more; false where a dropped statement has left something to do.
   var isResting: Bool {
     switch phase {
-    case .resting, .gone: true
+    case .gone: true
+    case .resting: engine?.owesWork != true
     case .reopening, .settingUp, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
-      .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing:
+      .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing,
+      .checking:
       false
     }
   }
@@ -99,6 +108,7 @@ final class Client {
   func die() {
     world.ledger.doubt(stamp)
     world.faults.noteEnd(of: name)
+    world.recorder?.close(name)
     engine = nil
     phase = .gone
     endEra()
@@ -120,6 +130,7 @@ final class Client {
     defer { world.faults.actor = -1 }
     if case .reopening = phase { return try reopen() }
     guard let engine else { return }
+    if !mayBegin, case .resting = phase { return try settle(engine) }
     if !engine.isBusy { try startNext(mayBegin: mayBegin) }
     guard engine.isBusy else {
       yields = true
@@ -144,10 +155,10 @@ final class Client {
   private var mayBeDropped: Bool {
     if !world.mayDrop { return false }
     return switch phase {
-    case .operating, .housekeeping, .checkpointing: true
-    case .committing: world.profile.dropsCommits
+    case .operating, .housekeeping, .checkpointing, .checking: true
+    case .committing, .rollingBack: world.profile.dropsCommits
     case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .savepointing,
-      .scanning, .finishingScan, .stamping, .stampingOther, .rollingBack:
+      .scanning, .finishingScan, .stamping, .stampingOther:
       false
     }
   }
@@ -162,7 +173,7 @@ final class Client {
     world.disk.abandonRequests(of: name)
     world.disk.trace.add("drop", UInt64(name), 0, 0)
     switch phase {
-    case .checkpointing: phase = .resting
+    case .checkpointing, .checking: phase = .resting
     case .operating(let operation, _) where choices.oneIn(2, .triesAgain):
       retry = operation
       phase = .choosing
@@ -170,9 +181,20 @@ final class Client {
       // Who goes on is told whether it was one.
       if isWriting { world.ledger.doubt(stamp) }
       phase = .rollingBack
+    case .rollingBack: break
     case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
-      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .rollingBack:
+      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther:
       phase = .choosing
+    }
+  }
+
+  /// The dropped statement is the last one for a while; nobody comes who would end what it has left.
+  private func settle(_ engine: EngineClient) throws(Finding) {
+    do throws(EngineError) {
+      wait = try engine.settle()
+    } catch {
+      try explain(error, "what a dropped statement has left")
+      phase = .reopening
     }
   }
 
@@ -299,13 +321,19 @@ final class Client {
         return
       }
       if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
+      if choices.oneIn(Self.checkOneIn, .checksFile) {
+        phase = .checking(rows: [])
+        return start(choices.oneIn(2, .checksQuickly) ? "PRAGMA quick_check" : "PRAGMA integrity_check", [])
+      }
       isWriting = !choices.oneIn(4, .isReader)
+      isDeferred = isWriting && choices.oneIn(4, .upgrades)
       operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
       oldestAllowed = world.ledger.lastSeen
       savedModel = nil
       retry = nil
       phase = .beginning
-      start(isWriting ? "BEGIN IMMEDIATE" : "BEGIN", [])
+      world.recorder?.begin(name)
+      start(isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
     case .beginning: phase = .resting
     case .readingStamp: start("SELECT n FROM stamp", [])
     case .readingOther: start("SELECT n FROM o.stamp", [])
@@ -314,10 +342,12 @@ final class Client {
       throw Finding(oracle: .error, text: "client \(name) lost its statement")
     case .stamping: start("UPDATE stamp SET n=?1", [.integer(stamp)])
     case .stampingOther: start("UPDATE o.stamp SET n=?1", [.integer(stamp)])
-    case .committing: start("COMMIT", [])
+    case .committing:
+      world.recorder?.noteCommitBegun(name)
+      start("COMMIT", [])
     case .rollingBack:
       if engine?.isInTransaction == true { start("ROLLBACK", []) } else { phase = .resting }
-    case .checkpointing: phase = .resting
+    case .checkpointing, .checking: phase = .resting
     }
   }
 
@@ -348,6 +378,7 @@ final class Client {
       }
       if !isWriting {
         phase = .committing
+        world.recorder?.noteCommitBegun(name)
         start("COMMIT", [])
       } else if choices.oneIn(8, .rollsBack) {
         phase = .rollingBack
@@ -360,8 +391,9 @@ final class Client {
       return
     }
     operationsLeft -= 1
-    if isWriting, scan == nil, choices.oneIn(world.profile.scanOneIn, .opensScan) {
-      let table = choices.below(model.shapes.count, .scanTable)
+    if isWriting, scan == nil, retry == nil, choices.oneIn(world.profile.scanOneIn, .opensScan) {
+      let drawn = choices.below(model.shapes.count, .scanTable)
+      let table = model.missing.contains(drawn) ? 0 : drawn
       let isByIndex = choices.oneIn(2, .scanByIndex)
       scan = OpenScan(table: table, before: model, isByIndex: isByIndex)
       phase = .scanning(rowsLeft: choices.below(6, .scanRows))
@@ -394,10 +426,18 @@ final class Client {
       start(statement, [])
       return
     }
-    let operation = retry ?? world.generator.next(choices, readsOnly: !isWriting)
+    let operation =
+      retry ?? listOperation() ?? world.generator.next(choices, model, readsOnly: !isWriting, mayChangeTables: scan == nil)
     retry = nil
     phase = .operating(operation, rows: [])
     start(operation.sql(model), operation.bindings(model))
+  }
+
+  private func listOperation() -> Operation? {
+    guard let recorder = world.recorder, choices.oneIn(3, .usesList) else { return nil }
+    let list = choices.below(HistoryRecorder.listCount, .list)
+    if !isWriting || choices.oneIn(2, .readsList) { return .readList(list) }
+    return .appendToList(list, value: recorder.makeValue())
   }
 
   // MARK: answers
@@ -442,6 +482,7 @@ final class Client {
         phase = .choosing
       }
     case .finishingScan: scan?.seen.append(fields)
+    case .checking(let rows): phase = .checking(rows: rows + [fields])
     case .reopening, .gone, .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping, .stampingOther,
       .committing, .rollingBack:
       throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
@@ -480,15 +521,22 @@ final class Client {
       phase = .choosing
     case .operating(let operation, let rows):
       try verify(operation, rows)
+      if !operation.isRead { noteWrite() }
       phase = .choosing
     case .savepointing(let statement):
       switch statement {
-      case "SAVEPOINT s": savedModel = model
-      case "ROLLBACK TO s": model = savedModel
+      case "SAVEPOINT s":
+        savedModel = model
+        world.recorder?.noteSavepoint(name)
+      case "ROLLBACK TO s":
+        model = savedModel
+        world.recorder?.noteWayBack(name)
       default: savedModel = nil
       }
       phase = .choosing
-    case .stamping where world.profile.attaches: phase = .stampingOther
+    case .stamping where world.profile.attaches:
+      noteWrite()
+      phase = .stampingOther
     case .stamping, .stampingOther:
       guard let model else { return }
       troubleCount = 0
@@ -496,6 +544,7 @@ final class Client {
       busyCount = 0
       phase = .committing
     case .committing:
+      world.recorder?.noteCommitted(name)
       if isWriting {
         world.commitCount += 1
         commitCount += 1
@@ -508,6 +557,11 @@ final class Client {
       }
       phase = .resting
     case .rollingBack: phase = .resting
+    case .checking(let rows):
+      if world.damage == .none, rows != [[.text(Array("ok".utf8))]] {
+        throw Finding(oracle: .walk, text: "client \(name): \(phaseName): \(rows)")
+      }
+      phase = .resting
     case .checkpointing:
       troubleCount = 0
       // Under a rollback journal another connection's transaction may lie in the file now, but right behind a VACUUM.
@@ -517,6 +571,9 @@ final class Client {
     }
   }
 
+  /// The file's write lock is had; that of another file comes with the first change there.
+  private func noteWrite() { if !world.profile.attaches { isDeferred = false } }
+
   /// Whether the statement that ended well may have let the failure go.
   private func forgives(_ fault: FaultInjector.OwedFault) -> Bool {
     let isAsked: Bool
@@ -525,7 +582,7 @@ final class Client {
     // Undoing goes on whatever happens; what is left is hot, or in doubt.
     case .rollingBack, .reopening, .gone, .settingUp: return true
     case .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing, .housekeeping, .scanning,
-      .finishingScan, .stamping, .stampingOther, .committing, .checkpointing:
+      .finishingScan, .stamping, .stampingOther, .committing, .checkpointing, .checking:
       break
     }
     switch (fault.kind, fault.role) {
@@ -535,12 +592,21 @@ final class Client {
     case (_, .database) where world.profile.journal == .wal: return !isAsked
     // The log that started again, and is longer than it should be.
     case (.truncateError, .log), (.readOnlyFileSystem, .log): return !isAsked
+    // Behind a hot journal's playback: the super-journal stays for whoever comes next, or for good.
+    case (_, .superJournal):
+      if case .committing = phase { return false }
+      return true
     default: return world.damage == .anything
     }
   }
 
   private func verify(_ operation: Operation, _ rows: [[ImageField]]) throws(Finding) {
     guard var after = model else { return }
+    switch operation {
+    case .appendToList(let list, let value): return note(.append(key: list, value: value))
+    case .readList(let list): return note(.read(key: list, values: HistoryRecorder.values(rows.first?.first)))
+    default: break
+    }
     if world.damage == .anything {
       _ = operation.apply(to: &after)
       model = after
@@ -561,11 +627,16 @@ final class Client {
       }
       return
     }
+    if let due = operation.schemaError(after) {
+      throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must fail with '\(due)' and did not")
+    }
     guard operation.apply(to: &after) else {
       throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must violate a constraint and did not")
     }
     model = after
   }
+
+  private func note(_ action: History.Action) { world.recorder?.note(action, by: name) }
 
   private func fail(_ error: EngineError) throws(Finding) {
     if try failOrdinarily(error) { return world.faults.noteDropped(name) }
@@ -584,13 +655,16 @@ final class Client {
   /// What happens without any fault: somebody else has a lock, a constraint is violated.
   private func failOrdinarily(_ error: EngineError) throws(Finding) -> Bool {
     let isBusy = error.code.primary == .busy
+    // Who has no lock yet does not always get it: to read, or to go on to write.
+    let mayLack = isBusy && (!isWriting || isDeferred)
     yields = isBusy
     switch phase {
-    case .beginning where isBusy: phase = .resting
-    case .readingStamp where isBusy && !isWriting, .readingOther where isBusy && !isWriting: phase = .rollingBack
+    case .beginning where isBusy, .checking where isBusy: phase = .resting
+    case .readingStamp where mayLack, .readingOther where mayLack: phase = .rollingBack
     case .committing where isBusy:
       busyCount += 1
       if busyCount > Self.busyCountMax {
+        world.recorder?.noteAborted(name)
         if isWriting { world.ledger.abandon(stamp) }
         phase = .rollingBack
       }
@@ -603,10 +677,20 @@ final class Client {
       }
       phase = .choosing
     case .operating where error.code.primary == .constraint: phase = .choosing
-    case .operating where isBusy && !isWriting, .choosing where isBusy && !isWriting: phase = .rollingBack
+    case .operating(let operation, _)
+    where error.code == .error && world.damage != .anything && error.message == model.flatMap(operation.schemaError):
+      phase = .choosing
+    case .operating(let operation, _) where mayLack && isWriting && error.code != .busySnapshot && choices.oneIn(3, .triesAgain):
+      retry = operation
+      phase = .choosing
+    case .operating where mayLack, .choosing where mayLack, .housekeeping where mayLack, .stamping where mayLack,
+      .stampingOther where mayLack, .scanning where mayLack:
+      engine?.dropScan()
+      scan = nil
+      phase = .rollingBack
     case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
       .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack,
-      .checkpointing:
+      .checkpointing, .checking:
       return false
     }
     return true
@@ -628,6 +712,7 @@ final class Client {
     case .committing: "COMMIT"
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint or VACUUM"
+    case .checking: "its check of the file"
     }
   }
 }

@@ -56,6 +56,9 @@ final class EngineClient {
     }
   }
 
+  /// A dropped statement has left something for the next one.
+  var owesWork: Bool { connection.owesWork }
+
   /// True between BEGIN and the transaction's end.
   var isInTransaction: Bool { !connection.isAutocommit }
 

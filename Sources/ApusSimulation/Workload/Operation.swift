@@ -19,6 +19,17 @@ enum Operation: Sendable {
   case shiftUnique(table: Int, ids: ClosedRange<Int64>, by: Int64)
   case deleteOne(table: Int, id: Int64)
   case deleteRange(table: Int, ids: ClosedRange<Int64>)
+  /// Gives a row another key.
+  case moveKey(table: Int, id: Int64, to: Int64)
+  /// Changes the column of the index by which the rows are found.
+  case setByIndex(table: Int, k: Int64, to: Int64)
+  case deleteByIndex(table: Int, k: Int64)
+  /// Rows of another table, in the place of those that are there.
+  case copyRange(from: Int, table: Int, ids: ClosedRange<Int64>)
+  /// Of the lists that the isolation checker looks at; see `HistoryRecorder`. No model knows what is in them.
+  case appendToList(Int, value: Int), readList(Int)
+  // Of tables that come and go.
+  case createTable(Int), dropTable(Int), createIndex(Int), dropIndex(Int)
   case readOne(table: Int, id: Int64)
   case readByIndex(table: Int, k: Int64)
   case readAll(table: Int)
@@ -43,15 +54,36 @@ enum Operation: Sendable {
     case .insert(let table, _, _, _), .append(let table, _), .insertPair(let table, _, _, _),
       .insertMany(let table, _, _), .updateOne(let table, _, _), .bumpRange(let table, _),
       .shiftUnique(let table, _, _), .deleteOne(let table, _), .deleteRange(let table, _), .readOne(let table, _),
-      .readByIndex(let table, _), .readAll(let table):
+      .readByIndex(let table, _), .readAll(let table), .moveKey(let table, _, _), .setByIndex(let table, _, _),
+      .deleteByIndex(let table, _), .copyRange(_, let table, _), .createTable(let table), .dropTable(let table),
+      .createIndex(let table), .dropIndex(let table):
       table
+    case .appendToList, .readList: 0
     }
   }
 
   var isRead: Bool {
     switch self {
-    case .readOne, .readByIndex, .readAll: true
-    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: false
+    case .readOne, .readByIndex, .readAll, .readList: true
+    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange,
+      .moveKey, .setByIndex, .deleteByIndex, .copyRange, .createTable, .dropTable, .createIndex, .dropIndex,
+      .appendToList:
+      false
+    }
+  }
+
+  /// What the statement must be refused with since the schema is another; nil where nothing of that kind is the matter.
+  func schemaError(_ model: DatabaseModel) -> String? {
+    let name = model.shapes[table].name
+    let isMissing = model.missing.contains(table), isIndexed = model.indexed.contains(table)
+    switch self {
+    case .createTable: return isMissing ? nil : "table \(name) already exists"
+    case .createIndex:
+      return isMissing ? "no such table: main.\(name)" : isIndexed ? "index \(name)_k already exists" : nil
+    case .dropIndex: return isIndexed ? nil : "no such index: \(name)_k"
+    case .copyRange(let source, _, _) where model.missing.contains(source) && !isMissing:
+      return "no such table: \(model.shapes[source].name)"
+    default: return isMissing ? "no such table: \(name)" : nil
     }
   }
 
@@ -69,6 +101,18 @@ enum Operation: Sendable {
     case .shiftUnique: return "UPDATE \(name) SET u=u+?3 WHERE id BETWEEN ?1 AND ?2"
     case .deleteOne: return "DELETE FROM \(name) WHERE id=?1"
     case .deleteRange: return "DELETE FROM \(name) WHERE id BETWEEN ?1 AND ?2"
+    case .moveKey: return "UPDATE \(name) SET id=?2 WHERE id=?1"
+    case .setByIndex: return "UPDATE \(name) SET k=?2 WHERE k=?1"
+    case .deleteByIndex: return "DELETE FROM \(name) WHERE k=?1"
+    case .copyRange(let source, _, _):
+      return "INSERT OR REPLACE INTO \(name)(id,k,u,v) SELECT id,k,u,v FROM \(model.shapes[source].name) "
+        + "WHERE id BETWEEN ?1 AND ?2 ORDER BY id"
+    case .appendToList: return "UPDATE l SET list=list||?2||',' WHERE key=?1"
+    case .readList: return "SELECT list FROM l WHERE key=?1"
+    case .createTable: return model.shapes[table].createStatements[0]
+    case .dropTable: return "DROP TABLE \(name)"
+    case .createIndex: return model.shapes[table].createIndexStatement
+    case .dropIndex: return "DROP INDEX \(name)_k"
     case .readOne: return "SELECT id,k,u,v FROM \(name) WHERE id=?1"
     case .readByIndex: return "SELECT id,k,u,v FROM \(name) WHERE k=?1 ORDER BY id"
     case .readAll: return "SELECT id,k,u,v FROM \(name) ORDER BY id"
@@ -89,7 +133,14 @@ enum Operation: Sendable {
       return [key(id)] + fields(first) + [key(id + 1)] + fields(second)
     case .insertMany(_, let id, let rows):
       return rows.enumerated().flatMap { [key(id + Int64($0.offset))] + fields($0.element) }
-    case .bumpRange(_, let ids), .deleteRange(_, let ids): return [key(ids.lowerBound), key(ids.upperBound)]
+    case .bumpRange(_, let ids), .deleteRange(_, let ids), .copyRange(_, _, let ids):
+      return [key(ids.lowerBound), key(ids.upperBound)]
+    case .moveKey(_, let id, let other): return [key(id), key(other)]
+    case .setByIndex(_, let k, let other): return [.integer(k), .integer(other)]
+    case .deleteByIndex(_, let k): return [.integer(k)]
+    case .appendToList(let list, let value): return [.integer(Int64(list)), .integer(Int64(value))]
+    case .readList(let list): return [.integer(Int64(list))]
+    case .createTable, .dropTable, .createIndex, .dropIndex: return []
     case .shiftUnique(_, let ids, let by): return [key(ids.lowerBound), key(ids.upperBound), .integer(by)]
     case .deleteOne(_, let id), .readOne(_, let id): return [key(id)]
     case .readByIndex(_, let k): return [.integer(k)]
@@ -98,8 +149,9 @@ enum Operation: Sendable {
   }
 
   /// Applies the statement to the model.
-  /// - Returns: false where it must fail with a constraint violation, the model unchanged.
+  /// - Returns: false where it must fail, with a constraint violation or a `schemaError`, the model unchanged.
   func apply(to model: inout DatabaseModel) -> Bool {
+    if schemaError(model) != nil { return false }
     var rows = model.tables[table]
     let isUnique = model.shapes[table].hasIndexes
     /// Whose `u` this is; nobody's where nothing says that it is unique.
@@ -145,7 +197,27 @@ enum Operation: Sendable {
       }
     case .deleteOne(_, let id): rows[id] = nil
     case .deleteRange(_, let ids): for id in rows.keys where ids.contains(id) { rows[id] = nil }
-    case .readOne, .readByIndex, .readAll: break
+    case .moveKey(_, let id, let other):
+      guard let row = rows[id], id != other else { return true }
+      if rows[other] != nil { return false }
+      rows[id] = nil
+      rows[other] = row
+    case .setByIndex(_, let k, let other):
+      for (id, row) in rows where row.k == k { rows[id]?.k = other }
+    case .deleteByIndex(_, let k): rows = rows.filter { $0.value.k != k }
+    case .copyRange(let source, _, let ids):
+      for (id, row) in model.tables[source].sorted(by: { $0.key < $1.key }) where ids.contains(id) {
+        if let holder = holder(of: row.u) { rows[holder] = nil }
+        rows[id] = row
+      }
+    case .createTable: model.missing.remove(table)
+    case .dropTable:
+      model.missing.insert(table)
+      model.indexed.remove(table)
+      rows = [:]
+    case .createIndex: model.indexed.insert(table)
+    case .dropIndex: model.indexed.remove(table)
+    case .readOne, .readByIndex, .readAll, .appendToList, .readList: break
     }
     model.tables[table] = rows
     return true
@@ -158,7 +230,10 @@ enum Operation: Sendable {
     case .readOne(_, let id): return rows[id].map { [(id, $0)] } ?? []
     case .readByIndex(_, let k): return rows.filter { $0.value.k == k }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     case .readAll: return rows.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange: return []
+    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange,
+      .moveKey, .setByIndex, .deleteByIndex, .copyRange, .createTable, .dropTable, .createIndex, .dropIndex,
+      .appendToList, .readList:
+      return []
     }
   }
 }
@@ -195,8 +270,16 @@ struct OperationGenerator: Sendable {
       tag: choices.number(.tag) >> 1, length: choices.below(isBig ? payloadMax : min(payloadMax, 120), .length))
   }
 
-  /// - Parameter readsOnly: for a transaction that does not write.
-  func next(_ choices: ChoiceStream, readsOnly: Bool) -> Operation {
+  /// One operation in so many changes the schema, where tables come and go; and is of a kind beside the hundred.
+  private static let changesTablesOneIn = 12, drawsMoreOneIn = 7
+
+  /// - Parameters:
+  ///   - model: what the transaction sees.
+  ///   - readsOnly: for a transaction that does not write.
+  ///   - mayChangeTables: no statement reads any of them.
+  func next(_ choices: ChoiceStream, _ model: DatabaseModel, readsOnly: Bool, mayChangeTables: Bool) -> Operation {
+    if !readsOnly, mayChangeTables, let change = tableChange(choices, model) { return change }
+    if !readsOnly, choices.oneIn(Self.drawsMoreOneIn, .drawsMore) { return another(choices) }
     let anyTable = choices.below(shapes.count, .table)
     let table = taste.table.map { choices.oneIn(2, .favoursTable) ? $0 % shapes.count : anyTable } ?? anyTable
     let id = Int64(choices.below(keyCount, .key))
@@ -225,6 +308,38 @@ struct OperationGenerator: Sendable {
     case 76..<86: return .readOne(table: table, id: id)
     case 86..<94: return .readByIndex(table: table, k: Int64(choices.below(14, .wantedK)))
     default: return .readAll(table: table)
+    }
+  }
+
+  private func another(_ choices: ChoiceStream) -> Operation {
+    let table = choices.below(shapes.count, .table)
+    let id = Int64(choices.below(keyCount, .key))
+    switch choices.below(4, .moreKind) {
+    case 0: return .moveKey(table: table, id: id, to: Int64(choices.below(keyCount, .newKey)))
+    case 1:
+      return .setByIndex(table: table, k: Int64(choices.below(14, .wantedK)), to: Int64(choices.below(14, .newK)))
+    case 2: return .deleteByIndex(table: table, k: Int64(choices.below(14, .wantedK)))
+    default:
+      // Keys of its own kind.
+      let sources = shapes.indices.filter { $0 != table && shapes[$0].isWithoutRowid == shapes[table].isWithoutRowid }
+      let span = id...id + Int64(choices.below(choices.oneIn(8, .isWideSpan) ? keyCount : 6, .span))
+      return .copyRange(from: choices.pick(sources, .sourceTable), table: table, ids: span)
+    }
+  }
+
+  private func tableChange(_ choices: ChoiceStream, _ model: DatabaseModel) -> Operation? {
+    let coming = shapes.indices.filter { shapes[$0].comesAndGoes }
+    if coming.isEmpty || !choices.oneIn(Self.changesTablesOneIn, .changesTables) { return nil }
+    let table = choices.pick(coming, .changedTable)
+    // What is not there is made, more often than not.
+    let isMissing = model.missing.contains(table)
+    return switch choices.below(6, .tableChange) {
+    case 0: .createTable(table)
+    case 1: .dropTable(table)
+    case 2: .createIndex(table)
+    case 3: .dropIndex(table)
+    case 4: isMissing ? .createTable(table) : .dropTable(table)
+    default: isMissing ? .createTable(table) : .createIndex(table)
     }
   }
 }

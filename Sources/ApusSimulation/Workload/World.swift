@@ -23,6 +23,8 @@ final class World {
   /// Processes and page faults.
   let chance: ChoiceStream
   let generator: OperationGenerator
+  /// Where the run has lists.
+  let recorder: HistoryRecorder?
   var commitCount = 0
   var droppedCount = 0
   /// Statements may be dropped at their waits.
@@ -44,6 +46,7 @@ final class World {
     disk.sectorByteCount = profile.sectorByteCount
     self.profile = profile
     ledger = Ledger(model)
+    recorder = profile.hasLists ? HistoryRecorder() : nil
     generator = OperationGenerator(
       shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax, taste: profile.taste)
     #if PlantedBugs

@@ -16,13 +16,15 @@ enum SystemErrorNumber {
 
 /// What a file is for.
 enum FileRole: Sendable {
-  case database, log, journal, other
+  case database, log, journal, superJournal, other
 
   init(_ path: String) {
     if path.hasSuffix("-wal") {
       self = .log
     } else if path.hasSuffix("-journal") {
       self = .journal
+    } else if path.contains("-mj") {
+      self = .superJournal
     } else {
       self = path.hasSuffix(".db") ? .database : .other
     }
@@ -95,11 +97,14 @@ final class FaultInjector {
   func forgetForAll(_ kind: FaultKind) { metByAll.removeAll { $0 == kind } }
 
   /// The connection's request or call fails.
-  func noteFailure(_ kind: FaultKind, of connection: Int, _ file: DiskFile?, _ range: Range<Int> = 0..<0) {
+  /// - Parameter role: of a file that is not there.
+  func noteFailure(
+    _ kind: FaultKind, of connection: Int, _ file: DiskFile?, _ range: Range<Int> = 0..<0, role: FileRole = .other
+  ) {
     tallies[kind.rawValue].injected += 1
     if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
     owed[connection, default: []].append(
-      OwedFault(kind: kind, role: file?.role ?? .other, inode: file?.inode ?? 0, range: range))
+      OwedFault(kind: kind, role: file?.role ?? role, inode: file?.inode ?? 0, range: range))
   }
 
   /// The same; where the statement was dropped before, only a failed sync must be told.
