@@ -32,7 +32,11 @@ struct CatalogLoader: ~Copyable {
   /// The snapshot is this reading's own.
   let hasOpenedRead: Bool
 
-  init(database: Int, pager: Pager, generation: UInt32, hasOpenedRead: Bool) {
+  /// `ConnectionState.runMoment` when it began.
+  private let moment: UInt64
+
+  init(database: Int, pager: Pager, generation: UInt32, hasOpenedRead: Bool, moment: UInt64) {
+    self.moment = moment
     self.hasOpenedRead = hasOpenedRead
     self.database = database
     self.pager = pager
@@ -46,7 +50,8 @@ struct CatalogLoader: ~Copyable {
   /// What it must be encoded in, then.
   var connectionEncoding = TextEncoding.utf8
 
-  func reads(_ pager: Pager) -> Bool { self.pager === pager }
+  /// Whether it is a reading of that database, in the snapshot of that moment.
+  func reads(_ pager: Pager, at moment: UInt64) -> Bool { self.pager === pager && self.moment == moment }
 
   /// - Precondition: a read transaction is open, and stays open until this has returned.
   mutating func load() throws(Fault) -> Schema {

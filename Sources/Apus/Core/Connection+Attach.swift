@@ -10,9 +10,10 @@ extension Connection: DatabaseOpener {
 
   public func readCatalog(of pager: Pager, as number: Int) throws(Fault) {
     try pager.beginRead()
-    if loader == nil || loader?.reads(pager) != true {
+    if loader == nil || loader?.reads(pager, at: state.runMoment) != true {
       schemaGeneration &+= 1
-      loader = CatalogLoader(database: number, pager: pager, generation: schemaGeneration, hasOpenedRead: true)
+      loader = CatalogLoader(
+        database: number, pager: pager, generation: schemaGeneration, hasOpenedRead: true, moment: state.runMoment)
       loader?.isAttachment = true
       loader?.connectionEncoding = state.settings.textEncoding
     }

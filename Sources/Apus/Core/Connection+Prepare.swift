@@ -189,10 +189,12 @@ extension Connection {
       }
       let hasOpened = pager.state == .none
       try pager.beginRead()
-      if loader == nil || loader?.reads(pager) != true {
+      // One that a dropped statement has left half way may have read in another snapshot.
+      if hasOpened || loader == nil || loader?.reads(pager, at: state.runMoment) != true {
         schemaGeneration &+= 1
         loader = CatalogLoader(
-          database: index, pager: pager, generation: schemaGeneration, hasOpenedRead: hasOpened)
+          database: index, pager: pager, generation: schemaGeneration, hasOpenedRead: hasOpened,
+          moment: state.runMoment)
       }
       do throws(Fault) {
         schemas[index] = try loadCatalog()

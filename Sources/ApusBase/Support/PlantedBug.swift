@@ -10,7 +10,7 @@
 
     // WAL.
     case skipWALSync, syncBesideFrames, skipLogHeaderSync, keepSaltsAtReset, acceptUncommittedTail, chainFromLastFrame
-    case keepChecksumAtRollback, forgetLogHeaderAtRollback, keepDoubtfulFrame
+    case keepChecksumAtRollback, forgetLogHeaderAtRollback, keepDoubtfulFrame, skipRecoverySync
     case compareFrameCountOnly, writeOnStaleSnapshot, restartUnderReaders, keepBackfillAtRestart, dropReadMark,
       keepReadLock
     case backfillBeforeWALSync, staleCheckpointPlan, forgetForeignCommits, keepDroppedCheckpoint, releaseLocksEarly

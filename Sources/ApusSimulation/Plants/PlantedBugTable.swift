@@ -46,6 +46,8 @@
         .init(.wal, "a rollback forgets that it took back the log header too", .transactions.union([.logAudit]))
       case .keepDoubtfulFrame:
         .init(.wal, "a frame that may have been written in part is taken for written", .transactions.union([.logAudit]))
+      case .skipRecoverySync:
+        .init(.wal, "recovery shows commits that no sync has covered", .transactions, needs: .powerCut)
       case .compareFrameCountOnly:
         .init(.wal, "another snapshot is told by its count of frames alone", .transactions)
       case .writeOnStaleSnapshot:

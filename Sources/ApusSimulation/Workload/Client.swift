@@ -46,6 +46,8 @@ final class Client {
   private var operationsLeft = 0
   private var busyCount = 0
   private var troubleCount = 0
+  /// The statement begins with the undoing of one that was dropped.
+  private var undoesFirst = false
   /// When the statement first waited for a lock.
   private var lockWaitSince: UInt64?
   private var lastLockWait: UInt64 = 0
@@ -119,6 +121,7 @@ final class Client {
     world.disk.trace.add("client", "\(name): \(sql) \(bindings)")
     world.disk.trace.say(name) { SQLText(sql, bindings).text }
     lockWaitSince = nil
+    undoesFirst = engine?.owesWork == true
     engine?.start(sql, bindings)
   }
 
@@ -155,7 +158,9 @@ final class Client {
   private var mayBeDropped: Bool {
     if !world.mayDrop { return false }
     return switch phase {
-    case .operating, .housekeeping, .checkpointing, .checking: true
+    case .operating, .housekeeping, .checking: true
+    // Without a journal on the disk a commit that has begun cannot be undone; VACUUM and some pragmas are one.
+    case .checkpointing: world.profile.journal != .off && world.profile.journal != .memory
     case .committing, .rollingBack: world.profile.dropsCommits
     case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .savepointing,
       .scanning, .finishingScan, .stamping, .stampingOther:
@@ -576,6 +581,7 @@ final class Client {
 
   /// Whether the statement that ended well may have let the failure go.
   private func forgives(_ fault: FaultInjector.OwedFault) -> Bool {
+    if undoesFirst { return true }
     let isAsked: Bool
     if case .checkpointing = phase { isAsked = !isVacuuming } else { isAsked = false }
     switch phase {

@@ -331,6 +331,7 @@ extension Pager {
       environment: environment, queue: store.queue, file: log, memory: memory, pageSize: pageSize)
     wal.isReadOnly = readOnly
     wal.recoversStrictly = configuration.recoversStrictly
+    wal.syncsAtRecovery = configuration.synchronous >= .full
     wal.sizeLimit = configuration.journalSizeLimit
     store.wal = wal
     store.stamp = nil

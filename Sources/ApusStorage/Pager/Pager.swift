@@ -268,7 +268,10 @@ public final class Pager {
   /// What PRAGMA cache_size answers.
   public func setCacheSize(_ value: Int64) { configuration.cacheSize = value }
 
-  public func setSynchronous(_ level: Synchronous) { configuration.synchronous = level }
+  public func setSynchronous(_ level: Synchronous) {
+    configuration.synchronous = level
+    store?.wal?.syncsAtRecovery = level >= .full
+  }
   public func setAutocheckpoint(frames: Int) { configuration.autocheckpointFrames = frames }
   public func setJournalSizeLimit(_ byteCount: Int64) {
     configuration.journalSizeLimit = max(byteCount, -1)

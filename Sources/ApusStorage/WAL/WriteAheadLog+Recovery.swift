@@ -1,11 +1,13 @@
 // Recovery: rebuilds the wal-index from the log. The frames of the longest prefix in which every checksum holds and
-// every salt is the header's count, up to its last commit frame. Runs under the write, checkpoint and recover locks.
+// every salt is the header's count, up to its last commit frame. Runs under the write, checkpoint and recover locks. What
+// it finds may be a commit that ended with its process before the sync: the log is synced first, so that nobody is shown, and
+// builds upon, what the next power cut takes away.
 
 import ApusBase
 import ApusIO
 
 struct Recovery {
-  enum Phase { case size, header, frames, tail }
+  enum Phase { case size, sync, header, frames, tail }
 
   var phase = Phase.size
   var fileByteCount: Int64 = 0
@@ -105,6 +107,18 @@ extension WriteAheadLog {
         let file = self.file
         state.fileByteCount = try faulting { () throws(EngineError) in try file.size() }
         if state.fileByteCount <= Int64(WALFormat.headerByteCount) { return }
+        if syncsAtRecovery, !isReadOnly, !skipsRecoverySync {
+          let group = RequestGroup()
+          group.add(queue.sync(file, .data))
+          group.add(queue.syncDirectory(of: path))
+          state.group = group
+        }
+        state.phase = .sync
+      case .sync:
+        if let group = state.group {
+          try group.finish(queue)
+          needsDirectorySync = false
+        }
         read(&state, at: 0, byteCount: WALFormat.headerByteCount)
         state.phase = .header
       case .header:
@@ -134,6 +148,14 @@ extension WriteAheadLog {
         readFrames(&state)
       }
     }
+  }
+
+  private var skipsRecoverySync: Bool {
+    #if PlantedBugs
+      return PlantedBug.isActive(.skipRecoverySync)
+    #else
+      return false
+    #endif
   }
 
   private func read(_ state: inout Recovery, at offset: Int64, byteCount: Int) {

@@ -54,6 +54,8 @@ final class WriteAheadLog {
   var isReadOnly = false
   /// Commits behind a damaged frame make recovery fail; otherwise `notice` tells of them.
   var recoversStrictly = false
+  /// Commits are promised to be durable: so must be those that recovery takes over.
+  var syncsAtRecovery = true
   var notice: String?
   /// What stays of the file when the log starts again; negative: all of it.
   var sizeLimit: Int64 = -1

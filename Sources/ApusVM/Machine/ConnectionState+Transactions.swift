@@ -29,9 +29,13 @@ extension ConnectionState {
     for other in active where other != machine { other.ownBorrowedValues() }
   }
 
-  func activate(_ machine: MachineReference) { active.append(machine) }
+  func activate(_ machine: MachineReference) {
+    runMoment &+= 1
+    active.append(machine)
+  }
 
   func deactivate(_ machine: MachineReference) {
+    runMoment &+= 1
     if active.last == machine {
       active.removeLast()
     } else if let index = active.firstIndex(of: machine) {

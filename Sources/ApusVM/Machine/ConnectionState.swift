@@ -128,6 +128,12 @@ public final class ConnectionState {
     set { unsafe fields.pointee.superCommit = newValue }
   }
 
+  /// Grows with each beginning and each end of a statement: between two equal values neither snapshot nor schema is another.
+  public var runMoment: UInt64 {
+    get { unsafe fields.pointee.runMoment }
+    set { unsafe fields.pointee.runMoment = newValue }
+  }
+
   /// The statement that is undoing the whole transaction and has stopped at a wait.
   var rollingBack: MachineReference? {
     get { unsafe fields.pointee.rollingBack }
@@ -226,6 +232,7 @@ private struct ConnectionFields {
   var owed: OwedWork?
   var superCommit: SuperCommit?
   var rollingBack: MachineReference?
+  var runMoment: UInt64 = 0
 }
 
 /// The pagers' savepoints that a statement opened: its undo scopes, by database.
