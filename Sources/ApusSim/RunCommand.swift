@@ -40,7 +40,9 @@ struct RunCommand: ParsableCommand {
       totals.add(report)
       if json { Console.line(report.line.json) }
       progress.note(totals)
-      guard report.finding != nil else { return true }
+      guard let finding = report.finding else { return true }
+      // A long run tells of it at once; the layout comes at the end.
+      if keepGoing { Console.error("seed \(report.seed): \(finding)") }
       failures.append(report)
       return keepGoing
     }
