@@ -60,7 +60,7 @@ final class Client {
   /// What was dropped, and is said again.
   private var retry: Operation?
   private var scan: OpenScan?
-  private var isVacuuming = false
+  private var isVacuuming = false, isCheckpoint = false
   /// How many pragmas of a VACUUM were said.
   private var vacuumStep = 0
   private(set) var wait: Wait?
@@ -321,6 +321,7 @@ final class Client {
       if !hasMore { return }
       if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) {
         phase = .checkpointing
+        isCheckpoint = true
         let mode = choices.pick(["passive", "full", "restart", "truncate"], .checkpointMode)
         start("PRAGMA wal_checkpoint(\(mode))", [])
         return
@@ -359,6 +360,7 @@ final class Client {
   /// VACUUM, perhaps behind a pragma that makes it change the file's shape.
   private func startVacuum() {
     phase = .checkpointing
+    isCheckpoint = false
     isVacuuming = false
     vacuumStep += 1
     if vacuumStep == 1, choices.oneIn(3, .changesPageSize) {
@@ -582,8 +584,9 @@ final class Client {
   /// Whether the statement that ended well may have let the failure go.
   private func forgives(_ fault: FaultInjector.OwedFault) -> Bool {
     if undoesFirst { return true }
+    // VACUUM and its pragmas are commits.
     let isAsked: Bool
-    if case .checkpointing = phase { isAsked = !isVacuuming } else { isAsked = false }
+    if case .checkpointing = phase { isAsked = isCheckpoint } else { isAsked = false }
     switch phase {
     // Undoing goes on whatever happens; what is left is hot, or in doubt.
     case .rollingBack, .reopening, .gone, .settingUp: return true

@@ -108,6 +108,8 @@ extension MachineCore {
 
   private mutating func start() throws(EngineError) {
     if !state.keepsInterrupts, !state.hasActiveStatements { state.clearInterrupt() }
+    // The preparing of a statement that was dropped may have left a snapshot, which is older by now than what others know.
+    if state.active.isEmpty { state.endIdleReads() }
     // A new machine, and one that was reset, is as `clear` leaves it.
     if phase == .ended { clear() }
     phase = .running
