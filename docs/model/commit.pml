@@ -9,6 +9,7 @@
  *
  * Five cells on three pages. A row and its index entry are written together.
  *   page 0: x y     page 1: index entries of x and y     page 2: z
+ * The ordinary one may split pages 0 and 1: y moves to page 3, its index entry to page 4.
  */
 
 #define X 1
@@ -17,8 +18,12 @@
 #define IY 8
 #define Z 16
 #define CELLS 5
-#define PAGES(cells) ((((cells) & 3) != 0) + 2 * (((cells) & 12) != 0) + 4 * (((cells) & 16) != 0))
-#define PAGE(cell) (cell / 2)
+/* Behind the split, or where there is none. */
+#define IS_SPLIT(at) (splitAt != 0 && (at) >= splitAt)
+#define PAGE(cell, at) (((cell) & 1) && IS_SPLIT(at) -> 3 + (cell) / 2 : (cell) / 2)
+#define BIT(cells, cell, at) (((cells) >> (cell)) & 1) << PAGE(cell, at)
+/* The pages of some cells, as bits, as they are at a position. */
+#define PAGES(cells, at) ((BIT(cells, 0, at)) | (BIT(cells, 1, at)) | (BIT(cells, 2, at)) | (BIT(cells, 3, at)) | (BIT(cells, 4, at)))
 
 #define ORDINARY 2
 #define FOREIGN 3
@@ -47,6 +52,9 @@ byte writer[POSITIONS];
 byte image[25];
 /* The write never came through, though others stand on it: recovery ends here. */
 bit hole[POSITIONS];
+/* The pages that each commit wrote; the wal-index knows them of every frame. */
+byte touched[POSITIONS];
+byte splitAt;
 byte tip, published;
 /* What a power cut leaves at least, and what the queue takes for that. */
 byte durable, believed;
@@ -82,7 +90,7 @@ bit mayFail = 1;
 /* What a validation has found; 0 between steps. */
 bit conflict, rebased;
 /* Scratch inside one deterministic step, no state. */
-hidden byte p, q, c, i, j, pages, value;
+hidden byte p, q, c, i, j, pages, looked, value;
 hidden byte edges[COUNT];
 
 /* ---- What must hold ---- */
@@ -255,16 +263,17 @@ inline validate(me, last) {
 #else
   p = snapshot[me] + 1;
 #endif
+#ifdef MUTANT_validateWritesOnly
+  value = writes[me];
+#else
+  value = reads[me];
+#endif
+  looked = PAGES(value, snapshot[me]);
   do
   :: p > last -> break
   :: else ->
     q = writer[p];
-    pages = pages | PAGES(writes[q]);
-#ifdef MUTANT_validateWritesOnly
-    value = writes[me];
-#else
-    value = reads[me];
-#endif
+    pages = pages | touched[p];
     if
 #ifdef MUTANT_foreignSeenLate
     :: q == FOREIGN && p > seen[me]
@@ -277,7 +286,7 @@ inline validate(me, last) {
       :: q == FOREIGN || (q == ORDINARY && !notesKeys) ->
 #ifndef MUTANT_foreignHasNoKeys
         if
-        :: (PAGES(writes[q]) & PAGES(value)) != 0 -> conflict = 1; REACHED(1)
+        :: (touched[p] & looked) != 0 -> conflict = 1; REACHED(1)
         :: else
         fi
 #else
@@ -287,29 +296,37 @@ inline validate(me, last) {
         if
         :: (writes[q] & value) != 0 -> conflict = 1
         :: else
+        fi;
+#ifndef MUTANT_lookedAtStaysOld
+        /* It may have moved to other pages what was read. */
+        if
+        :: (touched[p] & looked) != 0 -> looked = looked | touched[p]
+        :: else
         fi
+#endif
       fi
     fi;
     p++
   od;
   /* Nothing that was looked at has changed: the pages go as they are. Else the changes are applied to the tip's. */
-  rebased = (pages & PAGES(reads[me])) != 0;
-  p = 0; q = 0; value = 0; pages = 0
+  rebased = (pages & PAGES(reads[me], snapshot[me])) != 0;
+  p = 0; q = 0; value = 0; pages = 0; looked = 0
 }
 
 inline append(me) {
   tip++;
   writer[tip] = me;
   position[me] = tip;
+  touched[tip] = PAGES(writes[me], tip);
 #ifdef MUTANT_skipRebase
   rebased = 0;
 #endif
   for (c : 0 .. 4) {
     value = image[(tip - 1) * CELLS + c];
     if
-    :: !rebased && (PAGES(writes[me]) & (1 << PAGE(c))) != 0 -> value = image[snapshot[me] * CELLS + c]
+    :: !rebased && (touched[tip] & (1 << PAGE(c, tip))) != 0 -> value = image[snapshot[me] * CELLS + c]
 #ifdef MUTANT_rebaseSkipsIndex
-    :: rebased && PAGE(c) == 1 && (PAGES(writes[me]) & 2) != 0 -> value = image[snapshot[me] * CELLS + c]
+    :: rebased && (PAGE(c, tip) == 1 || PAGE(c, tip) == 4) && (touched[tip] & (1 << PAGE(c, tip))) != 0 -> value = image[snapshot[me] * CELLS + c]
 #endif
     :: else
     fi;
@@ -360,6 +377,10 @@ inline failSync() {
   }
   i = 0;
   tip = published;
+  if
+  :: splitAt > tip -> splitAt = 0
+  :: else
+  fi;
   if
   :: turn == NOBODY && slot0 == OURS -> slot0 = FREE
   :: else
@@ -566,7 +587,10 @@ proctype Ordinary() {
       :: poisoned -> passTurn(ORDINARY); goto dead
       :: else
       fi;
-      d_step { rebased = 0; append(ORDINARY) }
+      if
+      :: d_step { rebased = 0; append(ORDINARY) }
+      :: notesKeys -> d_step { splitAt = tip + 1; rebased = 0; append(ORDINARY); touched[tip] = 27 }
+      fi
     };
     d_step { passTurn(ORDINARY); publish() };
     waitForAnswer(ORDINARY)
@@ -616,6 +640,10 @@ init {
       reads[0] = X | IX; writes[0] = X | IX;
       reads[1] = Y | IY; writes[1] = Y | IY;
       reads[FOREIGN] = Z; writes[FOREIGN] = Z
+    :: /* the same; the foreign one writes one of the rows */
+      reads[0] = X | IX; writes[0] = X | IX;
+      reads[1] = Y | IY; writes[1] = Y | IY;
+      reads[FOREIGN] = Y | IY; writes[FOREIGN] = Y | IY
     :: /* a row read here, one written there; the foreign one writes there */
       reads[0] = X | Z; writes[0] = Z;
       reads[1] = Y | IY; writes[1] = Y | IY;
