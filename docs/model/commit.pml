@@ -84,7 +84,7 @@ byte seen[COUNT];
 bit letGo[POSITIONS];
 #endif
 
-/* One fault a run: the disk is full, a sync fails, or a leader's statement is dropped. */
+/* One fault a run: the disk is full, a sync fails, or a statement that waits or leads is dropped (a dropped leader's sync may fail besides). */
 bit mayFail = 1;
 
 /* What a validation has found; 0 between steps. */
@@ -399,83 +399,90 @@ inline answer(me) {
 #else
 #define COVERED(me) (!failed[me] && position[me] <= published && (!wantsSync[me] || position[me] <= believed))
 #endif
-#ifdef MUTANT_leaderDecides
-#define LEADS(me) (leader == NOBODY)
-#else
+/* Whoever waits leads where nobody does: those whose sync it is may be gone. */
+#ifdef MUTANT_onlySyncersLead
 #define LEADS(me) (leader == NOBODY && wantsSync[me])
+#else
+#define LEADS(me) (leader == NOBODY)
 #endif
 
-/* A pending commit waits for its answer, and leads a sync where it needs one and none runs. */
+/* Leads a sync: from its request to what follows from its result. */
+inline lead(me) {
+  if
+  :: d_step {
+      /* The sync has ended well. */
+      if
+      :: tip > published + 1 && target == tip -> REACHED(3)
+      :: else
+      fi;
+#ifdef MUTANT_leaderDecides
+      if
+      :: wantsSync[me] && durable < target -> durable = target
+      :: else
+      fi;
+#else
+      if
+      :: !droppedByKernel && durable < target -> durable = target
+      :: else
+      fi;
+#endif
+#ifdef MUTANT_ackByRunningSync
+      believed = tip;
+#else
+      believed = (believed < target -> target : believed);
+#endif
+      leader = NOBODY; target = 0;
+      publish()
+    }
+  :: d_step { mayFail ->
+      if
+      :: tip > published + 1 -> REACHED(4)
+      :: else
+      fi;
+      failSync()
+    }
+  :: atomic { mayFail ->
+      /* Its statement is dropped: the commit stays, the answer is not given. */
+      mayFail = 0;
+#ifdef MUTANT_leaderTakesWaitersAlong
+      goto dead
+#endif
+#ifdef MUTANT_newLeaderForgetsSync
+      if
+      :: droppedByKernel = 1
+      :: skip
+      fi;
+      leader = NOBODY; target = 0;
+      goto dead
+#endif
+    };
+    /* It stays leader until the result is there. */
+    if
+    :: d_step {
+        if
+        :: !droppedByKernel && durable < target -> durable = target
+        :: else
+        fi;
+        believed = (believed < target -> target : believed);
+        leader = NOBODY; target = 0;
+        publish()
+      }
+    :: d_step { failSync() }
+    fi;
+    goto dead
+  fi
+}
+
+/* A pending commit waits for its answer. */
 inline waitForAnswer(me) {
   do
   :: atomic { failed[me] -> break }
   :: d_step { COVERED(me) -> answer(me) }; break
   :: atomic { !failed[me] && !COVERED(me) && LEADS(me) -> leader = me; target = tip };
-    if
-    :: d_step {
-        /* The sync has ended well. */
-        if
-        :: tip > published + 1 && target == tip -> REACHED(3)
-        :: else
-        fi;
-#ifdef MUTANT_leaderDecides
-        if
-        :: wantsSync[me] && durable < target -> durable = target
-        :: else
-        fi;
-#else
-        if
-        :: !droppedByKernel && durable < target -> durable = target
-        :: else
-        fi;
-#endif
-#ifdef MUTANT_ackByRunningSync
-        believed = tip;
-#else
-        believed = (believed < target -> target : believed);
-#endif
-        leader = NOBODY; target = 0;
-        publish()
-      }
-    :: d_step { mayFail ->
-        if
-        :: tip > published + 1 -> REACHED(4)
-        :: else
-        fi;
-        failSync()
-      }
-    :: atomic { mayFail ->
-        /* Its statement is dropped: the commit stays, the answer is not given. */
-        mayFail = 0;
-#ifdef MUTANT_leaderTakesWaitersAlong
-        goto dead
-#endif
-#ifdef MUTANT_newLeaderForgetsSync
-        if
-        :: droppedByKernel = 1
-        :: skip
-        fi;
-        leader = NOBODY; target = 0;
-        goto dead
-#endif
-      };
-      /* It stays leader until the result is there. */
-      if
-      :: d_step {
-          if
-          :: !droppedByKernel && durable < target -> durable = target
-          :: else
-          fi;
-          believed = (believed < target -> target : believed);
-          leader = NOBODY; target = 0;
-          publish()
-        }
-      :: d_step { mayFail ->
-          failSync()
-        }
-      fi;
-      goto dead
-    fi
+    lead(me)
+  /* Its statement is dropped while it is parked. */
+  :: d_step { !failed[me] && !COVERED(me) && mayFail -> mayFail = 0 };
+    goto dead
   od
 }
 
@@ -597,7 +604,12 @@ proctype Ordinary() {
   :: d_step { passTurn(ORDINARY) };
     /* It has changed nothing and rolls back. What it has read is given out as true only when it is published. */
 #ifndef MUTANT_rollbackAtOnce
-    poisoned || published >= snapshot[ORDINARY];
+    do
+    :: atomic { poisoned || published >= snapshot[ORDINARY] -> break }
+    :: atomic { !poisoned && published < snapshot[ORDINARY] && leader == NOBODY -> leader = ORDINARY; target = tip };
+      lead(ORDINARY)
+    od;
+    skip;
 #endif
     d_step {
       for (p : 1 .. snapshot[ORDINARY]) { assert(poisoned || !wantsSync[writer[p]] || p <= durable) }
