@@ -21,7 +21,7 @@ RELEASE = -c release --static-swift-stdlib
 # benchmark, which loads SQLite at run time, cannot be.
 SHELL_BUILD = $(RELEASE) -Xswiftc -static-executable --scratch-path .build-shell
 
-.PHONY: run test check format fuzz triage bench sim simulator sim-cases scenarios mutants capi capi-test conformance compare prove setup clean shell
+.PHONY: run test check check-model format fuzz triage bench sim simulator sim-cases scenarios mutants capi capi-test conformance compare prove setup clean shell
 
 run: shell
 	@.ci/tour $(DATABASE)
@@ -35,6 +35,10 @@ test: setup
 
 check: setup
 	@.ci/check
+
+# The model of the commit protocol (docs/model): it must hold, and each of its mutants must not.
+check-model:
+	@.ci/check-model
 
 format:
 	swift-format format --in-place --parallel --configuration .swift-format $$(git ls-files '*.swift')
