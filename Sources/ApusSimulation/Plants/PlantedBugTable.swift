@@ -66,8 +66,7 @@
         .init(.wal, "of two frames of a page the older is copied", .transactions)
       case .resetBeforeDatabaseSync:
         .init(
-          .wal, "a checkpoint counts as done before the database is synced", .transactions.union([.logAudit]),
-          needs: .powerCut)
+          .wal, "a checkpoint counts as done before the database is synced", .transactions.union([.logAudit]))
       case .restartHalfCopied:
         .init(.wal, "the log begins anew before all of it was copied", .transactions)
       case .publishBackfillEarly:

@@ -24,7 +24,7 @@ extension SimulationProfile {
     switch kind {
     case .mixed: return []
     case .calm: return everywhere
-    case .power: return everywhere + power + [(.lyingFlush, 10), (.processKill, 500)]
+    case .power: return everywhere + power + [(.lyingFlush, 10), (.processKill, 250)]
     case .flaky: return everywhere + flaky
     case .rot: return everywhere + rot
     case .ops: return everywhere + ops

@@ -85,6 +85,7 @@ public struct Scenario: Sendable {
       plants: [
         "stalePageAfterRollback", "keepReadsAfterRollback", "noUndoScopeBesideIndexes", "keepProgramsAfterRollback",
         "keepPageCountAtRollback", "loseEntryAtRelease", "keepDroppedStatement", "keepDroppedTransaction",
+        "forgetDroppedRollback",
       ],
       budgetSeconds: 30
     ) { profile in
@@ -93,6 +94,8 @@ public struct Scenario: Sendable {
       profile.keyCount = 30
       profile.operationCountMax = 20
       profile.cancelOneIn = 8
+      profile.dropsCommits = true
+      profile.hasComingTables = true
       if profile.autoVacuum == 0 { profile.autoVacuum = 2 }
     },
     Scenario(
@@ -119,9 +122,10 @@ public struct Scenario: Sendable {
     },
     Scenario(
       name: "ddl-soak", symptom: "the schema changes, and days later something is wrong", kind: .mixed,
-      plants: ["staleMapEntryAfterBalance", "staleLinkAfterMove", "leakOverflowChain", "keepProgramsAfterRollback"],
+      plants: ["staleMapEntryAfterBalance", "staleLinkAfterMove", "leakOverflowChain", "keepProgramsAfterRollback", "keepCatalogAfterRollback"],
       budgetSeconds: 900
     ) { profile in
+      profile.hasComingTables = true
       if profile.autoVacuum == 0 { profile.autoVacuum = 1 }
       profile.vacuumOneIn = 6
       profile.clientCount = max(2, profile.clientCount)

@@ -20,6 +20,7 @@ public enum Choice: String, CaseIterable, Sendable {
 
   // The power cut.
   case survival, keptChanges, keptNames, losesChange, tears, losesSector
+  case cutsAfterKill, stepsAfterKill
   case cutsRecovery, recoveryOther, recoverySteps, recoveryCompletes
 
   // A client's transactions.

@@ -387,7 +387,7 @@ final class Client {
         phase = .committing
         world.recorder?.noteCommitBegun(name)
         start("COMMIT", [])
-      } else if choices.oneIn(8, .rollsBack) {
+      } else if choices.oneIn(world.profile.hasComingTables ? 3 : 8, .rollsBack) {
         phase = .rollingBack
         start("ROLLBACK", [])
       } else {
@@ -418,7 +418,7 @@ final class Client {
       start(statement, [])
       return
     }
-    if isWriting, world.profile.autoVacuum == 2, choices.oneIn(12, .vacuumsPages) {
+    if isWriting, world.profile.autoVacuum == 2, choices.oneIn(8, .vacuumsPages) {
       let statement = "PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))"
       phase = .housekeeping(statement)
       start(statement, [])

@@ -24,6 +24,8 @@ enum Operation: Sendable {
   /// Changes the column of the index by which the rows are found.
   case setByIndex(table: Int, k: Int64, to: Int64)
   case deleteByIndex(table: Int, k: Int64)
+  /// Empties `v`, which frees what overflowed, and adds `by` to `u`, which may collide half way.
+  case emptyRange(table: Int, ids: ClosedRange<Int64>, by: Int64)
   /// Rows of another table, in the place of those that are there.
   case copyRange(from: Int, table: Int, ids: ClosedRange<Int64>)
   /// Of the lists that the isolation checker looks at; see `HistoryRecorder`. No model knows what is in them.
@@ -55,7 +57,7 @@ enum Operation: Sendable {
       .insertMany(let table, _, _), .updateOne(let table, _, _), .bumpRange(let table, _),
       .shiftUnique(let table, _, _), .deleteOne(let table, _), .deleteRange(let table, _), .readOne(let table, _),
       .readByIndex(let table, _), .readAll(let table), .moveKey(let table, _, _), .setByIndex(let table, _, _),
-      .deleteByIndex(let table, _), .copyRange(_, let table, _), .createTable(let table), .dropTable(let table),
+      .deleteByIndex(let table, _), .emptyRange(let table, _, _), .copyRange(_, let table, _), .createTable(let table), .dropTable(let table),
       .createIndex(let table), .dropIndex(let table):
       table
     case .appendToList, .readList: 0
@@ -66,7 +68,7 @@ enum Operation: Sendable {
     switch self {
     case .readOne, .readByIndex, .readAll, .readList: true
     case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange,
-      .moveKey, .setByIndex, .deleteByIndex, .copyRange, .createTable, .dropTable, .createIndex, .dropIndex,
+      .moveKey, .setByIndex, .deleteByIndex, .emptyRange, .copyRange, .createTable, .dropTable, .createIndex, .dropIndex,
       .appendToList:
       false
     }
@@ -103,6 +105,7 @@ enum Operation: Sendable {
     case .deleteRange: return "DELETE FROM \(name) WHERE id BETWEEN ?1 AND ?2"
     case .moveKey: return "UPDATE \(name) SET id=?2 WHERE id=?1"
     case .setByIndex: return "UPDATE \(name) SET k=?2 WHERE k=?1"
+    case .emptyRange: return "UPDATE \(name) SET v=CASE typeof(v) WHEN 'text' THEN '' ELSE x'' END, u=u+?3 WHERE id BETWEEN ?1 AND ?2"
     case .deleteByIndex: return "DELETE FROM \(name) WHERE k=?1"
     case .copyRange(let source, _, _):
       return "INSERT OR REPLACE INTO \(name)(id,k,u,v) SELECT id,k,u,v FROM \(model.shapes[source].name) "
@@ -141,7 +144,7 @@ enum Operation: Sendable {
     case .appendToList(let list, let value): return [.integer(Int64(list)), .integer(Int64(value))]
     case .readList(let list): return [.integer(Int64(list))]
     case .createTable, .dropTable, .createIndex, .dropIndex: return []
-    case .shiftUnique(_, let ids, let by): return [key(ids.lowerBound), key(ids.upperBound), .integer(by)]
+    case .shiftUnique(_, let ids, let by), .emptyRange(_, let ids, let by): return [key(ids.lowerBound), key(ids.upperBound), .integer(by)]
     case .deleteOne(_, let id), .readOne(_, let id): return [key(id)]
     case .readByIndex(_, let k): return [.integer(k)]
     case .readAll: return []
@@ -195,6 +198,13 @@ enum Operation: Sendable {
         if isUnique, rows.contains(where: { $0.key != id && $0.value.u == u + by }) { return false }
         rows[id]?.u = u + by
       }
+    case .emptyRange(_, let ids, let by):
+      for id in rows.keys.sorted() where ids.contains(id) {
+        rows[id]?.length = 0
+        guard let u = rows[id]?.u else { continue }
+        if isUnique, rows.contains(where: { $0.key != id && $0.value.u == u + by }) { return false }
+        rows[id]?.u = u + by
+      }
     case .deleteOne(_, let id): rows[id] = nil
     case .deleteRange(_, let ids): for id in rows.keys where ids.contains(id) { rows[id] = nil }
     case .moveKey(_, let id, let other):
@@ -231,7 +241,7 @@ enum Operation: Sendable {
     case .readByIndex(_, let k): return rows.filter { $0.value.k == k }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     case .readAll: return rows.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange,
-      .moveKey, .setByIndex, .deleteByIndex, .copyRange, .createTable, .dropTable, .createIndex, .dropIndex,
+      .moveKey, .setByIndex, .deleteByIndex, .emptyRange, .copyRange, .createTable, .dropTable, .createIndex, .dropIndex,
       .appendToList, .readList:
       return []
     }
@@ -271,7 +281,7 @@ struct OperationGenerator: Sendable {
   }
 
   /// One operation in so many changes the schema, where tables come and go; and is of a kind beside the hundred.
-  private static let changesTablesOneIn = 12, drawsMoreOneIn = 7
+  private static let changesTablesOneIn = 6, drawsMoreOneIn = 6
 
   /// - Parameters:
   ///   - model: what the transaction sees.
@@ -314,11 +324,14 @@ struct OperationGenerator: Sendable {
   private func another(_ choices: ChoiceStream) -> Operation {
     let table = choices.below(shapes.count, .table)
     let id = Int64(choices.below(keyCount, .key))
-    switch choices.below(4, .moreKind) {
+    switch choices.below(5, .moreKind) {
     case 0: return .moveKey(table: table, id: id, to: Int64(choices.below(keyCount, .newKey)))
     case 1:
       return .setByIndex(table: table, k: Int64(choices.below(14, .wantedK)), to: Int64(choices.below(14, .newK)))
     case 2: return .deleteByIndex(table: table, k: Int64(choices.below(14, .wantedK)))
+    case 3:
+      let ids = id...id + Int64(choices.below(20, .span))
+      return .emptyRange(table: table, ids: ids, by: Int64(1 + choices.below(3, .shift)))
     default:
       // Keys of its own kind.
       let sources = shapes.indices.filter { $0 != table && shapes[$0].isWithoutRowid == shapes[table].isWithoutRowid }

@@ -229,9 +229,11 @@ extension CursorState {
       let isRootContent = plan.collapsesRoot && index == plan.levels.count - 1
       try writeLevel(index, isRootContent: isRootContent)
     }
-    for page in plan.pages {
+    for (index, page) in plan.pages.enumerated() {
       var cells = page.cells
-      if page.levelBelow >= 0, !plan.collapsesRoot { cells.rightChild = plan.levels[page.levelBelow].parent.rightChild }
+      // The root that takes its child's content over has it from `writeLevel`.
+      let isRootContent = plan.collapsesRoot && index == plan.pages.count - 1
+      if page.levelBelow >= 0, !isRootContent { cells.rightChild = plan.levels[page.levelBelow].parent.rightChild }
       let bytes = pager.writable(page.page.page).mutableBytes
       plan.write(
         cells.start..<cells.end, page.kind, rightChild: cells.rightChild, to: bytes, headerStart: page.page.headerStart)

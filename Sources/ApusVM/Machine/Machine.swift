@@ -190,7 +190,14 @@ extension MachineCore {
       ending = .undoTransaction
       return
     }
+    if ending != .leave { oweUndoing() }
     finish()
+  }
+
+  /// What the statement has done is left to the connection's next statement.
+  private func oweUndoing() {
+    let isWhole = ending == .undoTransaction || state.isAutocommit && !state.hasOtherWriter(than: reference)
+    if writes != 0 || isWhole { state.owe(OwedWork(marks: marks, wholeTransaction: isWhole)) }
   }
 
   mutating func reset() throws(EngineError) -> StepResult {
