@@ -73,11 +73,11 @@ enum FuzzLimits {
 }
 
 public enum FuzzTargets {
-  /// The simulator's choice tape is the target `tape`; it stands in this list once the simulator reads its choices from bytes.
   public static var all: [any FuzzTarget.Type] {
     [
       DatabaseTarget.self, LogTarget.self, JournalTarget.self, RecordTarget.self, SQLTextTarget.self, ScriptTarget.self,
       ExpressionTarget.self, StatementsTarget.self, PatternTarget.self, DateTarget.self, NumberTarget.self,
+      TapeTarget.self,
     ]
   }
 
