@@ -239,8 +239,9 @@ extension WriteAheadLog {
         if try index.readHeader()?.frameCount == state.safeFrame {
           let database = state.database
           let byteCount = Int64(state.header.pageCount) * Int64(pageSize)
+          // A damaged log may lack the last pages: the file gets its length all the same, or it would contradict its header.
           try faulting { () throws(EngineError) in
-            if try database.size() > byteCount { try database.truncate(to: byteCount) }
+            if try database.size() != byteCount { try database.truncate(to: byteCount) }
           }
         }
         state.phase = .databaseSync
