@@ -69,7 +69,7 @@ enum FuzzLimits {
   /// Loop turns of one statement: some milliseconds.
   static let turnCountMax: UInt64 = 20_000
   /// Longest file: a log or a journal may ask for any length.
-  static let fileByteCountMax: Int64 = 1 << 26
+  static let fileByteCountMax: Int64 = 1 << 22
   /// Rows that are read of one statement.
   static let rowCountMax = 500
 }
