@@ -70,7 +70,9 @@ let package = Package(
     library("ApusSimulation", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM", "Apus"]),
     // Tools: the shell, and what proves and measures the engine beside real SQLite.
     library("ApusHarness", ["Apus", "ApusBase", "ApusIO"]),
-    library("ApusFuzzing", ["Apus", "ApusBase", "ApusHarness", "ApusIO", "ApusSQL", "ApusStorage", "ApusVM"]),
+    library(
+      "ApusFuzzing",
+      ["Apus", "ApusBase", "ApusHarness", "ApusIO", "ApusSQL", "ApusSimulation", "ApusStorage", "ApusVM"]),
     executable("ApusCLI", ["Apus", "ApusBackup", "ApusBase", "ApusIO"]),
     executable(
       "ApusSim",
@@ -93,7 +95,7 @@ let package = Package(
     tests("ApusSimulationTests", ["Apus", "ApusBase", "ApusIO", "ApusSimulation", "CSQLite"], data: ["Corpus"]),
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
     tests("DifferentialTests", ["ApusBase", "ApusFuzzing", "ApusHarness"]),
-    tests("FuzzTests", ["ApusBase", "ApusFuzz", "ApusFuzzing", "ApusHarness", "ApusIO"]),
+    tests("FuzzTests", ["ApusBase", "ApusFuzz", "ApusFuzzing", "ApusHarness", "ApusIO", "ApusSimulation"]),
     tests("ProofTests", ["ApusHarness", "ApusProve"]),
     tests("TidyTests", []),
   ]

@@ -15,6 +15,7 @@ enum FuzzCommand {
       replay --target TARGET PATH...  the same for files and folders of one target
       triage TARGET [--into DIRECTORY] FILE...
                                       shrinks what fails, keeps one of each kind in DIRECTORY/TARGET
+      repro FILE                      an input of the target tape as the simulator's tools read it (.apusrepro)
       logic [--seconds N] [--worlds N] [--seed N] [--engine apus|sqlite]
                                       the logic tester: queries that check each other, on generated databases
     --deadline N: seconds that one input may take (10)
@@ -68,6 +69,7 @@ enum FuzzCommand {
       case "replay": exit(Replay.runAll(options) ? 0 : 1)
       case "triage" where options.isChild: Triage.shrinkInput(options)
       case "triage": exit(Triage.run(options) ? 0 : 1)
+      case "repro": printRepro(options)
       case "logic": exit(try LogicRun.run(options) ? 0 : 1)
       case "--help", "-h", "help": Console.line(usage)
       default: stop("unknown verb \(verb)\n\(usage)")
@@ -106,6 +108,11 @@ enum FuzzCommand {
       text += Array("\"\n".utf8)
     }
     if !Console.put(text, to: options.rest[1]) { stop("cannot write \(options.rest[1])") }
+  }
+
+  private static func printRepro(_ options: Options) {
+    guard options.rest.count == 1, let bytes = Console.contents(of: options.rest[0]) else { stop(usage) }
+    Console.line(TapeTarget.repro(of: bytes))
   }
 
   static func stop(_ message: String) -> Never {

@@ -96,6 +96,8 @@ enum Triage {
   // MARK: - Shrinking
 
   private static let trialCountMax = 400
+  /// Shrinking ends then with what it has: some inputs take seconds to fail.
+  private static let shrinkSeconds: UInt64 = 60
 
   /// Takes away what the failure does not need: ever smaller pieces, then bytes become zero. What traps is tried in children.
   private static func shrink(
@@ -111,9 +113,10 @@ enum Triage {
       return result?.status == 0 ? Console.contents(of: input) ?? bytes : bytes
     }
     var trials = 0
+    let end = Console.nanoseconds() + shrinkSeconds * 1_000_000_000
     let small = shrink(bytes) { candidate in
       trials += 1
-      guard trials <= trialCountMax, Console.put(candidate, to: input) else { return false }
+      guard trials <= trialCountMax, Console.nanoseconds() < end, Console.put(candidate, to: input) else { return false }
       let (_, findings, result) = Replay.runChild(target, [input], options)
       return findings.isEmpty && result.status != 0 && (result.status == 124) == (failure.signature == "hang")
     }
@@ -131,7 +134,9 @@ enum Triage {
     guard options.rest.count == 2, let bytes = Console.contents(of: options.rest[1]),
       let target = try? FuzzCommand.target(options.target).init()
     else { FuzzCommand.stop("a child without an input") }
+    let end = Console.nanoseconds() + shrinkSeconds * 1_000_000_000
     let small = shrink(bytes) { candidate in
+      if Console.nanoseconds() >= end { return false }
       do throws(FuzzFinding) {
         try target.check(candidate)
         return false

@@ -68,16 +68,18 @@ enum FuzzLimits {
   static let byteCountMax = 1 << 20
   /// Loop turns of one statement: some milliseconds.
   static let turnCountMax: UInt64 = 20_000
+  /// Longest file: a log or a journal may ask for any length.
+  static let fileByteCountMax: Int64 = 1 << 22
   /// Rows that are read of one statement.
   static let rowCountMax = 500
 }
 
 public enum FuzzTargets {
-  /// The simulator's choice tape is the target `tape`; it stands in this list once the simulator reads its choices from bytes.
   public static var all: [any FuzzTarget.Type] {
     [
       DatabaseTarget.self, LogTarget.self, JournalTarget.self, RecordTarget.self, SQLTextTarget.self, ScriptTarget.self,
       ExpressionTarget.self, StatementsTarget.self, PatternTarget.self, DateTarget.self, NumberTarget.self,
+      TapeTarget.self,
     ]
   }
 

@@ -14,4 +14,11 @@ import Testing
     #expect(error?.code == .full)
     #expect(try file.size() == 512)
   }
+
+  @Test("an environment may have its files end earlier")
+  func endsEarlier() throws {
+    let file = try MemoryEnvironment(fileByteCountMax: 1024).open("/a", .create)
+    try file.truncate(to: 1024)
+    #expect(throws: EngineError.self) { try file.truncate(to: 1025) }
+  }
 }

@@ -66,6 +66,31 @@ struct BTreeDamageTests {
     #expect(sqliteRows(try fixture.file(), "PRAGMA integrity_check") == ["ok"])
   }
 
+  @Test("a leaf that two b-trees share is told, where the other one has changed it")
+  func sharedLeaf() throws {
+    let fixture = try makeFixture(5, pageSize: 512, isKeyed: false)
+    let pager = fixture.pager
+    let otherRoot = try settled { () throws(Fault) in
+      let copy = try pager.allocate()
+      copy.mutableBytes.copy(try pager.page(fixture.root).bytes, to: 0)
+      return copy.number
+    }
+    let one = CursorBox(pager, fixture.root, nil), other = CursorBox(pager, otherRoot, nil)
+    func insert(_ box: CursorBox, _ rowid: Int64) throws {
+      let values = OwnedValues([.text("key"), .null])
+      try withView(values.record()) { view in
+        try settled { () throws(Fault) in
+          _ = try box.cursor.seek(rowid: rowid, .equal)
+          try box.cursor.insert(rowid: rowid, record: view)
+        }
+      }
+    }
+    try insert(one, 301)
+    try insert(other, 302)
+    let fault = #expect(throws: Fault.self) { try insert(one, 301) }
+    if case .failure(let error)? = fault { #expect(error.code == .corrupt) }
+  }
+
   /// Calls every operation on a damaged tree; failures are welcome, traps and endless loops are not.
   private func exercise(_ pager: Pager, _ root: PageNumber, _ key: KeyDescription?, _ random: inout SeededRandom) {
     let box = CursorBox(pager, root, key)

@@ -41,6 +41,7 @@ struct RegressionTests {
     "what a campaign begins with passes",
     arguments: [
       "database", "wal", "journal", "record", "text", "script", "expression", "statements", "pattern", "date", "number",
+      "tape",
     ])
   func seeds(target: String) throws {
     try withFolder { folder in

@@ -24,7 +24,7 @@ let layers: [String: Set<String>] = {
     "ApusBackup": engine.union(["CZstd"]),
     "ApusSimulation": engine,
     "ApusHarness": engine,
-    "ApusFuzzing": engine.union(["ApusHarness"]),
+    "ApusFuzzing": engine.union(["ApusHarness", "ApusSimulation"]),
     "ApusFuzz": ["ApusBase", "ApusFuzzing", "ApusHarness"],
     "ApusCLI": engine.union(["ApusBackup"]),
     "ApusSim": engine.union(["ApusSimulation", "ApusHarness", "ArgumentParser"]),

@@ -94,6 +94,9 @@ public struct ExpressionGenerator {
     return text.isWide ? "CAST(\(text.sql) AS INTEGER)" : text.sql
   }
 
+  /// A part of a longer text. Text with a NUL behind digits is a number for SQLite 3.54, and none for 3.40.
+  private func joined(_ sql: String) -> String { sql.contains("zeroblob(") ? "hex(\(sql))" : sql }
+
   /// Two sides of a comparison. Where one is wide, the other has no affinity of text.
   private mutating func sides(_ depth: Int) -> (String, String) {
     let left = expression(depth: depth), right = expression(depth: depth)
@@ -114,7 +117,7 @@ public struct ExpressionGenerator {
     case 14: return conditional(depth - 1)
     case 15:
       note("||")
-      return Text(sql: "(\(narrow(depth - 1)) || \(narrow(depth - 1)))")
+      return Text(sql: "(\(joined(narrow(depth - 1))) || \(joined(narrow(depth - 1))))")
     case 16: return cast(depth - 1)
     case 17:
       note("bits")

@@ -20,7 +20,8 @@ final class DatabaseTarget: FuzzTarget {
   static func seeds() throws(EngineFailure) -> [FuzzSeed] { try DatabaseSeeds.databases() }
 
   func check(_ input: [UInt8]) throws(FuzzFinding) {
-    let world = MemoryEnvironment(seed: 1, cacheHits: .sometimes)
+    let world = MemoryEnvironment(
+      seed: 1, cacheHits: .sometimes, fileByteCountMax: FuzzLimits.fileByteCountMax)
     world.setContents(of: Self.path, to: input)
     guard let connection = try? FuzzEngines.ours(Self.path, in: world) else { return }
     defer { connection.close() }

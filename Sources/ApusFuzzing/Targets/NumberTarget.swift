@@ -61,6 +61,12 @@ final class NumberTarget: FuzzTarget {
     for (column, (expected, found)) in zip(answers[0], answers[1]).enumerated() where expected != found {
       // In the last digits SQLite 3.40 is not exact, and we are.
       if case .real(let one) = expected, case .real(let other) = found, Self.areNear(one, other) { continue }
+      // The very smallest ones are 0 there, and 0 is an integer where it may be one.
+      if column == 1, case .real(let one) = answers[0][4], case .real(let other) = answers[1][4],
+        Double(bitPattern: one) == 0, Self.areNear(one, other)
+      {
+        continue
+      }
       throw FuzzFinding(
         "a number is read otherwise",
         "\(HarnessValue.text(input)), column \(column): expected \(expected), found \(found)")

@@ -83,7 +83,8 @@ private final class Recovery {
   }
 
   func check(_ input: SplitInput) throws(FuzzFinding) {
-    let world = MemoryEnvironment(seed: 1, cacheHits: .sometimes)
+    let world = MemoryEnvironment(
+      seed: 1, cacheHits: .sometimes, fileByteCountMax: FuzzLimits.fileByteCountMax)
     world.setContents(of: Self.path, to: input.first)
     world.setContents(of: Self.path + suffix, to: input.second)
     guard let reading = try read(world) else { return }

@@ -24,13 +24,18 @@ public final class MemoryEnvironment: Environment {
   public let completesAtOnce: Bool
   public let cacheHits: CacheHits
   private let cacheHitBytes = Atomic<Int>(0)
+  private let fileByteCountMax: Int64
   /// 2026-01-01 00:00 UTC.
   private static let wallClockStart: Int64 = 1_767_225_600_000
 
-  public init(seed: UInt64 = 1, completesAtOnce: Bool = true, cacheHits: CacheHits = .never) {
+  /// - Parameter fileByteCountMax: where it would be longer, a file gives SQLITE_FULL.
+  public init(
+    seed: UInt64 = 1, completesAtOnce: Bool = true, cacheHits: CacheHits = .never, fileByteCountMax: Int64 = 1 << 32
+  ) {
     state = Mutex(State(random: SeededRandom(seed: seed)))
     self.completesAtOnce = completesAtOnce
     self.cacheHits = cacheHits
+    self.fileByteCountMax = fileByteCountMax
   }
 
   public var backendName: String { "memory" }
@@ -56,7 +61,7 @@ public final class MemoryEnvironment: Environment {
     let outcome = state.withLock { state -> Outcome in
       if let node = state.nodes[path] { return mode.isExclusive && mode.mayCreate ? .present : .opened(node) }
       guard mode.mayCreate else { return .missing }
-      let node = Self.makeNode(&state)
+      let node = makeNode(&state)
       state.nodes[path] = node
       return .opened(node)
     }
@@ -69,13 +74,13 @@ public final class MemoryEnvironment: Environment {
   }
 
   public func openTemporary() throws(EngineError) -> any File {
-    let node = state.withLock { Self.makeNode(&$0) }
+    let node = state.withLock { makeNode(&$0) }
     return MemoryFile(node, path: "(temporary)", isWritable: true, environment: self)
   }
 
-  private static func makeNode(_ state: inout State) -> MemoryNode {
+  private func makeNode(_ state: inout State) -> MemoryNode {
     state.inodeCount += 1
-    return MemoryNode(FileIdentity(device: 0, inode: state.inodeCount))
+    return MemoryNode(FileIdentity(device: 0, inode: state.inodeCount), byteCountMax: fileByteCountMax)
   }
 
   func node(at path: String) -> MemoryNode? { state.withLock { $0.nodes[path] } }
@@ -106,7 +111,7 @@ public final class MemoryEnvironment: Environment {
   public func setContents(of path: String, to bytes: [UInt8]) {
     let node = state.withLock { state -> MemoryNode in
       if let node = state.nodes[path] { return node }
-      let node = Self.makeNode(&state)
+      let node = makeNode(&state)
       state.nodes[path] = node
       return node
     }

@@ -26,7 +26,7 @@ final class MemoryFile: File {
 
   func truncate(to size: Int64) throws(EngineError) {
     try checkWritable()
-    try MemoryNode.checkLength(size, path)
+    try node.checkLength(size, path)
     node.truncate(to: size)
   }
 

@@ -10,13 +10,16 @@ final class MemoryNode: Sendable {
     var sharedMemory: MemorySharedRegions?
   }
 
-  /// Where files in memory end. A damaged journal may ask for any length, and memory that is not to be had ends the process.
-  private static let byteCountMax: Int64 = 1 << 32
-
   let identity: FileIdentity
+  /// Where the file ends at the latest. A damaged journal may ask for any length, and memory that is not to be had ends the
+  /// process.
+  private let byteCountMax: Int64
   private let state = Mutex(State())
 
-  init(_ identity: FileIdentity) { self.identity = identity }
+  init(_ identity: FileIdentity, byteCountMax: Int64) {
+    self.identity = identity
+    self.byteCountMax = byteCountMax
+  }
 
   var byteCount: Int { state.withLock { $0.bytes.count } }
   var contents: [UInt8] { state.withLock { $0.bytes.bytes.array } }
@@ -36,8 +39,8 @@ final class MemoryNode: Sendable {
     }
   }
 
-  /// - Throws: SQLITE_FULL where a file in memory would be longer than 4 GiB.
-  static func checkLength(_ byteCount: Int64, _ path: String) throws(EngineError) {
+  /// - Throws: SQLITE_FULL where the file would be longer than files of its environment may be.
+  func checkLength(_ byteCount: Int64, _ path: String) throws(EngineError) {
     if byteCount > byteCountMax {
       throw EngineError(.full, object: path, cause: "a file in memory has at most \(byteCountMax) bytes")
     }

@@ -15,7 +15,7 @@ final class MemoryQueue: IOQueue {
       case .write(let file, let offset, let views):
         do {
           try file.checkWritable()
-          try MemoryNode.checkLength(offset + views.reduce(0) { $0 + Int64($1.count) }, file.path)
+          try file.node.checkLength(offset + views.reduce(0) { $0 + Int64($1.count) }, file.path)
           return .done(file.node.write(at: offset, views))
         } catch {
           return .failed(error)

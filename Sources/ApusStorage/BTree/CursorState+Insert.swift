@@ -327,6 +327,7 @@ extension CursorState {
     guard last < cell.rowid, try parent.gap() >= dividerBytes + 2 else { return false }
     releasePath()
     let leaf = try pager.allocate(near: page.number)
+    try checkIsOurs(parent)
     let bytes = leaf.mutableBytes
     bytes[0] = PageKind.tableLeaf.rawValue
     bytes.fill(1, 7)

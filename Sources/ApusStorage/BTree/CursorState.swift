@@ -231,6 +231,21 @@ struct CursorState: ~Copyable {
     stagedCount = 0
     try pager.beginWriteOperation(pages: CursorState.pagesPerChange)
     if generation != pager.cursors.generation { isFresh = false }
+    if !isFresh { return }
+    var level = 0
+    while level <= depth {
+      try checkIsOurs(level < depth ? ancestors[level].page : current.page)
+      level &+= 1
+    }
+  }
+
+  /// Only cursors on this b-tree change its pages, and they have made this one give its path up. Whoever else has changed one
+  /// shares it in a damaged file: what is known of it no longer holds. Page 1 has the file's header, which all change.
+  @inline(__always)
+  func checkIsOurs(_ page: BTreePage) throws(Fault) {
+    if pager.isSuperseded(page.page), page.number != .one {
+      throw Fault.corrupt(page.number, "b-tree page has another use too")
+    }
   }
 
   /// Gives the path up.

@@ -22,7 +22,8 @@ final class JournalPlayback {
   private var pageSize = 0
   private var recordsLeft = 0
   private var batchCount = 0
-  private var played = PageSet()
+  /// Each at most once; few, whatever their numbers are: a set of bits would be as long as the largest.
+  private var played: Set<UInt32> = []
   private var isAtEnd = false
   private var superChecksum: UInt32 = 0
   /// The super-journal that the journal names; known before anything is played back.

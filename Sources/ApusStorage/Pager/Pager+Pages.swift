@@ -111,6 +111,10 @@ extension Pager {
     return unsafe Page(privateSlot(slot), byteCount: usableSize, isWritable: true)
   }
 
+  /// True where another image has taken this one's place since it was looked up.
+  @inline(__always)
+  func isSuperseded(_ page: Page) -> Bool { unsafe page.slot.pointee.flags.contains(.detached) }
+
   /// The page for writing, where its image is private already, nobody but the caller has it pinned, once, and no savepoint
   /// or commit is concerned: what appending a row after another comes to. Needs no `beginWriteOperation`.
   @inline(__always)

@@ -56,6 +56,8 @@ struct CheckpointResult {
 extension WriteAheadLog {
   /// Most pages that are in memory at once.
   private static let batchPageCount = 128
+  /// The largest page.
+  private static let lockBytePageByteCountMax: Int64 = 65536
 
   /// Called again until it returns. `busy` decides about waiting for a lock: it throws a wait or returns.
   func runCheckpoint(
@@ -178,6 +180,7 @@ extension WriteAheadLog {
           return
         }
         state.holdsCopyLock = true
+        try checkSize(state)
         try index.setBackfillAttempted(state.safeFrame)
         try collectWork(&state)
         #if PlantedBugs
@@ -236,8 +239,9 @@ extension WriteAheadLog {
         if try index.readHeader()?.frameCount == state.safeFrame {
           let database = state.database
           let byteCount = Int64(state.header.pageCount) * Int64(pageSize)
+          // A damaged log may lack the last pages: the file gets its length all the same, or it would contradict its header.
           try faulting { () throws(EngineError) in
-            if try database.size() > byteCount { try database.truncate(to: byteCount) }
+            if try database.size() != byteCount { try database.truncate(to: byteCount) }
           }
         }
         state.phase = .databaseSync
@@ -321,6 +325,19 @@ extension WriteAheadLog {
       state.nextMark += 1
     }
     state.phase = .copyLock
+  }
+
+  /// What a commit says of the database's size must come from somewhere: from the file, the log, or the lock bytes' page.
+  private func checkSize(_ state: Checkpoint) throws(Fault) {
+    let (database, header) = (state.database, state.header)
+    let size = try faulting { () throws(EngineError) in try database.size() }
+    let room = size + Int64(header.frameCount) * Int64(pageSize) + WriteAheadLog.lockBytePageByteCountMax
+    if Int64(header.pageCount) * Int64(pageSize) > room {
+      throw .error(
+        .corrupt, object: path,
+        cause: "\(header.frameCount) frames make a database of \(header.pageCount) pages out of \(size) bytes",
+        hint: "run PRAGMA integrity_check; restore from a backup")
+    }
   }
 
   private func collectWork(_ state: inout Checkpoint) throws(Fault) {
