@@ -29,7 +29,7 @@
     case freeWithoutUndo, forgetFreedContent, allocateLeafTwice, freelistCountStuck
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
-    case wrongCollapse, skipRowAfterRestore, trustStaleEnd
+    case wrongCollapse, forgetLastChildAtCollapse, skipRowAfterRestore, trustStaleEnd
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,

@@ -157,6 +157,8 @@
       case .loseCellInSplit: .init(.btree, "a split of a large leaf loses its last cell", .structure)
       case .staleDividerKey: .init(.btree, "a divider takes the key before the last on its left", .structure)
       case .wrongCollapse: .init(.btree, "a root that takes its only child's content loses a cell", .structure)
+      case .forgetLastChildAtCollapse:
+        .init(.btree, "a page below a root that collapses keeps the number of a child that is gone", .structure)
       case .leakOverflowChain: .init(.btree, "the overflow chain of a row that goes is not freed", [.walk])
       case .freeblockCoalesceOffByOne: .init(.btree, "two free blocks that meet become one byte too long", .structure)
       case .skipSavingOtherCursors:

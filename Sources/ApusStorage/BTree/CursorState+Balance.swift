@@ -229,10 +229,15 @@ extension CursorState {
       let isRootContent = plan.collapsesRoot && index == plan.levels.count - 1
       try writeLevel(index, isRootContent: isRootContent)
     }
+    #if PlantedBugs
+      let forgetsLastChild = PlantedBug.isActive(.forgetLastChildAtCollapse)
+    #else
+      let forgetsLastChild = false
+    #endif
     for (index, page) in plan.pages.enumerated() {
       var cells = page.cells
       // The root that takes its child's content over has it from `writeLevel`.
-      let isRootContent = plan.collapsesRoot && index == plan.pages.count - 1
+      let isRootContent = plan.collapsesRoot && (index == plan.pages.count - 1 || forgetsLastChild)
       if page.levelBelow >= 0, !isRootContent { cells.rightChild = plan.levels[page.levelBelow].parent.rightChild }
       let bytes = pager.writable(page.page.page).mutableBytes
       plan.write(

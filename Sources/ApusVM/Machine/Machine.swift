@@ -197,6 +197,8 @@ extension MachineCore {
   /// What the statement has done is left to the connection's next statement.
   private func oweUndoing() {
     let isWhole = ending == .undoTransaction || state.isAutocommit && !state.hasOtherWriter(than: reference)
+    // It cannot go on.
+    if isWhole { state.isAutocommit = true }
     if writes != 0 || isWhole { state.owe(OwedWork(marks: marks, wholeTransaction: isWhole)) }
   }
 
