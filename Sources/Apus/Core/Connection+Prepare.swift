@@ -61,14 +61,16 @@ extension Connection {
     }
   }
 
-  /// True where a dropped statement has left changes that `settle`, or the next statement, undoes.
-  public var owesWork: Bool { !state.owesNothing }
+  /// True where a dropped statement has left something that `settle`, or the next statement, ends: changes to be undone, a
+  /// checkpoint whose pages are on their way.
+  public var owesWork: Bool { !state.owesNothing || state.owesDroppedCheckpoint }
 
   /// Ends what statements, and the preparing of statements, have left that were dropped at a wait: changes are undone, locks and
   /// snapshots given back. Every statement does so before anything else; this is for a connection that has no next one. May
   /// wait; call it again then.
   public func settle() throws(Fault) {
     try state.settleDebts()
+    try state.settleDroppedCheckpoints()
     state.endIdleReads()
     state.giveUpOpenings()
   }

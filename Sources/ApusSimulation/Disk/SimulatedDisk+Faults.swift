@@ -284,6 +284,8 @@ extension SimulatedDisk {
 
   /// A failed sync: what it was to cover counts as written and never will be, or is gone for readers too.
   private func fail(_ file: DiskFile, _ upTo: UInt64, keepsView: Bool) {
+    // What an earlier one has left in the view alone counts as written, and stays there.
+    let keepsView = keepsView || !file.untrusted.isEmpty
     let lost = file.volatile.filter { $0.sequence <= upTo }
     file.volatile.removeAll { $0.sequence <= upTo }
     trace.add("syncfail", file.inode, lost.count, keepsView ? 1 : 0)

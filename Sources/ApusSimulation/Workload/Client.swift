@@ -498,7 +498,8 @@ final class Client {
 
   private func finish() throws(Finding) {
     var isCommit = false
-    if case .committing = phase { isCommit = true }
+    // Who has only read promises nobody anything.
+    if case .committing = phase { isCommit = isWriting }
     if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
       throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
     }

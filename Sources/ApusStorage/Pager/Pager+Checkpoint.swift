@@ -79,6 +79,20 @@ extension Pager {
     if state == .none { endRead() }
   }
 
+  /// A dropped checkpoint still has its locks, since pages of it are on their way.
+  public var owesDroppedCheckpoint: Bool { store?.wal?.abandoned != nil }
+
+  /// Waits for the pages of a dropped checkpoint; then its locks go. Its failure is nobody's: the log has all that it was to copy.
+  public func settleDroppedCheckpoint() throws(Fault) {
+    guard let wal = store?.wal else { return }
+    do {
+      try wal.settleAbandonedCheckpoint()
+    } catch {
+      if case .wait = error { throw error }
+      try wal.settleAbandonedCheckpoint()
+    }
+  }
+
   func abandonCheckpoint(_ store: FileStore) {
     store.abandon(store.wal?.abandonCheckpoint())
     store.needsCheckpoint = false

@@ -140,6 +140,12 @@ extension ConnectionState {
     for database in databases { database?.pager.giveUpOpening() }
   }
 
+  public var owesDroppedCheckpoint: Bool { databases.contains { $0?.pager.owesDroppedCheckpoint == true } }
+
+  public func settleDroppedCheckpoints() throws(Fault) {
+    for database in databases { try database?.pager.settleDroppedCheckpoint() }
+  }
+
   // MARK: Savepoints
 
   func openSavepoint(_ name: String) {
