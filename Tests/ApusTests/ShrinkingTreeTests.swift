@@ -1,5 +1,5 @@
-// Trees that lose their entries level by level: an entry of an inner page gives way to a leaf's last one, leaves are joined, and the
-// root takes its last child's content over, all of it by one statement.
+// Trees that lose their entries level by level: an entry of an inner page gives way to a leaf's last one, leaves are
+// joined, and the root takes its last child's content over, all of it by one statement.
 
 import ApusBase
 import ApusIO

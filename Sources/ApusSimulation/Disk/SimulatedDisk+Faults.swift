@@ -145,8 +145,8 @@ extension SimulatedDisk {
         fault = .shortRead
       }
       // Another page of the file, where pages are read; what checks itself otherwise is told in SPEC.md.
-      if faults.isDamaged, file.role == .database || file.role == .log, buffer.count >= 512, offset >= buffer.count,
-        faults.meets(.misdirectedRead)
+      if faults.transferDamage == .misdirectedRead, file.role == .database || file.role == .log, buffer.count >= 512,
+        offset >= buffer.count, faults.meets(.misdirectedRead)
       {
         faults.noteForAll(.misdirectedRead)
         place = offset - buffer.count
@@ -198,7 +198,7 @@ extension SimulatedDisk {
         fault = .shortWrite
       }
     }
-    if faults.isDamaged, file.role == .database || file.role == .log {
+    if let damage = faults.transferDamage, damage != .misdirectedRead, file.role == .database || file.role == .log {
       if faults.meets(.lostWrite) {
         faults.noteForAll(.lostWrite)
         return (Int32(bytes.count), nil)

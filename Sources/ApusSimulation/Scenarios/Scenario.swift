@@ -122,7 +122,10 @@ public struct Scenario: Sendable {
     },
     Scenario(
       name: "ddl-soak", symptom: "the schema changes, and days later something is wrong", kind: .mixed,
-      plants: ["staleMapEntryAfterBalance", "staleLinkAfterMove", "leakOverflowChain", "keepProgramsAfterRollback", "keepCatalogAfterRollback"],
+      plants: [
+        "staleMapEntryAfterBalance", "staleLinkAfterMove", "leakOverflowChain", "keepProgramsAfterRollback",
+        "keepCatalogAfterRollback",
+      ],
       budgetSeconds: 900
     ) { profile in
       profile.hasComingTables = true

@@ -60,6 +60,8 @@ final class Client {
   /// What was dropped, and is said again.
   private var retry: Operation?
   private var scan: OpenScan?
+  /// ROLLBACK is the transaction's own will, not what is left of a failure.
+  private var rollsBackAtWill = false
   private var isVacuuming = false, isCheckpoint = false
   /// How many pragmas of a VACUUM were said.
   private var vacuumStep = 0
@@ -186,7 +188,12 @@ final class Client {
       // Who goes on is told whether it was one.
       if isWriting { world.ledger.doubt(stamp) }
       phase = .rollingBack
-    case .rollingBack: break
+    case .rollingBack:
+      // It has ended the transaction, or has never begun.
+      if rollsBackAtWill, engine.isInTransaction, choices.oneIn(2, .goesOn) {
+        operationsLeft = max(operationsLeft, 1)
+        phase = .choosing
+      }
     case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
       .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther:
       phase = .choosing
@@ -337,6 +344,7 @@ final class Client {
       oldestAllowed = world.ledger.lastSeen
       savedModel = nil
       retry = nil
+      rollsBackAtWill = false
       phase = .beginning
       world.recorder?.begin(name)
       start(isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
@@ -389,6 +397,7 @@ final class Client {
         start("COMMIT", [])
       } else if choices.oneIn(world.profile.hasComingTables ? 3 : 8, .rollsBack) {
         phase = .rollingBack
+        rollsBackAtWill = true
         start("ROLLBACK", [])
       } else {
         stamp = world.ledger.makeStamp()

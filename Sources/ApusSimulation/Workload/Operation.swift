@@ -57,7 +57,8 @@ enum Operation: Sendable {
       .insertMany(let table, _, _), .updateOne(let table, _, _), .bumpRange(let table, _),
       .shiftUnique(let table, _, _), .deleteOne(let table, _), .deleteRange(let table, _), .readOne(let table, _),
       .readByIndex(let table, _), .readAll(let table), .moveKey(let table, _, _), .setByIndex(let table, _, _),
-      .deleteByIndex(let table, _), .emptyRange(let table, _, _), .copyRange(_, let table, _), .createTable(let table), .dropTable(let table),
+      .deleteByIndex(let table, _), .emptyRange(let table, _, _), .copyRange(_, let table, _),
+      .createTable(let table), .dropTable(let table),
       .createIndex(let table), .dropIndex(let table):
       table
     case .appendToList, .readList: 0
@@ -105,7 +106,8 @@ enum Operation: Sendable {
     case .deleteRange: return "DELETE FROM \(name) WHERE id BETWEEN ?1 AND ?2"
     case .moveKey: return "UPDATE \(name) SET id=?2 WHERE id=?1"
     case .setByIndex: return "UPDATE \(name) SET k=?2 WHERE k=?1"
-    case .emptyRange: return "UPDATE \(name) SET v=CASE typeof(v) WHEN 'text' THEN '' ELSE x'' END, u=u+?3 WHERE id BETWEEN ?1 AND ?2"
+    case .emptyRange:
+      return "UPDATE \(name) SET v=CASE typeof(v) WHEN 'text' THEN '' ELSE x'' END, u=u+?3 WHERE id BETWEEN ?1 AND ?2"
     case .deleteByIndex: return "DELETE FROM \(name) WHERE k=?1"
     case .copyRange(let source, _, _):
       return "INSERT OR REPLACE INTO \(name)(id,k,u,v) SELECT id,k,u,v FROM \(model.shapes[source].name) "
@@ -144,7 +146,8 @@ enum Operation: Sendable {
     case .appendToList(let list, let value): return [.integer(Int64(list)), .integer(Int64(value))]
     case .readList(let list): return [.integer(Int64(list))]
     case .createTable, .dropTable, .createIndex, .dropIndex: return []
-    case .shiftUnique(_, let ids, let by), .emptyRange(_, let ids, let by): return [key(ids.lowerBound), key(ids.upperBound), .integer(by)]
+    case .shiftUnique(_, let ids, let by), .emptyRange(_, let ids, let by):
+      return [key(ids.lowerBound), key(ids.upperBound), .integer(by)]
     case .deleteOne(_, let id), .readOne(_, let id): return [key(id)]
     case .readByIndex(_, let k): return [.integer(k)]
     case .readAll: return []

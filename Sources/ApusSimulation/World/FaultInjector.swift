@@ -59,8 +59,9 @@ final class FaultInjector {
   var isReadOnly = false
   /// Syncs answer and do nothing.
   var liesAboutSyncs = false
-  /// Damage that is not found by what the file format says alone may have been done.
-  var isDamaged = false
+  /// What the disk does to transfers from now on; nil: nothing. Of reads a checksum can tell, of writes that went elsewhere
+  /// nobody can.
+  var transferDamage: FaultKind?
 
   private var owed: [Int: [OwedFault]] = [:]
   /// By connection: what its statements may be told, since it was opened.

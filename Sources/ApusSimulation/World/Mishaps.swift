@@ -146,11 +146,11 @@ final class Mishaps {
       for _ in 0...choices.below(3, .rotCount) { rot(World.path + "-wal") }
       world.damage = isTold ? .detectable : .anything
     case .misdirectedRead:
-      faults.isDamaged = true
+      faults.transferDamage = .misdirectedRead
       world.damage = isTold ? .detectable : .anything
     case .misdirectedWrite, .lostWrite:
       // What is stale has a checksum that fits.
-      faults.isDamaged = true
+      faults.transferDamage = damageKind
       world.damage = .anything
     default:
       faults.noteForAll(.outsideChange)

@@ -53,7 +53,11 @@ extension Pager {
     if configuration.isReadOnly { throw .error(.readOnly, object: store?.path) }
     if state == .none { store?.writeOpensRead = true }
     try openRead()
-    if let store, !store.isTemporary { try takeWriteLock(store, exclusive: exclusive) }
+    if let store, !store.isTemporary {
+      // A snapshot whose locks went with a failed sync stays open; nothing begins on it.
+      try store.checkPoison()
+      try takeWriteLock(store, exclusive: exclusive)
+    }
     let one = try loadedPage(.one)
     store?.writeOpensRead = false
     busyAttempts = 0
