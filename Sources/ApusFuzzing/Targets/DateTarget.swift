@@ -29,15 +29,9 @@ final class DateTarget: FuzzTarget {
       && text.dropFirst().contains(UInt8(ascii: "-"))
   }
 
-  private let connections: [any HarnessConnection]
-  private let statements: [any HarnessStatement]
+  private let engines: StatementInBoth
 
-  init() throws(EngineFailure) {
-    let ours: any HarnessConnection = try FuzzEngines.ours(),
-      reference = try SQLiteLibrary().open(":memory:", readOnly: false)
-    connections = [reference, ours]
-    statements = [try reference.prepare(Self.sql), try ours.prepare(Self.sql)]
-  }
+  init() throws(EngineFailure) { engines = try StatementInBoth(Self.sql) }
 
   static func seeds() -> [FuzzSeed] {
     let texts = [
@@ -65,7 +59,7 @@ final class DateTarget: FuzzTarget {
     }
     let parameters = [moment, field(1), field(2)]
     var answers: [[[HarnessValue]]] = []
-    for statement in statements {
+    for statement in engines.statements {
       do throws(EngineFailure) {
         answers.append(try statement.rows(with: parameters))
       } catch {

@@ -6,6 +6,21 @@ import ApusHarness
 import ApusIO
 import ApusVM
 
+/// One statement, prepared in SQLite and in our engine, for targets that bind an input to its parameters.
+struct StatementInBoth {
+  /// Statements do not keep their connections.
+  private let connections: [any HarnessConnection]
+  /// SQLite's, then ours.
+  let statements: [any HarnessStatement]
+
+  init(_ sql: String) throws(EngineFailure) {
+    let ours: any HarnessConnection = try FuzzEngines.ours(),
+      reference = try SQLiteLibrary().open(":memory:", readOnly: false)
+    connections = [reference, ours]
+    statements = [try reference.prepare(sql), try ours.prepare(sql)]
+  }
+}
+
 enum FuzzEngines {
   /// A connection of ours whose statements cost what `FuzzLimits` allow.
   static func ours(_ path: String = ":memory:", in world: MemoryEnvironment? = nil) throws(EngineFailure)

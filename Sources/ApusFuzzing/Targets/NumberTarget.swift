@@ -19,15 +19,9 @@ final class NumberTarget: FuzzTarget {
   /// SQLite 3.40 reads up to this many digits exactly.
   private static let exactDigitCountMax = 15
 
-  private let connections: [any HarnessConnection]
-  private let statements: [any HarnessStatement]
+  private let engines: StatementInBoth
 
-  init() throws(EngineFailure) {
-    let ours: any HarnessConnection = try FuzzEngines.ours(),
-      reference = try SQLiteLibrary().open(":memory:", readOnly: false)
-    connections = [reference, ours]
-    statements = [try reference.prepare(Self.sql), try ours.prepare(Self.sql)]
-  }
+  init() throws(EngineFailure) { engines = try StatementInBoth(Self.sql) }
 
   static func seeds() -> [FuzzSeed] {
     let texts = [
@@ -51,7 +45,7 @@ final class NumberTarget: FuzzTarget {
   private func compareReading(_ input: [UInt8]) throws(FuzzFinding) {
     if input.contains(0) { return }
     var answers: [[HarnessValue]] = []
-    for statement in statements {
+    for statement in engines.statements {
       do throws(EngineFailure) {
         answers.append(try statement.rows(with: [.text(input)])[0])
       } catch {

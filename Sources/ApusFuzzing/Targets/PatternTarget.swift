@@ -11,15 +11,9 @@ final class PatternTarget: FuzzTarget {
   ]
   private static let sql = "SELECT ?1 LIKE ?2, ?1 GLOB ?2, ?1 LIKE ?2 ESCAPE ?3, like(?2, ?1), ?1 NOT GLOB ?2"
 
-  private let connections: [any HarnessConnection]
-  private let statements: [any HarnessStatement]
+  private let engines: StatementInBoth
 
-  init() throws(EngineFailure) {
-    let ours: any HarnessConnection = try FuzzEngines.ours(),
-      reference = try SQLiteLibrary().open(":memory:", readOnly: false)
-    connections = [reference, ours]
-    statements = [try reference.prepare(Self.sql), try ours.prepare(Self.sql)]
-  }
+  init() throws(EngineFailure) { engines = try StatementInBoth(Self.sql) }
 
   static func seeds() -> [FuzzSeed] {
     let pairs = [
@@ -40,7 +34,7 @@ final class PatternTarget: FuzzTarget {
     let escape = split.second.count > 3 && split.second[0] < 0x80 ? [split.second[0]] : [UInt8(ascii: "\\")]
     let parameters: [HarnessValue] = [.text(split.first), .text(split.second), .text(escape)]
     var answers: [String] = []
-    for statement in statements {
+    for statement in engines.statements {
       do throws(EngineFailure) {
         answers.append("\(try statement.rows(with: parameters))")
       } catch {

@@ -54,7 +54,7 @@ extension Pager {
     if state == .none { store?.writeOpensRead = true }
     try openRead()
     if let store, !store.isTemporary {
-      // A snapshot whose locks went with a failed sync stays open; nothing begins on it.
+      // A snapshot whose locks went with a failed sync or roll-back stays open; nothing begins on it.
       try store.checkPoison()
       try takeWriteLock(store, exclusive: exclusive)
     }
