@@ -230,6 +230,22 @@ func failure(_ body: () throws -> Void) -> EngineError? {
     try b.execute("ROLLBACK")
   }
 
+  @Test("what begins and ends a transaction needs no look at a file that is locked")
+  func transactionOnLockedFile() throws {
+    let environment = MemoryEnvironment()
+    let a = try Connection("/a.db", environment: environment), b = try Connection("/a.db", environment: environment)
+    try a.execute("CREATE TABLE t(x)")
+    try a.execute("BEGIN EXCLUSIVE")
+    for statement in ["BEGIN", "SAVEPOINT s", "ROLLBACK TO s", "RELEASE s"] { try b.execute(statement) }
+    #expect(failure { try b.execute("SELECT * FROM t") }?.code.primary == .busy)
+    try b.execute("ROLLBACK")
+    #expect(b.isAutocommit)
+    try b.execute("BEGIN")
+    try b.execute("COMMIT")
+    try a.execute("COMMIT")
+    try b.execute("SELECT * FROM t")
+  }
+
   @Test("an interrupt stops a statement, and hits no later one")
   func interrupt() throws {
     let connection = try Connection(":memory:", environment: MemoryEnvironment())

@@ -130,9 +130,14 @@ extension Connection {
     "strict_pragmas", "synchronous", "wal_autocheckpoint",
   ]
 
+  /// Nor do the statements around a transaction: ROLLBACK must come through while another connection has the file locked.
   private static func needsCatalogs(_ parsed: ParsedStatement) -> Bool {
-    guard case .pragma(let pragma) = parsed.statement, parsed.explain == .none else { return true }
-    return !pragmasWithoutCatalogs.contains(pragma.name.key)
+    if parsed.explain != .none { return true }
+    return switch parsed.statement {
+    case .pragma(let pragma): !pragmasWithoutCatalogs.contains(pragma.name.key)
+    case .begin(.deferred), .commit, .rollback, .savepoint, .release, .rollbackTo: false
+    default: true
+    }
   }
 
   /// The catalogs as they are known now.
