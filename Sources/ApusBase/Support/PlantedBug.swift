@@ -19,7 +19,7 @@
     // Rollback journal.
     case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages
     case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal
-    case trustTornRecords, skipPlaybackSync, skipHotJournalSync, keepChangeCounter
+    case trustTornRecords, skipPlaybackSync, keepChangeCounter
     // Pager.
     case ackBeforeSync, acknowledgeFailedSync, evictDirtyPage, stalePageAfterRollback, keepReadsAfterRollback
     case readAheadUnverified, readAheadOverLog, checksumWithoutNumber, keepSpilledInCache, renameStaleImages
@@ -29,7 +29,7 @@
     case freeWithoutUndo, forgetFreedContent, allocateLeafTwice, freelistCountStuck
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
-    case wrongCollapse, forgetLastChildAtCollapse, skipRowAfterRestore, trustStaleEnd
+    case wrongCollapse, forgetLastChildAtCollapse, skipRowAfterRestore
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,

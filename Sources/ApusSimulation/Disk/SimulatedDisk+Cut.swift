@@ -12,6 +12,22 @@ struct OpenHandle {
   var client: Int
 }
 
+/// What a power cut leaves: files by their names.
+struct Platter {
+  var names: [String: DiskFile]
+  /// Of every file, with a name or without.
+  var contents: [(file: DiskFile, content: [UInt8])] = []
+  /// How many files are longer than what has been written to them.
+  var sizesAhead = 0
+
+  init(names: [String: DiskFile]) { self.names = names }
+
+  func content(of path: String) -> [UInt8]? {
+    guard let file = names[path] else { return nil }
+    return contents.first { $0.file === file }?.content ?? file.durable
+  }
+}
+
 /// A process of the virtual world: what it has open goes with it.
 public final class SimulatedProcess: @unchecked Sendable {
   public internal(set) var isAlive = true
@@ -34,12 +50,29 @@ extension SimulatedDisk {
     volatileNames = []
   }
 
+  /// True where a power cut now leaves the disk a choice.
+  var hasVolatileChanges: Bool {
+    !volatileNames.isEmpty || names.values.contains { !$0.volatile.isEmpty }
+      || inFlight.contains { if case .write = $0.kind { true } else { false } }
+  }
+
+  /// True where a sync is on its way that has something to make durable.
+  var isSyncDue: Bool {
+    inFlight.contains { request in
+      switch request.kind {
+      case .sync(let file, _, _): !file.volatile.isEmpty
+      case .syncDirectory: !volatileNames.isEmpty
+      case .read, .write: false
+      }
+    }
+  }
+
   /// True where something that the disk has owned up to losing may be needed still.
   var hasUntrustedFiles: Bool { allFiles().contains { !$0.untrusted.isEmpty } }
 
-  /// Cuts the power: what was not durable survives in part, as `survival` says; all handles die.
-  public func cutPower(_ survival: Survival) {
-    trace.add("cut", "\(survival)")
+  /// What the platter holds where the power goes now; `choices` says what survives, as far as `survival` leaves it open.
+  func platter(_ survival: Survival, _ choices: ChoiceStream) -> Platter {
+    var platter = Platter(names: durableNames)
     var changes = allFiles().map { file in (file, file.volatile.map(\.kind)) }
     // A write in flight may have reached the platter or not.
     for request in inFlight {
@@ -52,28 +85,46 @@ extension SimulatedDisk {
     }
     for (file, kinds) in changes {
       let sizeBefore = file.current.count
-      for kind in chosen(kinds, survival) {
-        if case .someTorn = survival { applyTorn(kind, to: file) } else { DiskFile.apply(kind, to: &file.durable) }
+      var content = file.durable
+      for kind in chosen(kinds, survival, choices) {
+        if case .someTorn = survival {
+          applyTorn(kind, to: &content, choices)
+        } else {
+          DiskFile.apply(kind, to: &content)
+        }
       }
-      if file.durable.count < sizeBefore, survivors.oneIn(faults.rates[.sizeAhead], .sizeAhead) {
+      if content.count < sizeBefore, choices.oneIn(faults.rates[.sizeAhead], .sizeAhead) {
         // The size went to the platter before the data.
-        faults.noteRetried(.sizeAhead)
-        let size = file.durable.count + survivors.below(sizeBefore - file.durable.count + 1, .keptChanges)
-        DiskFile.apply(.truncate(size: size), to: &file.durable)
+        platter.sizesAhead += 1
+        let size = content.count + choices.below(sizeBefore - content.count + 1, .keptChanges)
+        DiskFile.apply(.truncate(size: size), to: &content)
       }
-      file.current = file.durable
-      file.volatile = []
-      file.locks = []
-      file.untrusted = []
-      file.untoldHandles = []
+      platter.contents.append((file, content))
     }
     let keptNames =
       switch survival {
       case .nothing: 0
       case .everything: volatileNames.count
-      case .someTorn, .prefix, .newestFirst: survivors.below(volatileNames.count + 1, .keptNames)
+      case .someTorn, .prefix, .newestFirst: choices.below(volatileNames.count + 1, .keptNames)
       }
-    for change in volatileNames.prefix(keptNames) { durableNames[change.path] = change.file }
+    for change in volatileNames.prefix(keptNames) { platter.names[change.path] = change.file }
+    return platter
+  }
+
+  /// Cuts the power: what was not durable survives in part, as `survival` says; all handles die.
+  public func cutPower(_ survival: Survival) {
+    trace.add("cut", "\(survival)")
+    let platter = platter(survival, survivors)
+    for _ in 0..<platter.sizesAhead { faults.noteRetried(.sizeAhead) }
+    for (file, content) in platter.contents {
+      file.durable = content
+      file.current = content
+      file.volatile = []
+      file.locks = []
+      file.untrusted = []
+      file.untoldHandles = []
+    }
+    durableNames = platter.names
     names = durableNames
     volatileNames = []
     inFlight = []
@@ -83,24 +134,26 @@ extension SimulatedDisk {
     generation += 1
   }
 
-  private func chosen(_ kinds: [VolatileChange.Kind], _ survival: Survival) -> ArraySlice<VolatileChange.Kind> {
+  private func chosen(
+    _ kinds: [VolatileChange.Kind], _ survival: Survival, _ choices: ChoiceStream
+  ) -> ArraySlice<VolatileChange.Kind> {
     switch survival {
     case .nothing: []
     case .everything, .someTorn: kinds[...]
-    case .prefix: kinds.prefix(survivors.below(kinds.count + 1, .keptChanges))
-    case .newestFirst: kinds.suffix(survivors.below(kinds.count + 1, .keptChanges))
+    case .prefix: kinds.prefix(choices.below(kinds.count + 1, .keptChanges))
+    case .newestFirst: kinds.suffix(choices.below(kinds.count + 1, .keptChanges))
     }
   }
 
-  private func applyTorn(_ kind: VolatileChange.Kind, to file: DiskFile) {
-    if survivors.oneIn(3, .losesChange) { return }
-    guard case .write(let offset, let bytes) = kind, survivors.oneIn(2, .tears) else {
-      DiskFile.apply(kind, to: &file.durable)
+  private func applyTorn(_ kind: VolatileChange.Kind, to content: inout [UInt8], _ choices: ChoiceStream) {
+    if choices.oneIn(3, .losesChange) { return }
+    guard case .write(let offset, let bytes) = kind, choices.oneIn(2, .tears) else {
+      DiskFile.apply(kind, to: &content)
       return
     }
-    for part in sectors(of: offset..<offset + bytes.count) where !survivors.oneIn(2, .losesSector) {
+    for part in sectors(of: offset..<offset + bytes.count) where !choices.oneIn(2, .losesSector) {
       let piece = Array(bytes[part.lowerBound - offset..<part.upperBound - offset])
-      DiskFile.apply(.write(offset: part.lowerBound, bytes: piece), to: &file.durable)
+      DiskFile.apply(.write(offset: part.lowerBound, bytes: piece), to: &content)
     }
   }
 

@@ -206,8 +206,8 @@ final class SimulatedSharedMemory: SharedMemory, @unchecked Sendable {
     if generation != disk.generation || !process.isAlive { return }
     shared.leave(owner)
     // The last one out leaves nothing behind: the next opener starts with an empty wal-index, as after the
-    // dead-man switch.
-    if shared.openCount == 0 && disk.sharedMemories[path] === shared { disk.sharedMemories[path] = nil }
+    // dead-man switch. Where it is deleted, whoever has it mapped keeps what has no name any more.
+    if delete || shared.openCount == 0, disk.sharedMemories[path] === shared { disk.sharedMemories[path] = nil }
   }
 }
 

@@ -14,7 +14,7 @@ final class HistoryRecorder {
   private var history = History()
   private var open: [Int: History.Transaction] = [:]
   /// By client, how many actions came before its savepoint.
-  private var marks: [Int: Int] = [:]
+  private var marks: [Int: [Int]] = [:]
   private var number = 0
   private var lastValue = 0
   /// Only the order of moments counts.
@@ -34,6 +34,7 @@ final class HistoryRecorder {
   /// The client's first statement is asked for.
   func begin(_ client: Int) {
     close(client)
+    marks[client] = []
     number += 1
     open[client] = History.Transaction("transaction \(number) of client \(client)", [], .aborted, begin: tick(), end: 0)
   }
@@ -41,11 +42,15 @@ final class HistoryRecorder {
   /// The statement was answered.
   func note(_ action: History.Action, by client: Int) { open[client]?.actions.append(action) }
 
-  func noteSavepoint(_ client: Int) { marks[client] = open[client]?.actions.count }
+  func noteSavepoint(_ client: Int) { marks[client, default: []].append(open[client]?.actions.count ?? 0) }
 
-  /// What came behind the savepoint has never been, what was read there neither.
-  func noteWayBack(_ client: Int) {
-    guard let mark = marks[client], let count = open[client]?.actions.count, mark <= count else { return }
+  /// The savepoint and those behind it are gone.
+  func noteRelease(_ client: Int, of savepoint: Int) { marks[client]?.removeSubrange(savepoint...) }
+
+  /// What came behind the savepoint has never been, what was read there neither; it stays open itself.
+  func noteWayBack(_ client: Int, to savepoint: Int) {
+    guard let mark = marks[client]?[savepoint], let count = open[client]?.actions.count, mark <= count else { return }
+    marks[client]?.removeSubrange((savepoint + 1)...)
     open[client]?.actions.removeLast(count - mark)
   }
 

@@ -19,6 +19,9 @@ struct Ledger {
   /// Those whose commit failed, was dropped, or went with its process: each may be there or not, once for all who look.
   private(set) var doubtful: Set<Int64> = []
 
+  /// Of the doubtful ones those that were looked for and not found: only a power cut may bring them back.
+  private(set) var refuted: Set<Int64> = []
+
   init(_ model: DatabaseModel) { entries = [0: Entry(base: -1, model: model)] }
 
   mutating func makeStamp() -> Int64 {
@@ -26,7 +29,11 @@ struct Ledger {
     return nextStamp
   }
 
-  func model(of stamp: Int64) -> DatabaseModel? { entries[stamp]?.model }
+  /// What a snapshot that shows `stamp` must hold; nil where nobody may see it.
+  func model(of stamp: Int64) -> DatabaseModel? { refuted.contains(stamp) ? nil : entries[stamp]?.model }
+
+  /// The same behind a power cut, which may bring a failed commit back.
+  func modelAfterCut(of stamp: Int64) -> DatabaseModel? { entries[stamp]?.model }
 
   /// Whether `stamp` is `ancestor` or was built on top of it.
   func descends(_ stamp: Int64, from ancestor: Int64) -> Bool {
@@ -62,6 +69,9 @@ struct Ledger {
   /// Its commit was not answered, or with an error, and may have happened.
   mutating func doubt(_ stamp: Int64) { if underWay.remove(stamp) != nil { doubtful.insert(stamp) } }
 
+  /// Its commit had failed; the connection that was told so has begun anew, on a snapshot without it.
+  mutating func refute(_ stamp: Int64) { if doubtful.contains(stamp) { refuted.insert(stamp) } }
+
   mutating func abandon(_ stamp: Int64) {
     underWay.remove(stamp)
     entries[stamp] = nil
@@ -93,6 +103,7 @@ struct Ledger {
     lastSeen = stamp
     underWay = []
     doubtful = []
+    refuted = []
     for other in entries.keys where !descends(stamp, from: other) { entries[other] = nil }
   }
 }

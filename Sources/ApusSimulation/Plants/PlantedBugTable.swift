@@ -103,8 +103,6 @@
         .init(.journal, "playback believes records whose checksum is wrong", .transactions, needs: .powerCut)
       case .skipPlaybackSync:
         .init(.journal, "a hot journal goes before what it put back is synced", .transactions, needs: .powerCut)
-      case .skipHotJournalSync:
-        .init(.journal, "a hot journal is played back without having been synced", .transactions, needs: .powerCut)
       case .keepChangeCounter:
         .init(.journal, "a commit leaves the change counter", .transactions)
 
@@ -165,8 +163,6 @@
         .init(.btree, "a change leaves other cursors on the pages that it moves", .structure)
       case .skipRowAfterRestore:
         .init(.btree, "a cursor that finds its place again passes over a row", .transactions)
-      case .trustStaleEnd:
-        .init(.btree, "an append trusts that the rightmost leaf is still the rightmost", .transactions)
 
       // Compiler.
       case .forgetIndexEntryOnUpdate: .init(.compiler, "UPDATE leaves the last index as it was", .structure)

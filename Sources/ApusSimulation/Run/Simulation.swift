@@ -17,6 +17,7 @@ public final class Simulation {
   private var homes: [Int] = []
   private var schedule: Schedule
   private let mishaps: Mishaps
+  private let probe: CrashProbe?
   private var step = 0
   private var cutCount = 0
 
@@ -27,6 +28,8 @@ public final class Simulation {
   private static let recoveryStepsMax = 200
   /// Most steps from the end of a process to a cut that comes early.
   private static let stepsAfterKillMax = 150
+  /// Most steps that a cut waits for a sync to be under way.
+  private static let stepsToSyncMax = 150
 
   /// - Parameter kind: the kind of world; by default they take turns, by the seed.
   public convenience init(seed: UInt64, kind: SimulationProfile.Kind? = nil, keepsTrace: Bool = false) {
@@ -57,6 +60,7 @@ public final class Simulation {
     world.disk.hasCache = profile.hasCache
     schedule = Schedule(profile.schedule)
     mishaps = Mishaps(world)
+    probe = CrashProbe(world)
   }
 
   static func shapes(_ profile: SimulationProfile) -> [TableShape] {
@@ -212,7 +216,11 @@ public final class Simulation {
 
   private func work(for steps: Int, endsInCut: Bool = false) throws(Finding) {
     var stepsLeft = steps
-    while scheduled.begins(.step, if: stepsLeft > 0) {
+    // Orders between files show best while some of them are not synced.
+    var stepsToSync = endsInCut && scheduled.oneIn(2, .cutsAtSync) ? Self.stepsToSyncMax : 0
+    var failureCount = world.faults.failureCount
+    while scheduled.begins(.step, if: stepsLeft > 0 || (stepsToSync > 0 && !world.disk.isSyncDue)) {
+      if stepsLeft <= 0 { stepsToSync -= 1 }
       if let number = try mishaps.step(processCount: processes.count) {
         kill(number)
         // While what the process has left is being put right.
@@ -221,6 +229,10 @@ public final class Simulation {
         }
       }
       try stepOnce(starters: 0...Int.max)
+      if endsInCut, world.faults.failureCount > failureCount, scheduled.oneIn(12, .cutsAfterFailure) {
+        stepsLeft = min(stepsLeft, 1 + scheduled.below(Self.stepsAfterKillMax, .stepsAfterKill))
+      }
+      failureCount = world.faults.failureCount
       scheduled.end(.step)
       stepsLeft -= 1
     }
@@ -242,11 +254,11 @@ public final class Simulation {
     step += 1
     world.disk.trace.step = step
     world.clock.monotonicNanoseconds += UInt64(scheduled.below(200_000, .clockAdvance))
-    if scheduled.oneIn(3, .completes) && world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
+    if scheduled.oneIn(3, .completes) && world.disk.completeOne(advancesClock: false) { return try checkCompletion() }
     func mayBegin(_ name: Int) -> Bool { starters?.contains(name) == true }
     let ready = clients.indices.filter { isReady(clients[$0]) && (mayBegin($0) || !clients[$0].isResting) }
     if ready.isEmpty {
-      if world.disk.completeOne(advancesClock: false) { return try checkTransfers() }
+      if world.disk.completeOne(advancesClock: false) { return try checkCompletion() }
       var moments: [UInt64] = []
       for client in clients { if case .moment(let moment)? = client.wait { moments.append(moment) } }
       if let moment = world.disk.nextMoment { moments.append(moment) }
@@ -258,8 +270,9 @@ public final class Simulation {
     if clients[name].yields { schedule.demote(name) }
   }
 
-  private func checkTransfers() throws(Finding) {
+  private func checkCompletion() throws(Finding) {
     if let problem = world.faults.problem { throw Finding(oracle: .faultAccount, text: problem) }
+    try probe?.look()
   }
 
   private func isReady(_ client: Client) -> Bool {

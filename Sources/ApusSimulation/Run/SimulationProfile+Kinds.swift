@@ -11,7 +11,7 @@ extension SimulationProfile {
     let flaky: [(FaultKind, Int)] = [
       (.shortRead, 25), (.shortWrite, 25), (.notCarriedOut, 25), (.readError, 120), (.stickyReadError, 250),
       (.writeError, 120), (.syncKeepsView, 60), (.syncRevertsView, 40), (.syncToldOnce, 60), (.diskFull, 250),
-      (.nameCallError, 20), (.truncateError, 20), (.stall, 200),
+      (.nameCallError, 20), (.truncateError, 20), (.stall, 200), (.processKill, 500),
     ]
     let rot: [(FaultKind, Int)] = [
       (.databaseRot, 1), (.logRot, 1), (.misdirectedWrite, 20), (.misdirectedRead, 20), (.lostWrite, 20), (.readError, 200),
@@ -40,7 +40,7 @@ extension SimulationProfile {
     if lockByteOffset < Int64(pageSize) * 3 { lockByteOffset = 0x4000_0000 }
     if pageSize >= 8192 { auditEvery = 10 }
     keyCount = choices.pick([8, 30, 120, 120, 400], .keyCount)
-    initialRowCount = choices.pick([0, 0, 0, 40, 40, 200], .initialRows)
+    initialRowCount = choices.pick([0, 0, 0, 40, 200, 200], .initialRows)
     if initialRowCount > 100 { auditEvery = max(auditEvery, 3) }
     taste.bulkShare = choices.pick([0, 2, 4, 8], .bulkShare)
     taste.kinds = choices.pick(WorkloadTaste.favourites, .favouriteKinds)

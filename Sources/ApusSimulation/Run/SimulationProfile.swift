@@ -28,6 +28,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var cancelOneIn: Int
   /// One operation in so many leaves a SELECT open, which goes on while others change its table; 0 none.
   public var scanOneIn: Int
+  /// One operation in so many opens, releases or goes back to a savepoint.
+  public var savepointOneIn: Int
   /// The kernel's cache answers a part of the reads at once, so that scans read ahead.
   public var hasCache: Bool
   /// One transaction in so many is a checkpoint of a random mode instead; 0 none.
@@ -74,7 +76,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     pageSize = choices.pick([512, 512, 1024, 1024, 4096], .pageSize)
     if choices.oneIn(3, .isRollback) {
       journal = choices.pick([.delete, .delete, .truncate, .persist], .journal)
-      synchronous = choices.pick([.full, .extra, .extra, .normal], .synchronous)
+      synchronous = choices.pick([.full, .extra, .extra, .normal, .normal], .synchronous)
     } else {
       journal = .wal
       synchronous = choices.pick([.full, .full, .full, .normal], .synchronous)
@@ -91,6 +93,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     injectsFaults = choices.oneIn(2, .injectsFaults)
     cancelOneIn = choices.pick([0, 8, 50, 300], .cancelOneIn)
     scanOneIn = choices.pick([0, 4, 10], .scanOneIn)
+    savepointOneIn = choices.pick([10, 10, 4], .savepointOneIn)
     hasCache = choices.below(3, .hasCache) > 0
     checkpointOneIn = journal == .wal ? choices.pick([0, 4, 12], .checkpointOneIn) : 0
     autoVacuum = choices.below(3, .autoVacuum)

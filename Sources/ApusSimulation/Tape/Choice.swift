@@ -18,22 +18,22 @@ public enum Choice: String, CaseIterable, Sendable {
   // The kernel's page cache.
   case cached, cachedLength
 
-  // The power cut.
-  case survival, keptChanges, keptNames, losesChange, tears, losesSector
-  case cutsAfterKill, stepsAfterKill
+  // The power cut, and those that are only looked at.
+  case probes, survival, keptChanges, keptNames, losesChange, tears, losesSector
+  case cutsAfterKill, stepsAfterKill, cutsAtSync, cutsAfterFailure
   case cutsRecovery, recoveryOther, recoverySteps, recoveryCompletes
 
   // A client's transactions.
   case drops, checkpoints, checkpointMode, vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
   case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
   case opensScan, scanTable, scanByIndex, scanRows
-  case usesSavepoint, savepointVerb
+  case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, savepointOneIn, reconnects
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
 
   // An operation.
   case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
   case isBig, rowK, hasUnique, rowU, tag, length
-  case drawsMore, moreKind, newKey, newK, sourceTable, changesTables, tableChange, changedTable
+  case drawsMore, moreKind, newKey, newK, wantedSpan, sourceTable, changesTables, tableChange, changedTable
   case usesList, readsList, list
 
   // The kind of world, its faults, limits and schedule.
@@ -43,7 +43,7 @@ public enum Choice: String, CaseIterable, Sendable {
   // Faults: whether one is met, and what it is like.
   case fault, transferPart, errorNumber, badSector, delay, killedWrite, killedPart, sizeAhead
   case lockTime, usesSlot, lockLevel, lockSlot
-  case episodeRoom, episodeSteps, killedProcess, clockKind, suspendTime, clockHours
+  case episodeRoom, episodeSteps, killedProcess, killsAfterFailure, killStep, clockKind, suspendTime, clockHours
   case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
 
   // Points in the engine, and what a client does behind an error.

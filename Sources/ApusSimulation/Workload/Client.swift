@@ -4,13 +4,13 @@ import ApusBase
 
 final class Client {
   enum Phase {
-    /// Has no connection, or one that must be opened again; given up for good.
-    case reopening, gone
+    /// Has no connection, or one that must be opened again; ends it of its own will; given up for good.
+    case reopening, closing, gone
     case settingUp(Int)
     case resting, beginning, readingStamp, readingOther
     case choosing
     case operating(Operation, rows: [[ImageField]])
-    case savepointing(String)
+    case savepointing(SavepointStep)
     /// A statement that changes the file and no row.
     case housekeeping(String)
     /// A SELECT is read up to some row and left open; later it is read to its end.
@@ -19,6 +19,28 @@ final class Client {
     /// The connection's own check of the file.
     case checking(rows: [[ImageField]])
   }
+
+  /// What happens to one of the savepoints s0, s1, ... of the transaction.
+  enum SavepointStep {
+    case open(Int), release(Int), goBack(to: Int)
+
+    var sql: String {
+      switch self {
+      case .open(let number): "SAVEPOINT s\(number)"
+      case .release(let number): "RELEASE s\(number)"
+      case .goBack(let number): "ROLLBACK TO s\(number)"
+      }
+    }
+  }
+
+  /// Most savepoints that are open at a time.
+  private static let savepointCountMax = 3
+
+  /// One transaction in so many is the end of the connection instead, and another one opened.
+  private static let reconnectOneIn = 30
+
+  /// Statements that are commits, or undo one, are dropped so many times as often as others: they seldom wait.
+  private static let dropsEndsTimes = 4
 
   /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up.
   private static let busyCountMax = 60
@@ -39,7 +61,12 @@ final class Client {
   /// The transaction has begun as one that reads, and has not written yet.
   private var isDeferred = false
   private var model: DatabaseModel?
-  private var savedModel: DatabaseModel?
+  /// At each open savepoint, outermost first.
+  private var savedModels: [DatabaseModel] = []
+  /// What is done about a statement that was dropped behind a savepoint.
+  private var wayBack: SavepointStep?
+  /// A commit of this connection failed, and it has not looked since.
+  private var failedStamp: Int64?
   private var base: Int64 = 0
   private(set) var stamp: Int64 = 0
   private var oldestAllowed: Int64 = 0
@@ -84,7 +111,7 @@ final class Client {
     switch phase {
     case .gone: true
     case .resting: engine?.owesWork != true
-    case .reopening, .settingUp, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
+    case .reopening, .closing, .settingUp, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
       .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing,
       .checking:
       false
@@ -135,6 +162,7 @@ final class Client {
     defer { world.faults.actor = -1 }
     if case .reopening = phase { return try reopen() }
     guard let engine else { return }
+    if case .closing = phase { return try closeInPart(engine) }
     if !mayBegin, case .resting = phase { return try settle(engine) }
     if !engine.isBusy { try startNext(mayBegin: mayBegin) }
     guard engine.isBusy else {
@@ -146,7 +174,7 @@ final class Client {
     case .waiting(let wait):
       self.wait = wait
       try checkDeadline(wait)
-      if mayBeDropped, choices.oneIn(world.profile.cancelOneIn, .drops) { drop(engine) }
+      if mayBeDropped, choices.oneIn(dropOneIn, .drops) { try drop(engine) }
     case .row(let fields): try receive(fields)
     case .done:
       world.disk.trace.add("done", UInt64(name), 0, 0)
@@ -164,14 +192,22 @@ final class Client {
     // Without a journal on the disk a commit that has begun cannot be undone; VACUUM and some pragmas are one.
     case .checkpointing: world.profile.journal != .off && world.profile.journal != .memory
     case .committing, .rollingBack: world.profile.dropsCommits
-    case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .savepointing,
-      .scanning, .finishingScan, .stamping, .stampingOther:
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
+      .savepointing, .scanning, .finishingScan, .stamping, .stampingOther:
       false
     }
   }
 
+  private var dropOneIn: Int {
+    let usual = world.profile.cancelOneIn
+    switch phase {
+    case .checkpointing, .committing, .rollingBack: return usual == 0 ? 0 : max(2, usual / Self.dropsEndsTimes)
+    default: return usual
+    }
+  }
+
   /// The statement is dropped at its wait; it must be as if it had never begun.
-  private func drop(_ engine: EngineClient) {
+  private func drop(_ engine: EngineClient) throws(Finding) {
     engine.drop()
     wait = nil
     world.droppedCount += 1
@@ -181,23 +217,39 @@ final class Client {
     world.disk.trace.add("drop", UInt64(name), 0, 0)
     switch phase {
     case .checkpointing, .checking: phase = .resting
-    case .operating(let operation, _) where choices.oneIn(2, .triesAgain):
-      retry = operation
+    case .operating where !engine.isInTransaction, .housekeeping where !engine.isInTransaction:
+      // It had failed, and was taking the transaction with it.
+      guard world.faults.hasMet(name) else {
+        throw Finding(oracle: .cancellation, text: "client \(name): \(phaseName) was dropped, and its transaction is gone")
+      }
+      engine.dropScan()
+      scan = nil
+      phase = .resting
+    case .operating(let operation, _):
+      if choices.oneIn(2, .triesAgain) { retry = operation }
+      if scan == nil, let last = savedModels.indices.last, choices.oneIn(2, .returnsToSavepoint) { wayBack = .goBack(to: last) }
       phase = .choosing
     case .committing:
       // Who goes on is told whether it was one.
-      if isWriting { world.ledger.doubt(stamp) }
+      if isWriting { doubtCommit() }
       phase = .rollingBack
     case .rollingBack:
       // It has ended the transaction, or has never begun.
       if rollsBackAtWill, engine.isInTransaction, choices.oneIn(2, .goesOn) {
-        operationsLeft = max(operationsLeft, 1)
+        operationsLeft = max(operationsLeft, 2)
+        retry = model.map { .readAll(table: choices.pick($0.presentTables, .table)) }
         phase = .choosing
       }
-    case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
       .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther:
       phase = .choosing
     }
+  }
+
+  /// The commit has not ended well. Who undoes the transaction, and then looks, knows.
+  private func doubtCommit() {
+    world.ledger.doubt(stamp)
+    failedStamp = stamp
   }
 
   /// The dropped statement is the last one for a while; nobody comes who would end what it has left.
@@ -238,8 +290,23 @@ final class Client {
 
   // MARK: a connection anew
 
+  /// The connection ends, as one does when a program has no more use for it.
+  private func closeInPart(_ engine: EngineClient) throws(Finding) {
+    do throws(EngineError) {
+      wait = try engine.closeInPart()
+      if wait != nil { return }
+      world.disk.trace.add("close", UInt64(name), 0, 0)
+    } catch {
+      if error.code.primary != .busy { try explain(error, phaseName) }
+    }
+    self.engine = nil
+    world.faults.noteEnd(of: name)
+    phase = .reopening
+  }
+
   private func reopen() throws(Finding) {
     scan = nil
+    failedStamp = nil
     if engine != nil {
       _ = try engine?.close()
       engine = nil
@@ -288,7 +355,7 @@ final class Client {
     engine.dropScan()
     scan = nil
     yields = true
-    if case .committing = phase, isWriting { world.ledger.doubt(stamp) }
+    if case .committing = phase, isWriting { doubtCommit() }
     let mayGoOn: Bool
     if case .operating = phase { mayGoOn = world.damage == .none && choices.oneIn(2, .goesOn) } else { mayGoOn = false }
     noteTrouble()
@@ -312,7 +379,7 @@ final class Client {
 
   private func startNext(mayBegin: Bool) throws(Finding) {
     switch phase {
-    case .reopening, .gone: break
+    case .reopening, .closing, .gone: break
     case .settingUp(let index):
       let statements = world.profile.connectionStatements
       if index < statements.count {
@@ -326,6 +393,10 @@ final class Client {
       choices.end(.transaction)
       hasMore = choices.begins(.transaction, if: true)
       if !hasMore { return }
+      if choices.oneIn(Self.reconnectOneIn, .reconnects) {
+        phase = .closing
+        return
+      }
       if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) {
         phase = .checkpointing
         isCheckpoint = true
@@ -342,7 +413,8 @@ final class Client {
       isDeferred = isWriting && choices.oneIn(4, .upgrades)
       operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
       oldestAllowed = world.ledger.lastSeen
-      savedModel = nil
+      savedModels = []
+      wayBack = nil
       retry = nil
       rollsBackAtWill = false
       phase = .beginning
@@ -385,6 +457,11 @@ final class Client {
   private func choose() throws(Finding) {
     guard let model else { throw Finding(oracle: .error, text: "client \(name) has no model") }
     choices.end(.statement)
+    if let step = wayBack {
+      wayBack = nil
+      operationsLeft = max(operationsLeft, 1)
+      return change(step)
+    }
     if !choices.begins(.statement, if: operationsLeft > 0) {
       if scan != nil {
         phase = .finishingScan
@@ -420,12 +497,8 @@ final class Client {
         [.integer(-1)])
       return
     }
-    if isWriting && scan == nil && choices.oneIn(10, .usesSavepoint) {
-      let statement =
-        savedModel == nil ? "SAVEPOINT s" : choices.pick(["RELEASE s", "ROLLBACK TO s"], .savepointVerb)
-      phase = .savepointing(statement)
-      start(statement, [])
-      return
+    if isWriting && scan == nil && choices.oneIn(world.profile.savepointOneIn, .usesSavepoint) {
+      return change(savepointStep())
     }
     if isWriting, world.profile.autoVacuum == 2, choices.oneIn(8, .vacuumsPages) {
       let statement = "PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))"
@@ -447,6 +520,19 @@ final class Client {
     retry = nil
     phase = .operating(operation, rows: [])
     start(operation.sql(model), operation.bindings(model))
+  }
+
+  private func savepointStep() -> SavepointStep {
+    let count = savedModels.count
+    let verb = count == 0 ? 0 : choices.below(count == Self.savepointCountMax ? 2 : 3, .savepointVerb)
+    if count == 0 || verb == 2 { return .open(count) }
+    let number = count - 1 - choices.below(count, .savepoint)
+    return verb == 0 ? .release(number) : .goBack(to: number)
+  }
+
+  private func change(_ step: SavepointStep) {
+    phase = .savepointing(step)
+    start(step.sql, [])
   }
 
   private func listOperation() -> Operation? {
@@ -480,6 +566,10 @@ final class Client {
       base = number
       model = found
       world.ledger.see(number)
+      if let failed = failedStamp {
+        failedStamp = nil
+        if !world.ledger.descends(number, from: failed) { world.ledger.refute(failed) }
+      }
     case .readingOther:
       if world.damage == .none, fields != [.integer(base)] {
         throw Finding(
@@ -499,8 +589,8 @@ final class Client {
       }
     case .finishingScan: scan?.seen.append(fields)
     case .checking(let rows): phase = .checking(rows: rows + [fields])
-    case .reopening, .gone, .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping, .stampingOther,
-      .committing, .rollingBack:
+    case .reopening, .closing, .gone, .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping,
+      .stampingOther, .committing, .rollingBack:
       throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
     }
   }
@@ -513,7 +603,7 @@ final class Client {
       throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
     }
     switch phase {
-    case .reopening, .gone: break
+    case .reopening, .closing, .gone: break
     case .settingUp(let index):
       do throws(EngineError) { try engine?.injectFaultsIntoAttached() } catch { try explain(error, phaseName) }
       phase = .settingUp(index + 1)
@@ -540,16 +630,18 @@ final class Client {
       try verify(operation, rows)
       if !operation.isRead { noteWrite() }
       phase = .choosing
-    case .savepointing(let statement):
-      switch statement {
-      case "SAVEPOINT s":
-        savedModel = model
-        world.recorder?.noteSavepoint(name)
-      case "ROLLBACK TO s":
-        model = savedModel
-        world.recorder?.noteWayBack(name)
-      default: savedModel = nil
-      }
+    case .savepointing(.open):
+      if let model { savedModels.append(model) }
+      world.recorder?.noteSavepoint(name)
+      phase = .choosing
+    case .savepointing(.release(let number)):
+      savedModels.removeSubrange(number...)
+      world.recorder?.noteRelease(name, of: number)
+      phase = .choosing
+    case .savepointing(.goBack(let number)):
+      model = savedModels[number]
+      savedModels.removeSubrange((number + 1)...)
+      world.recorder?.noteWayBack(name, to: number)
       phase = .choosing
     case .stamping where world.profile.attaches:
       noteWrite()
@@ -599,7 +691,7 @@ final class Client {
     if case .checkpointing = phase { isAsked = isCheckpoint } else { isAsked = false }
     switch phase {
     // Undoing goes on whatever happens; what is left is hot, or in doubt.
-    case .rollingBack, .reopening, .gone, .settingUp: return true
+    case .rollingBack, .reopening, .closing, .gone, .settingUp: return true
     case .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing, .housekeeping, .scanning,
       .finishingScan, .stamping, .stampingOther, .committing, .checkpointing, .checking:
       break
@@ -707,7 +799,7 @@ final class Client {
       engine?.dropScan()
       scan = nil
       phase = .rollingBack
-    case .reopening, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
       .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack,
       .checkpointing, .checking:
       return false
@@ -718,6 +810,7 @@ final class Client {
   var phaseName: String {
     switch phase {
     case .reopening: "opening the file anew"
+    case .closing: "the end of its connection"
     case .gone: "its grave"
     case .settingUp: "set-up"
     case .resting: "rest"
@@ -725,7 +818,8 @@ final class Client {
     case .readingStamp, .readingOther: "its first read"
     case .choosing: "between statements"
     case .operating(let operation, _): model.map(operation.sql) ?? "an operation"
-    case .savepointing(let statement), .housekeeping(let statement): statement
+    case .savepointing(let step): step.sql
+    case .housekeeping(let statement): statement
     case .scanning, .finishingScan: "a scan that stays open"
     case .stamping, .stampingOther: "its stamp"
     case .committing: "COMMIT"

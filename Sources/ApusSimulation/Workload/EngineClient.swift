@@ -45,15 +45,7 @@ final class EngineClient {
   /// Ends what a dropped statement has left.
   /// - Returns: what it waits for; nil when all is done.
   func settle() throws(EngineError) -> Wait? {
-    do throws(Fault) {
-      try connection.settle()
-      return nil
-    } catch {
-      switch error {
-      case .wait(let wait): return wait
-      case .failure(let failure): throw failure
-      }
-    }
+    try untilWait { () throws(Fault) in try connection.settle() }
   }
 
   /// A dropped statement has left something for the next one.
@@ -188,24 +180,41 @@ final class EngineClient {
   /// Ends the connection.
   /// - Returns: what kept it from ending well; it is gone all the same, with its last reference.
   func close() throws(Finding) -> EngineError? {
+    for _ in 0..<Self.closeWaitMax {
+      do throws(EngineError) {
+        switch try closeInPart() {
+        case nil: return nil
+        case .moment(let moment)?: connection.environment.sleep(untilMonotonic: moment)
+        case .completion?, .nothing?: disk.completeOne()
+        }
+      } catch {
+        return error
+      }
+    }
+    throw Finding(oracle: .liveness, text: "closing does not end")
+  }
+
+  /// The end of the connection, until it waits.
+  /// - Returns: what it waits for; nil when it is closed.
+  func closeInPart() throws(EngineError) -> Wait? {
     pending = nil
     running = nil
     scan = nil
     for statement in prepared.values.sorted(by: { $0.sql < $1.sql }) { statement.finalize() }
     prepared = [:]
-    for _ in 0..<Self.closeWaitMax {
-      do throws(Fault) {
-        try connection.close()
-        return nil
-      } catch {
-        switch error {
-        case .wait(.moment(let moment)): connection.environment.sleep(untilMonotonic: moment)
-        case .wait: disk.completeOne()
-        case .failure(let failure): return failure
-        }
+    return try untilWait { () throws(Fault) in try connection.close() }
+  }
+
+  private func untilWait(_ work: () throws(Fault) -> Void) throws(EngineError) -> Wait? {
+    do throws(Fault) {
+      try work()
+      return nil
+    } catch {
+      switch error {
+      case .wait(let wait): return wait
+      case .failure(let failure): throw failure
       }
     }
-    throw Finding(oracle: .liveness, text: "closing does not end")
   }
 
   private static func field(_ value: Value) -> ImageField {

@@ -23,7 +23,8 @@ enum Operation: Sendable {
   case moveKey(table: Int, id: Int64, to: Int64)
   /// Changes the column of the index by which the rows are found.
   case setByIndex(table: Int, k: Int64, to: Int64)
-  case deleteByIndex(table: Int, k: Int64)
+  /// Rows here and there in the table, in the order of an index.
+  case deleteByIndex(table: Int, ks: ClosedRange<Int64>)
   /// Empties `v`, which frees what overflowed, and adds `by` to `u`, which may collide half way.
   case emptyRange(table: Int, ids: ClosedRange<Int64>, by: Int64)
   /// Rows of another table, in the place of those that are there.
@@ -108,7 +109,7 @@ enum Operation: Sendable {
     case .setByIndex: return "UPDATE \(name) SET k=?2 WHERE k=?1"
     case .emptyRange:
       return "UPDATE \(name) SET v=CASE typeof(v) WHEN 'text' THEN '' ELSE x'' END, u=u+?3 WHERE id BETWEEN ?1 AND ?2"
-    case .deleteByIndex: return "DELETE FROM \(name) WHERE k=?1"
+    case .deleteByIndex: return "DELETE FROM \(name) WHERE k BETWEEN ?1 AND ?2"
     case .copyRange(let source, _, _):
       return "INSERT OR REPLACE INTO \(name)(id,k,u,v) SELECT id,k,u,v FROM \(model.shapes[source].name) "
         + "WHERE id BETWEEN ?1 AND ?2 ORDER BY id"
@@ -142,7 +143,7 @@ enum Operation: Sendable {
       return [key(ids.lowerBound), key(ids.upperBound)]
     case .moveKey(_, let id, let other): return [key(id), key(other)]
     case .setByIndex(_, let k, let other): return [.integer(k), .integer(other)]
-    case .deleteByIndex(_, let k): return [.integer(k)]
+    case .deleteByIndex(_, let ks): return [.integer(ks.lowerBound), .integer(ks.upperBound)]
     case .appendToList(let list, let value): return [.integer(Int64(list)), .integer(Int64(value))]
     case .readList(let list): return [.integer(Int64(list))]
     case .createTable, .dropTable, .createIndex, .dropIndex: return []
@@ -217,7 +218,7 @@ enum Operation: Sendable {
       rows[other] = row
     case .setByIndex(_, let k, let other):
       for (id, row) in rows where row.k == k { rows[id]?.k = other }
-    case .deleteByIndex(_, let k): rows = rows.filter { $0.value.k != k }
+    case .deleteByIndex(_, let ks): rows = rows.filter { !ks.contains($0.value.k) }
     case .copyRange(let source, _, let ids):
       for (id, row) in model.tables[source].sorted(by: { $0.key < $1.key }) where ids.contains(id) {
         if let holder = holder(of: row.u) { rows[holder] = nil }
@@ -331,7 +332,9 @@ struct OperationGenerator: Sendable {
     case 0: return .moveKey(table: table, id: id, to: Int64(choices.below(keyCount, .newKey)))
     case 1:
       return .setByIndex(table: table, k: Int64(choices.below(14, .wantedK)), to: Int64(choices.below(14, .newK)))
-    case 2: return .deleteByIndex(table: table, k: Int64(choices.below(14, .wantedK)))
+    case 2:
+      let k = Int64(choices.below(14, .wantedK))
+      return .deleteByIndex(table: table, ks: k...k + Int64(choices.oneIn(3, .isWideSpan) ? choices.below(12, .wantedSpan) : 0))
     case 3:
       let ids = id...id + Int64(choices.below(20, .span))
       return .emptyRange(table: table, ids: ids, by: Int64(1 + choices.below(3, .shift)))

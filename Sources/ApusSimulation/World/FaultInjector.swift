@@ -51,6 +51,8 @@ final class FaultInjector {
   var actor = -1
   /// The first fault that was taken for a success where the rule of transfers is applied.
   private(set) var problem: String?
+  /// How often a request or call has failed.
+  private(set) var failureCount = 0
 
   // What holds for a while: see `Mishaps`.
   /// Bytes that all files together may have.
@@ -102,6 +104,7 @@ final class FaultInjector {
   func noteFailure(
     _ kind: FaultKind, of connection: Int, _ file: DiskFile?, _ range: Range<Int> = 0..<0, role: FileRole = .other
   ) {
+    failureCount += 1
     tallies[kind.rawValue].injected += 1
     if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
     owed[connection, default: []].append(
@@ -132,6 +135,9 @@ final class FaultInjector {
   }
 
   // MARK: what becomes of it
+
+  /// Whether something may have failed under the connection's statements.
+  func hasMet(_ connection: Int) -> Bool { !(met[connection] ?? []).isEmpty || !metByAll.isEmpty }
 
   /// Why the error is no finding; nil where it is one.
   func excuse(_ error: EngineError, of connection: Int) -> FaultKind? {

@@ -29,26 +29,35 @@ final class ForeignHolder {
     let opened = SimulatedFile(path: path, content: content, isWritable: true, disk: disk, process: process)
     file = opened
     until = disk.clock.monotonicNanoseconds + UInt64(disk.faults.choices.below(Self.nanosecondsMax, .lockTime))
-    let isTaken = isLog && disk.faults.choices.oneIn(2, .usesSlot) ? takeSlot(path) : takeLevel(opened)
+    let isTaken = isLog && disk.faults.choices.oneIn(2, .usesSlot) ? takeSlot(path, opened) : takeLevel(opened)
     if isTaken { disk.trace.add("foreign", name) } else { release() }
   }
 
-  private func takeLevel(_ file: SimulatedFile) -> Bool {
-    func lock(_ kind: LockKind, _ offset: Int64, _ length: Int64) -> Bool {
-      (try? file.lock(kind, at: offset, length: length)) ?? false
-    }
-    let level = disk.faults.choices.below(4, .lockLevel)
-    name = ["SHARED", "RESERVED", "PENDING", "EXCLUSIVE"][level]
-    guard lock(.shared, Self.pendingByte, 1), lock(.shared, Self.sharedFirst, Self.sharedByteCount) else { return false }
-    try? file.unlock(at: Self.pendingByte, length: 1)
-    if level >= 1, !lock(.exclusive, Self.reservedByte, 1) { return false }
-    if level >= 2, !lock(.exclusive, Self.pendingByte, 1) { return false }
-    return level < 3 || lock(.exclusive, Self.sharedFirst, Self.sharedByteCount)
+  private func lock(_ file: SimulatedFile, _ kind: LockKind, _ offset: Int64, _ length: Int64) -> Bool {
+    (try? file.lock(kind, at: offset, length: length)) ?? false
   }
 
-  /// One of the wal-index's: those for changes exclusively, a read mark as a reader has it.
-  private func takeSlot(_ path: String) -> Bool {
-    guard disk.sharedMemories[path] != nil else { return false }
+  private func takeShared(_ file: SimulatedFile) -> Bool {
+    guard lock(file, .shared, Self.pendingByte, 1), lock(file, .shared, Self.sharedFirst, Self.sharedByteCount) else {
+      return false
+    }
+    try? file.unlock(at: Self.pendingByte, length: 1)
+    return true
+  }
+
+  private func takeLevel(_ file: SimulatedFile) -> Bool {
+    let level = disk.faults.choices.below(4, .lockLevel)
+    name = ["SHARED", "RESERVED", "PENDING", "EXCLUSIVE"][level]
+    guard takeShared(file) else { return false }
+    if level >= 1, !lock(file, .exclusive, Self.reservedByte, 1) { return false }
+    if level >= 2, !lock(file, .exclusive, Self.pendingByte, 1) { return false }
+    return level < 3 || lock(file, .exclusive, Self.sharedFirst, Self.sharedByteCount)
+  }
+
+  /// One of the wal-index's: those for changes exclusively, a read mark as a reader has it. Who has the wal-index open has the file
+  /// locked SHARED, or the log could be deleted under it.
+  private func takeSlot(_ path: String, _ file: SimulatedFile) -> Bool {
+    guard takeShared(file), disk.sharedMemories[path] != nil else { return false }
     let opened = SimulatedSharedMemory(path: path, disk: disk, process: process)
     memory = opened
     let slot = disk.faults.choices.below(8, .lockSlot)

@@ -10,9 +10,14 @@ final class Mishaps {
   private var step = 0
   private var episodeEnd = 0
   private var damageStep: Int?
+  /// A process ends soon after something has failed.
+  private var killStep: Int?
+  private var failureCount = 0
   private var damageKind = FaultKind.databaseRot
 
-  private static let episodeStepsMax = 150
+  private static let episodeStepsMax = 150, stepsToKillMax = 80
+  /// One failure in so many is followed by the end of a process, where processes end.
+  private static let killAfterFailureOneIn = 8
   private static let hourMilliseconds = 3_600_000
   private static let suspendSecondsMax = 600
   /// Most neighbouring sectors that rot together.
@@ -48,8 +53,16 @@ final class Mishaps {
     }
     if happens(.strayClose) { try closeStray() }
     if happens(.clockStep) { stepClock() }
+    if faults.failureCount > failureCount {
+      failureCount = faults.failureCount
+      if killStep == nil, faults.rates[.processKill] > 0, choices.oneIn(Self.killAfterFailureOneIn, .killsAfterFailure) {
+        killStep = step + 1 + choices.below(Self.stepsToKillMax, .killStep)
+      }
+    }
+    let isKillDue = killStep.map { step >= $0 } ?? false
+    if isKillDue { killStep = nil }
     // A process that ends while another has the disk full of it leaves nothing that could be told apart.
-    if happens(.processKill) {
+    if isKillDue || happens(.processKill) {
       faults.noteRetried(.processKill)
       return choices.below(processCount, .killedProcess)
     }

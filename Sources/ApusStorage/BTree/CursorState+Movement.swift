@@ -21,12 +21,7 @@ extension CursorState {
 
   mutating func moveToLast() throws(Fault) -> Bool {
     // An append-only workload asks for the last row before each insert.
-    #if PlantedBugs
-      let isBlind = PlantedBug.isActive(.trustStaleEnd)
-    #else
-      let isBlind = false
-    #endif
-    if position == .atRow, isFresh, isAtLastLeaf, generation == pager.cursors.generation || isBlind,
+    if position == .atRow, isFresh, isAtLastLeaf, generation == pager.cursors.generation,
       current.index == current.page.cellCount &- 1
     {
       return true

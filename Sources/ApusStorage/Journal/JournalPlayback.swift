@@ -68,7 +68,7 @@ final class JournalPlayback {
         byteCount = try faulting { () throws(EngineError) in try journal.size() }
         if byteCount < 16 {
           phase = .done
-        } else if syncs && isHot && !skipsJournalSync {
+        } else if syncs && isHot {
           // What is played back in part must be there as a whole after a power cut.
           let group = RequestGroup()
           group.add(queue.sync(journal, .data))
@@ -127,14 +127,6 @@ final class JournalPlayback {
         return
       }
     }
-  }
-
-  private var skipsJournalSync: Bool {
-    #if PlantedBugs
-      return PlantedBug.isActive(.skipHotJournalSync)
-    #else
-      return false
-    #endif
   }
 
   private func readSuperMark() {

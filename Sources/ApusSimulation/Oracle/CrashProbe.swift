@@ -1,0 +1,76 @@
+// Power cuts that do not happen. While connections work, the platter that a cut would leave is looked at again and again: recovered
+// and walked by the file formats alone, it must be what the ledger allows (O4, O1). One real cut ends an era; of these an era has
+// many, in the midst of every kind of change. What the engine's own recovery makes of a file only a real cut shows.
+
+import ApusBase
+
+struct CrashProbe {
+  /// One completed request in so many is followed by a look.
+  private static let oneIn = 40
+
+  private let world: World
+  private let choices: ChoiceStream
+
+  /// - Returns: nil where nothing is promised for a power cut.
+  init?(_ world: World) {
+    if world.profile.cutCount == 0 || world.profile.kind == .calm { return nil }
+    self.world = world
+    choices = world.choices.stream("probe")
+  }
+
+  /// A request has completed.
+  func look() throws(Finding) {
+    guard choices.oneIn(Self.oneIn, .probes), isPromised, world.disk.hasVolatileChanges else { return }
+    let survivals = SimulatedDisk.Survival.allCases
+    let survival = survivals[choices.below(survivals.count, .survival)]
+    let platter = world.disk.platter(survival, choices)
+    let moment = "if the power went now (\(survival))"
+    let stamp = try check(platter, World.path, nil, moment)
+    if world.profile.attaches {
+      let other = try check(platter, World.otherPath, "o", moment + ", attached")
+      if other != stamp {
+        throw Finding(oracle: .durability, text: "\(moment) the file would hold transaction \(stamp), the attached one \(other)")
+      }
+    }
+  }
+
+  private var isPromised: Bool {
+    world.damage == .none && !world.faults.liesAboutSyncs && !world.disk.hasUntrustedFiles
+  }
+
+  /// - Returns: the transaction that the file would be at.
+  private func check(
+    _ platter: Platter, _ path: String, _ database: String?, _ moment: String
+  ) throws(Finding) -> Int64 {
+    var content = platter.content(of: path) ?? []
+    if let bytes = platter.content(of: path + "-journal"), !content.isEmpty {
+      let journal = JournalImage(bytes)
+      if !journal.isHeadless, journal.superJournal.map({ platter.names[$0] != nil }) ?? true {
+        content = journal.playedBack(over: content)
+      }
+    }
+    let image = FileImage(
+      database: content, wal: platter.content(of: path + "-wal"), lockByteOffset: Int(world.profile.lockByteOffset))
+    var walker = FileWalker(image)
+    let found = walker.walk()
+    if let first = walker.violations.first {
+      throw Finding(oracle: .walk, text: "\(moment): \(first) (\(walker.violations.count) in all)")
+    }
+    let ledger = world.ledger, promise = world.profile.promise
+    guard let stamp = walker.stamp(found), ledger.allowsAfterCut(stamp, promise: promise), let model = ledger.modelAfterCut(of: stamp)
+    else {
+      throw Finding(
+        oracle: .durability,
+        text: "\(moment) the file would hold transaction \(walker.stamp(found).map(String.init) ?? "none"), and "
+          + "\(ledger.lastAcknowledged) was acknowledged")
+    }
+    if world.profile.journal == .wal, promise == .everything, !ledger.descends(stamp, from: ledger.lastSeen) {
+      throw Finding(
+        oracle: .durability, text: "\(moment) the file would hold transaction \(stamp); \(ledger.lastSeen) was seen")
+    }
+    if let first = model.differences(schema: found.schema, entries: found.entries, database: database).first {
+      throw Finding(oracle: .walk, text: "\(moment), transaction \(stamp): \(first)")
+    }
+    return stamp
+  }
+}
