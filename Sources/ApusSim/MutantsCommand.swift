@@ -49,6 +49,8 @@ struct MutantsCommand: ParsableCommand {
     var options = world
     options.plant = plant.name
     let count = plant.isCanary ? min(20, seeds) : seeds
+    // In other worlds the file may be damaged, and nothing asked of it, before anybody has looked.
+    if plant.isCanary, options.profile == nil, options.scenario == nil { options.profile = .mixed }
     SeedPool(world: options, jobCount: max(1, jobs), chunkCount: 10).run(from: seed, count: count) { report in
       result.seedCount += 1
       guard let finding = report.finding else { return true }

@@ -57,7 +57,8 @@ struct CrashProbe {
       throw Finding(oracle: .walk, text: "\(moment): \(first) (\(walker.violations.count) in all)")
     }
     let ledger = world.ledger, promise = world.profile.promise
-    guard let stamp = walker.stamp(found), ledger.allowsAfterCut(stamp, promise: promise), let model = ledger.modelAfterCut(of: stamp)
+    guard let stamp = walker.stamp(found), ledger.allowsAfterCut(stamp, promise: promise),
+      let model = ledger.modelAfterCut(of: stamp)
     else {
       throw Finding(
         oracle: .durability,

@@ -63,6 +63,12 @@ final class World {
     return process
   }
 
+  /// Somebody has opened the file. Where the log has rotted its recovery ends at the rot; what a checkpoint had copied from behind
+  /// it lies in the file, page by page as it should be.
+  func noteOpened() {
+    if damage == .detectable, faults.tallies[FaultKind.logRot.rawValue].injected > 0 { damage = .anything }
+  }
+
   /// What the run has exercised.
   var coverage: Coverage {
     var coverage = Coverage()

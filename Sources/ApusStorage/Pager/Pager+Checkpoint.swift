@@ -67,9 +67,6 @@ extension Pager {
   /// then must not be carried on with later, when the log is another.
   public func giveUpWork() {
     guard let store, !store.isClosed else { return }
-    #if PlantedBugs
-      if PlantedBug.isActive(.keepDroppedCheckpoint) { return }
-    #endif
     abandonCheckpoint(store)
     // A transaction of the pager's own is rolled back as the statement's.
     if store.switching == nil && !store.isClosing || state == .write { return }
@@ -94,6 +91,9 @@ extension Pager {
   }
 
   func abandonCheckpoint(_ store: FileStore) {
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepDroppedCheckpoint), !store.isClosed { return }
+    #endif
     store.abandon(store.wal?.abandonCheckpoint())
     store.needsCheckpoint = false
   }

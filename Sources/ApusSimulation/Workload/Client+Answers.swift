@@ -1,0 +1,270 @@
+// What becomes of a client's statements: each answer, and each failure, held against the model and the world's faults.
+
+import ApusBase
+
+extension Client {
+  func receive(_ fields: [ImageField]) throws(Finding) {
+    switch phase {
+    case .readingStamp:
+      guard case .integer(let number)? = fields.first else {
+        throw Finding(oracle: .read, text: "client \(name): the stamp reads \(fields)")
+      }
+      if world.damage != .none {
+        // An older state may be what is left.
+        base = number
+        model = world.ledger.model(of: number) ?? world.ledger.model(of: world.ledger.lastAcknowledged)
+        return
+      }
+      guard let found = world.ledger.model(of: number) else {
+        throw Finding(oracle: .snapshot, text: "client \(name) sees transaction \(number), which nobody committed")
+      }
+      guard world.ledger.descends(number, from: oldestAllowed) else {
+        throw Finding(
+          oracle: .snapshot, text: "client \(name) sees transaction \(number), older than \(oldestAllowed), which was acknowledged")
+      }
+      base = number
+      model = found
+      world.ledger.see(number)
+      if let failed = failedStamp {
+        failedStamp = nil
+        // The write that takes it back may have failed as well.
+        let isTakenBack = world.faults.failureCount == failureCountAtCommit
+        if isTakenBack, !world.ledger.descends(number, from: failed) { world.ledger.refute(failed) }
+      }
+    case .readingOther:
+      if world.damage == .none, fields != [.integer(base)] {
+        throw Finding(
+          oracle: .snapshot, text: "client \(name) sees transaction \(base) in one file and \(fields) in the other")
+      }
+    case .operating(let operation, var rows):
+      rows.append(fields)
+      phase = .operating(operation, rows: rows)
+    case .settingUp, .checkpointing: break
+    case .scanning(let rowsLeft):
+      scan?.seen.append(fields)
+      if rowsLeft > 0 {
+        phase = .scanning(rowsLeft: rowsLeft - 1)
+      } else {
+        engine?.keepAsScan()
+        phase = .choosing
+      }
+    case .finishingScan: scan?.seen.append(fields)
+    case .checking(let rows): phase = .checking(rows: rows + [fields])
+    case .reopening, .closing, .gone, .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping,
+      .stampingOther, .committing, .rollingBack:
+      throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
+    }
+  }
+
+  func finish() throws(Finding) {
+    var isCommit = false
+    // Who has only read promises nobody anything.
+    if case .committing = phase { isCommit = isWriting }
+    if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
+      throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
+    }
+    switch phase {
+    case .reopening, .closing, .gone: break
+    case .settingUp(let index):
+      do throws(EngineError) { try engine?.injectFaultsIntoAttached() } catch { try explain(error, phaseName) }
+      phase = .settingUp(index + 1)
+    case .resting: break
+    case .beginning:
+      model = nil
+      phase = .readingStamp
+    case .readingStamp:
+      if model == nil {
+        if world.damage == .none { throw Finding(oracle: .read, text: "client \(name): the stamp is gone") }
+        model = world.ledger.model(of: world.ledger.lastAcknowledged)
+      }
+      phase = world.profile.attaches ? .readingOther : .choosing
+    case .readingOther: phase = .choosing
+    case .choosing: break
+    case .housekeeping: phase = .choosing
+    case .scanning, .finishingScan:
+      if let scan, let model, world.damage == .none, let problem = scan.problem(after: model) {
+        throw Finding(oracle: .read, text: "client \(name): \(problem)")
+      }
+      scan = nil
+      phase = .choosing
+    case .operating(let operation, let rows):
+      try verify(operation, rows)
+      if !operation.isRead { noteWrite() }
+      phase = .choosing
+    case .savepointing(.open):
+      if let model { savedModels.append(model) }
+      world.recorder?.noteSavepoint(name)
+      phase = .choosing
+    case .savepointing(.release(let number)):
+      savedModels.removeSubrange(number...)
+      world.recorder?.noteRelease(name, of: number)
+      phase = .choosing
+    case .savepointing(.goBack(let number)):
+      model = savedModels[number]
+      savedModels.removeSubrange((number + 1)...)
+      world.recorder?.noteWayBack(name, to: number)
+      phase = .choosing
+    case .stamping where world.profile.attaches:
+      noteWrite()
+      phase = .stampingOther
+    case .stamping, .stampingOther:
+      guard let model else { return }
+      troubleCount = 0
+      world.ledger.beginCommit(stamp, base: base, model: model)
+      busyCount = 0
+      phase = .committing
+    case .committing:
+      world.recorder?.noteCommitted(name)
+      if isWriting {
+        world.commitCount += 1
+        commitCount += 1
+        if !world.ledger.acknowledge(stamp), world.damage == .none {
+          throw Finding(
+            oracle: .durability,
+            text: "client \(name) committed \(stamp) on top of \(base), but \(world.ledger.lastAcknowledged) was acknowledged")
+        }
+        try world.audit()
+      }
+      phase = .resting
+    case .rollingBack: phase = .resting
+    case .checking(let rows):
+      if world.damage == .none, rows != [[.text(Array("ok".utf8))]] {
+        throw Finding(oracle: .walk, text: "client \(name): \(phaseName): \(rows)")
+      }
+      phase = .resting
+    case .checkpointing:
+      troubleCount = 0
+      // Under a rollback journal another connection's transaction may lie in the file now, but right behind a VACUUM.
+      if world.profile.journal == .wal || isVacuuming { try world.audit() }
+      isVacuuming = false
+      phase = .resting
+    }
+  }
+
+  /// The file's write lock is had; that of another file comes with the first change there.
+  func noteWrite() { if !world.profile.attaches { isDeferred = false } }
+
+  /// Whether the statement that ended well may have let the failure go.
+  func forgives(_ fault: FaultInjector.OwedFault) -> Bool {
+    if undoesFirst { return true }
+    // VACUUM and its pragmas are commits.
+    let isAsked: Bool
+    if case .checkpointing = phase { isAsked = isCheckpoint } else { isAsked = false }
+    switch phase {
+    // Undoing goes on whatever happens; what is left is hot, or in doubt.
+    case .rollingBack, .reopening, .closing, .gone, .settingUp: return true
+    case .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing, .housekeeping, .scanning,
+      .finishingScan, .stamping, .stampingOther, .committing, .checkpointing, .checking:
+      break
+    }
+    switch (fault.kind, fault.role) {
+    // What nobody came to use; what was used in its place would show.
+    case (.readError, _), (.stickyReadError, _): return true
+    // The checkpoint behind a commit fails for itself.
+    case (_, .database) where world.profile.journal == .wal: return !isAsked
+    // The log that started again, and is longer than it should be.
+    case (.truncateError, .log), (.readOnlyFileSystem, .log): return !isAsked
+    // Behind a hot journal's playback: the super-journal stays for whoever comes next, or for good.
+    case (_, .superJournal):
+      if case .committing = phase { return false }
+      return true
+    default: return world.damage == .anything
+    }
+  }
+
+  func verify(_ operation: Operation, _ rows: [[ImageField]]) throws(Finding) {
+    guard var after = model else { return }
+    switch operation {
+    case .appendToList(let list, let value): return note(.append(key: list, value: value))
+    case .readList(let list): return note(.read(key: list, values: HistoryRecorder.values(rows.first?.first)))
+    default: break
+    }
+    if world.damage == .anything {
+      _ = operation.apply(to: &after)
+      model = after
+      return
+    }
+    if operation.isRead {
+      let expected = operation.expectedRows(after).map { id, row in
+        [
+          after.key(id, in: operation.table), .integer(row.k), row.u.map(ImageField.integer) ?? .null,
+          row.isText ? .text(row.payload) : .blob(row.payload),
+        ]
+      }
+      if rows != expected {
+        throw Finding(
+          oracle: .read,
+          text: "client \(name), transaction on \(base): \(operation.sql(after)) gives \(rows.count) rows, "
+            + "\(expected.count) are due")
+      }
+      return
+    }
+    if let due = operation.schemaError(after) {
+      throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must fail with '\(due)' and did not")
+    }
+    guard operation.apply(to: &after) else {
+      throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must violate a constraint and did not")
+    }
+    model = after
+  }
+
+  func note(_ action: History.Action) { world.recorder?.note(action, by: name) }
+
+  func fail(_ error: EngineError) throws(Finding) {
+    if try failOrdinarily(error) { return world.faults.noteDropped(name) }
+    if error.code == .abort, case .rollingBack = phase, world.ledger.doubtful.contains(stamp) {
+      // A dropped COMMIT had come past its commit point: that is an answer.
+      guard world.ledger.acknowledge(stamp) else {
+        throw Finding(oracle: .durability, text: "client \(name) has committed \(stamp), which another one knows nothing of")
+      }
+      phase = .resting
+      return
+    }
+    try explain(error, phaseName)
+    recover(from: error)
+  }
+
+  /// What happens without any fault: somebody else has a lock, a constraint is violated.
+  func failOrdinarily(_ error: EngineError) throws(Finding) -> Bool {
+    let isBusy = error.code.primary == .busy
+    // Who has no lock yet does not always get it: to read, or to go on to write.
+    let mayLack = isBusy && (!isWriting || isDeferred)
+    yields = isBusy
+    switch phase {
+    case .beginning where isBusy, .checking where isBusy: phase = .resting
+    case .readingStamp where mayLack, .readingOther where mayLack: phase = .rollingBack
+    case .committing where isBusy:
+      busyCount += 1
+      if busyCount > Self.busyCountMax {
+        world.recorder?.noteAborted(name)
+        if isWriting { world.ledger.abandon(stamp) }
+        phase = .rollingBack
+      }
+    case .settingUp where isBusy: break
+    case .checkpointing where isBusy: phase = .resting
+    case .operating(let operation, _) where error.code.primary == .constraint && world.damage != .anything:
+      guard var after = model else { return true }
+      if operation.apply(to: &after) {
+        throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)): \(error) where none is due")
+      }
+      phase = .choosing
+    case .operating where error.code.primary == .constraint: phase = .choosing
+    case .operating(let operation, _)
+    where error.code == .error && world.damage != .anything && error.message == model.flatMap(operation.schemaError):
+      phase = .choosing
+    case .operating(let operation, _) where mayLack && isWriting && error.code != .busySnapshot && choices.oneIn(3, .triesAgain):
+      retry = operation
+      phase = .choosing
+    case .operating where mayLack, .choosing where mayLack, .housekeeping where mayLack, .stamping where mayLack,
+      .stampingOther where mayLack, .scanning where mayLack:
+      engine?.dropScan()
+      scan = nil
+      phase = .rollingBack
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
+      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack,
+      .checkpointing, .checking:
+      return false
+    }
+    return true
+  }
+}

@@ -1,0 +1,171 @@
+// What a client asks next: the statement that its phase, its profile and the choices make.
+
+import ApusBase
+
+extension Client {
+  func startNext(mayBegin: Bool) throws(Finding) {
+    switch phase {
+    case .reopening, .closing, .gone: break
+    case .settingUp(let index):
+      let statements = world.profile.connectionStatements
+      if index < statements.count {
+        start(statements[index], [])
+      } else {
+        phase = .resting
+      }
+    case .resting:
+      if !mayBegin { return }
+      if vacuumStep > 0 { return startVacuum() }
+      choices.end(.transaction)
+      hasMore = choices.begins(.transaction, if: true)
+      if !hasMore { return }
+      if choices.oneIn(Self.reconnectOneIn, .reconnects) {
+        phase = .closing
+        return
+      }
+      if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) {
+        phase = .checkpointing
+        isCheckpoint = true
+        let mode = choices.pick(["passive", "full", "restart", "truncate"], .checkpointMode)
+        start("PRAGMA wal_checkpoint(\(mode))", [])
+        return
+      }
+      if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
+      if choices.oneIn(Self.checkOneIn, .checksFile) {
+        phase = .checking(rows: [])
+        return start(choices.oneIn(2, .checksQuickly) ? "PRAGMA quick_check" : "PRAGMA integrity_check", [])
+      }
+      isWriting = !choices.oneIn(4, .isReader)
+      isDeferred = isWriting && choices.oneIn(4, .upgrades)
+      operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
+      oldestAllowed = world.ledger.lastSeen
+      savedModels = []
+      wayBack = nil
+      retry = nil
+      rollsBackAtWill = false
+      phase = .beginning
+      world.recorder?.begin(name)
+      start(isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
+    case .beginning: phase = .resting
+    case .readingStamp: start("SELECT n FROM stamp", [])
+    case .readingOther: start("SELECT n FROM o.stamp", [])
+    case .choosing: try choose()
+    case .operating, .savepointing, .housekeeping, .scanning, .finishingScan:
+      throw Finding(oracle: .error, text: "client \(name) lost its statement")
+    case .stamping: start("UPDATE stamp SET n=?1", [.integer(stamp)])
+    case .stampingOther: start("UPDATE o.stamp SET n=?1", [.integer(stamp)])
+    case .committing:
+      failureCountAtCommit = world.faults.failureCount
+      world.recorder?.noteCommitBegun(name)
+      start("COMMIT", [])
+    case .rollingBack:
+      if engine?.isInTransaction == true { start("ROLLBACK", []) } else { phase = .resting }
+    case .checkpointing, .checking: phase = .resting
+    }
+  }
+
+  /// VACUUM, perhaps behind a pragma that makes it change the file's shape.
+  func startVacuum() {
+    phase = .checkpointing
+    isCheckpoint = false
+    isVacuuming = false
+    vacuumStep += 1
+    if vacuumStep == 1, choices.oneIn(3, .changesPageSize) {
+      return start("PRAGMA page_size=\(512 << choices.below(4, .newPageSize))", [])
+    }
+    if vacuumStep == 2, choices.oneIn(3, .changesAutoVacuum) {
+      return start("PRAGMA auto_vacuum=\(choices.below(3, .newAutoVacuum))", [])
+    }
+    vacuumStep = 0
+    isVacuuming = true
+    start("VACUUM", [])
+  }
+
+  func choose() throws(Finding) {
+    guard let model else { throw Finding(oracle: .error, text: "client \(name) has no model") }
+    choices.end(.statement)
+    if let step = wayBack {
+      wayBack = nil
+      operationsLeft = max(operationsLeft, 1)
+      return change(step)
+    }
+    if !choices.begins(.statement, if: operationsLeft > 0) {
+      if scan != nil {
+        phase = .finishingScan
+        engine?.resumeScan()
+        return
+      }
+      if !isWriting {
+        phase = .committing
+        world.recorder?.noteCommitBegun(name)
+        start("COMMIT", [])
+      } else if choices.oneIn(world.profile.hasComingTables ? 3 : 8, .rollsBack) {
+        phase = .rollingBack
+        rollsBackAtWill = true
+        start("ROLLBACK", [])
+      } else {
+        stamp = world.ledger.makeStamp()
+        phase = .stamping
+        start("UPDATE stamp SET n=?1", [.integer(stamp)])
+      }
+      return
+    }
+    operationsLeft -= 1
+    if isWriting, scan == nil, retry == nil, choices.oneIn(world.profile.scanOneIn, .opensScan) {
+      let drawn = choices.below(model.shapes.count, .scanTable)
+      let table = model.missing.contains(drawn) ? 0 : drawn
+      let isByIndex = choices.oneIn(2, .scanByIndex)
+      scan = OpenScan(table: table, before: model, isByIndex: isByIndex)
+      phase = .scanning(rowsLeft: choices.below(6, .scanRows))
+      let name = model.shapes[table].name
+      // The same text never comes from another operation: a statement is one run at a time.
+      start(
+        isByIndex ? "SELECT id, k FROM \(name) WHERE k>=?1 ORDER BY k" : "SELECT id, k FROM \(name) WHERE k>=?1 ORDER BY id",
+        [.integer(-1)])
+      return
+    }
+    if isWriting && scan == nil && choices.oneIn(world.profile.savepointOneIn, .usesSavepoint) {
+      return change(savepointStep())
+    }
+    if isWriting, world.profile.autoVacuum == 2, choices.oneIn(8, .vacuumsPages) {
+      let statement = "PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))"
+      phase = .housekeeping(statement)
+      start(statement, [])
+      return
+    }
+    if isWriting, scan == nil, world.profile.autoVacuum > 0, choices.oneIn(40, .changesSchema) {
+      // Tables that come and go move the roots of others.
+      let name = "scratch\(choices.below(3, .scratchTable))"
+      let statement =
+        choices.oneIn(2, .dropsTable) ? "DROP TABLE IF EXISTS \(name)" : "CREATE TABLE IF NOT EXISTS \(name)(a, b UNIQUE)"
+      phase = .housekeeping(statement)
+      start(statement, [])
+      return
+    }
+    let operation =
+      retry ?? listOperation() ?? world.generator.next(choices, model, readsOnly: !isWriting, mayChangeTables: scan == nil)
+    retry = nil
+    phase = .operating(operation, rows: [])
+    start(operation.sql(model), operation.bindings(model))
+  }
+
+  func savepointStep() -> SavepointStep {
+    let count = savedModels.count
+    let verb = count == 0 ? 0 : choices.below(count == Self.savepointCountMax ? 2 : 3, .savepointVerb)
+    if count == 0 || verb == 2 { return .open(count) }
+    let number = count - 1 - choices.below(count, .savepoint)
+    return verb == 0 ? .release(number) : .goBack(to: number)
+  }
+
+  func change(_ step: SavepointStep) {
+    phase = .savepointing(step)
+    start(step.sql, [])
+  }
+
+  func listOperation() -> Operation? {
+    guard let recorder = world.recorder, choices.oneIn(3, .usesList) else { return nil }
+    let list = choices.below(HistoryRecorder.listCount, .list)
+    if !isWriting || choices.oneIn(2, .readsList) { return .readList(list) }
+    return .appendToList(list, value: recorder.makeValue())
+  }
+}
