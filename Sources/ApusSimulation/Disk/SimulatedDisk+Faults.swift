@@ -26,9 +26,10 @@ extension SimulatedDisk {
 
   /// When a request of a dropped statement may complete.
   func drawLateness() -> UInt64 {
-    guard faults.isActive, faults.rates[.delay] > 0, faults.choices.oneIn(2, .fault) else { return 0 }
+    guard faults.isActive, faults.choices.oneIn(2, .fault) else { return 0 }
     faults.noteRetried(.delay)
-    return clock.monotonicNanoseconds + UInt64(faults.choices.below(Self.lateNanosecondsMax / 10, .delay))
+    let longest = faults.choices.oneIn(3, .isLate) ? Self.lateNanosecondsMax : Self.lateNanosecondsMax / 10
+    return clock.monotonicNanoseconds + UInt64(faults.choices.below(longest, .delay))
   }
 
   /// Carries out a request in flight, or a part of it.

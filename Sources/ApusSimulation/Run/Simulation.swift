@@ -354,7 +354,8 @@ public final class Simulation {
         if survivors.oneIn(2, .recoveryCompletes) { world.disk.completeOne() }
       }
     } catch {
-      if !isTrusted, FaultKind.damageCodes.contains(error.code) { return }
+      // A schema that cannot be read has no table of that name.
+      if !isTrusted, (FaultKind.damageCodes + [.error, .full]).contains(error.code) { return }
       if world.faults.excuse(error, of: 0) == nil { throw unexpected(error, "recovery") }
     }
   }

@@ -41,7 +41,12 @@ extension SimulationProfile {
     if pageSize >= 8192 { auditEvery = 10 }
     keyCount = choices.pick([8, 30, 120, 120, 400], .keyCount)
     initialRowCount = choices.pick([0, 0, 0, 40, 200, 200], .initialRows)
-    if initialRowCount > 100 { auditEvery = max(auditEvery, 3) }
+    if initialRowCount > 100 {
+      auditEvery = max(auditEvery, 3)
+      // Trees of four levels, which shrink to one.
+      if choices.oneIn(2, .smallPages) { pageSize = 512 }
+      if choices.oneIn(2, .wideSpans) { taste.wideSpanOneIn = 2 }
+    }
     taste.bulkShare = choices.pick([0, 2, 4, 8], .bulkShare)
     taste.kinds = choices.pick(WorkloadTaste.favourites, .favouriteKinds)
     if choices.oneIn(3, .hasFavouriteTable) { taste.table = choices.below(6, .table) }

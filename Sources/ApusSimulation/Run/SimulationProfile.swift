@@ -30,6 +30,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var scanOneIn: Int
   /// One operation in so many opens, releases or goes back to a savepoint.
   public var savepointOneIn: Int
+  /// One writing transaction in so many is rolled back in the end.
+  public var rollbackOneIn: Int
   /// The kernel's cache answers a part of the reads at once, so that scans read ahead.
   public var hasCache: Bool
   /// One transaction in so many is a checkpoint of a random mode instead; 0 none.
@@ -89,11 +91,12 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     stepsPerEra = 300 + choices.below(900, .stepsPerEra)
     keyCount = choices.pick([8, 30, 120], .keyCount)
     payloadMax = choices.pick([60, 1_500, 6_000], .payloadMax)
-    operationCountMax = choices.pick([2, 6, 20], .operationCountMax)
+    operationCountMax = choices.pick([2, 6, 20, 20, 60], .operationCountMax)
     injectsFaults = choices.oneIn(2, .injectsFaults)
     cancelOneIn = choices.pick([0, 8, 50, 300], .cancelOneIn)
     scanOneIn = choices.pick([0, 4, 10], .scanOneIn)
     savepointOneIn = choices.pick([10, 10, 4], .savepointOneIn)
+    rollbackOneIn = choices.pick([8, 8, 3], .rollbackOneIn)
     hasCache = choices.below(3, .hasCache) > 0
     checkpointOneIn = journal == .wal ? choices.pick([0, 4, 12], .checkpointOneIn) : 0
     autoVacuum = choices.below(3, .autoVacuum)
@@ -105,6 +108,9 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       cutCount = 0
       attaches = false
     }
+    // As with SQLite: a disk that tears the first writes of a journal that is used again, over an end that no sync has covered,
+    // leaves a part of the old one.
+    if synchronous == .normal, journal == .truncate || journal == .persist { cutCount = 0 }
     vacuumOneIn = choices.pick([0, 6, 25], .vacuumOneIn)
     lockByteOffset = choices.pick([0x4000_0000, 0x4000, 0x1_0000], .lockByteOffset)
     auditEvery = choices.pick([1, 3, 10], .auditEvery)

@@ -27,7 +27,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case drops, checkpoints, checkpointMode, vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
   case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
   case opensScan, scanTable, scanByIndex, scanRows
-  case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, savepointOneIn, reconnects
+  case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, savepointOneIn, rollbackOneIn, reconnects
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
 
   // An operation.
@@ -38,10 +38,10 @@ public enum Choice: String, CaseIterable, Sendable {
 
   // The kind of world, its faults, limits and schedule.
   case worldKind, isFaultOn, faultRate, schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
-  case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, hasFavouriteTable
+  case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, smallPages, wideSpans, hasFavouriteTable
 
   // Faults: whether one is met, and what it is like.
-  case fault, transferPart, errorNumber, badSector, delay, killedWrite, killedPart, sizeAhead
+  case fault, transferPart, errorNumber, badSector, delay, isLate, killedWrite, killedPart, sizeAhead
   case lockTime, usesSlot, lockLevel, lockSlot
   case episodeRoom, episodeSteps, killedProcess, killsAfterFailure, killStep, clockKind, suspendTime, clockHours
   case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize

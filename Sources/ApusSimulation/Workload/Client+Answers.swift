@@ -80,7 +80,9 @@ extension Client {
       phase = world.profile.attaches ? .readingOther : .choosing
     case .readingOther: phase = .choosing
     case .choosing: break
-    case .housekeeping: phase = .choosing
+    case .housekeeping:
+      if scan == nil, let last = savedModels.indices.last, choices.oneIn(3, .returnsToSavepoint) { wayBack = .goBack(to: last) }
+      phase = .choosing
     case .scanning, .finishingScan:
       if let scan, let model, world.damage == .none, let problem = scan.problem(after: model) {
         throw Finding(oracle: .read, text: "client \(name): \(problem)")

@@ -99,7 +99,7 @@ extension Client {
         phase = .committing
         world.recorder?.noteCommitBegun(name)
         start("COMMIT", [])
-      } else if choices.oneIn(world.profile.hasComingTables ? 3 : 8, .rollsBack) {
+      } else if choices.oneIn(world.profile.hasComingTables ? 3 : world.profile.rollbackOneIn, .rollsBack) {
         phase = .rollingBack
         rollsBackAtWill = true
         start("ROLLBACK", [])
@@ -127,7 +127,7 @@ extension Client {
     if isWriting && scan == nil && choices.oneIn(world.profile.savepointOneIn, .usesSavepoint) {
       return change(savepointStep())
     }
-    if isWriting, world.profile.autoVacuum == 2, choices.oneIn(8, .vacuumsPages) {
+    if isWriting, world.profile.autoVacuum == 2, choices.oneIn(savedModels.isEmpty ? 8 : 4, .vacuumsPages) {
       let statement = "PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))"
       phase = .housekeeping(statement)
       start(statement, [])

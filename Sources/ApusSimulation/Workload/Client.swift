@@ -192,8 +192,8 @@ final class Client {
     return switch phase {
     case .operating, .housekeeping, .checking: true
     // Without a journal on the disk a commit that has begun cannot be undone; VACUUM and some pragmas are one.
-    case .checkpointing: world.profile.journal != .off && world.profile.journal != .memory
-    case .committing, .rollingBack: world.profile.dropsCommits
+    case .checkpointing, .rollingBack: world.profile.journal != .off && world.profile.journal != .memory
+    case .committing: world.profile.dropsCommits
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
       .savepointing, .scanning, .finishingScan, .stamping, .stampingOther:
       false

@@ -261,6 +261,8 @@ public struct WorkloadTaste: Sendable {
   public var table: Int?
   /// In a hundred operations, those that insert many rows.
   public var bulkShare = 0
+  /// One range in so many reaches as far as the keys do.
+  public var wideSpanOneIn = 8
 
   public init() {}
 }
@@ -297,7 +299,7 @@ struct OperationGenerator: Sendable {
     let anyTable = choices.below(shapes.count, .table)
     let table = taste.table.map { choices.oneIn(2, .favoursTable) ? $0 % shapes.count : anyTable } ?? anyTable
     let id = Int64(choices.below(keyCount, .key))
-    let isWide = choices.oneIn(8, .isWideSpan)
+    let isWide = choices.oneIn(taste.wideSpanOneIn, .isWideSpan)
     let span = id...id + Int64(choices.below(isWide ? keyCount : 6, .span))
     var kind = readsOnly ? Self.firstRead + choices.below(100 - Self.firstRead, .kind) : choices.below(100, .kind)
     if let favourites = taste.kinds, !readsOnly || favourites.lowerBound >= Self.firstRead, choices.oneIn(2, .favoursKind) {
