@@ -114,6 +114,21 @@ extension Connection {
     }
   }
 
+  @Test("an attempt to read that fails does not hide what others commit behind it")
+  func failedReadHidesNothing() throws {
+    let (_, first, second) = try Self.world()
+    let version = try second.value("PRAGMA data_version")
+    try second.execute("PRAGMA locking_mode = exclusive")
+    #expect { try second.value("SELECT a FROM t") } throws: { ($0 as? EngineError)?.code == .busy }
+    try second.execute("PRAGMA locking_mode = normal")
+    #expect(try second.value("PRAGMA data_version") == version)
+    try second.execute("PRAGMA locking_mode = exclusive")
+    #expect { try second.value("SELECT a FROM t") } throws: { ($0 as? EngineError)?.code == .busy }
+    try first.execute("UPDATE t SET a = 2")
+    try second.execute("PRAGMA locking_mode = normal")
+    #expect(try second.value("PRAGMA data_version") != version)
+  }
+
   @Test("a connection in exclusive mode goes into WAL mode and out of it")
   func exclusiveModeChanges() throws {
     let (world, first, second) = try Self.world("delete")

@@ -19,6 +19,8 @@ final class FileStore {
   var salts: UInt64 = 0
   var stamp: FileStamp?
   var hasReadHeader = false
+  /// The log that is open has given a snapshot.
+  var hasReadLog = false
   /// Pages of the database as the header said when the log was opened; 0 where it did not.
   var headerPageCount: UInt32 = 0
   /// Page 1 of the log's last snapshot is none, or contradicts the log: nothing of that must replace what is in the file.

@@ -345,6 +345,7 @@ extension Pager {
     store.wal = wal
     store.stamp = nil
     store.salts = .max
+    store.hasReadLog = false
   }
 
   /// - Throws: SQLITE_READONLY_DBMOVED where the file was renamed, unlinked or replaced since it was opened.
@@ -363,7 +364,8 @@ extension Pager {
       store.generation = store.cache?.generation(ofSalts: store.salts) ?? 1
     }
     if isOther || isFirst {
-      if !isFirst { dataVersion += 1 }
+      // What follows an attempt that failed is looked at as the first snapshot is, and may be another than the last.
+      if isOther, store.hasReadLog { dataVersion += 1 }
       try dropStalePages(store)
       if wal.header.pageCount > 0 {
         currentPageCount = wal.header.pageCount
@@ -380,6 +382,7 @@ extension Pager {
       }
     }
     store.hasReadHeader = true
+    store.hasReadLog = true
     return isOther || isFirst
   }
 
