@@ -155,7 +155,8 @@ public struct ExpressionGenerator {
     case 1: return Text(sql: "CAST(\(narrow(depth)) AS TEXT)")
     case 2: return Text(sql: "CAST(\(narrow(depth)) AS BLOB)")
     case 3: return Text(sql: "CAST(\(narrow(depth)) AS NUMERIC)", isWide: true)
-    default: return Text(sql: "CAST(\(narrow(depth)) AS REAL)", isWide: true)
+    // Of "-" SQLite 3.40 makes -0.0, and 3.54 makes 0.0.
+    default: return Text(sql: "(CAST(\(narrow(depth)) AS REAL) + 0.0)", isWide: true)
     }
   }
 
