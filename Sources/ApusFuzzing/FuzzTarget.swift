@@ -68,6 +68,8 @@ enum FuzzLimits {
   static let byteCountMax = 1 << 20
   /// Loop turns of one statement: some milliseconds.
   static let turnCountMax: UInt64 = 20_000
+  /// The same for generated queries, whose tables are small, but joined, and looked through again for each row.
+  static let queryTurnCountMax: UInt64 = 1_000_000
   /// Longest file: a log or a journal may ask for any length.
   static let fileByteCountMax: Int64 = 1 << 22
   /// Rows that are read of one statement.

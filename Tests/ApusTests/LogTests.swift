@@ -114,6 +114,21 @@ extension Connection {
     }
   }
 
+  @Test("an attempt to read that fails does not hide what others commit behind it")
+  func failedReadHidesNothing() throws {
+    let (_, first, second) = try Self.world()
+    let version = try second.value("PRAGMA data_version")
+    try second.execute("PRAGMA locking_mode = exclusive")
+    #expect { try second.value("SELECT a FROM t") } throws: { ($0 as? EngineError)?.code == .busy }
+    try second.execute("PRAGMA locking_mode = normal")
+    #expect(try second.value("PRAGMA data_version") == version)
+    try second.execute("PRAGMA locking_mode = exclusive")
+    #expect { try second.value("SELECT a FROM t") } throws: { ($0 as? EngineError)?.code == .busy }
+    try first.execute("UPDATE t SET a = 2")
+    try second.execute("PRAGMA locking_mode = normal")
+    #expect(try second.value("PRAGMA data_version") != version)
+  }
+
   @Test("a connection in exclusive mode goes into WAL mode and out of it")
   func exclusiveModeChanges() throws {
     let (world, first, second) = try Self.world("delete")
@@ -178,6 +193,44 @@ extension Connection {
       let connection = try Connection("/a.db", environment: try Self.brokenLog(at: frame))
       try connection.execute("PRAGMA recovery = strict")
       #expect(try connection.value("SELECT a FROM t") == "\(8 + frame)")
+    }
+  }
+
+  @Test("page 1 says how many pages there are, and the file may have more")
+  func pageOneCounts() throws {
+    let (world, first, second) = try Self.world()
+    try first.closeBlocking()
+    try second.closeBlocking()
+    let file = try #require(world.contents(of: "/a.db"))
+    let twin = MemoryEnvironment(seed: 9)
+    twin.setContents(of: "/a.db", to: file + [UInt8](repeating: 7, count: 3 * 4096))
+    let connection = try Connection("/a.db", environment: twin)
+    #expect(try connection.value("PRAGMA page_count") == "2")
+    #expect(try connection.value("PRAGMA integrity_check") == "ok")
+    try connection.execute("CREATE TABLE u(a); INSERT INTO u VALUES (2)")
+    #expect(try connection.value("PRAGMA page_count") == "3")
+    try connection.closeBlocking()
+    #expect(twin.contents(of: "/a.db")?.count == 3 * 4096)
+  }
+
+  @Test("a commit of fewer pages than page 1 counts is refused each time, and not copied back")
+  func commitOfFewerPages() throws {
+    let (world, first, _) = try Self.world()
+    try first.execute("PRAGMA wal_checkpoint(TRUNCATE); UPDATE t SET a = 2")
+    var file = try #require(world.contents(of: "/a.db"))
+    file[31] = 3
+    let log = try #require(world.contents(of: "/a.db-wal"))
+    let twin = MemoryEnvironment(seed: 9, completesAtOnce: false)
+    twin.setContents(of: "/a.db", to: file)
+    twin.setContents(of: "/a.db-wal", to: log)
+    for _ in 0..<2 {
+      let connection = try Connection("/a.db", environment: twin)
+      for _ in 0..<2 {
+        #expect { try connection.value("SELECT a FROM t") } throws: { ($0 as? EngineError)?.code == .corrupt }
+      }
+      try connection.closeBlocking()
+      #expect(twin.contents(of: "/a.db") == file)
+      #expect(twin.contents(of: "/a.db-wal") == log)
     }
   }
 

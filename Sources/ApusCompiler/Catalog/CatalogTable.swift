@@ -155,7 +155,9 @@ public final class CatalogTable: TableShape, Sendable {
   func triggers() throws(EngineError) -> [CatalogTrigger] {
     var triggers: [CatalogTrigger] = []
     for row in triggerRows {
-      guard case .createTrigger(let create) = try row.parsed(), create.name == Name(row.name) else {
+      guard case .createTrigger(let create) = try row.parsed(), create.name == Name(row.name),
+        create.table.name == Name(row.tableName)
+      else {
         throw row.malformed()
       }
       triggers.append(CatalogTrigger(name: create.name, table: create.table.name, definition: create))

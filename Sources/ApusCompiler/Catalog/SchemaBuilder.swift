@@ -68,7 +68,7 @@ public struct SchemaBuilder {
     if !isImplicit {
       guard let sql = row.sql, sql.utf8.count > 2, sql.utf8.first.map({ $0 | 0x20 }) == 0x63 else { throw row.malformed() }
     }
-    switch isImplicit ? "index" : row.type {
+    switch isImplicit ? "index" : Name.fold(row.type) {
     case "table", "view":
       let key = Name.fold(row.name)
       guard entries[key] == nil else { throw row.malformed("table \(row.name) already exists") }
@@ -103,9 +103,10 @@ public struct SchemaBuilder {
   }
 
   /// Makes the schema; the builder is used up.
-  /// - Parameter format: the file's schema format; 0 where nothing was created yet.
+  /// - Parameter format: the file's schema format; 0 where nothing was created yet, and 1 where something was all the same.
   public func finish(cookie: UInt32 = 0, generation: UInt32 = 0, format: UInt32 = 4) -> Schema {
-    let format = format == 0 ? 4 : format
+    let isEmpty = entries.count == 1
+    let format = format == 0 ? (isEmpty ? 4 : 1) : format
     for entry in entries.values { entry.format = format }
     return Schema(
       database: database, entries: entries, indexTables: indexTables, triggers: triggers, cookie: cookie,

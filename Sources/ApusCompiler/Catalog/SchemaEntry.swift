@@ -81,7 +81,8 @@ final class SchemaEntry {
     default:
       throw row.malformed()
     }
-    guard draft.name == Name(row.name) else { throw row.malformed() }
+    let isNamed = draft.name == Name(row.name) && draft.name == Name(row.tableName)
+    guard isNamed, Name.fold(row.type) == (draft.view == nil ? "table" : "view") else { throw row.malformed() }
     return draft
   }
 

@@ -12,6 +12,8 @@ public struct GeneratedColumn: Sendable {
   /// NOCASE, RTRIM or BINARY.
   public var collation: String
   public var isNullable = true
+  /// An index begins with it, in descending order.
+  public var leadsDescending = false
 
   /// The column of a table that an alias names.
   func of(_ alias: String) -> GeneratedColumn {
@@ -30,8 +32,8 @@ public struct ExpressionGenerator {
 
   public var tape: ChoiceTape
   public var columns: [GeneratedColumn]
-  /// A column of some table, for IN (SELECT ...) and EXISTS: its table and its name.
-  public var subqueries: [(table: String, column: String)] = []
+  /// A column of some table, for IN (SELECT ...) and EXISTS.
+  public var subqueries: [(table: String, column: GeneratedColumn)] = []
   /// COLLATE is written; without it a comparison's collation is the columns' alone.
   public var collates = true
   /// Functions that may fail.
@@ -94,8 +96,14 @@ public struct ExpressionGenerator {
     return text.isWide ? "CAST(\(text.sql) AS INTEGER)" : text.sql
   }
 
-  /// A part of a longer text. Text with a NUL behind digits is a number for SQLite 3.54, and none for 3.40.
-  private func joined(_ sql: String) -> String { sql.contains("zeroblob(") ? "hex(\(sql))" : sql }
+  /// Two texts in one. As a number, text of digits with a NUL behind them is one thing for SQLite 3.54 and another for 3.40:
+  /// something stands between digits and what may begin with a NUL.
+  private func joined(_ left: String, _ right: String) -> String {
+    let mayHaveNUL =
+      ["zeroblob(", "x'00ff'", "char(", "sq."].contains { right.contains($0) }
+      || columns.contains { right.contains($0.name) }
+    return mayHaveNUL ? "(\(left) || '~' || \(right))" : "(\(left) || \(right))"
+  }
 
   /// Two sides of a comparison. Where one is wide, the other has no affinity of text.
   private mutating func sides(_ depth: Int) -> (String, String) {
@@ -117,7 +125,7 @@ public struct ExpressionGenerator {
     case 14: return conditional(depth - 1)
     case 15:
       note("||")
-      return Text(sql: "(\(joined(narrow(depth - 1))) || \(joined(narrow(depth - 1))))")
+      return Text(sql: joined(narrow(depth - 1), narrow(depth - 1)))
     case 16: return cast(depth - 1)
     case 17:
       note("bits")
@@ -147,7 +155,8 @@ public struct ExpressionGenerator {
     case 1: return Text(sql: "CAST(\(narrow(depth)) AS TEXT)")
     case 2: return Text(sql: "CAST(\(narrow(depth)) AS BLOB)")
     case 3: return Text(sql: "CAST(\(narrow(depth)) AS NUMERIC)", isWide: true)
-    default: return Text(sql: "CAST(\(narrow(depth)) AS REAL)", isWide: true)
+    // Of "-" SQLite 3.40 makes -0.0, and 3.54 makes 0.0.
+    default: return Text(sql: "(CAST(\(narrow(depth)) AS REAL) + 0.0)", isWide: true)
     }
   }
 
@@ -213,13 +222,16 @@ public struct ExpressionGenerator {
     switch tape.below(3) {
     case 0:
       note("IN (SELECT)")
-      return "(\(narrow(depth)) \(pick(["IN", "NOT IN"])) (SELECT \(column) FROM \(table)))"
+      // SQLite 3.40 looks for a NULL at the beginning of the index only.
+      let isHidden = column.leadsDescending && column.isNullable
+      return "(\(narrow(depth)) \(pick(["IN", "NOT IN"])) (SELECT \(isHidden ? "+" : "")\(column.name) FROM \(table)))"
     case 1:
       note("EXISTS")
-      return "(\(pick(["", "NOT "]))EXISTS (SELECT 1 FROM \(table) AS sq WHERE sq.\(column) = \(leaf().sql)))"
+      return "(\(pick(["", "NOT "]))EXISTS (SELECT 1 FROM \(table) AS sq WHERE sq.\(column.name) = \(leaf().sql)))"
     default:
       note("IN (SELECT correlated)")
-      return "(\(narrow(depth)) IN (SELECT sq.\(column) FROM \(table) AS sq WHERE sq.\(column) > \(leaf().sql)))"
+      let name = "sq.\(column.name)"
+      return "(\(narrow(depth)) IN (SELECT \(name) FROM \(table) AS sq WHERE \(name) > \(leaf().sql)))"
     }
   }
 
@@ -227,10 +239,11 @@ public struct ExpressionGenerator {
     if subqueries.isEmpty { return nil }
     note("scalar subquery")
     let (table, column) = tape.pick(subqueries)
+    let name = "sq.\(column.name)"
     switch tape.below(3) {
     case 0: return Text(sql: "(SELECT count(*) FROM \(table))")
-    case 1: return Text(sql: "(SELECT count(sq.\(column)) FROM \(table) AS sq WHERE sq.\(column) <= \(leaf().sql))")
-    default: return Text(sql: "(SELECT max(sq.\(column) COLLATE BINARY) FROM \(table) AS sq)")
+    case 1: return Text(sql: "(SELECT count(\(name)) FROM \(table) AS sq WHERE \(name) <= \(leaf().sql))")
+    default: return Text(sql: "(SELECT max(\(name) COLLATE BINARY) FROM \(table) AS sq)")
     }
   }
 

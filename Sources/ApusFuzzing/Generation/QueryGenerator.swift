@@ -102,8 +102,9 @@ public struct QueryGenerator {
       let name = "i\(number)_\(index)"
       tables[number].indexes.append(name)
       var terms: [String] = []
-      for _ in 0..<1 + tape.below(3) {
-        var term = tape.pick(table.columns).name
+      for position in 0..<1 + tape.below(3) {
+        let place = tape.below(table.columns.count)
+        var term = table.columns[place].name
         if tape.oneIn(6) {
           term = tape.pick([
             "\(term) + 1", "length(\(term))", "abs(CAST(\(term) AS INTEGER) % 100)", "upper(\(term))",
@@ -118,6 +119,7 @@ public struct QueryGenerator {
         if tape.oneIn(4) {
           term += " DESC"
           note("index DESC")
+          if position == 0 { tables[number].columns[place].leadsDescending = true }
         }
         terms.append(term)
       }
@@ -199,7 +201,7 @@ public struct QueryGenerator {
   ) -> String {
     var generator = ExpressionGenerator(tape, columns: columns)
     generator.collates = collates
-    generator.subqueries = tables.flatMap { table in table.columns.map { (table.name, $0.name) } }
+    generator.subqueries = tables.flatMap { table in table.columns.map { (table.name, $0) } }
     let text = body(&generator)
     tape = generator.tape
     features.merge(generator.features, uniquingKeysWith: +)

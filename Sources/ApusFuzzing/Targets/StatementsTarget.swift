@@ -21,7 +21,8 @@ final class StatementsTarget: FuzzTarget {
   func check(_ input: [UInt8]) throws(FuzzFinding) {
     var tape = ChoiceTape(input)
     do throws(EngineFailure) {
-      let ours: any HarnessConnection = try FuzzEngines.ours()
+      let ours = try FuzzEngines.ours()
+      ours.connection.state.limits.turnCountMax = FuzzLimits.queryTurnCountMax
       let reference = try library.open(":memory:", readOnly: false)
       defer {
         ours.close()

@@ -37,8 +37,7 @@ public final class IntegrityCheck {
   private let roots: [PageNumber]
   private let complaintsMax: Int
   private var geometry: TreeGeometry
-  private var seen: [UInt64] = []
-  private var seenCount = 0
+  private var seen = SeenPages(pageCount: 0)
   private var stage = Stage.begin
   private var nextRoot = 0
   private var root = PageNumber.none
@@ -113,7 +112,7 @@ public final class IntegrityCheck {
       return
     }
     let header = try pager.page(.one).bytes
-    seen = [UInt64](repeating: 0, count: Int(pager.pageCount) / 64 + 1)
+    seen = SeenPages(pageCount: pager.pageCount)
     if pager.lockBytePage <= pager.pageCount { _ = mark(pager.lockBytePage) }
     let largestRoot = header.bigEndianUInt32(at: DatabaseHeader.largestRootOffset)
     if largestRoot != 0 {
@@ -194,7 +193,7 @@ public final class IntegrityCheck {
 
   private func reportUnused() {
     while nextPage <= pager.pageCount, complaints.count < complaintsMax {
-      let isSeen = seen[Int(nextPage / 64)] & (1 << UInt64(nextPage % 64)) != 0
+      let isSeen = seen.contains(nextPage)
       let isMap = hasPointerMap && pager.isMapPage(nextPage)
       if !isSeen, !isMap { complain("Page \(nextPage): never used") }
       if isSeen, isMap { complain("Page \(nextPage): pointer map referenced") }
@@ -211,10 +210,7 @@ public final class IntegrityCheck {
 
   /// - Returns: false where the page was marked before.
   private func mark(_ number: UInt32) -> Bool {
-    let bit: UInt64 = 1 << UInt64(number % 64)
-    if number > pager.pageCount || seen[Int(number / 64)] & bit != 0 { return false }
-    seen[Int(number / 64)] |= bit
-    return true
+    number <= pager.pageCount && seen.insert(number)
   }
 
   /// Marks a page that something refers to, and complains where it cannot be.
@@ -285,7 +281,7 @@ public final class IntegrityCheck {
 
   /// False where the next page lies outside the file, or was seen before: that is complained about, and the walk ends.
   private func isFollowable(_ walk: ListWalk) -> Bool {
-    if walk.next <= pager.pageCount, seen[Int(walk.next / 64)] & (1 << UInt64(walk.next % 64)) == 0 { return true }
+    if walk.next <= pager.pageCount, !seen.contains(walk.next) { return true }
     _ = refer(walk.next, walk.prefix)
     return false
   }
@@ -470,5 +466,29 @@ public final class IntegrityCheck {
     if fragments != reported {
       complain("Fragmentation of \(fragments) bytes reported as \(reported) on page \(page.number.rawValue)")
     }
+  }
+}
+
+/// One bit a page, in pieces that come with their first bit: a damaged database may count billions of pages.
+private struct SeenPages {
+  private static let pieceWordCount = 4096
+  private static let piecePageCount = UInt32(pieceWordCount * 64)
+
+  private var pieces: [[UInt64]]
+
+  init(pageCount: UInt32) { pieces = Array(repeating: [], count: Int(pageCount / Self.piecePageCount) + 1) }
+
+  func contains(_ number: UInt32) -> Bool {
+    let piece = Int(number / Self.piecePageCount), place = Int(number % Self.piecePageCount)
+    return !pieces[piece].isEmpty && pieces[piece][place / 64] & (1 << UInt64(place % 64)) != 0
+  }
+
+  /// - Returns: false where it was there.
+  mutating func insert(_ number: UInt32) -> Bool {
+    if contains(number) { return false }
+    let piece = Int(number / Self.piecePageCount), place = Int(number % Self.piecePageCount)
+    if pieces[piece].isEmpty { pieces[piece] = Array(repeating: 0, count: Self.pieceWordCount) }
+    pieces[piece][place / 64] |= 1 << UInt64(place % 64)
+    return true
   }
 }

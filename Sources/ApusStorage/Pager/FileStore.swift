@@ -19,8 +19,12 @@ final class FileStore {
   var salts: UInt64 = 0
   var stamp: FileStamp?
   var hasReadHeader = false
+  /// The log that is open has given a snapshot.
+  var hasReadLog = false
   /// Pages of the database as the header said when the log was opened; 0 where it did not.
   var headerPageCount: UInt32 = 0
+  /// Page 1 of the log's last snapshot is none, or contradicts the log: nothing of that must replace what is in the file.
+  var hasUnsoundHeader = false
 
   var opening = OpenPhase.start
   var reads: [PendingRead] = [] { didSet { hasReads = !reads.isEmpty } }
@@ -215,6 +219,8 @@ enum OpenPhase {
   case header(RequestGroup, MutableByteView)
   /// The header, and the reserved bytes of page 1.
   case mark(RequestGroup, RequestGroup, MutableByteView, MutableByteView)
+  /// The log's snapshot is open; its page 1 is still to be read.
+  case logHeader
 }
 
 /// How far writing a batch through the rollback journal has come.

@@ -223,7 +223,7 @@ extension Pager {
   }
 
   private func leaveLogAtClose(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
-    guard try wal.index.readHeader() != nil else { return }
+    guard !store.hasUnsoundHeader, try wal.index.readHeader() != nil else { return }
     let result = try wal.runCheckpoint(
       .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
       generation: { self.checkpointGeneration(store, $0) }

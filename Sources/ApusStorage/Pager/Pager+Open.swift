@@ -16,10 +16,15 @@ extension Pager {
     do {
       while true {
         if let wal = store.wal {
-          try wal.settleAbandonedCheckpoint()
-          try lockLog(store)
-          let isOther = try wal.beginRead(allowsMarkZero: !store.keepsLog)
-          try adoptLogSnapshot(store, wal, isOther: isOther)
+          if case .logHeader = store.opening {} else {
+            try wal.settleAbandonedCheckpoint()
+            try lockLog(store)
+            let isOther = try wal.beginRead(allowsMarkZero: !store.keepsLog)
+            if try !adoptLogSnapshot(store, wal, isOther: isOther) { break }
+            store.opening = .logHeader
+          }
+          try adoptLogHeader(store)
+          store.hasUnsoundHeader = false
           break
         }
         if try advanceOpening(store) { break }
@@ -28,6 +33,7 @@ extension Pager {
       if case .failure = error {
         store.note(error)
         if store.wal != nil { store.salts = .max }
+        if case .logHeader = store.opening { store.hasUnsoundHeader = true }
         abandonOpening(store)
         if case .failure(let failure) = error, failure.code == .busyRecovery {
           throw busy("another connection recovers the log", code: .busyRecovery)
@@ -62,6 +68,8 @@ extension Pager {
     case .rollbackEnd(let group, _), .header(let group, _): store.abandon(group)
     case .superJournal(let cleanup): store.abandon(cleanup.abandon())
     case .mark(_, let group, _, _): store.abandon(group)
+    // The log counts this snapshot as the last one, but nothing was adopted of it.
+    case .logHeader: store.salts = .max
     }
     store.opening = .start
     store.abandon(store.wal?.abandonRecovery())
@@ -152,6 +160,7 @@ extension Pager {
       try reading.finish(store.queue)
       store.hasChecksums = PageSeal.isMarked(reserved.readable)
       return try adoptHeader(store, view.readable, byteCount: group.results.first ?? 0)
+    case .logHeader: preconditionFailure("a log without one")
     }
     return false
   }
@@ -336,6 +345,7 @@ extension Pager {
     store.wal = wal
     store.stamp = nil
     store.salts = .max
+    store.hasReadLog = false
   }
 
   /// - Throws: SQLITE_READONLY_DBMOVED where the file was renamed, unlinked or replaced since it was opened.
@@ -346,14 +356,16 @@ extension Pager {
       hint: "close the database and open it again under its name")
   }
 
-  private func adoptLogSnapshot(_ store: FileStore, _ wal: WriteAheadLog, isOther: Bool) throws(Fault) {
+  /// - Returns: true for another snapshot than the last one: its page 1 is to be asked for the page count.
+  private func adoptLogSnapshot(_ store: FileStore, _ wal: WriteAheadLog, isOther: Bool) throws(Fault) -> Bool {
     let isFirst = store.salts == .max
     if wal.header.salts != store.salts || isFirst {
       store.salts = wal.header.salts
       store.generation = store.cache?.generation(ofSalts: store.salts) ?? 1
     }
     if isOther || isFirst {
-      if !isFirst { dataVersion += 1 }
+      // What follows an attempt that failed is looked at as the first snapshot is, and may be another than the last.
+      if isOther, store.hasReadLog { dataVersion += 1 }
       try dropStalePages(store)
       if wal.header.pageCount > 0 {
         currentPageCount = wal.header.pageCount
@@ -370,6 +382,33 @@ extension Pager {
       }
     }
     store.hasReadHeader = true
+    store.hasReadLog = true
+    return isOther || isFirst
+  }
+
+  /// The snapshot's page 1 counts, not the file's, which may be an older one: it says how many pages there are, as in SQLite (the
+  /// last commit, or the file, may have more but not fewer), and how many bytes of each are reserved.
+  private func adoptLogHeader(_ store: FileStore) throws(Fault) {
+    if currentPageCount == 0 { return }
+    let one = try loadedPage(.one)
+    guard DatabaseHeader.isSound(one.bytes), let shape = DatabaseShape(one.bytes) else {
+      throw .error(.notADatabase, object: store.path)
+    }
+    guard shape.pageSize == pageSize else {
+      throw .error(
+        .corrupt, object: store.path, cause: "the log has pages of \(pageSize) bytes, and a header that says \(shape.pageSize)")
+    }
+    if let counted = shape.countedPages {
+      if counted > currentPageCount {
+        throw .error(
+          .corrupt, object: store.path,
+          cause: "the database has \(counted) pages by its header, and \(currentPageCount) by its log or its file")
+      }
+      currentPageCount = counted
+    }
+    if shape.reserved == pageSize - usableSize { return }
+    store.hasChecksums = unsafe PageSeal.isMarked(pageOne: one.slot.pointee.image.bytes)
+    configure(pageSize: pageSize, reserved: shape.reserved)
   }
 
   /// Keeps the pages that are the same in the new snapshot.
