@@ -33,38 +33,42 @@ struct JournalImage {
     return sum == UInt32(word(end - 12)) ? String(decoding: name, as: UTF8.self) : nil
   }
 
-  /// The file with all that the journal has of it put back.
+  /// The file with all that the journal has of it put back, and as long as it was: its last pages may have held nothing.
   func playedBack(over database: [UInt8]) -> [UInt8] {
+    if isHeadless { return database }
+    let pageCount = word(16), sector = word(20), pageSize = word(24)
+    guard sector >= 32, pageSize >= 512, sector <= bytes.count else { return database }
     var content = database
-    var isFirst = true
-    var offset = 0, sector = 0, pageSize = 0, pageCount = 0
-    var played: Set<Int> = []
+    content.removeLast(max(0, content.count - pageCount * pageSize))
+    for (number, start) in records(pageCount, sector, pageSize) {
+      let place = (number - 1) * pageSize
+      if content.count < place + pageSize { content += repeatElement(0, count: place + pageSize - content.count) }
+      content.replaceSubrange(place..<place + pageSize, with: bytes[start..<start + pageSize])
+    }
+    content += repeatElement(0, count: max(0, pageCount * pageSize - content.count))
+    return content
+  }
+
+  /// The first record of each page, up to the first that is not whole: the page's number, and where its content begins.
+  private func records(_ pageCount: Int, _ sector: Int, _ pageSize: Int) -> [(number: Int, start: Int)] {
+    var found: [(Int, Int)] = []
+    var seen: Set<Int> = []
+    var offset = 0
     while isHeader(at: offset) {
-      let nonce = UInt32(word(offset + 12))
-      if isFirst {
-        (pageCount, sector, pageSize) = (word(offset + 16), word(offset + 20), word(offset + 24))
-        guard sector >= 32, pageSize >= 512, offset + sector <= bytes.count else { return content }
-        content.removeLast(max(0, content.count - pageCount * pageSize))
-        isFirst = false
-      }
-      let count = word(offset + 8)
+      let nonce = UInt32(word(offset + 12)), count = word(offset + 8)
       offset += sector
       let room = max(0, bytes.count - offset) / (pageSize + 8)
       for _ in 0..<min(room, count == Self.countOfAll ? room : count) {
-        let number = word(offset), page = bytes[offset + 4..<offset + 4 + pageSize]
-        guard number > 0, Self.checksum(page, nonce) == UInt32(word(offset + 4 + pageSize)) else { return content }
-        if number <= pageCount, played.insert(number).inserted {
-          let start = (number - 1) * pageSize
-          if content.count < start + pageSize {
-            content += repeatElement(0, count: start + pageSize - content.count)
-          }
-          content.replaceSubrange(start..<start + pageSize, with: page)
+        let number = word(offset), start = offset + 4
+        guard number > 0, Self.checksum(bytes[start..<start + pageSize], nonce) == UInt32(word(start + pageSize)) else {
+          return found
         }
+        if number <= pageCount, seen.insert(number).inserted { found.append((number, start)) }
         offset += pageSize + 8
       }
       offset = (offset + sector - 1) / sector * sector
     }
-    return content
+    return found
   }
 
   /// Every 200th byte from the end on, and the nonce.
