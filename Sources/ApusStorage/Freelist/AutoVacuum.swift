@@ -73,6 +73,7 @@ extension Pager {
         guard let left = freePool?.pagesLeft, Int(left) > leaves else {
           throw .corrupt(.one, "freelist longer than its count")
         }
+        keepForUndo(next)
         for leaf in 0..<leaves { freePool?.pages.append(trunk.bigEndianUInt32(at: 8 + 4 * leaf)) }
         freePool?.pages.append(next)
         freePool?.trunks.insert(next)
@@ -118,6 +119,8 @@ extension Pager {
     // Everything is in memory: act.
     freePool?.lowest += 1
     noteReuse(lowest)
+    // The file may grow over it again.
+    keepForUndo(last)
     carryOut(relocation, to: blankPage(lowest))
     pointerEdits[last] = nil
     currentPageCount = last - 1

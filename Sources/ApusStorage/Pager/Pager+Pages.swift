@@ -186,7 +186,8 @@ extension Pager {
     return unsafe Page(slot, byteCount: usableSize, isWritable: true)
   }
 
-  /// Freeing changes no byte of the page, but the page may be used again: a savepoint needs its private image.
+  /// Freeing a page, or cutting it off the end, changes no byte of it, but the page may be used again: a savepoint needs its
+  /// private image. What was spilled lies in the file alone, where the next content overwrites it.
   func keepForUndo(_ number: UInt32) {
     guard let slot = unsafe table.pointee.findLoaded(number), unsafe slot.pointee.flags.contains(.dirty) else { return }
     _ = unsafe writable(Page(slot, byteCount: usableSize, isWritable: false))
