@@ -298,6 +298,7 @@ extension SimulatedDisk {
         }
       }
     } else {
+      faults.hasRevertedView = true
       file.current = file.durable
       for change in file.volatile { DiskFile.apply(change.kind, to: &file.current) }
     }

@@ -65,7 +65,7 @@ struct CrashProbe {
         text: "\(moment) the file would hold transaction \(walker.stamp(found).map(String.init) ?? "none"), and "
           + "\(ledger.lastAcknowledged) was acknowledged")
     }
-    if world.profile.journal == .wal, promise == .everything, !ledger.descends(stamp, from: ledger.lastSeen) {
+    if world.showsOnlyWhatIsSynced, !ledger.descends(stamp, from: ledger.lastSeen) {
       throw Finding(
         oracle: .durability, text: "\(moment) the file would hold transaction \(stamp); \(ledger.lastSeen) was seen")
     }

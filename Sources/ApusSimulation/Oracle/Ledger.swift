@@ -72,6 +72,9 @@ struct Ledger {
   /// Its commit had failed; the connection that was told so has begun anew, on a snapshot without it.
   mutating func refute(_ stamp: Int64) { if doubtful.contains(stamp) { refuted.insert(stamp) } }
 
+  /// A failed sync has taken back what was written, the taking back of commits too.
+  mutating func forgetRefuted() { refuted = [] }
+
   mutating func abandon(_ stamp: Int64) {
     underWay.remove(stamp)
     entries[stamp] = nil

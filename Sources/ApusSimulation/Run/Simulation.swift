@@ -272,6 +272,10 @@ public final class Simulation {
 
   private func checkCompletion() throws(Finding) {
     if let problem = world.faults.problem { throw Finding(oracle: .faultAccount, text: problem) }
+    if world.faults.hasRevertedView {
+      world.faults.hasRevertedView = false
+      world.ledger.forgetRefuted()
+    }
     try probe?.look()
   }
 
@@ -316,7 +320,7 @@ public final class Simulation {
     try checkOther(engine, stamp, "after cut \(cutCount)")
     // A journal's end, and with NORMAL a commit, may be seen before a sync has covered it: the process ended in between.
     let losesSeen = !world.ledger.descends(stamp, from: world.ledger.lastSeen)
-    if losesSeen, profile.journal == .wal, profile.promise == .everything {
+    if losesSeen, world.showsOnlyWhatIsSynced {
       throw Finding(
         oracle: .durability,
         text: "after cut \(cutCount) the file holds transaction \(stamp); \(world.ledger.lastSeen) was seen")

@@ -54,6 +54,11 @@ final class World {
     #endif
   }
 
+  /// True where nobody sees a commit before a sync has covered it: recovery syncs the log first, but not as who may only read.
+  var showsOnlyWhatIsSynced: Bool {
+    profile.journal == .wal && profile.promise == .everything && faults.tallies[FaultKind.readOnlyFileSystem.rawValue].injected == 0
+  }
+
   /// A new process of this world.
   func makeProcess() -> SimulatedEnvironment {
     let process = SimulatedEnvironment(disk: disk, clock: clock, seed: chance.number(.processSeed))

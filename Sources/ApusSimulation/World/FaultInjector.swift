@@ -53,6 +53,8 @@ final class FaultInjector {
   private(set) var problem: String?
   /// How often a request or call has failed.
   private(set) var failureCount = 0
+  /// A failed sync has put a file back to what the platter holds.
+  var hasRevertedView = false
 
   // What holds for a while: see `Mishaps`.
   /// Bytes that all files together may have.

@@ -120,6 +120,11 @@ extension Pager {
     } catch {
       if case .failure(let failure) = error {
         store.note(error)
+        if store.wal == nil, store.isDatabaseTouched {
+          // What of it has reached the file is nobody's: the journal has what was there, and the commit cuts off what lies behind.
+          for image in store.batch { store.spilledPages.insert(image.number) }
+          store.hasSpilled = true
+        }
         store.releaseBatch()
         store.flush = .idle
         if failure.code == .busy {
