@@ -35,6 +35,27 @@ extension Connection {
     return (world, first, try Connection("/a.db", environment: world))
   }
 
+  @Test("pages of an empty log do not come back with the next empty log")
+  func emptyLogAnew() throws {
+    let environment = MemoryEnvironment()
+    func open() throws -> Connection { try Connection("/a.db", environment: environment) }
+    let maker = try open()
+    try maker.execute("PRAGMA journal_mode = wal; CREATE TABLE t(x); INSERT INTO t VALUES (1)")
+    try maker.closeBlocking()
+    let a = try open(), b = try open()
+    for connection in [a, b, a] { #expect(try connection.text("SELECT x FROM t") == ["1"]) }
+    try a.execute("UPDATE t SET x = 2")
+    try b.closeBlocking()
+    // These have looked at nothing yet: `a` is the last one of the log, and deletes it.
+    let c = try open(), d = try open()
+    try a.closeBlocking()
+    for connection in [c, d] { #expect(try connection.text("SELECT x FROM t") == ["2"]) }
+    try c.execute("UPDATE t SET x = x + 1")
+    #expect(try d.text("SELECT x FROM t") == ["3"])
+    try c.closeBlocking()
+    try d.closeBlocking()
+  }
+
   @Test("a connection that empties the log sees what others have committed since it read last")
   func truncatingDoesNotHideCommits() throws {
     let (_, first, second) = try Self.world()

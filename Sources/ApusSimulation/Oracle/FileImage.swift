@@ -2,8 +2,18 @@
 // This oracle shares no code with the engine: a mistake of the engine must not hide itself here.
 
 /// A field of a record.
-public enum ImageField: Equatable, Sendable {
+public enum ImageField: Equatable, Sendable, CustomStringConvertible {
   case null, integer(Int64), real(UInt64), text([UInt8]), blob([UInt8])
+
+  public var description: String {
+    switch self {
+    case .null: "NULL"
+    case .integer(let number): "\(number)"
+    case .real(let bits): "\(Double(bitPattern: bits))"
+    case .text(let bytes): "'\(String(decoding: bytes, as: UTF8.self))'"
+    case .blob(let bytes): "blob of \(bytes.count)"
+    }
+  }
 }
 
 /// The main file with the committed part of its write-ahead log laid over it.

@@ -43,6 +43,8 @@ final class FileCache: Sendable {
     var nextGeneration: UInt32 = 1
     /// Salts of the log that generations stand for; only the newest are kept.
     var salts: [(salts: UInt64, generation: UInt32)] = []
+    /// Connections that have the log open.
+    var logUsers = 0
     /// The file's state without a log.
     var stamp: FileStamp?
     var stampGeneration: UInt32 = 0
@@ -104,6 +106,18 @@ final class FileCache: Sendable {
   }
 
   // MARK: Generations
+
+  /// A connection has opened the log.
+  func joinLog() { state.withLock { $0.logUsers += 1 } }
+
+  /// A connection has closed the log. With the last one it may be deleted, and another one made: a log without a header has no
+  /// salts that tell it from the one before, and the file may have got all that stood there.
+  func leaveLog() {
+    state.withLock { state in
+      state.logUsers -= 1
+      if state.logUsers == 0 { state.salts.removeAll { $0.salts == 0 } }
+    }
+  }
 
   /// The generation of a log's salts.
   func generation(ofSalts salts: UInt64) -> UInt32 {

@@ -12,7 +12,15 @@ final class FileStore {
   /// nil for a temporary file, which nobody shares.
   let cache: FileCache?
   var lock: DatabaseLock
-  var wal: WriteAheadLog?
+  var wal: WriteAheadLog? {
+    didSet {
+      guard wal == nil, hasJoinedLog else { return }
+      hasJoinedLog = false
+      cache?.leaveLog()
+    }
+  }
+  /// The cache counts this one among those that have the log open.
+  private var hasJoinedLog = false
 
   /// What images of the current snapshot are keyed with.
   var generation: UInt32 = 0
@@ -90,6 +98,13 @@ final class FileStore {
   var switching: JournalMode?
   /// The log is copied back and deleted, or about to be; the file's header says so last.
   var isLeavingLog: Bool { switching != nil && switching != .wal }
+
+  /// The first snapshot of the log is open: nobody deletes the log from now on until it is closed here.
+  func joinLog() {
+    if hasJoinedLog { return }
+    hasJoinedLog = true
+    cache?.joinLog()
+  }
 
   init(
     environment: any Environment, queue: any IOQueue, file: any File, isTemporary: Bool, sharedCacheBytes: Int,

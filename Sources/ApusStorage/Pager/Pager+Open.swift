@@ -359,6 +359,7 @@ extension Pager {
   /// - Returns: true for another snapshot than the last one: its page 1 is to be asked for the page count.
   private func adoptLogSnapshot(_ store: FileStore, _ wal: WriteAheadLog, isOther: Bool) throws(Fault) -> Bool {
     let isFirst = store.salts == .max
+    store.joinLog()
     if wal.header.salts != store.salts || isFirst {
       store.salts = wal.header.salts
       store.generation = store.cache?.generation(ofSalts: store.salts) ?? 1
@@ -366,7 +367,7 @@ extension Pager {
     if isOther || isFirst {
       // What follows an attempt that failed is looked at as the first snapshot is, and may be another than the last.
       if isOther, store.hasReadLog { dataVersion += 1 }
-      try dropStalePages(store)
+      if isFirst { dropCleanPages() } else { try dropStalePages(store) }
       if wal.header.pageCount > 0 {
         currentPageCount = wal.header.pageCount
       } else {
