@@ -83,7 +83,7 @@ public struct Scenario: Sendable {
     Scenario(
       name: "rollback-maze", symptom: "what ROLLBACK leaves is not what was before", kind: .power,
       plants: [
-        "stalePageAfterRollback", "keepReadsAfterRollback", "noUndoScopeBesideIndexes", "keepProgramsAfterRollback",
+        "stalePageAfterRollback", "noUndoScopeBesideIndexes", "keepProgramsAfterRollback",
         "keepPageCountAtRollback", "loseEntryAtRelease", "keepDroppedStatement", "keepDroppedTransaction",
         "forgetDroppedRollback",
       ],

@@ -189,11 +189,12 @@ final class Client {
 
   var mayBeDropped: Bool {
     if !world.mayDrop { return false }
+    let hasJournal = world.profile.journal != .off && world.profile.journal != .memory
     return switch phase {
     case .operating, .housekeeping, .checking: true
     // Without a journal on the disk a commit that has begun cannot be undone; VACUUM and some pragmas are one.
-    case .checkpointing, .rollingBack: world.profile.journal != .off && world.profile.journal != .memory
-    case .committing: world.profile.dropsCommits
+    case .checkpointing, .rollingBack: hasJournal
+    case .committing: hasJournal && world.profile.dropsCommits
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
       .savepointing, .scanning, .finishingScan, .stamping, .stampingOther:
       false
