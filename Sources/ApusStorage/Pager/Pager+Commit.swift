@@ -231,7 +231,7 @@ extension Pager {
       case .count(let group):
         try group.finish(store.queue)
         #if PlantedBugs
-          if PlantedBug.isActive(.skipJournalCountSync) {
+          if PlantedBug.isActive(.skipJournalCountSync) || PlantedBug.isActive(.skipJournalSync) {
             store.flush = .exclusive
             continue
           }
@@ -294,7 +294,7 @@ extension Pager {
     #endif
     if synchronous == .off || skips {
       noteJournaled(store, segment)
-      return .exclusive
+      return skips && synchronous >= .full ? .count(writeCount(store, segment)) : .exclusive
     }
     return .segmentSync(journalSync(store, withDirectory: synchronous < .full), segment)
   }
