@@ -3,7 +3,8 @@
 // The key is page number and version; a version is a generation of the file's content and, in WAL mode, a frame:
 //   - generation g, frame f > 0: what frame f of the log with the salts of g holds;
 //   - generation g, frame 0: what the database file holds for a reader of g that finds no frame. No checkpoint changes
-//     that while such a reader is there, and after it nobody asks for it.
+//     that while such a reader is there, and after it nobody asks for it. A log without a header has no salts: what
+//     stands for it is forgotten when the last connection of the process closes the log, which may be deleted then;
 //   - without a WAL a generation is a state of the file as its change counter tells.
 // So commits and checkpoints leave the images valid. A restart of the log by this process renames them (the newest
 // frame of each page becomes the file's content), and a commit through a rollback journal replaces the changed ones;
