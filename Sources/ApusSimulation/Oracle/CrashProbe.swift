@@ -13,7 +13,7 @@ struct CrashProbe {
 
   /// - Returns: nil where nothing is promised for a power cut.
   init?(_ world: World) {
-    if world.profile.cutCount == 0 || world.profile.kind == .calm { return nil }
+    if world.profile.cutCount == 0 { return nil }
     self.world = world
     choices = world.choices.stream("probe")
   }
