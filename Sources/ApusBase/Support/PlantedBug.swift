@@ -22,11 +22,12 @@
     case trustTornRecords, skipPlaybackSync, keepChangeCounter
     // Pager.
     case ackBeforeSync, acknowledgeFailedSync, evictDirtyPage, stalePageAfterRollback, keepReadsAfterRollback
-    case readAheadUnverified, readAheadOverLog, checksumWithoutNumber, keepSpilledInCache, renameStaleImages
+    case readAheadUnverified, readAheadOverLog, checksumWithoutNumber, keepSpilledInCache, renameStaleImages,
+      keepEmptyLogImages
     case keepPageCountAtRollback, loseEntryAtRelease, skipOriginalsAtRollback, busyAsIOError, loseEarlyCompletion
     // Freelist and pointer map.
     case allocateLockBytePage, staleMapEntryAfterBalance, staleLinkAfterMove, keepMapEditsAtRollback
-    case freeWithoutUndo, forgetFreedContent, allocateLeafTwice, freelistCountStuck
+    case freeWithoutUndo, cutWithoutUndo, forgetFreedContent, allocateLeafTwice, freelistCountStuck
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
     case wrongCollapse, forgetLastChildAtCollapse, skipRowAfterRestore

@@ -124,6 +124,8 @@
         .init(.pager, "what was spilled by a transaction stays in the shared cache when it ends", .transactions)
       case .renameStaleImages:
         .init(.pager, "images of an old version of the file get the name of the new one", .transactions)
+      case .keepEmptyLogImages:
+        .init(.pager, "images of an empty log keep their name when the log is deleted", .transactions)
       case .keepPageCountAtRollback:
         .init(.pager, "ROLLBACK TO keeps the count of pages", .transactions)
       case .loseEntryAtRelease:
@@ -144,6 +146,8 @@
         .init(.freelist, "ROLLBACK TO keeps the edits of the pointer map", .transactions)
       case .freeWithoutUndo:
         .init(.freelist, "a page that is freed is not kept for undoing", .transactions)
+      case .cutWithoutUndo:
+        .init(.freelist, "a page that is cut off the file's end is not kept for undoing", .transactions)
       case .forgetFreedContent:
         .init(.freelist, "the content of a page that is freed and used again is not kept", .transactions)
       case .allocateLeafTwice:

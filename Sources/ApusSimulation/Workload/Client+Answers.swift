@@ -68,6 +68,7 @@ extension Client {
     case .settingUp(let index):
       do throws(EngineError) { try engine?.injectFaultsIntoAttached() } catch { try explain(error, phaseName) }
       phase = .settingUp(index + 1)
+      busyCount = 0
     case .resting: break
     case .beginning:
       model = nil
@@ -242,7 +243,12 @@ extension Client {
         if isWriting { world.ledger.abandon(stamp) }
         phase = .rollingBack
       }
-    case .settingUp where isBusy: break
+    case .settingUp where isBusy:
+      // Where all try at once, and at once again, nobody ever has the file alone: the client waits, longer each time.
+      busyCount += 1
+      if busyCount > Self.busyCountMax {
+        wait = .moment(world.disk.clock.monotonicNanoseconds + UInt64(busyCount * (name + 1)) * 1_000_000)
+      }
     case .checkpointing where isBusy: phase = .resting
     case .operating(let operation, _) where error.code.primary == .constraint && world.damage != .anything:
       guard var after = model else { return true }

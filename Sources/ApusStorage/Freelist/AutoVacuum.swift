@@ -120,7 +120,11 @@ extension Pager {
     freePool?.lowest += 1
     noteReuse(lowest)
     // The file may grow over it again.
-    keepForUndo(last)
+    #if PlantedBugs
+      if !PlantedBug.isActive(.cutWithoutUndo) { keepForUndo(last) }
+    #else
+      keepForUndo(last)
+    #endif
     carryOut(relocation, to: blankPage(lowest))
     pointerEdits[last] = nil
     currentPageCount = last - 1

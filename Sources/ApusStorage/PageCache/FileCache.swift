@@ -116,6 +116,9 @@ final class FileCache: Sendable {
   func leaveLog() {
     state.withLock { state in
       state.logUsers -= 1
+      #if PlantedBugs
+        if PlantedBug.isActive(.keepEmptyLogImages) { return }
+      #endif
       if state.logUsers == 0 { state.salts.removeAll { $0.salts == 0 } }
     }
   }
