@@ -51,6 +51,46 @@ struct AutoVacuumTests {
     #expect(ours.map(Self.essence).sorted() == theirs.map(Self.essence).sorted(), "seed \(seed)")
   }
 
+  /// They fill the budget, but nowhere is a place to write them to.
+  @Test("private pages behind the file's end do not keep a tree from being dropped")
+  func dropBesideCutPages() throws {
+    let driver = try Driver(MemoryEnvironment(seed: 1, completesAtOnce: false), "/a.db") { configuration in
+      configuration.pageSize = 512
+      configuration.cacheBytes = 5 * 512
+      configuration.dirtyBytes = 5 * 512
+    }
+    var root = PageNumber.none
+    try driver.write {
+      root = try driver.run { () throws(Fault) in
+        try driver.pager.beginWriteOperation(pages: 4)
+        return try BTree.create(driver.pager, .table)
+      }
+    }
+    for cut in 8...20 {
+      try driver.begin()
+      try driver.run { () throws(Fault) in
+        try driver.pager.beginWriteOperation(pages: 1)
+        let end = driver.pager.pageCount
+        for _ in 0..<cut { _ = try driver.pager.allocate() }
+        driver.pager.currentPageCount = end
+      }
+      var (waits, movedRoot, isDone) = (0, UInt32(0), false)
+      while !isDone, waits < 1000 {
+        do throws(Fault) {
+          isDone = try BTree.drop(driver.pager, root: root, movedRoot: &movedRoot)
+        } catch {
+          guard case .wait = error else { throw error }
+          driver.queue.waitForCompletion()
+          waits += 1
+        }
+      }
+      #expect(isDone, "\(cut) pages cut off")
+      try driver.rollback()
+      driver.pager.endRead()
+    }
+    driver.pager.close()
+  }
+
   /// A complaint without its place, which the releases of SQLite spell differently.
   private static func essence(_ complaint: String) -> String {
     let text = complaint.replacing(" is never used", with: ": never used")

@@ -117,7 +117,8 @@ public enum BTree {
     }
     if try freeLastChain(pager, page, geometry) { return false }
     guard let parent else {
-      // The root is a leaf without chains.
+      // The root is a leaf without chains. An empty one stays as it is: who comes again after a wait changes nothing.
+      if page.cellCount == 0, page.kind == leafKind { return true }
       entryCount += Int64(page.cellCount)
       initialize(pager.writable(page.page), leafKind)
       return true

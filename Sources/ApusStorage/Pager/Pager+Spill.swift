@@ -30,7 +30,7 @@ extension Pager {
       #else
         let isForced = false
       #endif
-      if count + pages <= limit && !isForced || !canSpill { return }
+      if !canSpill || !isForced && (count + pages <= limit || count + pages - privatePagesBehindEnd <= limit) { return }
       // A commit that could not go on (busy) and was followed by more changes starts over.
       if store.batchCommits { forgetCommit(store) }
       chooseVictims(store)
@@ -47,6 +47,18 @@ extension Pager {
     #endif
     if !store.batch.isEmpty || store.isCommitPrepared || undoByteCount > undoLimit { return 0 }
     return canSpill ? max(spillLimit, store.spillBlockedUntil) : .max
+  }
+
+  /// Private pages that the file has lost since: a roll-back to a savepoint may need them, and nowhere is a place to write them to.
+  /// What would be spilled in their stead comes back at once, and is spilled again.
+  private var privatePagesBehindEnd: Int {
+    var count = 0
+    var slot = unsafe table.pointee.dirty.oldest
+    while let current = unsafe slot {
+      if unsafe current.pointee.number > currentPageCount { count += 1 }
+      unsafe slot = current.pointee.newer
+    }
+    return count
   }
 
   /// Most private pages before they spill: the budget, or what PRAGMA cache_spill asks for beyond it.
