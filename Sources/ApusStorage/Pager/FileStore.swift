@@ -149,13 +149,13 @@ final class FileStore {
   }
 
   /// True when nothing of it is in flight any more. A sync that fails when its statement is gone has failed all the same: what it
-  /// was to cover may be lost, and the next sync would not say so.
+  /// was to cover may be lost, and the next sync would not say so. That counts at once, whatever else of the group is on its way.
   private func isOver(_ group: RequestGroup) -> Bool {
     do throws(Fault) {
       try group.finish(queue)
     } catch {
+      note(group.failure.map(Fault.failure) ?? error)
       if case .wait = error { return false }
-      note(error)
     }
     return true
   }

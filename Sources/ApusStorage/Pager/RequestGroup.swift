@@ -11,7 +11,8 @@ import ApusIO
 final class RequestGroup {
   private var tickets: [Ticket] = []
   private var taken = 0
-  private var failure: EngineError?
+  /// The first failure of those that are done.
+  private(set) var failure: EngineError?
   private var images: [PageImage] = []
   private var memory: [UnsafeMutableRawBufferPointer] = unsafe []
   /// Results of the requests, in the order in which they were added.
