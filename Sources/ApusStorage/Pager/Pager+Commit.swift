@@ -360,9 +360,10 @@ extension Pager {
         nonce: UInt32(truncatingIfNeeded: environment.randomUInt64())))
   }
 
-  /// True where the page's committed content must be in the journal before the file's page is overwritten.
+  /// True where the page's committed content must be in the journal before the file's page is overwritten. What a free page holds
+  /// matters to nobody, but a torn one would fail with its checksum when it is checked or copied.
   private func needsJournal(_ number: UInt32, _ store: FileStore) -> Bool {
-    number <= committedPageCount && !store.journaledPages.contains(number) && !contentlessPages.contains(number)
+    number <= committedPageCount && !store.journaledPages.contains(number) && (!contentlessPages.contains(number) || store.hasChecksums)
   }
 
   private func pagesToJournal(_ store: FileStore) -> [UInt32] {
