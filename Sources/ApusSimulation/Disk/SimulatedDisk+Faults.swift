@@ -299,6 +299,9 @@ extension SimulatedDisk {
       }
     } else {
       faults.hasRevertedView = true
+      if file.role == .log, !lost.isEmpty {
+        for open in handles.values where open.file === file { faults.noteReverted(open.client) }
+      }
       file.current = file.durable
       for change in file.volatile { DiskFile.apply(change.kind, to: &file.current) }
     }

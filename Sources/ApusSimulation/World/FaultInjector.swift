@@ -55,6 +55,8 @@ final class FaultInjector {
   private(set) var failureCount = 0
   /// A failed sync has put a file back to what the platter holds.
   var hasRevertedView = false
+  /// Connections whose open transaction may have lost frames with somebody else's failed sync: what it reads of them is damage.
+  private var reverted: Set<Int> = []
 
   // What holds for a while: see `Mishaps`.
   /// Bytes that all files together may have.
@@ -121,6 +123,9 @@ final class FaultInjector {
     tallies[kind.rawValue].healed += 1
   }
 
+  /// What the connection has written to the log, and not synced, may be gone for itself too.
+  func noteReverted(_ connection: Int) { reverted.insert(connection) }
+
   /// A part of a transfer was all that was done, and counted as the whole.
   func noteTakenForWhole(_ kind: FaultKind, _ done: Int, of byteCount: Int) {
     problem = problem ?? "\(kind.name): \(done) bytes of \(byteCount) passed for all of them"
@@ -143,7 +148,8 @@ final class FaultInjector {
 
   /// Why the error is no finding; nil where it is one.
   func excuse(_ error: EngineError, of connection: Int) -> FaultKind? {
-    ((met[connection] ?? []) + metByAll).first { $0.allowedCodes.contains(error.code) }
+    if reverted.contains(connection), FaultKind.damageCodes.contains(error.code) { return .syncRevertsView }
+    return ((met[connection] ?? []) + metByAll).first { $0.allowedCodes.contains(error.code) }
   }
 
   /// The connection's statement has failed with an error that a fault explains.
@@ -158,6 +164,7 @@ final class FaultInjector {
   ///   - forgives: whether the statement may let this failure go.
   /// - Returns: the fault that it should have told.
   func noteSuccess(_ connection: Int, endsTransaction: Bool = false, forgives: (OwedFault) -> Bool) -> String? {
+    if endsTransaction { reverted.remove(connection) }
     guard let faults = owed[connection], !faults.isEmpty else { return nil }
     var kept: [OwedFault] = []
     for var fault in faults {
@@ -182,6 +189,7 @@ final class FaultInjector {
   func noteEnd(of connection: Int) {
     heal(connection) { _ in true }
     met[connection] = nil
+    reverted.remove(connection)
   }
 
   private func heal(_ connection: Int, where isHealed: (OwedFault) -> Bool) {
