@@ -42,8 +42,8 @@ final class Client {
   /// Statements that are commits, or undo one, are dropped so many times as often as others: they seldom wait.
   static let dropsEndsTimes = 4
 
-  /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up, or a statement of the set-up before
-  /// it pauses.
+  /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up, or a statement of the set-up
+  /// before it pauses.
   static let busyCountMax = 60
 
   /// One transaction in so many is a check of the file instead.

@@ -363,7 +363,8 @@ extension Pager {
   /// True where the page's committed content must be in the journal before the file's page is overwritten. What a free page holds
   /// matters to nobody, but a torn one would fail with its checksum when it is checked or copied.
   private func needsJournal(_ number: UInt32, _ store: FileStore) -> Bool {
-    number <= committedPageCount && !store.journaledPages.contains(number) && (!contentlessPages.contains(number) || store.hasChecksums)
+    if number > committedPageCount || store.journaledPages.contains(number) { return false }
+    return store.hasChecksums || !contentlessPages.contains(number)
   }
 
   private func pagesToJournal(_ store: FileStore) -> [UInt32] {
