@@ -242,7 +242,10 @@ extension Pager {
         store.flush = .exclusive
       case .exclusive:
         if !store.isTemporary {
-          guard try store.lock.takeExclusive() else { throw busy("readers are active") }
+          guard try store.lock.takeExclusive() else {
+            // A spill waits for nobody: the transaction grows on in memory.
+            throw isCommit ? busy("readers are active") : .error(.busy, object: store.path, cause: "readers are active")
+          }
         }
         busyAttempts = 0
         store.isDatabaseTouched = true
