@@ -34,6 +34,7 @@ let unsafeFiles: [String: Set<String>] = [
     "PageImage.swift",
     "PageTable.swift",
     "Pager+Commit.swift",
+    "Pager+Concurrent.swift",
     "Pager+Contents.swift",
     "Pager+Load.swift",
     "Pager+Memory.swift",

@@ -31,6 +31,9 @@
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
     case wrongCollapse, forgetLastChildAtCollapse, skipRowAfterRestore
+    // Concurrent transactions.
+    case compareFirstCommitOnly, forgetAllocation, validateWritesOnly, foreignSeenLate, keepStalePages
+    case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,

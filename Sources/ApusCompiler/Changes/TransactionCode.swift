@@ -7,8 +7,7 @@ import ApusVM
 extension Generator {
   func begin(_ mode: TransactionMode) throws(EngineError) {
     switch mode {
-    case .concurrent: throw unsupported("BEGIN CONCURRENT")
-    case .deferred: break
+    case .concurrent, .deferred: break
     case .immediate, .exclusive:
       // As SQLite does, every database takes part: a write lock now cannot fail with BUSY later. The temporary one has no
       // lock to take.
@@ -16,7 +15,7 @@ extension Generator {
         builder.emit(.transaction, Int32(database), mode == .exclusive ? 2 : 1, p5: 2)
       }
     }
-    builder.emit(.autoCommit, 0, 0)
+    builder.emit(.autoCommit, 0, 0, mode == .concurrent ? 1 : 0)
   }
 
   func commit() { builder.emit(.autoCommit, 1, 0) }

@@ -6,6 +6,7 @@
     public enum Layer: String, CaseIterable, Sendable {
       case btree = "B-tree", freelist = "freelist and pointer map", pager = "pager", journal = "rollback journal"
       case wal = "WAL", io = "I/O", compiler = "compiler", machine = "virtual machine"
+      case concurrency = "concurrent transactions"
       /// No bug of the engine's: what the tester must always find.
       case canary
     }

@@ -137,6 +137,26 @@
       case .loseEarlyCompletion:
         .init(.pager, "a completion that comes before somebody waits for it is lost", [.liveness, .error, .leak])
 
+      // Concurrent transactions.
+      case .compareFirstCommitOnly:
+        .init(.concurrency, "of what was committed since the snapshot the first frame alone is compared", .transactions)
+      case .forgetAllocation:
+        .init(.concurrency, "page 1 is not compared: two transactions take one page", .transactions)
+      case .validateWritesOnly:
+        .init(.concurrency, "pages that were only looked at are not compared", .transactions)
+      case .foreignSeenLate:
+        .init(.concurrency, "what is compared with is read before the write lock is had", .transactions)
+      case .keepStalePages:
+        .init(.concurrency, "pages that others have changed stay in the committer's table", .transactions)
+      case .snapshotPageCount:
+        .init(.concurrency, "the commit counts the pages of the snapshot", .transactions)
+      case .keepSavepointTip:
+        .init(.concurrency, "ROLLBACK TO forgets what others have committed below", .transactions)
+      case .forgetLooks:
+        .init(.concurrency, "one page in eight is looked at unseen", .transactions)
+      case .dropReadsAtRollbackTo:
+        .init(.concurrency, "ROLLBACK TO forgets what was looked at", .transactions)
+
       // Freelist and pointer map.
       case .allocateLockBytePage: .init(.freelist, "the page of the lock bytes is used", .structure)
       case .staleMapEntryAfterBalance:

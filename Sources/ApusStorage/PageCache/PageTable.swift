@@ -95,7 +95,7 @@ struct PageTable {
   private var mask: Int
   private let emptyEntry: UnsafeMutablePointer<Entry>
   private(set) var count = 0
-  private var hidesHits = false
+  private(set) var hidesHits = false
 
   var clean = unsafe SlotList()
   var dirty = unsafe SlotList()

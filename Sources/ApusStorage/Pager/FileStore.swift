@@ -43,6 +43,9 @@ final class FileStore {
   /// After a failed sync nothing that the handle says is true any more.
   var poison: EngineError?
 
+  /// See Pager+Concurrent; nil for every other transaction.
+  var concurrent: ConcurrentTransaction?
+
   // The write transaction.
   var journal: (any File)?
   var journalByteCount: Int64 = 0

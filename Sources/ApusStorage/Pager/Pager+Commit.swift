@@ -13,6 +13,7 @@ extension Pager {
     do {
       store.reap()
       try store.checkPoison()
+      try takePlaceForCommit()
       if !store.batch.isEmpty && !store.batchCommits { try finishSpill(store) }
       if usesPointerMap, !store.isCommitPrepared { try settlePointerMap() }
       if try prepareCommit(store) {

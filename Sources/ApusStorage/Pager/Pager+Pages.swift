@@ -18,11 +18,11 @@ extension Pager {
   @inline(never)
   private func missingPage(_ number: PageNumber) throws(Fault) -> Page {
     precondition(state != .none)
-    if faultInjection != nil {
-      try injectFault()
-      return try loadedPage(number)
-    }
-    return try absentPage(number)
+    if unsafe !table.pointee.hidesHits { return try absentPage(number) }
+    if faultInjection != nil { try injectFault() }
+    // Page 1 has much that most results do not depend on: who reads it says so (`noteHeaderRead`).
+    if number != .one { noteLook(at: number.rawValue) }
+    return try loadedPage(number)
   }
 
   /// The same without fault injection: for what `beginWriteOperation` has loaded.

@@ -6,6 +6,7 @@ import ApusIO
 
 extension Pager {
   func undoFile(_ store: FileStore) throws(Fault) {
+    if keepsPrivatePages, store.wal?.holdsWriteLock == false { return }
     if let wal = store.wal {
       try undoLog(store, wal)
     } else {

@@ -114,7 +114,11 @@ extension Pager {
       let keepsReads = false
     #endif
     if let store, !keepsReads { dropReads(store) }
-    if let wal = store?.wal { try wal.truncateTip(to: mark.tip, mark.checksum) }
+    #if PlantedBugs
+      if PlantedBug.isActive(.dropReadsAtRollbackTo) { store?.concurrent?.lookedAt.removeAll() }
+    #endif
+    // Who has no place in the log, or has lost it, has no frames there.
+    if let wal = store?.wal, wal.holdsWriteLock { try wal.truncateTip(to: mark.tip, mark.checksum) }
     if !markedPages.isEmpty { for other in savepoints[index...] { markedPages[other.serial] = nil } }
     savepoints.removeSubrange((index + 1)...)
     while undo.count > mark.undoCount {

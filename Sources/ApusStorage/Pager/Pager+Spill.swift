@@ -16,6 +16,11 @@ extension Pager {
   func makeRoom(_ pages: Int) throws(Fault) {
     if isTemporary && store == nil { return try convertIfLarge() }
     guard let store else { return }
+    let room = max(concurrentLimit, pages + Pager.unspilledPagesMin)
+    if let wal = store.wal, keepsPrivatePages, unsafe table.pointee.dirty.count + pages > room {
+      // What does not fit into memory goes into the log, and so takes its place there now.
+      try takePlace(store, wal)
+    }
     try spillPages(pages, store)
     if undoByteCount > undoLimit || store.undoFile?.isWriting == true { try spillUndo(store) }
   }
@@ -46,6 +51,7 @@ extension Pager {
       if environment.fires(.forceSpill) { return 0 }
     #endif
     if !store.batch.isEmpty || store.isCommitPrepared || undoByteCount > undoLimit { return 0 }
+    if keepsPrivatePages { return concurrentLimit }
     return canSpill ? max(spillLimit, store.spillBlockedUntil) : .max
   }
 
@@ -61,11 +67,14 @@ extension Pager {
     return count
   }
 
+  /// Most private pages of a transaction that has no place in the log yet.
+  private var concurrentLimit: Int { configuration.spills ? spillLimit : .max / 2 }
+
   /// Most private pages before they spill: the budget, or what PRAGMA cache_spill asks for beyond it.
   private var spillLimit: Int { max(dirtyLimit, configuration.spillPageCount) }
 
   var canSpill: Bool {
-    if !configuration.spills { return false }
+    if !configuration.spills || keepsPrivatePages { return false }
     let keepsNoJournal = configuration.journalMode == .memory || configuration.journalMode == .off
     return store?.wal != nil || store?.isTemporary == true || !keepsNoJournal
   }

@@ -56,9 +56,10 @@ extension Pager {
     if let store, !store.isTemporary {
       // A snapshot whose locks went with a failed sync or roll-back stays open; nothing begins on it.
       try store.checkPoison()
-      try takeWriteLock(store, exclusive: exclusive)
+      if store.concurrent == nil { try takeWriteLock(store, exclusive: exclusive) }
     }
     let one = try loadedPage(.one)
+    store?.concurrent?.cookie = one.bytes.bigEndianUInt32(at: DatabaseHeader.schemaCookieOffset)
     store?.writeOpensRead = false
     busyAttempts = 0
     committedPageCount = currentPageCount
@@ -94,6 +95,11 @@ extension Pager {
       }
       throw error
     }
+    try restartLog(store, wal)
+  }
+
+  /// The next frame goes where it may: to the log's beginning, where nobody needs what is in it.
+  func restartLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
     let old = wal.header
     let oldGeneration = store.generation
     try wal.restartIfPossible { (salts) throws(Fault) in
@@ -166,6 +172,8 @@ extension Pager {
   public func rollback() throws(Fault) {
     if state != .write { return }
     cursors.forgetPaths()
+    // The log's snapshot is a newer one than this pager has adopted.
+    if store?.concurrent?.phase == .placed { store?.salts = .max }
     if let store {
       // A dropped COMMIT that had come past its commit point is finished instead.
       if store.isBehindCommitPoint { return try commit(store) }

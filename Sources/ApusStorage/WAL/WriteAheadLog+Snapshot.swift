@@ -138,7 +138,8 @@ extension WriteAheadLog {
       #else
         let isSkipped = false
       #endif
-      if backfill > 0 && header.frameCount > 0 && !isSkipped {
+      // A concurrent transaction may be on mark 0 below commits that nobody has copied.
+      if backfill > 0 && backfill == header.frameCount && !isSkipped {
         #if PlantedBugs
           if PlantedBug.isActive(.restartUnderReaders) { try restart(willRestart) }
         #endif

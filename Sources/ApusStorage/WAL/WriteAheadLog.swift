@@ -62,6 +62,11 @@ final class WriteAheadLog {
   /// The log has started again, and its file is longer than it needs to be.
   var mayCutFile = false
 
+  #if PlantedBugs
+    /// What a transaction takes for the newest commit before it has the lock.
+    var seenEarly: WALIndexHeader?
+  #endif
+
   init(
     environment: any Environment, queue: any IOQueue, file: any File, memory: any SharedMemory, pageSize: Int
   ) {

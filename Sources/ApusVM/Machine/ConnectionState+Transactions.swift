@@ -55,8 +55,51 @@ extension ConnectionState {
     }
   }
 
+  // MARK: Concurrent transactions
+
+  /// A statement of a concurrent transaction begins to use database `index`.
+  /// - Throws: SQLITE_BUSY_SNAPSHOT where the transaction is lost; SQLITE_ERROR for a second file: two logs have no common order.
+  func joinConcurrent(_ index: Int, _ pager: Pager) throws(Fault) {
+    try pager.checkConcurrent()
+    if pager.isConcurrent || pager.state == .write { return }
+    try pager.beginRead()
+    guard pager.canBeConcurrent else { return }
+    for (other, database) in databases.enumerated() where other != index && database?.pager.isConcurrent == true {
+      throw .error(
+        .error, "a concurrent transaction uses one database file", object: databases[index]?.name,
+        hint: "use BEGIN or BEGIN IMMEDIATE for a transaction over several files")
+    }
+    try pager.beginConcurrent()
+  }
+
+  /// - Throws: SQLITE_BUSY_SNAPSHOT where the open transaction is a concurrent one that has lost.
+  func checkConcurrent() throws(Fault) {
+    if !isConcurrent { return }
+    for database in databases { try database?.pager.checkConcurrent() }
+  }
+
+  /// COMMIT has failed. A transaction that has lost needs its snapshot no longer.
+  func leaveLostSnapshots() {
+    if !isConcurrent || active.count > 1 { return }
+    for database in databases { database?.pager.leaveLostSnapshot() }
+  }
+
+  /// A statement has lost the concurrent transaction.
+  func stopReadersOfLost(except machine: MachineReference) {
+    for (index, database) in databases.enumerated() where database?.pager.isLost == true {
+      stopReaders(except: machine, of: 1 << UInt64(index))
+    }
+  }
+
+  private func endConcurrent() {
+    if !isConcurrent { return }
+    for database in databases { database?.pager.endConcurrent() }
+    isConcurrent = false
+  }
+
   /// Makes the transaction durable in every database that it wrote.
   func commitAll() throws(Fault) {
+    if isConcurrent { for database in databases { try database?.pager.takePlaceForCommit() } }
     if superCommit != nil || isWritingSeveral {
       try commitTogether()
     } else {
@@ -65,6 +108,7 @@ extension ConnectionState {
         if let pager = database?.pager, pager.state == .write || pager.owesCheckpoint { try pager.commit() }
       }
     }
+    endConcurrent()
     savepoints = []
     schemaChangedInTransaction = 0
   }
@@ -106,6 +150,7 @@ extension ConnectionState {
     // Cursors find their places again, but not where the tables themselves are others now.
     if schemaChangedInTransaction != 0 { stopReaders(except: machine, of: undone) }
     forgetUndoneSchemas()
+    endConcurrent()
     schemaChangedInTransaction = 0
     savepoints = []
     deferredConstraints = 0

@@ -63,6 +63,12 @@ public final class ConnectionState {
     _modify { yield unsafe &fields.pointee.databases }
   }
 
+  /// The open transaction was begun with BEGIN CONCURRENT.
+  public internal(set) var isConcurrent: Bool {
+    get { unsafe fields.pointee.isConcurrent }
+    set { unsafe fields.pointee.isConcurrent = newValue }
+  }
+
   public internal(set) var isAutocommit: Bool {
     get { unsafe fields.pointee.isAutocommit }
     set { unsafe fields.pointee.isAutocommit = newValue }
@@ -221,6 +227,7 @@ private struct ConnectionFields {
   var main: Pager
   var databases: [AttachedDatabase?]
   var isAutocommit = true
+  var isConcurrent = false
   var savepoints: [NamedSavepoint] = []
   var staleCatalogs: UInt64 = 0
   var schemaChangedInTransaction: UInt64 = 0

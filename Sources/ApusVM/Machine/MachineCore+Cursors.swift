@@ -11,6 +11,7 @@ extension MachineCore {
     var root = Int64(i.p2)
     if OpenFlags(rawValue: i.p5).contains(.rootInRegister) { root = registers[i.p2].asInteger }
     guard root > 0, root <= Int64(UInt32.max) else { throw .error(.corrupt) }
+    if root == 1 { pager.noteHeaderRead() }
     let key = i.p4 < 0 ? nil : program.keyDescriptions[Int(i.p4)]
     cursors.open(i.p1, pager, root: PageNumber(UInt32(root)), key: key, isWritable: isWritable)
     cursors[i.p1].root = UInt32(root)

@@ -91,6 +91,7 @@ extension MachineCore {
     case .pageSize: registers[target] = .integer(Int64(pager.pageSize))
     case .pageCount:
       try open(pager, i)
+      pager.noteHeaderRead()
       registers[target] = .integer(Int64(pager.pageCount))
     case .pageChecksums:
       try open(pager, i)
@@ -183,12 +184,14 @@ extension MachineCore {
   /// Gives the pager a snapshot, which ends with this statement.
   private mutating func open(_ pager: Pager, _ i: Instruction) throws(Fault) {
     uses |= 1 << UInt64(i.p1)
+    if state.isConcurrent { try state.joinConcurrent(Int(i.p1), pager) }
     try pager.beginRead()
     pager.beginOperation()
   }
 
   private mutating func meta(_ index: Int, _ pager: Pager, _ i: Instruction) throws(Fault) -> Int64 {
     try open(pager, i)
+    pager.noteHeaderRead()
     return pager.pageCount == 0 ? 0 : Int64(try pager.meta(index))
   }
 
@@ -197,8 +200,7 @@ extension MachineCore {
   mutating func checkIntegrity(_ i: Instruction) throws(Fault) {
     let index = Int(i.p1)
     let pager = try state.pager(index)
-    uses |= 1 << UInt64(i.p1)
-    try pager.beginRead()
+    try openWholeFile(index, pager)
     let most = Int(registers[i.p3].asInteger)
     let roots = program.integerLists[Int(i.p4)].map { PageNumber(UInt32(bitPattern: $0)) }
     // The walk remembers how far it has come before a wait.

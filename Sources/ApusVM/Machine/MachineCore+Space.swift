@@ -43,8 +43,7 @@ extension MachineCore {
       onlyName = stored(name)
     }
     let isAggregate = flags.contains(.aggregate) && registers[i.p2 &+ 1].asReal != 0
-    uses |= 1 << UInt64(database)
-    try attached.pager.beginRead()
+    try openWholeFile(database, attached.pager)
     let walk = SpaceWalk(
       attached.pager, isAggregate: isAggregate, schemaName: stored("sqlite_schema"), onlyName: onlyName)
     spaceWalks[i.p1] = DatabaseWalk(walk, attached.name, isAggregate: isAggregate)

@@ -22,6 +22,7 @@ extension MachineCore {
     if isWrite, state.isQueryOnly { throw .error(.readOnly) }
     // Known first, so that whatever begins below is ended with this statement even if it is dropped at a wait.
     uses |= bit
+    if state.isConcurrent { try state.joinConcurrent(index, pager) }
     // A write opens its snapshot itself: while it has none, it may wait for another writer and then see what that one did.
     if !isWrite { try pager.beginRead() }
     if isWrite {
@@ -52,6 +53,14 @@ extension MachineCore {
     }
   }
 
+  /// A snapshot for what reads the file as a whole, its header included.
+  mutating func openWholeFile(_ index: Int, _ pager: Pager) throws(Fault) {
+    uses |= 1 << UInt64(index)
+    if state.isConcurrent { try state.joinConcurrent(index, pager) }
+    try pager.beginRead()
+    pager.noteHeaderRead()
+  }
+
   /// BEGIN, COMMIT, ROLLBACK.
   mutating func setAutocommit(_ i: Instruction) throws(Fault) {
     let wantsAutocommit = i.p1 != 0
@@ -66,13 +75,15 @@ extension MachineCore {
     }
     if !wantsAutocommit {
       state.isAutocommit = false
+      state.isConcurrent = i.p3 != 0
       return
     }
     if isRollback {
       try state.rollbackAll(by: reference)
       return
     }
-    guard !state.hasOtherWriter(than: reference) else {
+    // Behind a concurrent commit a statement would read on in another state than the one that it began in.
+    guard !state.hasOtherWriter(than: reference), !state.isConcurrent || state.active.count == 1 else {
       throw .error(.busy, "cannot commit transaction - SQL statements in progress")
     }
     try commit()
@@ -90,6 +101,7 @@ extension MachineCore {
     } catch {
       if case .failure(let failure) = error {
         failureEnding = failure.code.primary == .busy ? .leave : .undoTransaction
+        state.leaveLostSnapshots()
       }
       throw error
     }
@@ -98,6 +110,7 @@ extension MachineCore {
   mutating func savepoint(_ i: Instruction) throws(Fault) {
     let name = program.messages[Int(i.p4)]
     failureEnding = .leave
+    try state.checkConcurrent()
     let otherWriter = state.hasOtherWriter(than: reference)
     if i.p1 == 0 {
       if otherWriter { throw .error(.busy, "cannot open savepoint - SQL statements in progress") }
@@ -121,7 +134,10 @@ extension MachineCore {
   // MARK: Header fields and journals
 
   func readCookie(_ i: Instruction) throws(Fault) {
-    registers[i.p2] = .integer(Int64(Int32(bitPattern: try state.pager(Int(i.p1)).meta(Int(i.p3)))))
+    let pager = try state.pager(Int(i.p1))
+    // Who compiles against the schema is compared by its cookie as it is.
+    if i.p3 != 1 { pager.noteHeaderRead() }
+    registers[i.p2] = .integer(Int64(Int32(bitPattern: try pager.meta(Int(i.p3)))))
   }
 
   func setCookie(_ i: Instruction) throws(Fault) {
@@ -137,6 +153,8 @@ extension MachineCore {
 
   /// The ending that an error asks for where its instruction did not say.
   func ending(for error: EngineError) -> Ending {
+    // What others of this connection were reading on is no snapshot any more.
+    if error.code == .busySnapshot, state.isConcurrent { state.stopReadersOfLost(except: reference) }
     if let failureEnding { return failureEnding }
     switch error.code.primary {
     case .ioError: return writes != 0 || !state.isAutocommit ? .undoTransaction : .undoStatement
