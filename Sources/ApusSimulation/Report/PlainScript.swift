@@ -23,6 +23,7 @@ public struct PlainScript: Sendable {
       statements += Simulation.shapes(verdict.profile).filter { !$0.comesAndGoes }.flatMap(\.createStatements)
       statements.append("INSERT INTO stamp VALUES(1,0)")
       if verdict.profile.hasLists { statements += HistoryRecorder.creationStatements }
+      if verdict.profile.isConcurrent { statements += SideLedger.creationStatements(verdict.profile) }
       statements += verdict.trace.script.map(\.sql)
       text = statements.map { $0 + ";\n" }.joined()
     }

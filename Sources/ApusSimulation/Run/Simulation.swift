@@ -121,6 +121,7 @@ public final class Simulation {
     for shape in Self.shapes(profile) where !shape.comesAndGoes { statements += shape.createStatements }
     statements.append("INSERT INTO stamp VALUES(1,0)")
     if profile.hasLists { statements += HistoryRecorder.creationStatements }
+    if profile.isConcurrent { statements += SideLedger.creationStatements(profile) }
     if profile.attaches {
       statements += ["CREATE TABLE o.stamp(id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO o.stamp VALUES(1,0)"]
     }
@@ -326,6 +327,7 @@ public final class Simulation {
         text: "after cut \(cutCount) the file holds transaction \(stamp); \(world.ledger.lastSeen) was seen")
     }
     world.ledger.restart(at: stamp)
+    if profile.promise != .everything { world.side.forgetAnswers() }
     try world.checkFiles("after cut \(cutCount)")
     try checkReads(engine)
     try checkLists(engine, losesTail: losesSeen || profile.promise != .everything)

@@ -69,6 +69,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var hasComingTables = false
   /// Transactions append to lists, whose history the isolation checker reads.
   public var hasLists = false
+  /// Transactions begin with BEGIN CONCURRENT, and some change rows of their own beside the others.
+  public var isConcurrent = false
 
   /// - Parameter kind: the tape may say another.
   init(_ choices: ChoiceStream, kind: Kind) {
@@ -117,6 +119,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if self.kind != .mixed { drawWorld(choices) }
     hasComingTables = choices.oneIn(3, .hasComingTables)
     hasLists = choices.oneIn(3, .hasLists)
+    isConcurrent = journal == .wal && choices.oneIn(4, .isConcurrent)
   }
 
   private var vacuumName: String {
@@ -130,6 +133,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
+      + "\(isConcurrent ? " concurrent" : "")"
   }
 
   /// What a connection says before anything else.

@@ -134,6 +134,24 @@ public struct Scenario: Sendable {
       profile.clientCount = max(2, profile.clientCount)
       profile.stepsPerEra *= 3
     },
+    Scenario(
+      name: "concurrent-writers", symptom: "of two transactions that ran at once, one is lost or both are wrong", kind: .power,
+      plants: [
+        "compareFirstCommitOnly", "forgetAllocation", "validateWritesOnly", "foreignSeenLate", "keepStalePages",
+        "snapshotPageCount", "keepSavepointTip", "forgetLooks", "dropReadsAtRollbackTo",
+      ],
+      budgetSeconds: 60
+    ) { profile in
+      profile.isConcurrent = true
+      if profile.journal != .wal {
+        profile.journal = .wal
+        profile.synchronous = .full
+        profile.attaches = false
+      }
+      profile.clientCount = max(4, profile.clientCount)
+      profile.cachePages = min(profile.cachePages, 60)
+      profile.operationCountMax = min(profile.operationCountMax, 20)
+    },
   ]
 
   /// Scenarios whose feature the engine does not have yet.

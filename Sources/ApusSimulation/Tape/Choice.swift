@@ -7,7 +7,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case pageSize, isRollback, journal, synchronous, cachePages, autocheckpointFrames, clientCount, processCount, cutCount
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
-  case hasComingTables, hasLists
+  case hasComingTables, hasLists, isConcurrent
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process
@@ -28,6 +28,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
   case opensScan, scanTable, scanByIndex, scanRows
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, savepointOneIn, rollbackOneIn, reconnects
+  case beginsConcurrently, isSide, sidePadding, sidePages
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
 
   // An operation.

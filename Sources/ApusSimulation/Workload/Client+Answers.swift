@@ -52,8 +52,9 @@ extension Client {
       }
     case .finishingScan: scan?.seen.append(fields)
     case .checking(let rows): phase = .checking(rows: rows + [fields])
+    case .siding(.reading(let rows)): phase = .siding(.reading(rows: rows + [fields]))
     case .reopening, .closing, .gone, .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping,
-      .stampingOther, .committing, .rollingBack:
+      .stampingOther, .committing, .rollingBack, .siding:
       throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
     }
   }
@@ -62,6 +63,7 @@ extension Client {
     var isCommit = false
     // Who has only read promises nobody anything.
     if case .committing = phase { isCommit = isWriting }
+    if case .siding(.committing) = phase { isCommit = true }
     if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
       throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
     }
@@ -132,6 +134,7 @@ extension Client {
       }
       phase = .resting
     case .rollingBack: phase = .resting
+    case .siding(let step): try finishSide(step)
     case .checking(let rows):
       if world.damage == .none, rows != [[.text(Array("ok".utf8))]] {
         throw Finding(oracle: .walk, text: "client \(name): \(phaseName): \(rows)")
@@ -159,7 +162,7 @@ extension Client {
     // Undoing goes on whatever happens; what is left is hot, or in doubt.
     case .rollingBack, .reopening, .closing, .gone, .settingUp: return true
     case .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing, .housekeeping, .scanning,
-      .finishingScan, .stamping, .stampingOther, .committing, .checkpointing, .checking:
+      .finishingScan, .stamping, .stampingOther, .committing, .checkpointing, .checking, .siding:
       break
     }
     switch (fault.kind, fault.role) {
@@ -233,11 +236,18 @@ extension Client {
   func failOrdinarily(_ error: EngineError) throws(Finding) -> Bool {
     let isBusy = error.code.primary == .busy
     // Who has no lock yet does not always get it: to read, or to go on to write.
-    let mayLack = isBusy && (!isWriting || isDeferred)
+    let mayLack = isBusy && (!isWriting || isDeferred || isConcurrent)
     yields = isBusy
     switch phase {
     case .beginning where isBusy, .checking where isBusy: phase = .resting
     case .readingStamp where mayLack, .readingOther where mayLack: phase = .rollingBack
+    case .committing where isConcurrent && error.code == .busySnapshot:
+      world.recorder?.noteAborted(name)
+      world.ledger.abandon(stamp)
+      phase = .rollingBack
+    case .siding(.committing) where isBusy && error.code != .busySnapshot && busyCount < Self.busyCountMax: busyCount += 1
+    case .siding where isBusy: phase = .rollingBack
+    case .savepointing where isConcurrent && error.code == .busySnapshot: phase = .rollingBack
     case .committing where isBusy:
       busyCount += 1
       if busyCount > Self.busyCountMax {
@@ -272,7 +282,7 @@ extension Client {
       phase = .rollingBack
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
       .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack,
-      .checkpointing, .checking:
+      .checkpointing, .checking, .siding:
       return false
     }
     return true

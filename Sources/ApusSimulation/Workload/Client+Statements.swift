@@ -35,6 +35,8 @@ extension Client {
         phase = .checking(rows: [])
         return start(choices.oneIn(2, .checksQuickly) ? "PRAGMA quick_check" : "PRAGMA integrity_check", [])
       }
+      isConcurrent = false
+      if world.profile.isConcurrent, choices.oneIn(2, .isSide) { return startSide() }
       isWriting = !choices.oneIn(4, .isReader)
       isDeferred = isWriting && choices.oneIn(4, .upgrades)
       operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
@@ -45,7 +47,8 @@ extension Client {
       rollsBackAtWill = false
       phase = .beginning
       world.recorder?.begin(name)
-      start(isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
+      isConcurrent = isWriting && world.profile.isConcurrent && choices.oneIn(2, .beginsConcurrently)
+      start(isConcurrent ? "BEGIN CONCURRENT" : isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
     case .beginning: phase = .resting
     case .readingStamp: start("SELECT n FROM stamp", [])
     case .readingOther: start("SELECT n FROM o.stamp", [])
@@ -61,6 +64,7 @@ extension Client {
     case .rollingBack:
       if engine?.isInTransaction == true { start("ROLLBACK", []) } else { phase = .resting }
     case .checkpointing, .checking: phase = .resting
+    case .siding(let step): try startNextSide(step)
     }
   }
 

@@ -18,6 +18,8 @@ final class Client {
     case stamping, stampingOther, committing, rollingBack, checkpointing
     /// The connection's own check of the file.
     case checking(rows: [[ImageField]])
+    /// In a transaction beside those that the model knows.
+    case siding(SideStep)
   }
 
   /// What happens to one of the savepoints s0, s1, ... of the transaction.
@@ -61,6 +63,9 @@ final class Client {
   var isWriting = false
   /// The transaction has begun as one that reads, and has not written yet.
   var isDeferred = false
+  /// It has begun with BEGIN CONCURRENT.
+  var isConcurrent = false
+  var side = SideTransaction(usesSavepoint: false, floors: [0, 0], padding: 0)
   var model: DatabaseModel?
   /// At each open savepoint, outermost first.
   var savedModels: [DatabaseModel] = []
@@ -116,7 +121,7 @@ final class Client {
     case .resting: engine?.owesWork != true
     case .reopening, .closing, .settingUp, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
       .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing,
-      .checking:
+      .checking, .siding:
       false
     }
   }
@@ -197,7 +202,7 @@ final class Client {
     case .checkpointing, .rollingBack: hasJournal
     case .committing: hasJournal && world.profile.dropsCommits
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
-      .savepointing, .scanning, .finishingScan, .stamping, .stampingOther:
+      .savepointing, .scanning, .finishingScan, .stamping, .stampingOther, .siding:
       false
     }
   }
@@ -245,7 +250,7 @@ final class Client {
         phase = .choosing
       }
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
-      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther:
+      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .siding:
       phase = .choosing
     }
   }
@@ -399,6 +404,7 @@ final class Client {
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint or VACUUM"
     case .checking: "its check of the file"
+    case .siding(let step): "\(step) of a side transaction"
     }
   }
 }

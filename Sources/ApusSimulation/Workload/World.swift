@@ -19,6 +19,7 @@ final class World {
   let clock: VirtualClock
   let profile: SimulationProfile
   var ledger: Ledger
+  var side = SideLedger()
   let choices: ChoiceSource
   /// Processes and page faults.
   let chance: ChoiceStream
