@@ -71,6 +71,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var hasLists = false
   /// Transactions begin with BEGIN CONCURRENT, and some change rows of their own beside the others.
   public var isConcurrent = false
+  /// One transaction in so many is the end of the connection instead, and another one opened.
+  public var reconnectOneIn = 30
 
   /// - Parameter kind: the tape may say another.
   init(_ choices: ChoiceStream, kind: Kind) {
@@ -120,6 +122,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     hasComingTables = choices.oneIn(3, .hasComingTables)
     hasLists = choices.oneIn(3, .hasLists)
     isConcurrent = journal == .wal && choices.oneIn(4, .isConcurrent)
+    if choices.oneIn(4, .reconnectsOften) {
+      reconnectOneIn = 4
+      stepsPerEra *= 2
+    }
   }
 
   private var vacuumName: String {

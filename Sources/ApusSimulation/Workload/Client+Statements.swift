@@ -19,7 +19,7 @@ extension Client {
       choices.end(.transaction)
       hasMore = choices.begins(.transaction, if: true)
       if !hasMore { return }
-      if choices.oneIn(Self.reconnectOneIn, .reconnects) {
+      if choices.oneIn(world.profile.reconnectOneIn, .reconnects) {
         phase = .closing
         return
       }

@@ -38,9 +38,6 @@ final class Client {
   /// Most savepoints that are open at a time.
   static let savepointCountMax = 3
 
-  /// One transaction in so many is the end of the connection instead, and another one opened.
-  static let reconnectOneIn = 30
-
   /// Statements that are commits, or undo one, are dropped so many times as often as others: they seldom wait.
   static let dropsEndsTimes = 4
 
