@@ -17,12 +17,7 @@ extension WriteAheadLog {
       }
     #endif
     guard try lock(.exclusive, WALIndex.writeSlot) else { return nil }
-    var published = try index.readHeader()
-    #if PlantedBugs
-      if let early = seenEarly { published = early }
-      seenEarly = nil
-    #endif
-    guard let published else {
+    guard let published = try? publishedHeader() else {
       unlock(WALIndex.writeSlot)
       throw .error(
         .busySnapshot, object: path, cause: "the wal-index was damaged since this transaction began",
@@ -32,11 +27,21 @@ extension WriteAheadLog {
     return published
   }
 
+  private func publishedHeader() throws(Fault) -> WALIndexHeader? {
+    #if PlantedBugs
+      defer { seenEarly = nil }
+      if let seenEarly { return seenEarly }
+    #endif
+    return try index.readHeader()
+  }
+
   /// The frames that were committed behind the open snapshot, up to `published`; nil where they cannot be told.
   ///
   /// A read mark above 0 keeps the log from starting again. Mark 0 does not, but it keeps everybody from copying into the file: the
   /// log can start again once, and not once more, since what is in the new one cannot be copied.
   func framesBehindSnapshot(_ published: WALIndexHeader) -> Range<UInt32>? {
+    // No log is so long; the index lies in memory that others write to.
+    if published.frameCount == .max { return nil }
     if published.salts == header.salts {
       return published.frameCount < header.frameCount ? nil : header.frameCount + 1..<published.frameCount + 1
     }
