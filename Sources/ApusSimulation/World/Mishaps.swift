@@ -22,6 +22,9 @@ final class Mishaps {
   private static let suspendSecondsMax = 600
   /// Most neighbouring sectors that rot together.
   private static let rottenSectorsMax = 8
+  /// Where the file's header says how many bytes at the end of each page are reserved, how many checksums take, and what they say on page 1.
+  private static let reservedByteCountOffset = 20, checksumFieldByteCount = 8
+  private static let checksumMark = "aPc1".utf8
 
   init(_ world: World) {
     self.world = world
@@ -153,7 +156,7 @@ final class Mishaps {
     case .databaseRot:
       faults.noteForAll(.databaseRot)
       for _ in 0...choices.below(5, .rotCount) { rot(World.path) }
-      world.damage = isTold ? .detectable : .anything
+      world.damage = isTold && stillSaysThatItHasChecksums(World.path) ? .detectable : .anything
     case .logRot:
       faults.noteForAll(.logRot)
       for _ in 0...choices.below(3, .rotCount) { rot(World.path + "-wal") }
@@ -170,6 +173,15 @@ final class Mishaps {
       changeOutside()
       world.damage = .anything
     }
+  }
+
+  /// Whether the first page still asks for checksums. A file in which the damage took away the words that say so is read as one without them,
+  /// as SQLite would: nothing can then be told from its pages.
+  private func stillSaysThatItHasChecksums(_ path: String) -> Bool {
+    guard let bytes = disk.file(named: path)?.current, bytes.count >= world.profile.pageSize else { return false }
+    let markStart = world.profile.pageSize - Self.checksumFieldByteCount
+    return Int(bytes[Self.reservedByteCountOffset]) == Self.checksumFieldByteCount
+      && bytes[markStart..<markStart + Self.checksumMark.count].elementsEqual(Self.checksumMark)
   }
 
   /// Some neighbouring sectors go bad, in memory and on the platter alike.
