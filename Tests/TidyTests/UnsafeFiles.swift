@@ -11,6 +11,7 @@ let unsafeFiles: [String: Set<String>] = [
     "XXHash64.swift",
   ],
   "ApusIO": [
+    "DirectBuffer.swift",
     "EngineThread.swift",
     "MemorySharedMemory.swift",
     "Ring.swift",

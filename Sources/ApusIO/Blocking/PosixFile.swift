@@ -13,7 +13,16 @@ final class PosixFile: File {
   /// False once the file system has refused `RWF_NOWAIT`.
   let knowsNowait = Atomic<Bool>(true)
 
-  init(_ descriptor: Descriptor, isWritable: Bool) throws(EngineError) {
+  /// The way past the kernel's cache; temporary files have none.
+  private enum DirectAccess {
+    case untried
+    case open(Descriptor)
+    case refused(reason: String)
+  }
+  private let direct = Mutex(DirectAccess.untried)
+  private let options: RingOptions?
+
+  init(_ descriptor: Descriptor, isWritable: Bool, _ options: RingOptions? = nil) throws(EngineError) {
     let (status, number) = SystemCalls.status(descriptor.number)
     guard let status else {
       throw SystemError.make(.ioErrorFstat, call: "fstat", errno: number, path: descriptor.path)
@@ -21,6 +30,7 @@ final class PosixFile: File {
     path = descriptor.path
     identity = status.identity
     self.isWritable = isWritable
+    self.options = options
     held = Mutex(descriptor)
   }
 
@@ -78,8 +88,57 @@ final class PosixFile: File {
     return try memory.guardsAlone() ? memory : nil
   }
 
+  // MARK: direct reads
+
+  func directReadRefusal() -> String? {
+    direct.withLock { access in
+      if case .untried = access { access = openDirectly() }
+      if case .refused(let reason) = access { return reason }
+      return nil
+    }
+  }
+
+  /// nil where the range is read through the kernel's cache.
+  func directDescriptor(at offset: Int64, _ byteCount: Int) -> Descriptor? {
+    let unit = DirectReads.unitByteCount
+    guard offset % Int64(unit) == 0, byteCount % unit == 0, byteCount > 0 else { return nil }
+    return direct.withLock { access in
+      if case .untried = access { access = openDirectly() }
+      if case .open(let descriptor) = access { return descriptor }
+      return nil
+    }
+  }
+
+  private func openDirectly() -> DirectAccess {
+    guard let options else { return .refused(reason: "a temporary file") }
+    let fd = options.injectedDirectOpenFailure.map { -Int($0) } ?? SystemCalls.openDirectly(path)
+    if fd < 0 { return .refused(reason: "open(O_DIRECT): \(SystemError.text(Int32(-fd)))") }
+    let descriptor = Descriptor(Int32(fd), path: path)
+    guard SystemCalls.status(descriptor.number).status?.identity == identity else {
+      return .refused(reason: "the file has another name by now")
+    }
+    return .open(descriptor)
+  }
+
+  /// Reads by a call that waits; nil where it has not brought all, and is to be done again through the kernel's cache.
+  func readDirectly(_ descriptor: Descriptor, at offset: Int64, into buffer: DirectBuffer) -> Int? {
+    let count = injectedReadFailure ?? SystemCalls.readOnce(descriptor.number, at: offset, into: buffer.bytes)
+    if count == buffer.bytes.count { return count }
+    noteDirectRead(count)
+    return nil
+  }
+
+  var injectedReadFailure: CallResult? { options?.injectedDirectReadFailure.map { -Int($0) } }
+
+  /// - Parameter code: what a direct read that has not brought all has come to.
+  func noteDirectRead(_ code: CallResult) {
+    guard code == -Int(EINVAL) || code == -Int(EOPNOTSUPP) else { return }
+    direct.withLock { $0 = .refused(reason: "pread(O_DIRECT): \(SystemError.text(Int32(-code)))") }
+  }
+
   func close() {
     guard let descriptor = held.withLock({ $0.take() }) else { return }
+    direct.withLock { $0 = .refused(reason: "the file is closed") }
     // Requests in flight may hold the descriptor a little longer; the locks go now.
     _ = SystemCalls.unlock(descriptor.number, at: 0, length: 0)
   }

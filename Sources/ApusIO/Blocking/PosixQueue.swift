@@ -5,6 +5,7 @@ import Glibc
 
 final class PosixQueue: IOQueue {
   private var table = RequestTable<Never>()
+  private var buffers = DirectBufferStack()
 
   func read(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket {
     perform(file, .ioErrorRead, "pread") { SystemCalls.read($0, at: offset, into: buffer) }
@@ -21,6 +22,32 @@ final class PosixQueue: IOQueue {
     // An error is met again by a request, which tells it.
     let count = SystemCalls.read(descriptor.number, at: offset, into: view)
     return count < 0 ? nil : count
+  }
+
+  func readDirectly(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket {
+    if readDirectlyAtOnce(file, at: offset, into: [buffer]) != nil { return table.insert(completed: .done(buffer.count)) }
+    return read(file, at: offset, into: buffer)
+  }
+
+  func readDirectlyAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? {
+    PosixQueue.readDirectly(file, at: offset, into: views, &buffers)
+  }
+
+  /// All of it or nothing, by a call that waits.
+  static func readDirectly(
+    _ file: any File, at offset: Int64, into views: [MutableByteView], _ buffers: inout DirectBufferStack
+  ) -> Int? {
+    let wanted = views.reduce(0) { $0 + $1.count }
+    guard let file = file as? PosixFile, let descriptor = file.directDescriptor(at: offset, wanted) else { return nil }
+    let buffer = buffers.take(wanted)
+    defer { buffers.give(buffer) }
+    guard file.readDirectly(descriptor, at: offset, into: buffer) != nil else { return nil }
+    var start = 0
+    for view in views {
+      view.copy(buffer.bytes.readable.slice(start, view.count), to: 0)
+      start += view.count
+    }
+    return wanted
   }
 
   func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket {

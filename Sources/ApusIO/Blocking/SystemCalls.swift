@@ -47,6 +47,11 @@ enum SystemCalls {
     return done
   }
 
+  /// One call, which may read less than the buffer holds.
+  static func readOnce(_ fd: Int32, at offset: Int64, into buffer: MutableByteView) -> CallResult {
+    retrying { unsafe pread(fd, buffer.unsafeBase, min(buffer.count, transferBytesMax), off_t(offset)) }
+  }
+
   enum CachedRead {
     /// All that the file has there was in the kernel's cache.
     case done(Int)
@@ -167,6 +172,16 @@ enum SystemCalls {
     let moved = result(Int(fcntl(Int32(fd), F_DUPFD_CLOEXEC, 3)))
     close(Int32(fd))
     return moved
+  }
+
+  /// Opens a file for reads past the kernel's cache.
+  static func openDirectly(_ path: String) -> CallResult {
+    #if arch(arm64) || arch(arm)
+      let direct: Int32 = 0o200_000  // O_DIRECT, <asm/fcntl.h>
+    #else
+      let direct: Int32 = 0o40_000  // O_DIRECT, <asm-generic/fcntl.h>
+    #endif
+    return open(path, O_RDONLY | O_NOFOLLOW | direct)
   }
 
   // Linux frees the descriptor even where `close` reports EINTR: it is never repeated.

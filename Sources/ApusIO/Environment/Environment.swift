@@ -119,10 +119,20 @@ public protocol File: AnyObject, Sendable {
   /// into the database, until the object is closed.
   /// - Returns: nil where somebody keeps the wal-index by now, or there is no way to lock it.
   func guardSharedMemory() throws(EngineError) -> (any SharedMemory)?
+  /// Makes direct reads possible, where that was not done yet.
+  /// - Returns: why there are none; nil where they are taken.
+  func directReadRefusal() -> String?
   func close()
 }
 
+/// Reads past the system's cache.
+public enum DirectReads {
+  /// Offsets and lengths are multiples of it; others go through the cache. No disk in use asks for more.
+  public static let unitByteCount = 4096
+}
+
 extension File {
+  public func directReadRefusal() -> String? { nil }
   public func guardSharedMemory() throws(EngineError) -> (any SharedMemory)? { nil }
 }
 
@@ -157,6 +167,10 @@ public protocol IOQueue: AnyObject {
   func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int?
   /// The same for one view.
   func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int?
+  /// As `read`, past the system's cache where that is possible.
+  func readDirectly(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket
+  /// As `readAtOnce`, past the system's cache, and so only where the thread may wait for the disk.
+  func readDirectlyAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int?
   /// Writes the views one behind the other from `offset` on. A short write is finished or fails: the result is the sum.
   func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket
   /// Covers the writes that had completed before the call, and no others.
@@ -186,6 +200,12 @@ public protocol IOQueue: AnyObject {
 extension IOQueue {
   public func readAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? { nil }
   public func readAtOnce(_ file: any File, at offset: Int64, into view: MutableByteView) -> Int? { nil }
+  public func readDirectly(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket {
+    read(file, at: offset, into: buffer)
+  }
+  public func readDirectlyAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? {
+    readAtOnce(file, at: offset, into: views)
+  }
   public func join(_ hub: (any IOHub)?) {}
   public var isIdleInHub: Bool { true }
   public func takeNews() -> Bool { true }

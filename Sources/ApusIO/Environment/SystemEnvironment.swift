@@ -110,7 +110,7 @@ public final class SystemEnvironment: Environment {
         SystemCalls.changeOwner(descriptor.number, user: owner.user, group: owner.group)
       }
     }
-    return try PosixFile(descriptor, isWritable: isWritable)
+    return try PosixFile(descriptor, isWritable: isWritable, options)
   }
 
   /// A journal or a log belongs to whom its database belongs to, or its owner could not recover it.

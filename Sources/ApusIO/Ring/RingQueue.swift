@@ -25,6 +25,14 @@ final class RingQueue: IOQueue {
     /// Bytes transferred so far.
     var done = 0
     var vectors: VectorList?
+    /// A read past the kernel's cache; nil once that has failed.
+    var direct: DirectRead?
+  }
+
+  private struct DirectRead {
+    var file: PosixFile
+    var descriptor: Descriptor
+    var buffer: DirectBuffer
   }
 
   /// Writes up to this size are copied into the kernel's cache by the caller; larger ones may meet its dirty limit.
@@ -34,6 +42,7 @@ final class RingQueue: IOQueue {
   private let options: RingOptions
   private var table = RequestTable<Request>()
   private var unsent: [Ticket] = []
+  private var buffers = DirectBufferStack()
   private var ring: Ring?
   private var isRefused = false
   /// The ring of the driver's thread that the requests go through; nil: one of the queue's own.
@@ -100,6 +109,20 @@ final class RingQueue: IOQueue {
     }
     hub?.noteCached(true)
     return count
+  }
+
+  func readDirectly(_ file: any File, at offset: Int64, into buffer: MutableByteView) -> Ticket {
+    guard let file = file as? PosixFile, let descriptor = try? file.descriptor,
+      let direct = file.directDescriptor(at: offset, buffer.count)
+    else { return read(file, at: offset, into: buffer) }
+    var request = Request(operation: .read(buffer), descriptor: descriptor, offset: offset)
+    request.direct = DirectRead(file: file, descriptor: direct, buffer: buffers.take(buffer.count))
+    return enqueue(request)
+  }
+
+  func readDirectlyAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? {
+    if !driverBlocks || options.sendsEverything { return nil }
+    return PosixQueue.readDirectly(file, at: offset, into: views, &buffers)
   }
 
   func write(_ file: any File, at offset: Int64, from views: [ByteView]) -> Ticket {
@@ -244,6 +267,9 @@ final class RingQueue: IOQueue {
     let fd = request.descriptor.number, offset = request.offset + Int64(request.done)
     switch request.operation {
     case .read(let buffer):
+      if let direct = request.direct {
+        return ring.read(direct.descriptor.number, at: request.offset, into: direct.buffer.bytes, token: token)
+      }
       let rest = buffer.slice(request.done, buffer.count - request.done)
       return ring.read(fd, at: offset, into: rest, token: token)
     case .write(let views, _):
@@ -286,6 +312,7 @@ final class RingQueue: IOQueue {
   func settle(_ ticket: Ticket, _ code: Int32) -> Settlement {
     guard var request = table.pending(ticket) else { return .settled }
     request.vectors = nil
+    if let direct = request.direct { return settle(ticket, request, direct, direct.file.injectedReadFailure ?? Int(code)) }
     let kind: TransferStep.Kind, byteCount: Int
     switch request.operation {
     case .read(let buffer): (kind, byteCount) = (.read, buffer.count)
@@ -304,6 +331,20 @@ final class RingQueue: IOQueue {
     return .settled
   }
 
+  private func settle(_ ticket: Ticket, _ request: Request, _ direct: DirectRead, _ code: CallResult) -> Settlement {
+    defer { buffers.give(direct.buffer) }
+    if case .read(let buffer) = request.operation, code == buffer.count {
+      buffer.copy(direct.buffer.bytes.readable, to: 0)
+      table.complete(ticket, .done(code))
+      return .settled
+    }
+    direct.file.noteDirectRead(code)
+    var request = request
+    request.direct = nil
+    table.update(ticket, request)
+    return .transferGoesOn
+  }
+
   // MARK: without the ring
 
   private func performPending(_ ticket: Ticket) {
@@ -316,6 +357,13 @@ final class RingQueue: IOQueue {
     let count: CallResult
     switch request.operation {
     case .read(let buffer):
+      if let direct = request.direct {
+        defer { buffers.give(direct.buffer) }
+        if let count = direct.file.readDirectly(direct.descriptor, at: request.offset, into: direct.buffer) {
+          buffer.copy(direct.buffer.bytes.readable, to: 0)
+          return .done(count)
+        }
+      }
       let rest = buffer.slice(request.done, buffer.count - request.done)
       let more = SystemCalls.read(fd, at: request.offset + Int64(request.done), into: rest)
       count = more < 0 ? more : request.done + more
