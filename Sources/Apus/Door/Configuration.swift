@@ -12,6 +12,9 @@ public struct Configuration: Sendable {
   public var isReadOnly = false
   /// False: opening a file that does not exist fails.
   public var mayCreate = true
+  /// Pages that the engine's own caches lack come past the system's cache: for databases larger than memory. What the system's
+  /// cache would have held gets slower. Where the file system refuses, `PRAGMA io_backend` says why. As `PRAGMA direct_reads`.
+  public var readsDirectly = false
   /// Where files, clocks and chance come from. By default the system, with io_uring where the kernel grants it.
   public var environment: (any Environment)?
 

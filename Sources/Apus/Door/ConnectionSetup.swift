@@ -17,6 +17,7 @@ struct ConnectionSetup: Sendable {
     options.isReadOnly = configuration.isReadOnly
     options.mayCreate = configuration.mayCreate && !configuration.isReadOnly
     options.interpretsURI = true
+    options.pager.readsDirectly = configuration.readsDirectly
     self.options = options
     environment = configuration.environment ?? SystemEnvironment()
     let timeout = configuration.busyTimeout.components

@@ -25,7 +25,7 @@ extension Pager {
     if let cache, let image = cache.find(number.rawValue, place.version) {
       return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
     }
-    if !store.hasReads, let image = imageAtOnce(number.rawValue, place, store) {
+    if !store.hasReads, !isDirect(place, store), let image = imageAtOnce(number.rawValue, place, store) {
       do { try verify(image, store) } catch {
         unsafe table.pointee.recycle(image)
         throw error
@@ -70,6 +70,13 @@ extension Pager {
     unsafe read.image.header.pointee.version = place.version
     cache?.insert(read.image, version: place.version)
     return unsafe Page(table.pointee.insertClean(read.image), byteCount: usableSize, isWritable: false)
+  }
+
+  /// Past the system's cache: what lies in the file and is no transaction's own. See SPEC.md, chapter 2, direct reads.
+  @inline(__always)
+  private func isDirect(_ place: PagePlace, _ store: FileStore) -> Bool {
+    configuration.readsDirectly && place.frame == 0 && !place.isPrivate && hasDirectPages
+      && store.file.directReadRefusal() == nil
   }
 
   /// A connection that is alone with its file has no use for the file's cache.
@@ -147,9 +154,11 @@ extension Pager {
       }
       images.append(unsafe table.pointee.makeImage(number))
     }
+    let (views, offset) = (images.map { $0.mutableBytes }, Int64(first - 1) * Int64(pageSize))
     let byteCount =
-      store.queue.readAtOnce(
-        store.file, at: Int64(first - 1) * Int64(pageSize), into: images.map { $0.mutableBytes }) ?? 0
+      (isDirect(place, store)
+        ? store.queue.readDirectlyAtOnce(store.file, at: offset, into: views)
+        : store.queue.readAtOnce(store.file, at: offset, into: views)) ?? 0
     for (index, image) in images.enumerated() {
       if (index + 1) * pageSize > byteCount || !isSound(image, store) {
         unsafe table.pointee.recycle(image)
@@ -177,8 +186,11 @@ extension Pager {
       let offset = WALFormat.frameOffset(place.frame, pageSize: pageSize) + Int64(WALFormat.frameHeaderByteCount)
       group.add(store.queue.read(wal.file, at: offset, into: image.mutableBytes))
     } else {
+      let offset = Int64(number - 1) * Int64(pageSize)
       group.add(
-        store.queue.read(store.file, at: Int64(number - 1) * Int64(pageSize), into: image.mutableBytes))
+        isDirect(place, store)
+          ? store.queue.readDirectly(store.file, at: offset, into: image.mutableBytes)
+          : store.queue.read(store.file, at: offset, into: image.mutableBytes))
     }
     store.reads.append(
       PendingRead(

@@ -284,6 +284,21 @@ public final class Pager {
     store?.wal?.recoversStrictly = strict
   }
 
+  public func setDirectReads(_ isOn: Bool) {
+    configuration.readsDirectly = isOn
+    guard isOn, let store, store.notice == nil, let refusal = store.file.directReadRefusal() else { return }
+    store.notice = "PRAGMA direct_reads: has no effect: \(refusal)"
+  }
+
+  /// For `PRAGMA io_backend`: nil where nobody asks for direct reads, or there is no file.
+  public var directReadState: String? {
+    guard configuration.readsDirectly, let store else { return nil }
+    if !hasDirectPages { return "direct reads refused: pages of \(pageSize) bytes" }
+    return store.file.directReadRefusal().map { "direct reads refused: \($0)" } ?? "direct reads"
+  }
+
+  var hasDirectPages: Bool { pageSize % DirectReads.unitByteCount == 0 }
+
   /// What was found out about the file beside what was asked, and is told once: a recovery that left commits out.
   public func takeNotices() -> [String] {
     guard let store, let notice = store.notice ?? store.wal?.notice else { return [] }

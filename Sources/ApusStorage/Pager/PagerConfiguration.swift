@@ -57,6 +57,8 @@ extension Pager {
     /// `PRAGMA cache_spill`: whether private pages may be written before the commit, and how many there must be.
     public var spills = true
     public var spillPageCount = 1
+    /// `PRAGMA direct_reads`: pages that no cache of the engine holds come past the system's cache.
+    public var readsDirectly = false
     /// `PRAGMA journal_size_limit`: what stays of the log's file when it starts again, and of a journal that is kept; negative:
     /// all of it.
     public var journalSizeLimit: Int64 = -1

@@ -185,6 +185,7 @@ public final class ConnectionState {
   /// What was said for all databases counts for one that joins.
   func adoptSettings(_ pager: Pager) {
     if settings.values[.cacheSpill] == 0 { pager.setSpilling(false) }
+    if main.configuration.readsDirectly { pager.setDirectReads(true) }
   }
 
   /// A pager for a statement's ephemeral tables.

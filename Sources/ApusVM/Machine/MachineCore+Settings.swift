@@ -72,8 +72,8 @@ extension MachineCore {
     let pager = try state.pager(Int(i.p1))
     if i.p5 & 1 != 0 {
       try set(name, pager, registers[i.p2].asInteger)
-      // Without the name of a database, how files are locked and recovered is said for all of them.
-      let isForAll = i.p5 & 2 != 0 && [.lockingMode, .recovery, .walAutocheckpoint].contains(name)
+      // Without the name of a database, how files are locked, recovered and read is said for all of them.
+      let isForAll = i.p5 & 2 != 0 && [.lockingMode, .recovery, .walAutocheckpoint, .directReads].contains(name)
       if isForAll {
         for database in state.databases {
           if let other = database?.pager { try set(name, other, registers[i.p2].asInteger) }
@@ -116,7 +116,9 @@ extension MachineCore {
     case .recovery: setText(target, pager.configuration.recoversStrictly ? "strict" : "prefix")
     case .ioBackend:
       let environment = state.environment
-      setText(target, environment.backendName + (environment.backendReason.map { " (\($0))" } ?? ""))
+      let backend = environment.backendName + (environment.backendReason.map { " (\($0))" } ?? "")
+      setText(target, backend + (pager.directReadState.map { ", \($0)" } ?? ""))
+    case .directReads: registers[target] = .boolean(pager.configuration.readsDirectly)
     case .cacheSize: registers[target] = .integer(pager.configuration.cacheSize)
     case .synchronous: registers[target] = .integer(Int64(pager.configuration.synchronous.rawValue))
     case .walAutocheckpoint: registers[target] = .integer(Int64(pager.configuration.autocheckpointFrames))
@@ -151,6 +153,7 @@ extension MachineCore {
     case .walAutocheckpoint: pager.setAutocheckpoint(frames: Int(clamping: max(value, 0)))
     case .lockingMode: pager.setLocking(exclusive: value != 0)
     case .recovery: pager.setRecovery(strict: value != 0)
+    case .directReads: pager.setDirectReads(value != 0)
     case .journalSizeLimit: pager.setJournalSizeLimit(value)
     case .cacheSpill:
       if value != Setting.spillsAsBefore { pager.setSpillSize(value) }
