@@ -47,7 +47,8 @@ extension Workloads {
           try blocking { try await database.read { try await $0.one("SELECT sum(b) FROM t", as: Int64.self) } ?? -1 }
         }
       },
-    ] + [1, 8, 64].map { coldLookUps(inFlight: $0) } + [coldTransactions(inFlight: 64)]
+    ] + [1, 8, 64].map { coldLookUps(inFlight: $0) }
+    + [1, 8, 64].map { coldLookUps(inFlight: $0, readsDirectly: true) } + [coldTransactions(inFlight: 64)]
 
   private static func scan(
     _ engine: any HarnessEngine, _ path: String
@@ -78,15 +79,18 @@ extension Workloads {
     return (0..<lookUpCount).map { _ in Int64(random.below(Workload.rowCount) + 1) }
   }
 
-  /// - Parameter inFlight: statements that are under way at a time, each task's one after the other in one transaction.
-  private static func coldLookUps(inFlight: Int) -> Workload {
+  /// - Parameters:
+  ///   - inFlight: statements that are under way at a time, each task's one after the other in one transaction.
+  ///   - readsDirectly: ours, not SQLite's, which has no such thing.
+  private static func coldLookUps(inFlight: Int, readsDirectly: Bool = false) -> Workload {
     Workload(
-      name: "cold point reads, \(inFlight) in flight", scale: "\(lookUpCount) look-ups",
+      name: "cold point reads, \(inFlight) in flight\(readsDirectly ? ", direct reads" : "")", scale: "\(lookUpCount) look-ups",
       promise: inFlight == 64 ? 0.3 : nil, writes: false, isCold: true
     ) { (context) throws(EngineFailure) in
       let keys = coldKeys()
       guard context.engine is ApusEngine else { return try lookUps(keys, in: context, inTransaction: true) }
-      let database = try openAsynchronous(coldPath(context.shared), readers: inFlight)
+      let path = coldPath(context.shared)
+      let database = try openAsynchronous(path, readers: inFlight, readsDirectly: readsDirectly)
       return { () throws(EngineFailure) in
         try sum(tasks: inFlight, of: database) { first in
           try await database.read { transaction in
@@ -160,11 +164,14 @@ extension Workloads {
     }
   }
 
-  private static func openAsynchronous(_ path: String, readers: Int) throws(EngineFailure) -> Database {
+  private static func openAsynchronous(
+    _ path: String, readers: Int, readsDirectly: Bool = false
+  ) throws(EngineFailure) -> Database {
     try blocking {
       var configuration = Configuration()
       configuration.isReadOnly = true
       configuration.readers = readers
+      configuration.readsDirectly = readsDirectly
       let database = try await Database.open(path, configuration)
       // The connections are opened now: what is timed is the reading.
       try await withThrowingTaskGroup(of: Void.self) { group in
