@@ -1,7 +1,7 @@
 // One ring for all connections of a driver's thread.
 //
-// Requests of many connections go to the kernel in one call, which is also the call in which the thread sleeps: until a
-// request has completed, a moment has come, or another thread wakes it (an event that the ring polls). The hub belongs to
+// Requests of many connections go to the kernel by few calls, the last of which is also the call in which the thread sleeps:
+// until a request has completed, a moment has come, or another thread wakes it (an event that the ring polls). The hub belongs to
 // the thread that made it, and so does what is in flight in it; a queue says when nothing of it is (`isIdle`), and may
 // then be used by another thread.
 
@@ -23,6 +23,10 @@ final class RingHub: IOHub {
   private var untriedCount = 0
   private static let untriedCountMax = 16
 
+  /// So many requests do not wait for the end of the round: the disk would have nothing to do while the processor is busy
+  /// with the others' statements.
+  private static let unsentCountMax = 8
+
   init(_ ring: Ring, wakeUp: Waiter) {
     self.ring = ring
     self.wakeUp = wakeUp
@@ -41,10 +45,13 @@ final class RingHub: IOHub {
 
   func noteCached(_ wasThere: Bool) { untriedCount = wasThere ? 0 : Self.untriedCountMax }
 
-  /// Takes a request; it goes out with the next `turn`.
+  /// Takes a request; it goes out with the next `turn`, or with some others before.
   func send(_ queue: RingQueue, _ ticket: Ticket) {
     unsent.append((queue, ticket))
     queue.sharedCount.wrappingAdd(1, ordering: .relaxed)
+    if unsent.count < Self.unsentCountMax { return }
+    prepareUnsent()
+    RingQueue.check(ring.submit())
   }
 
   private func prepareUnsent() {
