@@ -45,10 +45,11 @@ final class RingHub: IOHub {
 
   func noteCached(_ wasThere: Bool) { untriedCount = wasThere ? 0 : Self.untriedCountMax }
 
-  /// Takes a request; it goes out with the next `turn`, or with some others before.
-  func send(_ queue: RingQueue, _ ticket: Ticket) {
-    unsent.append((queue, ticket))
-    queue.sharedCount.wrappingAdd(1, ordering: .relaxed)
+  /// Takes what a queue asks for; it goes out with the next `turn`, or with some others before. What a scan asks for at once stays
+  /// together: the kernel makes few requests of neighbours.
+  func send(_ queue: RingQueue, _ tickets: [Ticket]) {
+    for ticket in tickets { unsent.append((queue, ticket)) }
+    queue.sharedCount.wrappingAdd(tickets.count, ordering: .relaxed)
     if unsent.count < Self.unsentCountMax { return }
     prepareUnsent()
     RingQueue.check(ring.submit())

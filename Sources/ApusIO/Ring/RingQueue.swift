@@ -172,7 +172,7 @@ final class RingQueue: IOQueue {
   func submit() {
     if unsent.isEmpty { return }
     if let hub {
-      for ticket in unsent { hub.send(self, ticket) }
+      hub.send(self, unsent)
       unsent.removeAll(keepingCapacity: true)
       return
     }
