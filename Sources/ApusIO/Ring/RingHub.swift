@@ -45,12 +45,12 @@ final class RingHub: IOHub {
 
   func noteCached(_ wasThere: Bool) { untriedCount = wasThere ? 0 : Self.untriedCountMax }
 
-  /// Takes what a queue asks for; it goes out with the next `turn`, or with some others before. What a scan asks for at once stays
-  /// together: the kernel makes few requests of neighbours.
+  /// Takes what a queue asks for; it goes out with the next `turn`, or with some others before. What a scan asks for at once waits
+  /// for the turn: it is a round's work for the disk by itself.
   func send(_ queue: RingQueue, _ tickets: [Ticket]) {
     for ticket in tickets { unsent.append((queue, ticket)) }
     queue.sharedCount.wrappingAdd(tickets.count, ordering: .relaxed)
-    if unsent.count < Self.unsentCountMax { return }
+    if tickets.count >= Self.unsentCountMax || unsent.count < Self.unsentCountMax { return }
     prepareUnsent()
     RingQueue.check(ring.submit())
   }
