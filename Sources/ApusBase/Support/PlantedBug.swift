@@ -19,7 +19,7 @@
     // Rollback journal.
     case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages
     case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal
-    case trustTornRecords, skipPlaybackSync, keepChangeCounter
+    case trustTornRecords, skipPlaybackSync, keepChangeCounter, journaledBeforeCount
     // Pager.
     case ackBeforeSync, acknowledgeFailedSync, evictDirtyPage, stalePageAfterRollback, keepReadsAfterRollback
     case readAheadUnverified, readAheadOverLog, checksumWithoutNumber, keepSpilledInCache, renameStaleImages,

@@ -87,6 +87,8 @@
         .init(.journal, "the super-journal is not synced before the journals name it", .transactions, needs: .powerCut)
       case .commitBeforeAllFilesSynced:
         .init(.journal, "a commit over two files ends before both are synced", .transactions, needs: .powerCut)
+      case .journaledBeforeCount:
+        .init(.journal, "pages count as journaled before the journal counts them", .transactions, needs: .fault)
       case .skipJournalCountSync:
         .init(
           .journal, "the count of the journal is written before its records are synced", .transactions, needs: .powerCut

@@ -249,8 +249,9 @@ enum FlushPhase {
   /// The name of the super-journal; behind a new segment, if there is one.
   case superRecord(RequestGroup, JournalSegment?)
   case segmentSync(RequestGroup, JournalSegment)
-  case count(RequestGroup)
-  case countSync(RequestGroup)
+  case count(RequestGroup, JournalSegment)
+  /// nil: the segment counts already, the name of a super-journal behind it is new.
+  case countSync(RequestGroup, JournalSegment?)
   case exclusive
   case database(RequestGroup)
   case databaseSync(RequestGroup)
@@ -263,7 +264,9 @@ enum FlushPhase {
     case .idle, .exclusive, .finalize: nil
     case .originals(let group, _, _), .segment(let group, _), .segmentSync(let group, _): group
     case .superRecord(let group, _): group
-    case .count(let group), .countSync(let group), .database(let group), .databaseSync(let group): group
+    case .count(let group, _): group
+    case .countSync(let group, _): group
+    case .database(let group), .databaseSync(let group): group
     case .journalEnd(let group): group
     case .finalized(let group): group
     }

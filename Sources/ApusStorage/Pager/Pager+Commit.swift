@@ -96,11 +96,12 @@ extension Pager {
   /// A segment counts as journaled only with its record count: an interrupted one is finished first.
   private func stepJournal(_ store: FileStore) throws(Fault) {
     switch store.flush {
-    case .count(let group):
+    case .count(let group, let segment):
       try group.finish(store.queue)
-      store.flush = .countSync(journalSync(store, withDirectory: true))
-    case .countSync(let group):
+      store.flush = .countSync(journalSync(store, withDirectory: true), segment)
+    case .countSync(let group, let segment):
       try group.finish(store.queue)
+      noteJournaled(store, segment)
       store.flush = .exclusive
     case .idle, .originals, .segment, .superRecord, .segmentSync, .exclusive, .database, .databaseSync, .finalize,
       .journalEnd, .finalized:
@@ -223,23 +224,33 @@ extension Pager {
         if let segment {
           store.flush = syncSegment(store, segment, synchronous)
         } else {
-          store.flush = synchronous == .off ? .exclusive : .countSync(journalSync(store, withDirectory: true))
+          store.flush = synchronous == .off ? .exclusive : .countSync(journalSync(store, withDirectory: true), nil)
         }
       case .segmentSync(let group, let segment):
         try group.finish(store.queue)
-        noteJournaled(store, segment)
-        store.flush = synchronous < .full ? .exclusive : .count(writeCount(store, segment))
-      case .count(let group):
+        #if PlantedBugs
+          if PlantedBug.isActive(.journaledBeforeCount) { noteJournaled(store, segment) }
+        #endif
+        if synchronous < .full {
+          noteJournaled(store, segment)
+          store.flush = .exclusive
+        } else {
+          // Without its count the segment protects nothing: a transaction goes on where only the statement has failed here.
+          store.flush = .count(writeCount(store, segment), segment)
+        }
+      case .count(let group, let segment):
         try group.finish(store.queue)
         #if PlantedBugs
           if PlantedBug.isActive(.skipJournalCountSync) || PlantedBug.isActive(.skipJournalSync) {
+            noteJournaled(store, segment)
             store.flush = .exclusive
             continue
           }
         #endif
-        store.flush = .countSync(journalSync(store, withDirectory: true))
-      case .countSync(let group):
+        store.flush = .countSync(journalSync(store, withDirectory: true), segment)
+      case .countSync(let group, let segment):
         try group.finish(store.queue)
+        noteJournaled(store, segment)
         store.flush = .exclusive
       case .exclusive:
         if !store.isTemporary {
@@ -296,9 +307,10 @@ extension Pager {
     #else
       let skips = false
     #endif
+    if skips && synchronous >= .full { return .count(writeCount(store, segment), segment) }
     if synchronous == .off || skips {
       noteJournaled(store, segment)
-      return skips && synchronous >= .full ? .count(writeCount(store, segment)) : .exclusive
+      return .exclusive
     }
     return .segmentSync(journalSync(store, withDirectory: synchronous < .full), segment)
   }
@@ -456,7 +468,8 @@ extension Pager {
     return .segment(group, written)
   }
 
-  private func noteJournaled(_ store: FileStore, _ segment: JournalSegment) {
+  private func noteJournaled(_ store: FileStore, _ segment: JournalSegment?) {
+    guard let segment else { return }
     var offset = segment.offset + Int64(JournalFormat.sectorByteCount)
     for page in segment.pages {
       store.journaledPages.insert(page)
