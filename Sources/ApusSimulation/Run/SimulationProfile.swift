@@ -114,7 +114,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     }
     // As with SQLite: a disk that tears the first writes of a journal that is used again, over an end that no sync has covered,
     // leaves a part of the old one.
-    if synchronous == .normal, journal == .truncate || journal == .persist { cutCount = 0 }
+    if synchronous == .normal, journal != .wal { cutCount = 0 }
     vacuumOneIn = choices.pick([0, 6, 25], .vacuumOneIn)
     lockByteOffset = choices.pick([0x4000_0000, 0x4000, 0x1_0000], .lockByteOffset)
     auditEvery = choices.pick([1, 3, 10], .auditEvery)

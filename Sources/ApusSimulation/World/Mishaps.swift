@@ -22,7 +22,8 @@ final class Mishaps {
   private static let suspendSecondsMax = 600
   /// Most neighbouring sectors that rot together.
   private static let rottenSectorsMax = 8
-  /// Where the file's header says how many bytes at the end of each page are reserved, how many checksums take, and what they say on page 1.
+  /// Where the file's header says how many bytes at the end of each page are reserved, how many checksums take, and what they say
+  /// on page 1.
   private static let reservedByteCountOffset = 20, checksumFieldByteCount = 8
   private static let checksumMark = "aPc1".utf8
 
@@ -58,7 +59,8 @@ final class Mishaps {
     if happens(.clockStep) { stepClock() }
     if faults.failureCount > failureCount {
       failureCount = faults.failureCount
-      if killStep == nil, faults.rates[.processKill] > 0, choices.oneIn(Self.killAfterFailureOneIn, .killsAfterFailure) {
+      if killStep == nil, faults.rates[.processKill] > 0, choices.oneIn(Self.killAfterFailureOneIn, .killsAfterFailure)
+      {
         killStep = step + 1 + choices.below(Self.stepsToKillMax, .killStep)
       }
     }
@@ -175,8 +177,8 @@ final class Mishaps {
     }
   }
 
-  /// Whether the first page still asks for checksums. A file in which the damage took away the words that say so is read as one without them,
-  /// as SQLite would: nothing can then be told from its pages.
+  /// Whether the first page still asks for checksums. A file in which the damage took away the words that say so is read as one
+  /// without them, as SQLite would: nothing can then be told from its pages.
   private func stillSaysThatItHasChecksums(_ path: String) -> Bool {
     guard let bytes = disk.file(named: path)?.current, bytes.count >= world.profile.pageSize else { return false }
     let markStart = world.profile.pageSize - Self.checksumFieldByteCount
@@ -207,7 +209,9 @@ final class Mishaps {
     case 2: disk.setName(path, to: nil)
     default:
       let other = disk.create(path)
-      disk.change(other, .write(offset: 0, bytes: Array(file.current.prefix(choices.below(file.current.count + 1, .outsideSize)))))
+      disk.change(
+        other, .write(offset: 0, bytes: Array(file.current.prefix(choices.below(file.current.count + 1, .outsideSize))))
+      )
     }
   }
 }
