@@ -142,8 +142,26 @@ enum BenchCommand {
       for failure in BenchReport.failures(measurement) { Console.line(failure) }
     }
     if isWanted("shell start", options) { measureShell(options) }
+    measureWriters(engines.map(\.engine), options)
     summary(measurements)
     write(BenchReport.json(measurements, reference: reference, rounds: options.rounds), to: options.json)
+  }
+
+  private static func measureWriters(_ engines: [any HarnessEngine], _ options: Options) {
+    let loads = WriterLoad.all.filter { isWanted($0.name, options) }
+    if loads.isEmpty { return }
+    Console.line(WriterBench.header())
+    for load in loads {
+      let figures = engines.map { engine -> WriterFigures in
+        do throws(EngineFailure) {
+          return try WriterBench.run(load, engine, "\(options.directory)/writers.db")
+        } catch {
+          return WriterFigures(failure: error.message)
+        }
+      }
+      Console.line(WriterBench.line(load, figures[0], figures[1]))
+    }
+    remove("\(options.directory)/writers.db")
   }
 
   private static func isWanted(_ name: String, _ options: Options) -> Bool {
