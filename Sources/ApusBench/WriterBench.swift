@@ -24,11 +24,9 @@ struct WriterLoad {
     [1, 100].flatMap { rows in
       Place.allCases.filter { $0 != .hot || rows == 1 }.flatMap { place in
         [1, 2, 4, 8, 16, 64].map { writers in
-          let isGoal =
-            rows == 1 && place == .same && (level == "FULL" && writers == 16 || level == "NORMAL" && writers == 8)
+          let isGoal = rows == 1 && place == .same && (level == "FULL" && writers == 16 || level == "NORMAL" && writers == 8)
           return WriterLoad(
-            writers: writers, rows: rows, place: place, synchronous: level,
-            promise: isGoal ? (level == "FULL" ? 6 : 1.5) : nil)
+            writers: writers, rows: rows, place: place, synchronous: level, promise: isGoal ? (level == "FULL" ? 6 : 1.5) : nil)
         }
       }
     }
@@ -76,9 +74,7 @@ enum WriterBench {
     try keeper.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = \(load.synchronous)")
     try keeper.execute("CREATE TABLE hot(id INTEGER PRIMARY KEY, n)")
     try keeper.execute("INSERT INTO hot VALUES (1, 0); CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, d TEXT)")
-    for writer in 0..<load.writers {
-      try keeper.execute("CREATE TABLE t\(writer)(id INTEGER PRIMARY KEY, a INT, d TEXT)")
-    }
+    for writer in 0..<load.writers { try keeper.execute("CREATE TABLE t\(writer)(id INTEGER PRIMARY KEY, a INT, d TEXT)") }
     let ledger = Ledger()
     let shared = Shared(engine: engine, path: path)
     let done = ThreadSemaphore(), go = ThreadSemaphore(), ready = ThreadSemaphore()
@@ -122,8 +118,7 @@ enum WriterBench {
     let table = load.place == .own ? "t\(writer)" : "t"
     let statement = try connection.prepare(
       load.place == .hot
-        ? "UPDATE hot SET n = n + 1 WHERE id = 1"
-        : "INSERT INTO \(table)(a, d) VALUES (?1, 'some text that makes a row longer')")
+        ? "UPDATE hot SET n = n + 1 WHERE id = 1" : "INSERT INTO \(table)(a, d) VALUES (?1, 'some text that makes a row longer')")
     let begin = try connection.prepare("BEGIN IMMEDIATE"), commit = try connection.prepare("COMMIT")
     var latencies: [UInt64] = []
     latencies.reserveCapacity(20_000)
@@ -162,9 +157,7 @@ enum WriterBench {
   }
 
   static func line(_ load: WriterLoad, _ ours: WriterFigures, _ theirs: WriterFigures) -> String {
-    func cell(_ text: String, _ width: Int) -> String {
-      String(repeating: " ", count: max(1, width - text.count)) + text
-    }
+    func cell(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(1, width - text.count)) + text }
     func pair(_ value: (WriterFigures) -> Double) -> String {
       cell("\(BenchReport.decimal(value(ours), 0))/\(BenchReport.decimal(value(theirs), 0))", 16)
     }

@@ -157,6 +157,8 @@ final class FaultyQueue: IOQueue {
     self.plan = plan
   }
 
+  var alarm: Alarm { real.alarm }
+
   private func file(_ file: any File) -> any File { (file as? FaultyFile)?.real ?? file }
 
   /// A request that has failed already; its ticket is none of the real queue's.

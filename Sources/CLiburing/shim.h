@@ -9,3 +9,6 @@ extern int fallocate(int fd, int mode, off_t offset, off_t length);
 extern ssize_t getrandom(void *buffer, size_t length, unsigned int flags);
 extern int eventfd(unsigned int initial, int flags);
 extern int malloc_trim(size_t kept);
+
+#include <semaphore.h>
+extern int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *moment);

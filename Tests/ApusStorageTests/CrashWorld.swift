@@ -108,6 +108,7 @@ final class CrashWorld: Environment {
 }
 
 final class CrashQueue: IOQueue {
+  let alarm = Alarm()
   private let world: CrashWorld
   private let base: any IOQueue
 

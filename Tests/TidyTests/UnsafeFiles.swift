@@ -101,10 +101,10 @@ let unsafeFiles: [String: Set<String>] = [
     "Values.swift",
   ],
   "ApusBackup": [
-    "ZstdCodec.swift"
+    "ZstdCodec.swift",
   ],
   "ApusSimulation": [
-    "SimulatedFile.swift"
+    "SimulatedFile.swift",
   ],
   "ApusHarness": [
     "ApusEngine.swift",
@@ -126,10 +126,10 @@ let unsafeFiles: [String: Set<String>] = [
     "WriterBench.swift",
   ],
   "ApusFuzzing": [
-    "InputViews.swift"
+    "InputViews.swift",
   ],
   "ApusFuzz": [
-    "Folders.swift"
+    "Folders.swift",
   ],
   "ApusProve": [
     "CutWorkload.swift",

@@ -173,7 +173,8 @@ public final class Connection {
   public func wait(for wait: Wait) {
     switch wait {
     case .completion: queue.waitForCompletion()
-    case .moment(let moment): environment.sleep(untilMonotonic: moment)
+    case .moment(let moment): environment.sleep(untilMonotonic: moment, or: queue.alarm)
+    case .signal: queue.alarm.wait()
     case .nothing: break
     }
   }

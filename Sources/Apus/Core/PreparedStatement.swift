@@ -16,6 +16,7 @@ public final class PreparedStatement {
   private let progress: UnsafeMutablePointer<Progress>
   private let isListing: Bool
   private var listing: ProgramListing?
+  private var heldResult: Result<StepResult, EngineError>?
   /// Its place in the connection's list, until it is finalized.
   private var place: Int?
 
@@ -47,6 +48,8 @@ public final class PreparedStatement {
     var isFinalized = false
     var isRunning = false
     var hasRow = false
+    /// A result that is not given out yet.
+    var isHeld = false
     // Compiling again because of SQLITE_SCHEMA: whether one is under way, and how often in this run.
     var mustRecompile = false
     var recompileCount = 0
@@ -63,6 +66,10 @@ public final class PreparedStatement {
   private var hasRow: Bool {
     get { unsafe progress.pointee.hasRow }
     set { unsafe progress.pointee.hasRow = newValue }
+  }
+  private var isHeld: Bool {
+    get { unsafe progress.pointee.isHeld }
+    set { unsafe progress.pointee.isHeld = newValue }
   }
   private var mustRecompile: Bool {
     get { unsafe progress.pointee.mustRecompile }
@@ -121,7 +128,7 @@ public final class PreparedStatement {
   public func step() throws(EngineError) -> StepResult {
     if connection.lastError != nil { connection.lastError = nil }
     do throws(EngineError) {
-      let result = try advance()
+      let result = connection.state.holdsBack || isHeld ? try advanceHoldingBack() : try advance()
       hasRow = if case .row = result { true } else { false }
       isRunning = if case .done = result { false } else { true }
       if !isRunning { recompileCount = 0 }
@@ -136,6 +143,47 @@ public final class PreparedStatement {
     }
   }
 
+  /// The transaction goes on top of a commit that is not durable yet. What shows something of that is given out when it is: rows,
+  /// failures, and the transaction's end.
+  private func advanceHoldingBack() throws(EngineError) -> StepResult {
+    let outcome: Result<StepResult, EngineError>
+    if let heldResult {
+      outcome = heldResult
+    } else {
+      do throws(EngineError) { outcome = .success(try advance()) } catch { outcome = .failure(error) }
+    }
+    switch outcome {
+    case .success(.pending): return try outcome.get()
+    case .success(.done) where !connection.isAutocommit:
+      connection.state.goOnWithBases()
+      return .done
+    case .success, .failure: break
+    }
+    #if PlantedBugs
+      if PlantedBug.isActive(.answerOnPendingBase) { return try outcome.get() }
+    #endif
+    do throws(Fault) {
+      try connection.state.awaitBases()
+    } catch {
+      switch error {
+      case .wait(let wait):
+        heldResult = outcome
+        isHeld = true
+        return .pending(wait)
+      case .failure(let failure):
+        letGo()
+        throw failure
+      }
+    }
+    letGo()
+    return try outcome.get()
+  }
+
+  private func letGo() {
+    heldResult = nil
+    isHeld = false
+  }
+
   private func advance() throws(EngineError) -> StepResult {
     if isFinalized { throw EngineError(.misuse, cause: "the statement is finalized") }
     if connection.isClosed { throw EngineError(.misuse, cause: "the connection is closed") }
@@ -144,6 +192,8 @@ public final class PreparedStatement {
     while true {
       if mustRecompile {
         do throws(Fault) {
+          // The schema that it has met may be one of a commit that is not durable: until it is, nobody can read it.
+          if connection.state.holdsBack { try connection.state.awaitBases() }
           try recompile()
         } catch {
           switch error {
@@ -230,6 +280,7 @@ public final class PreparedStatement {
   }
 
   private func settleReset() {
+    if isHeld { letGo() }
     if isListing { listing?.rewind() }
     hasRow = false
     isRunning = false

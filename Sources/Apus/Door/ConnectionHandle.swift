@@ -30,6 +30,7 @@ final class ConnectionHandle: @unchecked Sendable {
 
   func adopt(_ connection: Connection) {
     connection.keepInterrupts()
+    connection.queue.alarm.onRing { [driver] in driver.wake() }
     self.connection = connection
     interruptible.withLock { $0 = Interruptible(connection: connection) }
   }

@@ -88,7 +88,7 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     var isReadyNow: Bool {
       switch wait {
       case nil, .nothing: return true
-      case .moment, .completion: return false
+      case .moment, .completion, .signal: return false
       }
     }
   }
@@ -222,12 +222,15 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     if turn.job.isCancelled { return true }
     switch turn.wait {
     case nil, .nothing: return true
-    case .moment(let moment): return turn.job.handle.monotonicNanoseconds() >= moment
+    case .moment(let moment): return rings(turn) || turn.job.handle.monotonicNanoseconds() >= moment
+    case .signal: return rings(turn)
     case .completion:
       if let descriptor = turn.descriptor { return readable.contains(descriptor) }
       return turn.job.handle.queue?.takeNews() ?? true
     }
   }
+
+  private func rings(_ turn: Turn) -> Bool { turn.job.handle.queue?.alarm.take() ?? true }
 
   private func park(_ turn: inout Turn, _ wait: Wait) {
     turn.wait = wait
@@ -248,7 +251,7 @@ final class Driver: TaskExecutor, @unchecked Sendable {
       switch turn.wait {
       case .moment(let wanted): moment = min(moment ?? .max, wanted)
       case .completion: if let descriptor = turn.descriptor { descriptors.append(descriptor) }
-      case nil, .nothing: break
+      case nil, .nothing, .signal: break
       }
     }
     if let hub {

@@ -13,8 +13,11 @@ public struct Ticket: RawRepresentable, Hashable, Sendable {
 public enum Wait: Hashable, Sendable {
   /// The request behind the ticket, in the connection's own I/O queue.
   case completion(Ticket)
-  /// A moment of the environment's monotonic clock, in nanoseconds: a lock is tried again then.
+  /// A moment of the environment's monotonic clock, in nanoseconds: a lock is tried again then, or when the
+  /// connection's alarm rings.
   case moment(UInt64)
+  /// Another connection of the process, which rings the connection's alarm (`Alarm`).
+  case signal
   /// Nothing: execute again at once. The debug switch that makes operations fault at random uses it.
   case nothing
 }

@@ -4,6 +4,7 @@ import ApusBase
 import Glibc
 
 final class PosixQueue: IOQueue {
+  let alarm = Alarm()
   private var table = RequestTable<Never>()
   private var buffers = DirectBufferStack()
 

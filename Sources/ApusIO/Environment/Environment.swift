@@ -41,6 +41,8 @@ public protocol Environment: AnyObject, Sendable {
   func randomUInt64() -> UInt64
   /// Blocks the thread until the clock has reached `moment`; the synchronous driver calls it while it waits for a lock.
   func sleep(untilMonotonic moment: UInt64)
+  /// The same; ends earlier where the alarm rings.
+  func sleep(untilMonotonic moment: UInt64, or alarm: Alarm)
   /// Memory that was freed goes back to the system; takes some milliseconds.
   func trimMemory()
   #if PlantedBugs
@@ -52,6 +54,7 @@ public protocol Environment: AnyObject, Sendable {
 extension Environment {
   public func makeHub(wakeUp: Waiter) -> (any IOHub)? { nil }
   public func trimMemory() {}
+  public func sleep(untilMonotonic moment: UInt64, or alarm: Alarm) { if !alarm.take() { sleep(untilMonotonic: moment) } }
   #if PlantedBugs
     public func fires(_ point: BuggifyPoint) -> Bool { false }
   #endif
@@ -179,6 +182,8 @@ public protocol IOQueue: AnyObject {
   func syncDirectory(of path: String) -> Ticket
   /// The result and the end of the ticket; nil while the request is in flight.
   func take(_ ticket: Ticket) -> IOResult?
+  /// Rung by other connections of the process that this one waits for.
+  var alarm: Alarm { get }
   /// Set by a driver that would do nothing but wait for what is asked for: `readAtOnce` may then go to the disk.
   var driverBlocks: Bool { get set }
   /// True while some request is in flight.

@@ -206,5 +206,6 @@ public final class SystemEnvironment: Environment {
 
   public func randomUInt64() -> UInt64 { SystemCalls.randomUInt64() }
   public func sleep(untilMonotonic moment: UInt64) { SystemCalls.sleep(untilMonotonic: moment) }
+  public func sleep(untilMonotonic moment: UInt64, or alarm: Alarm) { alarm.wait(untilMonotonic: moment) }
   public func trimMemory() { SystemCalls.trimMemory() }
 }

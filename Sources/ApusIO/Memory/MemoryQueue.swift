@@ -4,6 +4,7 @@
 import ApusBase
 
 final class MemoryQueue: IOQueue {
+  let alarm = Alarm()
   enum Request {
     case read(MemoryFile, Int64, MutableByteView)
     case write(MemoryFile, Int64, [ByteView])

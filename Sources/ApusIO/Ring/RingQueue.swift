@@ -11,6 +11,7 @@ import Glibc
 import Synchronization
 
 final class RingQueue: IOQueue {
+  let alarm = Alarm()
   private enum Operation {
     case read(MutableByteView)
     case write([ByteView], total: Int)

@@ -1,5 +1,6 @@
 // A counting semaphore for threads that wait for each other. `unsafe` lives here.
 
+import CLiburing
 import Glibc
 
 @safe
@@ -20,4 +21,20 @@ public final class ThreadSemaphore: @unchecked Sendable {
   public func signal() { unsafe _ = sem_post(semaphore) }
 
   public func wait() { while unsafe sem_wait(semaphore) != 0 {} }
+
+  /// - Returns: false where the moment of the monotonic clock has come first.
+  func wait(untilMonotonic moment: UInt64?) -> Bool {
+    guard let moment else {
+      wait()
+      return true
+    }
+    var time = timespec(tv_sec: Int(moment / 1_000_000_000), tv_nsec: Int(moment % 1_000_000_000))
+    while unsafe sem_clockwait(semaphore, CLOCK_MONOTONIC, &time) != 0 {
+      if errno == ETIMEDOUT { return false }
+    }
+    return true
+  }
+
+  /// Takes back what was signalled and not waited for.
+  func forget() { while unsafe sem_trywait(semaphore) == 0 {} }
 }

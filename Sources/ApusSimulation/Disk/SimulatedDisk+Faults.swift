@@ -245,24 +245,24 @@ extension SimulatedDisk {
       return 0
     }
     if faults.isActive, file.untoldHandles.remove(handle) != nil {
-      faults.noteFailure(.syncKeepsView, of: request, file)
+      noteFailedSync(.syncKeepsView, of: request, file)
       return -SystemErrorNumber.io
     }
     if faults.meets(.syncKeepsView) {
       fail(file, upTo, keepsView: true)
       tellOthers(file, handle)
-      faults.noteFailure(.syncKeepsView, of: request, file)
+      noteFailedSync(.syncKeepsView, of: request, file)
       return -SystemErrorNumber.io
     }
     if faults.meets(.syncToldOnce) {
       fail(file, upTo, keepsView: true)
-      faults.noteFailure(.syncToldOnce, of: request, file)
+      noteFailedSync(.syncToldOnce, of: request, file)
       return -SystemErrorNumber.io
     }
     if faults.meets(.syncRevertsView) {
       fail(file, upTo, keepsView: false)
       tellOthers(file, handle)
-      faults.noteFailure(.syncRevertsView, of: request, file)
+      noteFailedSync(.syncRevertsView, of: request, file)
       return -SystemErrorNumber.io
     }
     var kept: [VolatileChange] = []
@@ -276,6 +276,12 @@ extension SimulatedDisk {
     file.volatile = kept
     trace.add("sync", file.inode, file.durable.count, kept.count)
     return 0
+  }
+
+  /// One sync of a log serves the commits of all connections of its process.
+  private func noteFailedSync(_ kind: FaultKind, of request: DiskRequest, _ file: DiskFile) {
+    faults.noteFailure(kind, of: request, file)
+    if file.role == .log { for open in handles.values where open.file === file { faults.noteSharedFailure(kind, of: open.client) } }
   }
 
   /// Everybody who has the file open now is told once, by the next sync.
@@ -312,6 +318,8 @@ extension SimulatedDisk {
     if faults.liesAboutSyncs { return 0 }
     if faults.meets(.syncRevertsView) {
       faults.noteFailure(.syncRevertsView, of: request, nil)
+      // That of a log's first commits.
+      for open in handles.values where open.file.role == .log { faults.noteSharedFailure(.syncRevertsView, of: open.client) }
       return -SystemErrorNumber.io
     }
     var kept: [(sequence: UInt64, path: String, file: DiskFile?)] = []

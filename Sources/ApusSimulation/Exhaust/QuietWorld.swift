@@ -39,7 +39,7 @@ final class QuietWorld {
   func serve(_ wait: Wait) {
     switch wait {
     case .moment(let moment): clock.monotonicNanoseconds = max(clock.monotonicNanoseconds, moment)
-    case .completion, .nothing: if disk.completeOne() { completedCount += 1 }
+    case .completion, .signal, .nothing: if disk.completeOne() { completedCount += 1 }
     }
   }
 

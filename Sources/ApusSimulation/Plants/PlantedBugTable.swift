@@ -159,6 +159,19 @@
       case .dropReadsAtRollbackTo:
         .init(.concurrency, "ROLLBACK TO forgets what was looked at", .transactions)
 
+      // Group commit.
+      case .publishBeforeSync:
+        .init(.concurrency, "a commit is visible before the group's sync", .transactions)
+      case .ackByRunningSync:
+        .init(.concurrency, "a commit appended while a sync runs is answered by it", .transactions)
+      case .retryFailedSync:
+        .init(.concurrency, "behind a failed sync the commit is synced again, and believed", .transactions)
+      case .pendingImagesShared:
+        .init(.concurrency, "images of commits that may fail are in the shared cache", .transactions)
+      case .barge: .init(.concurrency, "whoever asks when the turn is free gets it, before the line", [.liveness])
+      case .answerOnPendingBase:
+        .init(.concurrency, "what was found on a commit that may fail is told at once", .transactions)
+
       // Freelist and pointer map.
       case .allocateLockBytePage: .init(.freelist, "the page of the lock bytes is used", .structure)
       case .staleMapEntryAfterBalance:

@@ -47,6 +47,7 @@ struct WaitPicture {
         case nil: "can go on"
         case .nothing?: "gives way"
         case .moment(let moment)?: "waits for the moment \(moment)"
+        case .signal?: "waits for another connection"
         case .completion(let ticket)?: "waits for \(describe(ticket, disk))"
         }
       return "    client \(client.name) in \(client.phaseName): \(wait)"

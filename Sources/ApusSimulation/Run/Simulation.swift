@@ -285,7 +285,8 @@ public final class Simulation {
     return switch client.wait {
     case nil, .nothing?: true
     case .completion(let ticket)?: world.disk.isCompleted(ticket)
-    case .moment(let moment)?: world.clock.monotonicNanoseconds >= moment
+    case .moment(let moment)?: client.isRung || world.clock.monotonicNanoseconds >= moment
+    case .signal?: client.isRung
     }
   }
 
@@ -465,7 +466,7 @@ public final class Simulation {
       case .failed(let error): return .failure(error)
       case .waiting(.moment(let moment)):
         world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, moment)
-      case .waiting(.completion), .waiting(.nothing): world.disk.completeOne()
+      case .waiting(.completion), .waiting(.signal), .waiting(.nothing): world.disk.completeOne()
       }
     }
     throw Finding(oracle: .liveness, text: "\(sql) does not end")

@@ -159,9 +159,13 @@ final class Client {
     engine?.start(sql, bindings)
   }
 
+  /// Another connection has rung for this one.
+  var isRung: Bool { engine?.alarm.hasRung ?? true }
+
   /// Goes on until the next wait, row or end of a statement.
   func run(mayBegin: Bool) throws(Finding) {
     wait = nil
+    _ = engine?.alarm.take()
     yields = false
     world.faults.actor = name
     defer { world.faults.actor = -1 }

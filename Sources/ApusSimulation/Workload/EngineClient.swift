@@ -2,6 +2,7 @@
 
 import Apus
 import ApusBase
+import ApusIO
 import ApusVM
 
 final class EngineClient {
@@ -53,6 +54,9 @@ final class EngineClient {
 
   /// True between BEGIN and the transaction's end.
   var isInTransaction: Bool { !connection.isAutocommit }
+
+  /// Rung by other connections of the process.
+  var alarm: Alarm { connection.queue.alarm }
 
   private func injectFaults(_ database: Int) throws(EngineError) {
     guard let faultSeed else { return }
@@ -185,7 +189,7 @@ final class EngineClient {
         switch try closeInPart() {
         case nil: return nil
         case .moment(let moment)?: connection.environment.sleep(untilMonotonic: moment)
-        case .completion?, .nothing?: disk.completeOne()
+        case .completion?, .signal?, .nothing?: disk.completeOne()
         }
       } catch {
         return error

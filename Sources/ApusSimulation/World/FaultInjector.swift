@@ -115,6 +115,11 @@ final class FaultInjector {
       OwedFault(kind: kind, role: file?.role ?? role, inode: file?.inode ?? 0, range: range))
   }
 
+  /// A sync that fails is told to those whose commits it was to cover.
+  func noteSharedFailure(_ kind: FaultKind, of connection: Int) {
+    if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
+  }
+
   /// The same; where the statement was dropped before, only a failed sync must be told.
   func noteFailure(_ kind: FaultKind, of request: DiskRequest, _ file: DiskFile?, _ range: Range<Int> = 0..<0) {
     noteFailure(kind, of: request.actor, file, range)

@@ -59,8 +59,7 @@ final class Mishaps {
     if happens(.clockStep) { stepClock() }
     if faults.failureCount > failureCount {
       failureCount = faults.failureCount
-      if killStep == nil, faults.rates[.processKill] > 0, choices.oneIn(Self.killAfterFailureOneIn, .killsAfterFailure)
-      {
+      if killStep == nil, faults.rates[.processKill] > 0, choices.oneIn(Self.killAfterFailureOneIn, .killsAfterFailure) {
         killStep = step + 1 + choices.below(Self.stepsToKillMax, .killStep)
       }
     }
@@ -209,9 +208,7 @@ final class Mishaps {
     case 2: disk.setName(path, to: nil)
     default:
       let other = disk.create(path)
-      disk.change(
-        other, .write(offset: 0, bytes: Array(file.current.prefix(choices.below(file.current.count + 1, .outsideSize))))
-      )
+      disk.change(other, .write(offset: 0, bytes: Array(file.current.prefix(choices.below(file.current.count + 1, .outsideSize)))))
     }
   }
 }

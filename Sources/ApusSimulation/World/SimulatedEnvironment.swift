@@ -101,6 +101,7 @@ public final class SimulatedEnvironment: Environment, @unchecked Sendable {
 
 /// One connection's requests. They stay in flight until the scheduler, or a wait, completes them in seeded order.
 final class SimulatedQueue: IOQueue {
+  let alarm = Alarm()
   private let disk: SimulatedDisk
   private let process: SimulatedProcess
   private let identity: UInt64

@@ -63,6 +63,9 @@ final class FileCache: Sendable {
   private let registryKey: RegistryKey
   private let userCount = Atomic<Int>(0)
 
+  /// Who writes to the file's log, and in which order.
+  let commits = CommitQueue()
+
   /// True where more than one connection uses the file.
   var isShared: Bool { connectionCount > 1 }
   /// Connections of this process that use the file.
@@ -114,8 +117,12 @@ final class FileCache: Sendable {
   /// A connection has closed the log. With the last one it may be deleted, and another one made: a log without a header has no
   /// salts that tell it from the one before, and the file may have got all that stood there.
   func leaveLog() {
-    state.withLock { state in
+    let isLast = state.withLock { state in
       state.logUsers -= 1
+      return state.logUsers == 0
+    }
+    if isLast { commits.close() }
+    state.withLock { state in
       #if PlantedBugs
         if PlantedBug.isActive(.keepEmptyLogImages) { return }
       #endif

@@ -14,7 +14,8 @@ final class FileStore {
   var lock: DatabaseLock
   var wal: WriteAheadLog? {
     didSet {
-      guard wal == nil, hasJoinedLog else { return }
+      guard wal == nil else { return }
+      guard hasJoinedLog else { return }
       hasJoinedLog = false
       cache?.leaveLog()
     }
@@ -42,6 +43,9 @@ final class FileStore {
   var abandoned: [RequestGroup] = []
   /// After a failed sync nothing that the handle says is true any more.
   var poison: EngineError?
+
+  /// What the transaction, or the last one, began on, while that is not known to be visible to everybody.
+  var unpublishedBase: CommitQueue.Serial?
 
   /// See Pager+Concurrent; nil for every other transaction.
   var concurrent: ConcurrentTransaction?
@@ -126,16 +130,19 @@ final class FileStore {
   var journalPath: String { path + "-journal" }
   var logPath: String { path + "-wal" }
 
-  /// The journal is gone, or may be: the transaction cannot be rolled back any more.
+  /// The journal is gone, or may be, or the commit waits for a sync with others: the transaction cannot be rolled back any more.
   var isBehindCommitPoint: Bool {
     switch flush {
-    case _ where isCommitted: true
+    case _ where isCommitted || isAppended: true
     case .journalEnd, .finalized: isCommitPrepared && !isUndoingJournal
     case .idle, .originals, .segment, .superRecord, .segmentSync, .count, .countSync, .exclusive, .database,
       .databaseSync, .finalize:
       false
     }
   }
+
+  /// The transaction's commit is in the log, and not visible yet: others go on top of it.
+  var isAppended: Bool { wal?.awaited?.isOwn == true }
 
   /// The journal may be left as it is between two flushes.
   var isSegmentSafe: Bool {

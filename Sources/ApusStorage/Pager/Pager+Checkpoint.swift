@@ -28,7 +28,7 @@ extension Pager {
       ) { () throws(Fault) in
         if let moment = self.busyPolicy?(self.busyAttempts) {
           self.busyAttempts += 1
-          throw .wait(.moment(moment))
+          throw .wait(.moment(min(moment, wal.turnBegins ?? moment)))
         }
       }
     } catch {
@@ -77,11 +77,15 @@ extension Pager {
   }
 
   /// A dropped checkpoint still has its locks, since pages of it are on their way.
-  public var owesDroppedCheckpoint: Bool { store?.wal?.abandoned != nil }
+  public var owesDroppedCheckpoint: Bool { store?.wal?.abandoned != nil || owesPublication }
+
+  /// A dropped statement was about to sync the log for others too.
+  public var owesPublication: Bool { store?.wal?.awaited?.isOwn == false }
 
   /// Waits for the pages of a dropped checkpoint; then its locks go. Its failure is nobody's: the log has all that it was to copy.
   public func settleDroppedCheckpoint() throws(Fault) {
     guard let wal = store?.wal else { return }
+    if owesPublication { try awaitBase() }
     do {
       try wal.settleAbandonedCheckpoint()
     } catch {
@@ -190,6 +194,7 @@ extension Pager {
       if case .failure = error { store.lock.downgradeToShared() }
       throw error
     }
+    wal.leaveCommits()
     wal.file.close()
     wal.index.memory.close(delete: true)
     store.wal = nil
@@ -233,6 +238,7 @@ extension Pager {
     // A database that was renamed while it was open leaves what lies beside its old name alone.
     let isNamed = wal.file.isStillNamed() && store.file.isStillNamed()
     if isNamed { try faulting { () throws(EngineError) in try environment.delete(path) } }
+    wal.leaveCommits()
     wal.file.close()
     wal.index.memory.close(delete: isNamed)
     store.wal = nil
@@ -266,6 +272,7 @@ extension Pager {
     if let wal = store.wal {
       wal.endRead()
       wal.releaseWriteLock()
+      wal.leaveCommits()
       wal.file.close()
       wal.index.memory.close(delete: false)
       store.wal = nil

@@ -12,8 +12,11 @@ extension Pager {
     }
     do {
       store.reap()
-      try store.checkPoison()
-      try takePlaceForCommit()
+      // Behind its turn the commit only waits.
+      if !store.isAppended {
+        try store.checkPoison()
+        try takePlaceForCommit()
+      }
       if !store.batch.isEmpty && !store.batchCommits { try finishSpill(store) }
       if usesPointerMap, !store.isCommitPrepared { try settlePointerMap() }
       if try prepareCommit(store) {
@@ -118,9 +121,17 @@ extension Pager {
     #else
       let isEarly = false
     #endif
-    try wal.appendFrames(
-      store.batch, commitPageCount: currentPageCount, syncsHeader: synchronous != .off,
-      syncsFrames: synchronous >= .full && !isEarly)
+    let syncs = synchronous >= .full && !isEarly
+    if !store.isAppended {
+      // A dropped statement was about to sync for what is below.
+      if wal.awaited != nil { try awaitBase() }
+      try wal.checkTurn()
+      try wal.appendFrames(
+        store.batch, commitPageCount: currentPageCount, syncsHeader: synchronous != .off, syncsFrames: syncs)
+      try wal.handOver(needsSync: syncs)
+    }
+    try wal.awaitPublication()
+    store.unpublishedBase = nil
     // Published. The images are what their frames hold.
     if wal.header.salts != store.salts {
       let old = store.generation

@@ -109,7 +109,7 @@ extension Pager {
     if store.concurrent?.phase == .open {
       let published: WALIndexHeader
       do throws(Fault) {
-        guard let header = try wal.takePlace() else { throw busy("another connection writes") }
+        guard let header = try wal.takePlace() else { throw writerBusy(wal) }
         published = header
       } catch {
         if case .failure(let failure) = error, failure.code == .busySnapshot { throw lose(failure, store, wal) }
@@ -128,6 +128,7 @@ extension Pager {
       try restartLog(store, wal)
       if store.concurrent?.isHeaderOther == true { try adoptHeader(store, wal) }
       noteBase(wal)
+      noteUnpublishedBase(store, wal)
       store.concurrent?.phase = .ordinary
       unsafe table.pointee.dirtyRoom = 0
       unsafe table.pointee.hideHits(faultInjection != nil)
@@ -173,7 +174,7 @@ extension Pager {
       store.salts = published.salts
       store.generation = store.cache?.generation(ofSalts: published.salts) ?? store.generation
     }
-    wal.goOn(topOf: published)
+    try wal.goOn(topOf: published)
     noteBase(wal)
     dropReads(store)
     #if PlantedBugs

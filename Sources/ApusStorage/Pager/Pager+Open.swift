@@ -337,7 +337,8 @@ extension Pager {
       }
     }
     let wal = WriteAheadLog(
-      environment: environment, queue: store.queue, file: log, memory: memory, pageSize: pageSize)
+      environment: environment, queue: store.queue, file: log, memory: memory, pageSize: pageSize, database: store.file,
+      cache: store.cache)
     wal.isReadOnly = readOnly
     wal.recoversStrictly = configuration.recoversStrictly
     wal.syncsAtRecovery = configuration.synchronous >= .full
@@ -385,6 +386,22 @@ extension Pager {
     store.hasReadHeader = true
     store.hasReadLog = true
     return isOther || isFirst
+  }
+
+  /// The snapshot is now the commit that this turn goes on top of.
+  func moveSnapshot(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    wal.hasMoved = false
+    // What `openSnapshot` goes on with after a wait.
+    state = .none
+    store.opening = .logHeader
+    do throws(Fault) {
+      _ = try adoptLogSnapshot(store, wal, isOther: true)
+      try openSnapshot(store)
+    } catch {
+      if case .failure = error { wal.releaseWriteLock() }
+      throw error
+    }
+    state = .read
   }
 
   /// The snapshot's page 1 counts, not the file's, which may be an older one: it says how many pages there are, as in SQLite (the

@@ -16,6 +16,11 @@ extension Pager {
 
   private func undoLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
     try stopAppending(store, wal)
+    // A commit that has failed behind its turn: what it had appended is the next writer's to replace.
+    if !wal.holdsWriteLock {
+      wal.header = wal.base
+      return
+    }
     try wal.truncateTip(to: wal.base.frameCount, wal.base.checksum)
     wal.header = wal.base
   }

@@ -21,6 +21,8 @@ extension Pager {
       // What does not fit into memory goes into the log, and so takes its place there now.
       try takePlace(store, wal)
     }
+    // What it goes on with must not come from a commit that may yet fail.
+    if store.concurrent != nil, store.unpublishedBase != nil { try awaitBase() }
     try spillPages(pages, store)
     if undoByteCount > undoLimit || store.undoFile?.isWriting == true { try spillUndo(store) }
   }

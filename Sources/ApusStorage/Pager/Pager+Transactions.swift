@@ -22,7 +22,10 @@ extension Pager {
 
   /// The last reader is gone. A write transaction must have ended before. Also gives up what a dropped `beginRead` or
   /// `beginWrite` had come to.
-  public func endRead() {
+  public func endRead() { endSnapshot(keepsPlace: false) }
+
+  /// - Parameter keepsPlace: the connection stays in line for its turn to write.
+  private func endSnapshot(keepsPlace: Bool) {
     precondition(state != .write)
     cursors.forgetPaths()
     if let store {
@@ -30,7 +33,7 @@ extension Pager {
       store.switching = nil
       if store.needsCheckpoint { abandonCheckpoint(store) }
       dropReads(store)
-      store.wal?.releaseWriteLock()
+      if !keepsPlace { store.wal?.releaseWriteLock() }
       if store.journal != nil { removeKeptJournal(store) }
       abandonOpening(store, keepsLock: configuration.locksExclusively)
     }
@@ -40,8 +43,14 @@ extension Pager {
   /// Gives up a snapshot that was being opened when its statement, or the preparing of one, was dropped.
   public func giveUpOpening() {
     guard state == .none, let store, !store.isClosed else { return }
+    giveUpTurn()
     if case .start = store.opening { return }
     endRead()
+  }
+
+  /// A statement was dropped that was in line for its turn to write.
+  public func giveUpTurn() {
+    if let wal = store?.wal, wal.isInLine, !wal.holdsWriteLock { wal.releaseWriteLock() }
   }
 
   /// Starts a write transaction on the snapshot, which is opened first where there is none.
@@ -52,7 +61,13 @@ extension Pager {
     if state == .write { return }
     if configuration.isReadOnly { throw .error(.readOnly, object: store?.path) }
     if state == .none { store?.writeOpensRead = true }
-    try openRead()
+    do throws(Fault) {
+      try openRead()
+    } catch {
+      // It was to be opened on the commit that this turn goes on top of.
+      if case .failure = error { store?.wal?.releaseWriteLock() }
+      throw error
+    }
     if let store, !store.isTemporary {
       // A snapshot whose locks went with a failed sync or roll-back stays open; nothing begins on it.
       try store.checkPoison()
@@ -86,7 +101,7 @@ extension Pager {
       return
     }
     do throws(Fault) {
-      guard try wal.beginWrite() else { throw writerBusy(store) }
+      guard try wal.beginWrite(mayMove: store.writeOpensRead) else { throw writerBusy(store) }
     } catch {
       // A transaction that has read nothing yet simply takes the newer state.
       if store.writeOpensRead, case .failure(let failure) = error, failure.code == .busySnapshot {
@@ -95,7 +110,33 @@ extension Pager {
       }
       throw error
     }
+    noteUnpublishedBase(store, wal)
+    // Leaves mark 0, under which everything is read from the file.
     try restartLog(store, wal)
+    if wal.hasMoved { try moveSnapshot(store, wal) }
+  }
+
+  /// The turn began on a commit that nobody else sees yet: what is found there must not be told before it is durable.
+  func noteUnpublishedBase(_ store: FileStore, _ wal: WriteAheadLog) {
+    store.unpublishedBase = wal.turn?.pendingTip == nil ? nil : wal.turn?.serial
+  }
+
+  /// The transaction began on a commit that is not durable yet.
+  public var isOnUnpublishedBase: Bool { store?.unpublishedBase != nil }
+
+  /// Waits until the commit that the transaction began on is durable, and everybody sees it.
+  /// - Throws: SQLITE_IOERR_FSYNC where it has failed, and the transaction with it.
+  public func awaitBase() throws(Fault) {
+    guard let store, let wal = store.wal else { return }
+    do throws(Fault) {
+      if wal.awaited == nil, let serial = store.unpublishedBase { wal.awaited = AwaitedCommit(serial: serial, isOwn: false) }
+      if wal.awaited?.isOwn == false { try wal.awaitPublication() }
+    } catch {
+      if case .failure = error { store.unpublishedBase = nil }
+      store.note(error)
+      throw error
+    }
+    store.unpublishedBase = nil
   }
 
   /// The next frame goes where it may: to the log's beginning, where nobody needs what is in it.
@@ -127,19 +168,25 @@ extension Pager {
   }
 
   private func writerBusy(_ store: FileStore) -> Fault {
+    if !store.writeOpensRead { store.wal?.releaseWriteLock() }
     #if PlantedBugs
       if PlantedBug.isActive(.busyAsIOError), !store.writeOpensRead { return .error(.ioErrorLock, object: store.path) }
     #endif
     if !store.writeOpensRead { return .error(.busy, object: store.path, cause: "another connection writes") }
     reopen(store)
-    let fault = busy("another connection writes")
+    guard let wal = store.wal else {
+      let fault = busy("another connection writes")
+      if case .failure = fault { endRead() }
+      return fault
+    }
+    let fault = writerBusy(wal)
     if case .failure = fault { endRead() }
     return fault
   }
 
   /// Lets the snapshot go, so that the next try has the newest one.
   private func reopen(_ store: FileStore) {
-    endRead()
+    endSnapshot(keepsPlace: true)
     store.writeOpensRead = true
   }
 

@@ -364,6 +364,14 @@ public final class Pager {
     return .error(code, object: store?.path, cause: cause)
   }
 
+  /// The same where another connection writes to the log. One whose time has run out is in line no longer.
+  func writerBusy(_ wal: WriteAheadLog) -> Fault {
+    let fault = busy("another connection writes")
+    if case .wait(.moment(let moment)) = fault { return .wait(.moment(min(moment, wal.turnBegins ?? moment))) }
+    wal.releaseWriteLock()
+    return fault
+  }
+
   public var pageSize: Int { unsafe table.pointee.pageSize }
   /// Page size less reserved bytes.
   public var usableSize: Int { unsafe table.pointee.usableSize }

@@ -40,7 +40,8 @@ extension WriteAheadLog {
   static let filledFrameCount = 32
 
   /// Appends the images as frames; with `commitPageCount` the last one commits. Called again until it returns.
-  /// - Parameter images: must be the same at each call; they stay unchanged until it returns.
+  /// - Parameter images: must be the same at each call; they stay unchanged until it returns. In a turn the commit is neither
+  ///   synced nor published: `handOver` follows.
   func appendFrames(
     _ images: [PageImage], commitPageCount: UInt32, syncsHeader: Bool, syncsFrames: Bool
   ) throws(Fault) {
@@ -87,7 +88,7 @@ extension WriteAheadLog {
         #else
           let skips = false
         #endif
-        if commitPageCount != 0 && syncsFrames && !skips {
+        if commitPageCount != 0 && syncsFrames && !skips && turn == nil {
           append = .sync(sync(), frames)
         } else {
           return try finishAppend(frames, commitPageCount)
@@ -192,8 +193,11 @@ extension WriteAheadLog {
     header.checksum = tipChecksum
     header.change &+= 1
     header.pageSize = pageSize
-    try index.writeHeader(header)
-    doubtfulFrame = nil
+    if turn == nil {
+      try index.writeHeader(header)
+      doubtfulFrame = nil
+      sharedFrameCount = tip
+    }
     cutFile()
   }
 
@@ -227,6 +231,15 @@ extension WriteAheadLog {
     if frame == 0 { needsHeader = true }
   }
 
+  /// Overwrites the header of a frame, so that no recovery goes beyond it.
+  func breakFrame(_ frame: UInt32) -> RequestGroup {
+    let group = RequestGroup()
+    let zeros = group.allocate(WALFormat.frameHeaderByteCount)
+    zeros.fill(0, zeros.count)
+    group.add(queue.write(file, at: WALFormat.frameOffset(frame, pageSize: pageSize), from: [zeros.readable]))
+    return group
+  }
+
   /// Overwrites the first header of a commit that was written but not published.
   func breakDoubtfulFrame() -> RequestGroup? {
     guard let frame = doubtfulFrame else { return nil }
@@ -234,10 +247,6 @@ extension WriteAheadLog {
     #if PlantedBugs
       if PlantedBug.isActive(.keepDoubtfulFrame) { return nil }
     #endif
-    let group = RequestGroup()
-    let zeros = group.allocate(WALFormat.frameHeaderByteCount)
-    zeros.fill(0, zeros.count)
-    group.add(queue.write(file, at: WALFormat.frameOffset(frame, pageSize: pageSize), from: [zeros.readable]))
-    return group
+    return breakFrame(frame)
   }
 }

@@ -31,7 +31,8 @@ struct Checkpoint {
   var batchEnd = 0
   var images: [PageImage] = []
   var holdsCheckpointLock = false
-  var holdsWriteLock = false
+  /// The write lock is its own, or it is in line for it.
+  var wantsWriteLock = false
   var holdsCopyLock = false
   #if PlantedBugs
     var sampled: (WALIndexHeader, UInt32)?
@@ -58,6 +59,9 @@ extension WriteAheadLog {
   private static let batchPageCount = 128
   /// The largest page.
   private static let lockBytePageByteCountMax: Int64 = 65536
+
+  /// A checkpoint of this connection that waits has the write lock, or is in line for it.
+  var isCheckpointWriting: Bool { (checkpoint ?? abandoned)?.wantsWriteLock == true }
 
   /// Called again until it returns. `busy` decides about waiting for a lock: it throws a wait or returns.
   func runCheckpoint(
@@ -122,10 +126,10 @@ extension WriteAheadLog {
     for image in state.images { image.release() }
     state.images = []
     if state.holdsCopyLock { unlock(WALIndex.readSlot(0)) }
-    if state.holdsWriteLock { unlock(WALIndex.writeSlot) }
+    if state.wantsWriteLock { releaseWriteLock() }
     if state.holdsCheckpointLock { unlock(WALIndex.checkpointSlot) }
     state.holdsCopyLock = false
-    state.holdsWriteLock = false
+    state.wantsWriteLock = false
     state.holdsCheckpointLock = false
   }
 
@@ -152,10 +156,10 @@ extension WriteAheadLog {
         state.holdsCheckpointLock = true
         state.phase = state.mode == .passive || holdsWriteLock ? .plan : .writerLock
       case .writerLock:
-        if try lock(.exclusive, WALIndex.writeSlot) {
-          state.holdsWriteLock = true
-        } else {
+        state.wantsWriteLock = true
+        if try !lockWriter(isAlone: true) {
           try busy()
+          releaseWriteLock()
           state.isBusy = true
           state.mode = .passive
         }

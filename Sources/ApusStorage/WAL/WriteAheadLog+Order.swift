@@ -9,6 +9,7 @@ extension WriteAheadLog {
   /// - Returns: nil where somebody else writes.
   /// - Throws: SQLITE_BUSY_SNAPSHOT where the wal-index has to be recovered: its frames cannot be compared with.
   func takePlace() throws(Fault) -> WALIndexHeader? {
+    if isCheckpointWriting { return nil }
     precondition(readMark != nil && !holdsWriteLock)
     #if PlantedBugs
       if PlantedBug.isActive(.foreignSeenLate), seenEarly == nil {
@@ -16,15 +17,14 @@ extension WriteAheadLog {
         throw .wait(.nothing)
       }
     #endif
-    guard try lock(.exclusive, WALIndex.writeSlot) else { return nil }
-    guard let published = try? publishedHeader() else {
-      unlock(WALIndex.writeSlot)
+    guard try lockWriter() else { return nil }
+    guard let newest = try? publishedHeader() else {
+      releaseWriteLock()
       throw .error(
         .busySnapshot, object: path, cause: "the wal-index was damaged since this transaction began",
         hint: "roll back and run the transaction again")
     }
-    holdsWriteLock = true
-    return published
+    return newest
   }
 
   private func publishedHeader() throws(Fault) -> WALIndexHeader? {
@@ -32,7 +32,7 @@ extension WriteAheadLog {
       defer { seenEarly = nil }
       if let seenEarly { return seenEarly }
     #endif
-    return try index.readHeader()
+    return try newestHeader()
   }
 
   /// The frames that were committed behind the open snapshot, up to `published`; nil where they cannot be told.
@@ -51,12 +51,13 @@ extension WriteAheadLog {
   }
 
   /// The newest commit is what this transaction's frames go on top of.
-  func goOn(topOf published: WALIndexHeader) {
+  func goOn(topOf published: WALIndexHeader) throws(Fault) {
     precondition(holdsWriteLock)
     header = published
     base = published
     tip = published.frameCount
     tipChecksum = published.checksum
     needsHeader = tip == 0
+    try notePublished()
   }
 }

@@ -16,6 +16,7 @@ extension WriteAheadLog {
       case .opened:
         attempts = 0
         tip = header.frameCount
+        sharedFrameCount = tip
         #if PlantedBugs
           if PlantedBug.isActive(.compareFrameCountOnly) { return header.frameCount != old.frameCount }
         #endif
@@ -101,22 +102,37 @@ extension WriteAheadLog {
   }
 
   /// Takes the write lock on top of the open snapshot.
+  /// - Parameter mayMove: nothing was read from the snapshot yet: it may become the commit that the turn goes on top of.
   /// - Returns: false where somebody else writes.
   /// - Throws: BUSY_SNAPSHOT where somebody has committed since the snapshot was opened.
-  func beginWrite() throws(Fault) -> Bool {
+  func beginWrite(mayMove: Bool) throws(Fault) -> Bool {
+    // The lock may be had already, for a checkpoint of this connection.
+    if isCheckpointWriting { return false }
     if holdsWriteLock { return true }
     precondition(readMark != nil)
-    guard try lock(.exclusive, WALIndex.writeSlot) else { return false }
+    hasMoved = false
+    guard try lockWriter() else { return false }
     #if PlantedBugs
       let isBlind = PlantedBug.isActive(.writeOnStaleSnapshot)
     #else
       let isBlind = false
     #endif
-    guard try index.readHeader() == header || isBlind else {
-      unlock(WALIndex.writeSlot)
-      throw .error(.busySnapshot, cause: "another connection has committed since this transaction's snapshot")
+    let newest: WALIndexHeader?
+    do throws(Fault) { newest = try newestHeader() } catch {
+      releaseWriteLock()
+      throw error
     }
-    holdsWriteLock = true
+    if newest != header && !isBlind {
+      // A log whose first commit is pending has no salts that anybody else knows.
+      guard mayMove, turn != nil, let newest, newest.salts == header.salts || header.frameCount == 0 else {
+        releaseWriteLock()
+        throw .error(.busySnapshot, cause: "another connection has committed since this transaction's snapshot")
+      }
+      // The read mark stays where it is: it keeps the log all the same.
+      header = newest
+      hasMoved = true
+    }
+    try notePublished()
     tip = header.frameCount
     tipChecksum = header.checksum
     needsHeader = tip == 0
@@ -150,6 +166,8 @@ extension WriteAheadLog {
       }
       endRead()
     }
+    // What is on top of the log may be pending; a read mark goes no further than what is published.
+    let newest = header
     while readMark == nil {
       switch try tryBeginRead(allowsMarkZero: false) {
       case .opened: break
@@ -159,6 +177,7 @@ extension WriteAheadLog {
       }
     }
     attempts = 0
+    header = newest
     base = header
   }
 

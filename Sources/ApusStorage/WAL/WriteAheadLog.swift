@@ -14,6 +14,9 @@ final class WriteAheadLog {
   let index: WALIndex
   let path: String
   let pageSize: Int
+  /// What the log is copied back into.
+  let database: any File
+  let cache: FileCache?
 
   /// The snapshot; while this connection writes, the state that its commit goes on top of.
   var header = WALIndexHeader()
@@ -22,6 +25,18 @@ final class WriteAheadLog {
   /// The read mark that protects the snapshot, or nil.
   var readMark: Int?
   var holdsWriteLock = false
+  /// The write lock is the process's, and this connection's turn has come.
+  var turn: CommitQueue.Base?
+  /// The connection has asked for its turn, or has it.
+  var isInLine = false
+  /// The snapshot has become a newer one, whose pages are still to be looked at.
+  var hasMoved = false
+  /// No turn is given before this moment.
+  var turnBegins: UInt64?
+  /// Frames behind it are other connections' commits that are not durable yet: no image of them is shared.
+  var sharedFrameCount: UInt32 = 0
+  /// The commit that the connection waits for.
+  var awaited: AwaitedCommit?
   /// How often a snapshot was tried for and lost to a race.
   var attempts = 0
 
@@ -68,8 +83,11 @@ final class WriteAheadLog {
   #endif
 
   init(
-    environment: any Environment, queue: any IOQueue, file: any File, memory: any SharedMemory, pageSize: Int
+    environment: any Environment, queue: any IOQueue, file: any File, memory: any SharedMemory, pageSize: Int,
+    database: any File, cache: FileCache?
   ) {
+    self.database = database
+    self.cache = cache
     self.environment = environment
     self.queue = queue
     self.file = file
@@ -110,11 +128,6 @@ final class WriteAheadLog {
 
   /// A failing unlock leaves nothing to do: the lock ends with the descriptor.
   func unlock(_ slot: Int, count: Int = 1) { try? index.memory.unlock(slot: slot, count: count) }
-
-  func releaseWriteLock() {
-    if holdsWriteLock { unlock(WALIndex.writeSlot) }
-    holdsWriteLock = false
-  }
 
   func endRead() {
     #if PlantedBugs

@@ -46,6 +46,7 @@ extension ConnectionState {
   /// Starts the write transaction of database `index`, with a mark for each savepoint that is open.
   func beginWrite(_ index: Int, _ pager: Pager, exclusive: Bool) throws(Fault) {
     try pager.beginWrite(exclusive: exclusive)
+    if pager.isOnUnpublishedBase { holdsBack = true }
     #if PlantedBugs
       if PlantedBug.isActive(.forgetOlderSavepoints) { return }
     #endif
@@ -53,6 +54,19 @@ extension ConnectionState {
     for position in savepoints.indices where savepoints[position].marks[index] == nil {
       savepoints[position].marks[index] = pager.openSavepoint()
     }
+  }
+
+  /// Waits until what the connection's transactions began on is visible to everybody: nothing that they found there may be told
+  /// before.
+  /// - Throws: SQLITE_IOERR_FSYNC where that has failed, and they with it.
+  public func awaitBases() throws(Fault) {
+    for database in databases { try database?.pager.awaitBase() }
+    holdsBack = false
+  }
+
+  /// A dropped statement may have begun to sync for others, who wait for the end of that.
+  public func goOnWithBases() {
+    for database in databases where database?.pager.owesPublication == true { try? database?.pager.awaitBase() }
   }
 
   // MARK: Concurrent transactions
@@ -177,6 +191,11 @@ extension ConnectionState {
       guard let pager = database?.pager, used & (1 << UInt64(index)) == 0 else { continue }
       if pager.state == .read { pager.endRead() } else { pager.giveUpOpening() }
     }
+  }
+
+  /// A statement was dropped at a wait, perhaps for its turn to write.
+  func giveUpTurns(of used: UInt64) {
+    for (index, database) in databases.enumerated() where used & (1 << UInt64(index)) != 0 { database?.pager.giveUpTurn() }
   }
 
   /// Gives up the snapshots that a dropped statement was opening; the connection has no next one that would go on with them.

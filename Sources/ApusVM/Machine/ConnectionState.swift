@@ -64,6 +64,11 @@ public final class ConnectionState {
   }
 
   /// The open transaction was begun with BEGIN CONCURRENT.
+  /// Results wait for `awaitBases`.
+  public internal(set) var holdsBack: Bool {
+    get { unsafe fields.pointee.holdsBack }
+    set { unsafe fields.pointee.holdsBack = newValue }
+  }
   public internal(set) var isConcurrent: Bool {
     get { unsafe fields.pointee.isConcurrent }
     set { unsafe fields.pointee.isConcurrent = newValue }
@@ -229,6 +234,7 @@ private struct ConnectionFields {
   var databases: [AttachedDatabase?]
   var isAutocommit = true
   var isConcurrent = false
+  var holdsBack = false
   var savepoints: [NamedSavepoint] = []
   var staleCatalogs: UInt64 = 0
   var schemaChangedInTransaction: UInt64 = 0

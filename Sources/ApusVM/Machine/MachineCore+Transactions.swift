@@ -243,6 +243,7 @@ extension MachineCore {
   /// The statement is over and its transaction settled: snapshots that nobody needs any more end.
   mutating func finish() {
     phase = .ended
+    if isMidway { state.giveUpTurns(of: uses) }
     marks.removeAll()
     uses = 0
     writes = 0

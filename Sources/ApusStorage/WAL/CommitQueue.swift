@@ -1,0 +1,370 @@
+// The connections of one process that write to one log: whose turn it is, which commits are written and not yet visible, and who
+// syncs for all of them (SPEC, "Group commit").
+//
+//   line -> turn: frames are written -> pending -> a sync covers them -> published
+//             \-> the next in line goes on top of the pending tip meanwhile
+//
+// The queue has a descriptor of the wal-index of its own, and with it the write lock: from the first turn until nobody is in line
+// and nothing is pending. The mutex is held for memory work, for a lock that is taken at once, and for the wal-index header.
+
+import ApusBase
+import ApusIO
+import Synchronization
+
+final class CommitQueue: Sendable {
+  /// Counts the commits that were appended by this process.
+  typealias Serial = UInt64
+
+  /// What a turn goes on top of.
+  struct Base {
+    /// The newest commit, where nobody else sees it yet; nil: what the wal-index publishes.
+    var pendingTip: WALIndexHeader?
+    var serial: Serial
+  }
+
+  enum Turn {
+    case taken(Base)
+    /// Others of the process come first; nobody rings before `until`, where it is given.
+    case notYet(until: UInt64?)
+    /// Another process has the write lock.
+    case isForeign
+  }
+
+  enum Publication {
+    case done
+    case failed(EngineError)
+    /// The caller is to sync the log: that covers the commits up to `upTo`.
+    case lead(upTo: Serial)
+    /// The alarm rings when something has changed.
+    case wait
+  }
+
+  fileprivate struct Place: Sendable {
+    var id: ObjectIdentifier
+    var alarm: Alarm
+    /// Wants the log with nothing pending.
+    var isAlone: Bool
+  }
+
+  fileprivate struct Pending: Sendable {
+    var serial: Serial
+    var header: WALIndexHeader
+    var firstFrame: UInt32
+    var needsSync: Bool
+    /// nil: its connection is gone.
+    var owner: ObjectIdentifier?
+  }
+
+  fileprivate struct Failure: Sendable {
+    var serials: ClosedRange<Serial>
+    var error: EngineError
+  }
+
+  fileprivate struct State: Sendable {
+    var memory: (any SharedMemory)?
+    var holdsLock = false
+    var heldSince: UInt64 = 0
+    /// Other processes get their chance: no turn is given until the lock was free for a while.
+    var mustRest = false
+    var restsUntil: UInt64 = 0
+
+    var holder: ObjectIdentifier?
+    /// Who had the turn last, and since when, coming back at once each time: a thread that commits one transaction after the other
+    /// without a wait between them is not put to sleep for each.
+    var slice: (id: ObjectIdentifier, began: UInt64)?
+    /// It may come back until then, before the line.
+    var graceEnds: UInt64 = 0
+    var line: [Place] = []
+    /// The first in line was told to come, and has until then.
+    var offerEnds: UInt64 = 0
+
+    /// The newest commit; nil where it is the published one.
+    var tip: WALIndexHeader?
+    var lastSerial: Serial = 0
+    /// All up to it are visible, or have failed.
+    var settledSerial: Serial = 0
+    var pending: [Pending] = []
+    var waiting: [(id: ObjectIdentifier, alarm: Alarm)] = []
+    var syncing: ObjectIdentifier?
+    /// Who makes sure that no recovery finds what a failed sync has left.
+    var clearing: ObjectIdentifier?
+    var failures: [Failure] = []
+  }
+
+  private let state = Mutex(State())
+
+  /// How long the process keeps the write lock while some of its connections are in line.
+  static let holdNanosecondsMax: UInt64 = 20_000_000
+  /// How long it is free for others then.
+  static let restNanoseconds: UInt64 = 2_000_000
+  /// How long a connection may come back for turn after turn while others are in line, and how soon it has to.
+  fileprivate static let sliceNanoseconds: UInt64 = 1_000_000
+  fileprivate static let graceNanoseconds: UInt64 = 50_000
+  /// How long the first in line may take to come.
+  fileprivate static let offerNanoseconds: UInt64 = 10_000_000
+  fileprivate static let failureCountMax = 64
+
+  // MARK: The turn
+
+  /// Asks for the right to append. Who does not get it is in line from now on, until `leaveTurn`.
+  /// - Parameter isAlone: only with nothing pending.
+  func takeTurn(
+    _ id: ObjectIdentifier, _ alarm: Alarm, isAlone: Bool, now: UInt64, open: () throws(EngineError) -> any SharedMemory
+  ) throws(Fault) -> Turn {
+    try state.withLock { (state) throws(Fault) -> Turn in
+      if state.holder == id { return .taken(state.base) }
+      var place = state.line.firstIndex { $0.id == id }
+      if place == nil {
+        state.line.append(Place(id: id, alarm: alarm, isAlone: isAlone))
+        place = state.line.count - 1
+      }
+      if state.holder != nil || state.clearing != nil || state.mustRest { return state.notYet(place, now) }
+      if now < state.restsUntil { return .notYet(until: state.restsUntil) }
+      let isBack = state.slice?.id == id && now < state.graceEnds
+      if !isBack, now < state.graceEnds { return state.notYet(place, now) }
+      if let place, place > 0, !isBack {
+        #if PlantedBugs
+          let barges = PlantedBug.isActive(.barge)
+        #else
+          let barges = false
+        #endif
+        if now < state.offerEnds, !barges { return .notYet(until: nil) }
+        // Whoever was first has not come.
+        if !barges { state.line.removeSubrange(0..<place) }
+      }
+      if isAlone, !state.pending.isEmpty { return .notYet(until: nil) }
+      if !state.holdsLock {
+        let isLocked: Bool
+        do throws(EngineError) {
+          if state.memory == nil { state.memory = try open() }
+          isLocked = try state.memory?.lock(.exclusive, slot: WALIndex.writeSlot, count: 1) ?? false
+        } catch {
+          state.line.removeAll { $0.id == id }
+          throw .failure(error)
+        }
+        if !isLocked {
+          state.offerEnds = now + Self.offerNanoseconds
+          return .isForeign
+        }
+        state.holdsLock = true
+        state.heldSince = now
+        state.tip = nil
+      }
+      state.line.removeAll { $0.id == id }
+      state.holder = id
+      if state.slice?.id != id || state.line.isEmpty || !isBack {
+        state.slice = (id, now)
+        // Who is next asks again, and sleeps until the slice is over.
+        state.line.first?.alarm.ring()
+      }
+      state.graceEnds = 0
+      return .taken(state.base)
+    }
+  }
+
+  /// Gives the turn back, or the place in line.
+  func leaveTurn(_ id: ObjectIdentifier, now: UInt64) {
+    state.withLock { state in
+      let wasFirst = state.line.first?.id == id
+      state.line.removeAll { $0.id == id }
+      if state.holder == id {
+        state.holder = nil
+        state.passOn(now, mayComeBack: true)
+      } else if wasFirst {
+        state.passOn(now)
+      }
+    }
+  }
+
+  /// The turn that began on `base` goes on top of a commit that has failed.
+  func failure(of base: Serial) -> EngineError? { state.withLock { $0.failure(of: base) } }
+
+  // MARK: Commits
+
+  /// The frames of a commit are written: the next one goes on top of them, and the turn passes on. A commit that needs no sync, and
+  /// stands on none that does, is published at once.
+  /// - Returns: what to wait for; nil where it is published.
+  /// - Throws: the failure of the commit that it stands on.
+  func append(
+    _ header: WALIndexHeader, on base: Serial, firstFrame: UInt32, needsSync: Bool, by id: ObjectIdentifier, now: UInt64,
+    publish: (WALIndexHeader) throws(Fault) -> Void
+  ) throws(Fault) -> Serial? {
+    try state.withLock { (state) throws(Fault) -> Serial? in
+      precondition(state.holder == id)
+      if let error = state.failure(of: base) { throw .failure(error) }
+      let isVisible = !needsSync && state.pending.isEmpty
+      if isVisible { try publish(header) }
+      state.lastSerial += 1
+      if isVisible {
+        state.settledSerial = state.lastSerial
+        state.tip = nil
+      } else {
+        state.pending.append(
+          Pending(serial: state.lastSerial, header: header, firstFrame: firstFrame, needsSync: needsSync, owner: id))
+        state.tip = header
+        #if PlantedBugs
+          if PlantedBug.isActive(.publishBeforeSync) { try publish(header) }
+        #endif
+      }
+      state.holder = nil
+      // Who waits for a sync does not come back soon.
+      state.passOn(now, mayComeBack: isVisible)
+      return isVisible ? nil : state.lastSerial
+    }
+  }
+
+  /// Whether the commit `serial` is visible, and what is to be done about it.
+  func publication(of serial: Serial, for id: ObjectIdentifier, _ alarm: Alarm) -> Publication {
+    state.withLock { state in
+      if let error = state.failure(of: serial) { return .failed(error) }
+      if serial <= state.settledSerial { return .done }
+      if state.syncing == nil, state.clearing == nil {
+        state.syncing = id
+        return .lead(upTo: state.lastSerial)
+      }
+      if !state.waiting.contains(where: { $0.id == id }) { state.waiting.append((id, alarm)) }
+      return .wait
+    }
+  }
+
+  /// The sync that `id` led has ended well.
+  func syncEnded(
+    by id: ObjectIdentifier, upTo: Serial, now: UInt64, publish: (WALIndexHeader) throws(Fault) -> Void
+  ) throws(Fault) {
+    try state.withLock { (state) throws(Fault) in
+      precondition(state.syncing == id)
+      state.syncing = nil
+      defer { state.wakeWaiting() }
+      #if PlantedBugs
+        let upTo = PlantedBug.isActive(.ackByRunningSync) ? state.lastSerial : upTo
+      #endif
+      let undurable = state.pending.firstIndex { $0.needsSync && $0.serial > upTo } ?? state.pending.count
+      guard undurable > 0 else { return }
+      let last = state.pending[undurable - 1]
+      try publish(last.header)
+      state.pending.removeFirst(undurable)
+      state.settledSerial = last.serial
+      if state.pending.isEmpty {
+        state.tip = nil
+        state.passOn(now)
+      }
+    }
+  }
+
+  /// The sync that `id` led has failed: so has every commit that is pending, whatever it asked for.
+  /// - Returns: the first frame that no recovery must find; the caller sees to that, and says `clearingEnded`.
+  func syncFailed(by id: ObjectIdentifier, _ error: EngineError) -> UInt32? {
+    state.withLock { state -> UInt32? in
+      precondition(state.syncing == id)
+      state.syncing = nil
+      defer { state.wakeWaiting() }
+      guard let first = state.pending.first else { return nil }
+      #if PlantedBugs
+        if PlantedBug.isActive(.retryFailedSync), first.serial == state.lastSerial { return nil }
+      #endif
+      state.fail(error)
+      state.clearing = id
+      return first.firstFrame
+    }
+  }
+
+  func clearingEnded(by id: ObjectIdentifier, now: UInt64) {
+    state.withLock { state in
+      if state.clearing == id { state.clearing = nil }
+      state.passOn(now)
+    }
+  }
+
+  // MARK: Ends
+
+  /// The connection is gone. Commits of it that are pending stay, as long as somebody is there who waits for what is on top.
+  func leave(_ id: ObjectIdentifier, now: UInt64) {
+    state.withLock { state in
+      state.line.removeAll { $0.id == id }
+      state.waiting.removeAll { $0.id == id }
+      if state.holder == id { state.holder = nil }
+      if state.clearing == id { state.clearing = nil }
+      for index in state.pending.indices where state.pending[index].owner == id { state.pending[index].owner = nil }
+      if state.syncing == id {
+        // Nobody has seen how it ended: so it has failed.
+        state.syncing = nil
+        state.fail(
+          EngineError(.ioErrorFsync, cause: "the connection that synced the log for several commits was closed meanwhile"))
+      } else if state.holder == nil, state.syncing == nil, state.pending.allSatisfy({ $0.owner == nil }) {
+        state.fail(EngineError(.ioErrorFsync, cause: "the connection was closed before its commit was durable"))
+      }
+      state.wakeWaiting()
+      state.passOn(now)
+    }
+  }
+
+  /// No connection of the process has the log open any more.
+  func close() {
+    state.withLock { state in
+      state.memory?.close(delete: false)
+      let (last, failures) = (state.lastSerial, state.failures)
+      state = State()
+      state.lastSerial = last
+      state.settledSerial = last
+      state.failures = failures
+    }
+  }
+}
+
+extension CommitQueue.State {
+  fileprivate var base: CommitQueue.Base { CommitQueue.Base(pendingTip: tip, serial: lastSerial) }
+
+  fileprivate func failure(of serial: CommitQueue.Serial) -> EngineError? {
+    failures.last { $0.serials.contains(serial) }?.error
+  }
+
+  fileprivate mutating func fail(_ error: EngineError) {
+    guard !pending.isEmpty else { return }
+    failures.append(CommitQueue.Failure(serials: settledSerial + 1...lastSerial, error: error))
+    if failures.count > CommitQueue.failureCountMax { failures.removeFirst() }
+    pending = []
+    // A turn that begins now goes on top of what is published, not of what has failed.
+    lastSerial += 1
+    settledSerial = lastSerial
+    tip = nil
+  }
+
+  fileprivate mutating func wakeWaiting() {
+    for one in waiting { one.alarm.ring() }
+    waiting = []
+  }
+
+  /// The answer to who has a place in line.
+  fileprivate func notYet(_ place: Int?, _ now: UInt64) -> CommitQueue.Turn {
+    guard place == 0, let slice else { return .notYet(until: nil) }
+    // Whoever has the turn may stop coming back, and ring nobody.
+    return .notYet(until: max(slice.began + CommitQueue.sliceNanoseconds, now) + CommitQueue.graceNanoseconds)
+  }
+
+  /// Nobody has the turn: the first in line gets it, or the lock goes.
+  /// - Parameter mayComeBack: who had it may have it again before the line, while its slice lasts.
+  fileprivate mutating func passOn(_ now: UInt64, mayComeBack: Bool = false) {
+    if holder != nil || clearing != nil { return }
+    graceEnds = 0
+    if holdsLock, !line.isEmpty, now >= heldSince + CommitQueue.holdNanosecondsMax { mustRest = true }
+    if mayComeBack, !mustRest, let slice, !line.isEmpty, now < slice.began + CommitQueue.sliceNanoseconds {
+      graceEnds = now + CommitQueue.graceNanoseconds
+      return
+    }
+    if !mustRest, let first = line.first {
+      offerEnds = now + CommitQueue.offerNanoseconds
+      if !first.isAlone || pending.isEmpty { first.alarm.ring() }
+      return
+    }
+    guard pending.isEmpty else { return }
+    if holdsLock { try? memory?.unlock(slot: WALIndex.writeSlot, count: 1) }
+    holdsLock = false
+    tip = nil
+    if mustRest {
+      mustRest = false
+      restsUntil = now + CommitQueue.restNanoseconds
+      offerEnds = restsUntil + CommitQueue.offerNanoseconds
+      line.first?.alarm.ring()
+    }
+  }
+}

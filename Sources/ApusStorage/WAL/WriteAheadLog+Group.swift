@@ -1,0 +1,164 @@
+// The write lock, and what becomes of a commit whose frames are written, where several connections of the process write to the log:
+// see `CommitQueue`. A connection that is alone with its file takes the lock by its own descriptor, and syncs for itself.
+
+import ApusBase
+import ApusIO
+
+/// A commit that the connection waits for: its own, or the one that it stands on.
+struct AwaitedCommit {
+  enum Phase {
+    case waiting
+    /// This connection syncs for all that are appended up to `upTo`.
+    case syncing(RequestGroup, upTo: CommitQueue.Serial)
+    /// The sync has failed; what it was to cover is made unreadable.
+    case breaking(RequestGroup, EngineError)
+  }
+
+  var serial: CommitQueue.Serial
+  var isOwn: Bool
+  var phase = Phase.waiting
+
+  var group: RequestGroup? {
+    switch phase {
+    case .waiting: nil
+    case .syncing(let group, _), .breaking(let group, _): group
+    }
+  }
+}
+
+extension WriteAheadLog {
+  private var id: ObjectIdentifier { ObjectIdentifier(self) }
+
+  /// nil for a connection that is alone with its file.
+  private var sharedCommits: CommitQueue? {
+    guard let cache, cache.isShared, !isReadOnly, !index.memory.isPrivate else { return nil }
+    return cache.commits
+  }
+
+  /// Takes the write lock, or this connection's turn under the process's one.
+  /// - Parameter isAlone: with no commit of the process pending.
+  /// - Returns: false where somebody else writes; the connection may be in line then, until `releaseWriteLock`.
+  func lockWriter(isAlone: Bool = false) throws(Fault) -> Bool {
+    precondition(!holdsWriteLock)
+    turnBegins = nil
+    guard let commits = sharedCommits else {
+      guard try lock(.exclusive, WALIndex.writeSlot) else { return false }
+      holdsWriteLock = true
+      return true
+    }
+    isInLine = true
+    let database = self.database
+    let answer = try commits.takeTurn(id, queue.alarm, isAlone: isAlone, now: environment.monotonicNanoseconds()) {
+      () throws(EngineError) in try database.openSharedMemory(readOnly: false)
+    }
+    switch answer {
+    case .taken(let base):
+      turn = base
+      holdsWriteLock = true
+      return true
+    case .notYet(let until):
+      turnBegins = until
+      return false
+    case .isForeign: return false
+    }
+  }
+
+  /// Gives the write lock back, or the place in line.
+  func releaseWriteLock() {
+    if turn == nil, holdsWriteLock { unlock(WALIndex.writeSlot) }
+    holdsWriteLock = false
+    turn = nil
+    if isInLine { cache?.commits.leaveTurn(id, now: environment.monotonicNanoseconds()) }
+    isInLine = false
+  }
+
+  /// What a writer goes on top of. To be asked with the write lock.
+  func newestHeader() throws(Fault) -> WALIndexHeader? {
+    if let tip = turn?.pendingTip { return tip }
+    return try index.readHeader()
+  }
+
+  /// Frames up to here everybody may see. Others have been appended by commits that are not durable, and may fail.
+  func notePublished() throws(Fault) {
+    sharedFrameCount = turn?.pendingTip == nil ? header.frameCount : try index.readHeader()?.frameCount ?? 0
+  }
+
+  /// The commit under this turn has failed.
+  func checkTurn() throws(Fault) {
+    guard let turn, let commits = cache?.commits, let error = commits.failure(of: turn.serial) else { return }
+    throw .failure(error)
+  }
+
+  /// The commit's frames are written. From here on it can no longer be rolled back.
+  func handOver(needsSync: Bool) throws(Fault) {
+    guard let turn, let commits = cache?.commits else { return }
+    let first = base.salts == header.salts ? base.frameCount + 1 : 1
+    let serial = try commits.append(
+      header, on: turn.serial, firstFrame: first, needsSync: needsSync, by: id, now: environment.monotonicNanoseconds()
+    ) { (header) throws(Fault) in try index.writeHeader(header) }
+    doubtfulFrame = nil
+    holdsWriteLock = false
+    isInLine = false
+    self.turn = nil
+    if let serial { awaited = AwaitedCommit(serial: serial, isOwn: true) } else { sharedFrameCount = header.frameCount }
+  }
+
+  /// Waits until the awaited commit is visible. Called again until it returns.
+  /// - Throws: SQLITE_IOERR_FSYNC where it has failed.
+  func awaitPublication() throws(Fault) {
+    guard let commits = cache?.commits else { return }
+    while let current = awaited {
+      switch current.phase {
+      case .waiting:
+        switch commits.publication(of: current.serial, for: id, queue.alarm) {
+        case .done:
+          awaited = nil
+          if current.isOwn { sharedFrameCount = header.frameCount }
+        case .failed(let error):
+          awaited = nil
+          throw .failure(error)
+        case .lead(let upTo):
+          let group = RequestGroup()
+          addSync(to: group)
+          awaited?.phase = .syncing(group, upTo: upTo)
+        case .wait: throw .wait(.signal)
+        }
+      case .syncing(let group, let upTo):
+        do throws(Fault) {
+          try group.finish(queue)
+        } catch {
+          guard case .failure(let failure) = error else { throw error }
+          let frame = commits.syncFailed(by: id, failure)
+          awaited?.phase = frame.map { .breaking(breakFrame($0), failure) } ?? .waiting
+          continue
+        }
+        settle(group)
+        awaited?.phase = .waiting
+        let now = environment.monotonicNanoseconds()
+        try commits.syncEnded(by: id, upTo: upTo, now: now) { (header) throws(Fault) in try index.writeHeader(header) }
+      case .breaking(let group, let failure):
+        do throws(Fault) { try group.finish(queue) } catch { if case .wait = error { throw error } }
+        commits.clearingEnded(by: id, now: environment.monotonicNanoseconds())
+        awaited = nil
+        throw .failure(failure)
+      }
+    }
+  }
+
+  /// The connection lets go of the log. What it has under way for others is brought to its end; blocks meanwhile.
+  func leaveCommits() {
+    while awaited?.group != nil {
+      do throws(Fault) {
+        try awaitPublication()
+      } catch {
+        guard case .wait(.completion) = error else { break }
+        queue.waitForCompletion()
+      }
+    }
+    awaited = nil
+    holdsWriteLock = false
+    turn = nil
+    isInLine = false
+    cache?.commits.leave(id, now: environment.monotonicNanoseconds())
+  }
+}

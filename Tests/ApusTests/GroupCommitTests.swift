@@ -1,0 +1,161 @@
+// Several connections of one process that write to one log: turns, commits that wait for one sync, and what of them shows before.
+
+import ApusBase
+import ApusIO
+import ApusStorage
+import ApusVM
+import Foundation
+import Testing
+
+@testable import Apus
+
+/// A statement that is stepped by hand: each call goes on to the next wait.
+private struct Stepped {
+  let statement: PreparedStatement
+
+  init(_ connection: Connection, _ sql: String) throws {
+    statement = try connection.prepareBlocking(sql)
+  }
+
+  /// Goes on over the waits that `waits` says yes to.
+  func goOn(through waits: (Wait) -> Bool) throws -> StepResult {
+    while true {
+      let result = try statement.step()
+      guard case .pending(let wait) = result else { return result }
+      if !waits(wait) { return result }
+      statement.connection.wait(for: wait)
+    }
+  }
+}
+
+private func waitsForOthers(_ result: StepResult) -> Bool { if case .pending(.signal) = result { true } else { false } }
+private func isDone(_ result: StepResult) -> Bool { if case .done = result { true } else { false } }
+
+@Suite struct GroupCommitTests {
+  private func open(_ environment: MemoryEnvironment, count: Int) throws -> [Connection] {
+    let first = try Connection("/g.db", environment: environment)
+    try first.execute("PRAGMA journal_mode = wal; PRAGMA synchronous = full; CREATE TABLE t(x)")
+    return try [first] + (1..<count).map { _ in
+      let other = try Connection("/g.db", environment: environment)
+      try other.execute("PRAGMA synchronous = full; PRAGMA busy_timeout = 5000; SELECT * FROM t")
+      return other
+    }
+  }
+
+  /// Whether a writer gets its turn now; it has it then.
+  private func begins(_ connection: Connection) throws -> Bool {
+    connection.busyTimeoutMilliseconds = 0
+    do { try connection.execute("BEGIN IMMEDIATE") } catch {
+      #expect(error.code.primary == .busy)
+      return false
+    }
+    return true
+  }
+
+  @Test("a commit that waits for its sync lets the next writer go on top of it, and nobody sees either before")
+  func earlyHandOver() throws {
+    let environment = MemoryEnvironment(seed: 11, completesAtOnce: false)
+    let connections = try open(environment, count: 4)
+    let first = try Stepped(connections[0], "INSERT INTO t VALUES (1)")
+    var isHandedOver = false
+    while case .pending(let wait) = try first.statement.step() {
+      if try begins(connections[1]) {
+        isHandedOver = true
+        break
+      }
+      connections[0].wait(for: wait)
+    }
+    #expect(isHandedOver, "the turn is free before the commit is answered")
+    #expect(try connections[2].value("SELECT count(*) FROM t") == "0", "nobody sees it before")
+    try connections[1].execute("INSERT INTO t VALUES (2)")
+    let second = try Stepped(connections[1], "COMMIT")
+    // The first one syncs, for itself alone: the other's frames came later. The other one waits for that, and then syncs itself.
+    #expect(waitsForOthers(try second.goOn { $0 != .signal }))
+    #expect(isDone(try first.goOn { _ in true }))
+    #expect(try connections[2].value("SELECT count(*) FROM t") == "1")
+    #expect(isDone(try second.goOn { _ in true }))
+    #expect(try connections[2].value("SELECT count(*) FROM t") == "2")
+    for stepped in [first, second] { stepped.statement.finalize() }
+    for connection in connections { try connection.closeBlocking() }
+  }
+
+  @Test("what a transaction finds on a commit that is not durable is told when it is")
+  func resultsOnPendingBase() throws {
+    let environment = MemoryEnvironment(seed: 12, completesAtOnce: false)
+    let connections = try open(environment, count: 3)
+    let first = try Stepped(connections[0], "INSERT INTO t VALUES (7)")
+    while case .pending(let wait) = try first.statement.step() {
+      if try begins(connections[1]) { break }
+      connections[0].wait(for: wait)
+    }
+    let stepped = try Stepped(connections[1], "SELECT x FROM t")
+    #expect(waitsForOthers(try stepped.goOn { $0 != .signal }), "the row is there, and not given out")
+    #expect(stepped.statement.dataCount == 0)
+    #expect(try connections[2].value("SELECT count(*) FROM t") == "0")
+    #expect(isDone(try first.goOn { _ in true }))
+    #expect(try connections[2].value("SELECT count(*) FROM t") == "1")
+    let result = try stepped.goOn { _ in true }
+    if case .row = result {} else { Issue.record("\(result) instead of a row") }
+    #expect(stepped.statement.column(0).integerValue == 7)
+    stepped.statement.finalize()
+    try connections[1].execute("COMMIT")
+    #expect(try connections[2].value("SELECT count(*) FROM t") == "1")
+    first.statement.finalize()
+    for connection in connections { try connection.closeBlocking() }
+  }
+
+  @Test("threads add to one table, each at its own level: nothing is lost, and the file is whole", arguments: [2, 8])
+  func threads(count: Int) throws {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("apus-group-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let path = directory.appendingPathComponent("g.db").path
+    let environment = SystemEnvironment()
+    let keeper = try Connection(path, environment: environment)
+    try keeper.execute(
+      "PRAGMA journal_mode = wal; CREATE TABLE t(id INTEGER PRIMARY KEY, who, n); CREATE INDEX ti ON t(who, n);"
+        + " CREATE TABLE sum(x); INSERT INTO sum VALUES (0)")
+    let perThread = 120
+    let failures = Failures()
+    let group = DispatchGroup()
+    for who in 0..<count {
+      group.enter()
+      Thread.detachNewThread {
+        defer { group.leave() }
+        do {
+          let connection = try Connection(path, environment: environment)
+          let level = ["full", "normal", "full", "extra", "off"][who % 5]
+          try connection.execute("PRAGMA synchronous = \(level); PRAGMA busy_timeout = 60000")
+          for n in 0..<perThread {
+            if n % 3 == 0 {
+              try connection.execute("BEGIN IMMEDIATE")
+              let before = try connection.value("SELECT x FROM sum")
+              try connection.execute("UPDATE sum SET x = \(before) + 1")
+              try connection.execute("INSERT INTO t(who, n) VALUES (\(who), \(n)); COMMIT")
+            } else {
+              try connection.execute("INSERT INTO t(who, n) VALUES (\(who), \(n))")
+            }
+          }
+          try connection.closeBlocking()
+        } catch {
+          failures.add("\(who): \(error)")
+        }
+      }
+    }
+    group.wait()
+    #expect(failures.all == [])
+    #expect(try keeper.value("SELECT count(*) FROM t") == "\(count * perThread)")
+    #expect(try keeper.value("SELECT count(DISTINCT who || '/' || n) FROM t") == "\(count * perThread)")
+    #expect(try keeper.value("SELECT x FROM sum") == "\(count * perThread / 3)")
+    #expect(try keeper.text("PRAGMA integrity_check") == ["ok"])
+    try keeper.closeBlocking()
+  }
+}
+
+private final class Failures: @unchecked Sendable {
+  private let lock = NSLock()
+  private var texts: [String] = []
+
+  func add(_ text: String) { lock.withLock { texts.append(text) } }
+  var all: [String] { lock.withLock { texts } }
+}
