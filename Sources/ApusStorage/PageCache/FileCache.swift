@@ -59,6 +59,8 @@ final class FileCache: Sendable {
 
   private static let registry = Mutex<[RegistryKey: FileCache]>([:])
 
+  /// What open concurrent transactions are compared with.
+  let history = CommitHistory()
   private let state: Mutex<State>
   private let registryKey: RegistryKey
   private let userCount = Atomic<Int>(0)

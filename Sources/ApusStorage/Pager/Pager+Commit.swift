@@ -126,6 +126,7 @@ extension Pager {
       store.salts = wal.header.salts
       store.generation = store.cache?.restart(from: old, toSalts: store.salts) { _ in 0 } ?? old
     }
+    publishKeys(store, wal)
     wal.base = wal.header
     let first = wal.tip - UInt32(store.batch.count)
     let cache = store.cache?.isShared == true ? store.cache : nil
