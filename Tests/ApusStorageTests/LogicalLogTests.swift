@@ -1,4 +1,4 @@
-// The logical log of a concurrent transaction, the history that it is compared with, and the row ids: against sets of keys.
+// The logical log of a concurrent transaction, the history that it is compared with, and row ids: against sets of keys.
 
 import ApusBase
 import Testing
@@ -21,7 +21,7 @@ import Testing
     KeyCut(record(numbers), columnCount: numbers.count, isBehind: isBehind)
   }
 
-  @Test("ranges of row ids have what was put into them, whatever the order, and joined ones more", arguments: UInt64(1)...20)
+  @Test("ranges of row ids have what was put into them, and joined ones more", arguments: UInt64(1)...20)
   func rowidRanges(seed: UInt64) {
     var random = SeededRandom(seed: seed)
     var list = RangeList<Int64>()
@@ -84,8 +84,8 @@ import Testing
     for _ in 0..<150 {
       let (low, high) = (random.below(900), random.below(30))
       list.insert(
-        LogicalLogTests.cut([-low], isBehind: false), LogicalLogTests.cut([-low - high], isBehind: true), isAsserted: false,
-        comparer)
+        LogicalLogTests.cut([-low], isBehind: false), LogicalLogTests.cut([-low - high], isBehind: true),
+        isAsserted: false, comparer)
       for number in low...low + high { model.insert(-number) }
     }
     list.settle(comparer)
@@ -121,7 +121,7 @@ import Testing
     #expect(!log.isKeyed)
   }
 
-  @Test("net changes: what is left of a key's history, cut at a savepoint; equal keys that differ in bytes are a change")
+  @Test("net changes: what is left, cut at a savepoint; equal keys that differ in bytes are a change")
   func netChanges() {
     let log = LogicalLog()
     let table = log.tree(2, nil)

@@ -9,9 +9,10 @@ import Testing
 
 private let birds = "CREATE TABLE bird(id INTEGER PRIMARY KEY, name TEXT UNIQUE, weight, note);"
   + " CREATE INDEX bird_weight ON bird(weight DESC);"
-  + " INSERT INTO bird VALUES (1, 'wren', 10, NULL), (2, 'rook', 400, NULL), (3, 'tit', 18, NULL), (9, 'owl', 500, NULL)"
+  + " INSERT INTO bird VALUES (1, 'wren', 10, NULL), (2, 'rook', 400, NULL);"
+  + " INSERT INTO bird VALUES (3, 'tit', 18, NULL), (9, 'owl', 500, NULL)"
 
-/// What the first transaction does, what the second one does beside it, and whether the second one to commit is refused.
+/// What two transactions do beside each other, and whether the second one to commit is refused.
 struct KeyCase: CustomTestStringConvertible, Sendable {
   var setUp = birds
   var first: String
@@ -24,7 +25,8 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
   static let cases = [
     // Appends, updates of different rows, deletes.
     KeyCase(
-      first: "INSERT INTO bird(name) VALUES ('jay')", second: "INSERT INTO bird(name) VALUES ('pie')", isRefused: false),
+      first: "INSERT INTO bird(name) VALUES ('jay')", second: "INSERT INTO bird(name) VALUES ('pie')",
+      isRefused: false),
     KeyCase(
       first: "UPDATE bird SET weight = 11 WHERE id = 1", second: "UPDATE bird SET weight = 12 WHERE id = 2",
       isRefused: false),
@@ -34,8 +36,8 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
     KeyCase(first: "INSERT INTO bird(id) VALUES (7)", second: "INSERT INTO bird(id) VALUES (8)", isRefused: false),
     // Lost update, unique claim, a key that was absent.
     KeyCase(
-      first: "UPDATE bird SET weight = weight + 1 WHERE id = 1", second: "UPDATE bird SET weight = weight + 1 WHERE id = 1",
-      isRefused: true),
+      first: "UPDATE bird SET weight = weight + 1 WHERE id = 1",
+      second: "UPDATE bird SET weight = weight + 1 WHERE id = 1", isRefused: true),
     KeyCase(
       first: "INSERT INTO bird(name) VALUES ('jay')", second: "INSERT INTO bird(name) VALUES ('jay')", isRefused: true),
     KeyCase(
@@ -54,10 +56,12 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
       second: "SELECT id FROM bird WHERE id > 2; UPDATE bird SET note = 1 WHERE id = 1", isRefused: true),
     KeyCase(
       first: "INSERT INTO bird(id) VALUES (99)",
-      second: "SELECT id FROM bird WHERE id < 3 ORDER BY id DESC; UPDATE bird SET note = 1 WHERE id = 9", isRefused: false),
+      second: "SELECT id FROM bird WHERE id < 3 ORDER BY id DESC; UPDATE bird SET note = 1 WHERE id = 9",
+      isRefused: false),
     KeyCase(
       first: "INSERT INTO bird(id) VALUES (-5)",
-      second: "SELECT id FROM bird WHERE id < 3 ORDER BY id DESC; UPDATE bird SET note = 1 WHERE id = 9", isRefused: true),
+      second: "SELECT id FROM bird WHERE id < 3 ORDER BY id DESC; UPDATE bird SET note = 1 WHERE id = 9",
+      isRefused: true),
     KeyCase(
       first: "INSERT INTO bird(weight) VALUES (450)",
       second: "SELECT id FROM bird WHERE weight BETWEEN 300 AND 480; UPDATE bird SET note = 1 WHERE id = 1",
@@ -80,7 +84,8 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
     // What was rolled back was read all the same, and was not changed.
     KeyCase(
       first: "UPDATE bird SET note = 5 WHERE id = 2",
-      second: "SAVEPOINT s; UPDATE bird SET note = 1 WHERE id = 2; ROLLBACK TO s; UPDATE bird SET note = 1 WHERE id = 9",
+      second: "SAVEPOINT s; UPDATE bird SET note = 1 WHERE id = 2; ROLLBACK TO s;"
+        + " UPDATE bird SET note = 1 WHERE id = 9",
       isRefused: true),
     // NOCASE, WITHOUT ROWID, overflow, partial and expression indexes, REPLACE.
     KeyCase(
@@ -102,13 +107,13 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
       second: "UPDATE bird SET note = zeroblob(30000) WHERE id = 2; INSERT INTO bird(note) VALUES (randomblob(9000))",
       isRefused: false),
     KeyCase(
-      setUp: "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE INDEX p ON t(a) WHERE b > 0; CREATE INDEX e ON t(a + b);"
-        + " INSERT INTO t VALUES (1, 1, 1), (2, 2, 0), (3, 3, 3)",
-      first: "UPDATE t SET b = 1 WHERE id = 2", second: "UPDATE t SET a = 9 WHERE id = 3; INSERT INTO t(a, b) VALUES (4, 4)",
-      isRefused: false),
+      setUp: "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE INDEX p ON t(a) WHERE b > 0;"
+        + " CREATE INDEX e ON t(a + b); INSERT INTO t VALUES (1, 1, 1), (2, 2, 0), (3, 3, 3)",
+      first: "UPDATE t SET b = 1 WHERE id = 2",
+      second: "UPDATE t SET a = 9 WHERE id = 3; INSERT INTO t(a, b) VALUES (4, 4)", isRefused: false),
     KeyCase(
-      setUp: "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE INDEX p ON t(a) WHERE b > 0; CREATE INDEX e ON t(a + b);"
-        + " INSERT INTO t VALUES (1, 1, 1), (2, 2, 0), (3, 3, 3)",
+      setUp: "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b); CREATE INDEX p ON t(a) WHERE b > 0;"
+        + " CREATE INDEX e ON t(a + b); INSERT INTO t VALUES (1, 1, 1), (2, 2, 0), (3, 3, 3)",
       first: "UPDATE t SET b = 1 WHERE id = 2",
       second: "SELECT id FROM t WHERE a + b = 3; UPDATE t SET a = 9 WHERE id = 3", isRefused: true),
     KeyCase(
@@ -141,7 +146,9 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
       }
       let tables = try serial.first.text("SELECT name FROM sqlite_schema WHERE type = 'table'")
       // Row ids are given in the order of the statements, not of the commits.
-      let isAutomatic = [example.first, example.second].contains { $0.contains("INTO bird(n") || $0.contains("INTO t(a, b)") }
+      let isAutomatic = [example.first, example.second].contains {
+        $0.contains("INTO bird(n") || $0.contains("INTO t(a, b)")
+      }
       for table in tables where firstCommits && !example.second.contains("randomblob") || !isAutomatic {
         let query = "SELECT * FROM \(table) ORDER BY 1"
         #expect(try bench.first.text(query) == serial.first.text(query), "\(table)")
@@ -157,7 +164,9 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
     for round in 0..<4 {
       for connection in connections { try connection.execute("BEGIN CONCURRENT") }
       for (index, connection) in connections.enumerated() {
-        for row in 0..<5 { try connection.execute("INSERT INTO t(v) VALUES ('\(round) \(index) \(row)' || hex(zeroblob(300)))") }
+        for row in 0..<5 {
+          try connection.execute("INSERT INTO t(v) VALUES ('\(round) \(index) \(row)' || hex(zeroblob(300)))")
+        }
       }
       for connection in connections { #expect(connection.refusal("COMMIT")?.cause == nil) }
     }
@@ -201,7 +210,8 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
     for (first, second, object, cause) in [
       ("UPDATE bird SET note = 1 WHERE id = 1", "UPDATE bird SET note = 2 WHERE id = 1", "bird", "table bird, key 1"),
       (
-        "INSERT INTO bird VALUES (20, 'jay', 1, 1)", "SELECT * FROM bird WHERE name = 'jay'; DELETE FROM bird WHERE id = 1",
+        "INSERT INTO bird VALUES (20, 'jay', 1, 1)",
+        "SELECT * FROM bird WHERE name = 'jay'; DELETE FROM bird WHERE id = 1",
         "bird.sqlite_autoindex_bird_1", "table bird, index sqlite_autoindex_bird_1, key ('jay', 20)"
       ),
       ("DELETE FROM bird", "UPDATE bird SET note = 2 WHERE id = 1", "bird", "table bird, all rows"),
@@ -243,8 +253,8 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
         try bench.beginBoth()
         try bench.first.execute("INSERT INTO bird(name, note) VALUES ('jay', zeroblob(9000)); COMMIT")
         try bench.second.execute(
-          "INSERT INTO bird(name) VALUES ('pie'); SAVEPOINT s; INSERT INTO bird(name, note) VALUES ('auk', zeroblob(20000));"
-            + " UPDATE bird SET weight = 5 WHERE id = 3")
+          "INSERT INTO bird(name) VALUES ('pie'); SAVEPOINT s;"
+            + " INSERT INTO bird(name, note) VALUES ('auk', zeroblob(20000)); UPDATE bird SET weight = 5 WHERE id = 3")
         let statement = try bench.second.prepareBlocking("COMMIT")
         var isDone = false
         for _ in 0..<stop where !isDone {
@@ -261,7 +271,9 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
         case 0: extra = "COMMIT"
         case 1: extra = "ROLLBACK TO s; COMMIT"
         case 2: extra = "ROLLBACK"
-        default: extra = "INSERT INTO bird(name) VALUES ('emu'); ROLLBACK TO s; INSERT INTO bird(name) VALUES ('gull'); COMMIT"
+        default:
+          extra = "INSERT INTO bird(name) VALUES ('emu'); ROLLBACK TO s;"
+            + " INSERT INTO bird(name) VALUES ('gull'); COMMIT"
         }
         // Behind its commit point it was a commit.
         let isCommitted = bench.second.failure(extra) != nil

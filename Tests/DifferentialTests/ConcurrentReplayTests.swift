@@ -1,5 +1,6 @@
-// Random transactions of several connections beside each other, SQLite's among them. Those that commit are replayed one by one
-// in the order of their commits in a database of SQLite's: each statement must give what it gave, and the tables be the same.
+// Random transactions of several connections beside each other, SQLite's among them. Those that commit are replayed one by
+// one, in the order of their commits, in a database of SQLite's: each statement must give what it gave, and the tables be
+// the same.
 
 import ApusBase
 import ApusHarness

@@ -36,7 +36,7 @@
     case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo
     case cutBeforeRangeEnd, forgetGapAtEnd, forgetAbsentKey, forgetIndexRange, keepChangesAtRollbackTo
     case cancelEqualKeys, replaceNamesTableOnly, compareBytes, rebaseSkipsIndex, skipRebase, lookedAtStaysOld
-    case trimOneTooEarly, sameIdTwice
+    case trimOneTooEarly
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,

@@ -181,6 +181,13 @@ public struct BTreeCursor: ~Copyable {
     try unsafe state.pointee.insert(key: record, values: values)
   }
 
+  #if PlantedBugs
+    public var leavesRemovalOut: Bool {
+      get { unsafe state.pointee.leavesRemovalOut }
+      set { unsafe state.pointee.leavesRemovalOut = newValue }
+    }
+  #endif
+
   /// Deletes the current row. Afterwards `next` goes to the row behind it, `previous` to the one before it.
   public mutating func delete() throws(Fault) {
     precondition(isWritable)

@@ -42,8 +42,8 @@ extension CursorState {
     guard keepsKeys, let log = pager.logicalLog else { return nil }
     leafScore = CursorState.farScore
     backFloor = .max
+    log.tick()
     if let notes, notes.log === log { return notes }
-    log.bound()
     let new = CursorNotes(log, root.rawValue, description)
     notes = new
     return new
@@ -275,7 +275,7 @@ extension CursorState {
 
   // MARK: Writes
 
-  /// The path to the entry of the row id is staged.
+  /// Keeps the record of the entry at the staged place.
   private mutating func keepOld(_ notes: CursorNotes?, at place: Int) throws(Fault) {
     guard let notes else { return }
     let page = staged[place].page
@@ -344,6 +344,9 @@ extension CursorState {
   /// The entry whose record `noteOld` has kept is deleted.
   mutating func noteRemoval() {
     guard let notes = book() else { return }
+    #if PlantedBugs
+      if leavesRemovalOut { return noteWrite(notes, notes.old.bytes) }
+    #endif
     notes.log.add(notes.tree, rowid: isTable ? savedRowid : 0, old: notes.old.bytes, new: nil)
     if isTable {
       notes.tree.note(savedRowid, savedRowid, isAsserted: true)

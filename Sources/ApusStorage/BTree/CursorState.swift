@@ -108,6 +108,9 @@ struct CursorState: ~Copyable {
   var notes: CursorNotes?
   /// Entries of the leaf from here back that `previous` does not go to in its quick way.
   var backFloor = 0
+  #if PlantedBugs
+    var leavesRemovalOut = false
+  #endif
 
   // Intrusive list of the pager's cursors; a parked one is not in it.
   var link = CursorLink()

@@ -159,12 +159,7 @@ struct RowidAllocator: Sendable {
   mutating func take(_ root: UInt32, _ transaction: UInt64, behind largest: Int64) -> Int64? {
     var table = tables[root] ?? Table()
     var highest = max(largest, table.settled)
-    #if PlantedBugs
-      let isBlind = PlantedBug.isActive(.sameIdTwice)
-    #else
-      let isBlind = false
-    #endif
-    if !isBlind { for (other, rowid) in table.open where other != transaction { highest = max(highest, rowid) } }
+    for (other, rowid) in table.open where other != transaction { highest = max(highest, rowid) }
     if highest == .max { return nil }
     table.open[transaction] = max(highest + 1, table.open[transaction] ?? .min)
     tables[root] = table

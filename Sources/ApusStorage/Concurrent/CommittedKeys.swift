@@ -67,10 +67,13 @@ extension KeyConflict {
     case .null: text = "NULL"
     case .integer: text = "\(value.integerValue)"
     case .real: text = "\(value.realValue)"
-    case .text: text = "'" + value.bytes.string.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+    case .text:
+      let parts = value.bytes.string.split(separator: "'", omittingEmptySubsequences: false)
+      text = "'" + parts.joined(separator: "''") + "'"
     case .blob:
       let digits = Array("0123456789ABCDEF")
-      text = "x'" + String(value.bytes.array.prefix(lengthMax).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }) + "'"
+      let shown = value.bytes.array.prefix(lengthMax)
+      text = "x'" + String(shown.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }) + "'"
     }
     return text.count <= lengthMax ? text : "\(text.prefix(lengthMax))..."
   }

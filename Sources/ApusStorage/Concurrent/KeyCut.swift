@@ -87,15 +87,6 @@ enum RecordPrefix {
     buffer.append(local.slice(headerEnd, body - headerEnd))
     return (buffer.bytes.array, count)
   }
-
-  static func columnCount(_ record: [UInt8]) -> Int {
-    record.withView { record in
-      var reader = RecordReader(record)
-      var count = 0
-      while reader.next() != nil { count += 1 }
-      return count
-    }
-  }
 }
 
 /// Compares records and cuts of one tree in its order.
@@ -146,13 +137,6 @@ extension [UInt8] {
       guard unsafe bytes.baseAddress != nil else { return body(.empty) }
       return body(unsafe ByteView(unchecked: bytes))
     }
-  }
-
-  /// A view of the bytes for a call that may throw.
-  func withFaultingView<R>(_ body: (ByteView) throws(Fault) -> R) throws(Fault) -> R {
-    var buffer = ByteBuffer(capacity: count)
-    withView { buffer.append($0) }
-    return try body(buffer.bytes)
   }
 }
 

@@ -105,7 +105,7 @@ final class LogicalLog {
 
   /// The bounds of ranges and of changes, in bytes.
   let byteCountMax: Int
-  private var isFull = false
+  private var noteCount = 0
 
   init(byteCountMax: Int = 4 << 20) { self.byteCountMax = byteCountMax }
 
@@ -131,7 +131,13 @@ final class LogicalLog {
     if let known = trees[root] { known.noteAll() } else { cleared(root).noteAll() }
   }
 
-  /// Called now and then by those who note.
+  /// A cursor notes something.
+  func tick() {
+    noteCount &+= 1
+    if noteCount & 1023 == 0 { bound() }
+  }
+
+  /// Joins ranges where they take more than they may.
   func bound() {
     var total = 0
     for tree in trees.values { total += tree.byteCount }
