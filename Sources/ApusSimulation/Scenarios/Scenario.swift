@@ -139,6 +139,7 @@ public struct Scenario: Sendable {
       plants: [
         "compareFirstCommitOnly", "forgetAllocation", "validateWritesOnly", "foreignSeenLate", "keepStalePages",
         "snapshotPageCount", "keepSavepointTip", "forgetLooks", "dropReadsAtRollbackTo", "skipRebase", "trimOneTooEarly",
+        "forgetIndexRange", "keepChangesAtRollbackTo", "cancelEqualKeys", "compareBytes", "rebaseSkipsIndex",
       ],
       budgetSeconds: 60
     ) { profile in

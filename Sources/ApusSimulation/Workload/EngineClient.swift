@@ -54,6 +54,9 @@ final class EngineClient {
   /// True between BEGIN and the transaction's end.
   var isInTransaction: Bool { !connection.isAutocommit }
 
+  /// The row id that the last INSERT without one was given.
+  var lastInsertRowid: Int64 { connection.lastInsertRowid }
+
   private func injectFaults(_ database: Int) throws(EngineError) {
     guard let faultSeed else { return }
     do throws(Fault) {

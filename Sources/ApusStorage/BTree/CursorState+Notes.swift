@@ -74,7 +74,7 @@ extension CursorState {
 
   /// Puts what was passed since the anchor into the log; the stretch goes on from the current entry.
   mutating func flushNotes() {
-    guard let notes, notes.isOpen else { return }
+    guard let notes, notes.isOpen, !notes.tree.isWhole else { return }
     guard position == .atRow || position == .nullRow, depth >= 0, current.index < current.page.cellCount else { return }
     if notes.refusedIndex == current.index, notes.refusedPage == current.page.number.rawValue { return }
     #if PlantedBugs

@@ -39,6 +39,7 @@ final class CommitHistory: Sendable {
   static let byteCountMax = 16 << 20
 
   private let state = Mutex(State())
+  private let openCount = Atomic<Int>(0)
   private let byteCountMax: Int
 
   init(byteCountMax: Int = CommitHistory.byteCountMax) { self.byteCountMax = byteCountMax }
@@ -52,6 +53,7 @@ final class CommitHistory: Sendable {
       let number = state.nextTransaction
       state.nextTransaction += 1
       state.open[number] = state.newest
+      openCount.store(state.open.count, ordering: .relaxed)
       return number
     }
   }
@@ -60,11 +62,15 @@ final class CommitHistory: Sendable {
   func leave(_ transaction: UInt64) {
     state.withLock { state in
       state.open[transaction] = nil
+      openCount.store(state.open.count, ordering: .relaxed)
       state.rowids.forget(transaction)
       if state.open.isEmpty { state.rowids = RowidAllocator() }
       state.trim()
     }
   }
+
+  /// A concurrent transaction is open: one load for each ordinary one.
+  var hasOpen: Bool { openCount.load(ordering: .relaxed) > 0 }
 
   /// Somebody but `transaction` would be compared with a commit.
   func isWatched(besides transaction: UInt64?) -> Bool {
@@ -122,6 +128,12 @@ final class CommitHistory: Sendable {
   func newRowid(in root: UInt32, for transaction: UInt64, behind largest: Int64) -> Int64? {
     state.withLock { $0.rowids.take(root, transaction, behind: largest) }
   }
+
+  /// The same for an ordinary transaction, which is alone in its turn.
+  func newRowid(in root: UInt32, behind largest: Int64) -> Int64? {
+    let highest = state.withLock { max($0.rowids.largestOpen(root), largest) }
+    return highest == .max ? nil : highest + 1
+  }
 }
 
 extension CommitHistory.State {
@@ -165,6 +177,9 @@ struct RowidAllocator: Sendable {
     tables[root] = table
     return highest + 1
   }
+
+  /// The largest that an open transaction was given.
+  func largestOpen(_ root: UInt32) -> Int64 { tables[root]?.open.values.max() ?? .min }
 
   /// A row of this id is committed.
   mutating func settle(_ root: UInt32, _ rowid: Int64) {

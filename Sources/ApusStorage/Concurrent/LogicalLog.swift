@@ -18,10 +18,11 @@ final class LogicalLog {
     private(set) var rowids = RangeList<Int64>()
     private(set) var keys = RangeList<KeyCut>()
     /// All of the tree was read.
-    private(set) var isWhole = false
+    private(set) var isWhole: Bool
 
-    fileprivate init(_ root: UInt32, _ description: KeyDescription?, isTable: Bool) {
+    fileprivate init(_ root: UInt32, _ description: KeyDescription?, isTable: Bool, isWhole: Bool) {
       self.root = root
+      self.isWhole = isWhole
       self.isTable = isTable
       comparer = description.map { KeyComparer($0) }
     }
@@ -106,8 +107,13 @@ final class LogicalLog {
   /// The bounds of ranges and of changes, in bytes.
   let byteCountMax: Int
   private var noteCount = 0
+  /// False for an ordinary writer, who is compared with nobody.
+  private let keepsReads: Bool
 
-  init(byteCountMax: Int = 4 << 20) { self.byteCountMax = byteCountMax }
+  init(byteCountMax: Int = 4 << 20, keepsReads: Bool = true) {
+    self.byteCountMax = byteCountMax
+    self.keepsReads = keepsReads
+  }
 
   // MARK: Reads
 
@@ -122,7 +128,7 @@ final class LogicalLog {
       isKeyed = false
       return known
     }
-    let tree = Tree(root, description, isTable: description == nil)
+    let tree = Tree(root, description, isTable: description == nil, isWhole: !keepsReads)
     trees[root] = tree
     return tree
   }
@@ -180,7 +186,7 @@ final class LogicalLog {
 
   /// A tree of which nothing but its root is known: its order becomes known with the first cursor on it.
   private func cleared(_ root: UInt32) -> Tree {
-    let tree = Tree(root, nil, isTable: true)
+    let tree = Tree(root, nil, isTable: true, isWhole: !keepsReads)
     tree.isBare = true
     trees[root] = tree
     return tree

@@ -60,8 +60,8 @@ extension Pager {
         let isKeyed = log.pages.contains(page) && !writesOnly
         let isKnown = keys != nil && isRebasable
         if isRead || isKeyed && !isKnown || isChanged && !isRebasable {
-          let who = piece.keys != nil ? "another transaction" : "another process"
-          throw lose(conflict(store, pageConflict(page, who)), store, wal)
+          throw lose(
+            conflict(store, "page \(page): changed by another transaction since this one began"), store, wal)
         }
         if isKeyed || isChanged { meetsPiece = true }
         changed.insert(page)
@@ -101,10 +101,6 @@ extension Pager {
     try loadedPage(.one).bytes.bigEndianUInt32(at: DatabaseHeader.schemaCookieOffset)
   }
 
-  private func pageConflict(_ page: UInt32, _ who: String) -> String {
-    "page \(page): changed by \(who) since this \(who == "another process" ? "transaction" : "one") began"
-  }
-
   /// The words for a key: those of its table and index, where somebody knows them.
   private func conflict(_ store: FileStore, _ key: KeyConflict) -> EngineError {
     let rows = key.key.map { "key \($0)" } ?? "all rows"
@@ -118,13 +114,12 @@ extension Pager {
       "table \(name.table)\(index), \(rows): changed by another transaction since this one began")
   }
 
-  /// The commit of this transaction is published: its keys are what others are compared with.
+  /// The commit of this transaction is published: its keys are what others are compared with. The write lock is held still.
   func publishKeys(_ store: FileStore, _ wal: WriteAheadLog) {
-    guard let concurrent = store.concurrent, let registration = concurrent.registration else { return }
-    guard !concurrent.isBehindLog, concurrent.log.isKeyed, registration.history.isWatched(besides: registration.number)
-    else { return }
+    guard let log = logicalLog, log.isKeyed, let history = store.cache?.history else { return }
+    if store.concurrent?.isBehindLog == true { return }
+    guard history.isWatched(besides: store.concurrent?.registration?.number) else { return }
     let from = wal.base.salts == wal.header.salts ? wal.base.frameCount : 0
-    registration.history.add(
-      CommittedKeys(concurrent.log.netChanges()), salts: wal.header.salts, from: from, to: wal.header.frameCount)
+    history.add(CommittedKeys(log.netChanges()), salts: wal.header.salts, from: from, to: wal.header.frameCount)
   }
 }

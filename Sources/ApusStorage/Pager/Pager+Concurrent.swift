@@ -111,7 +111,26 @@ extension Pager {
   // MARK: Notes
 
   /// The log of reads and changes.
-  var logicalLog: LogicalLog? { store?.concurrent?.log }
+  var logicalLog: LogicalLog? { store?.concurrent?.log ?? store?.changeLog }
+
+  /// An ordinary write transaction begins, and has changed nothing: where concurrent ones are open, it notes the keys that it
+  /// changes, so that its commit is compared with them by key. May wait.
+  public func noteChangesForOthers() throws(Fault) {
+    guard state == .write, let store, store.wal != nil, store.concurrent == nil, store.changeLog == nil,
+      store.cache?.history.hasOpen == true, !hasChanges
+    else { return }
+    try cursors.saveAllBeforeRollback()
+    cursors.forgetPaths()
+    store.changeLog = LogicalLog(byteCountMax: 1 << 20, keepsReads: false)
+    isNoting = true
+  }
+
+  /// The ordinary transaction has ended.
+  func endChangeLog(_ store: FileStore) {
+    if store.changeLog == nil { return }
+    store.changeLog = nil
+    isNoting = false
+  }
 
   /// What the transaction reads of page 1 apart from the schema cookie, as a value or as a tree.
   public func noteHeaderRead() { noteLook(at: 1) }
@@ -135,14 +154,16 @@ extension Pager {
 
   /// A row id for a new row that no other open transaction has; nil where there is none, or nobody gives them out.
   func newRowid(in root: PageNumber, behind largest: Int64) -> Int64? {
-    guard let registration = store?.concurrent?.registration else { return largest + 1 }
+    guard let registration = store?.concurrent?.registration else {
+      return store?.cache?.history.newRowid(in: root.rawValue, behind: largest)
+    }
     return registration.history.newRowid(in: root.rawValue, for: registration.number, behind: largest)
   }
 
   /// A roll-back has come to the mark. Where it lies below a rebase, the changes before it are made anew.
   func cutChanges(to mark: SavepointMark) {
+    logicalLog?.cut(to: mark.changeCount)
     guard let store, let concurrent = store.concurrent else { return }
-    concurrent.log.cut(to: mark.changeCount)
     if let serial = concurrent.rebaseSerial, mark.serial <= serial { beginRebase(store) }
   }
 
