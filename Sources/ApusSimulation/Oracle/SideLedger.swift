@@ -12,8 +12,8 @@ struct SideLedger {
   static func creationStatements(_ profile: SimulationProfile) -> [String] {
     [
       "CREATE TABLE side(client INTEGER PRIMARY KEY, n INTEGER NOT NULL, pad BLOB NOT NULL)",
-      "CREATE TABLE tally(pair TEXT COLLATE NOCASE NOT NULL, n INTEGER NOT NULL, client INTEGER NOT NULL)",
-      "CREATE INDEX tally_pair ON tally(pair, n DESC)",
+      "CREATE TABLE tally(pair TEXT NOT NULL, n INTEGER NOT NULL, client INTEGER NOT NULL)",
+      "CREATE INDEX tally_pair ON tally(pair, n)",
     ]
       + (0..<(profile.clientCount + 1) / 2 * 2).map { "INSERT INTO side VALUES(\($0),0,zeroblob(\(padding(profile))))" }
   }
@@ -31,8 +31,7 @@ struct SideLedger {
   /// COMMIT is asked for: from now on the row may hold the number.
   mutating func ask(_ number: Int64, of client: Int) { asked[client, default: []].insert(number) }
 
-  /// The pair's name as the client spells it: the two are equal in the table's collation.
-  static func pairName(of client: Int) -> String { client % 2 == 0 ? "pair \(client / 2)" : "PAIR \(client / 2)" }
+  static func pairName(of client: Int) -> String { "pair \(client / 2)" }
 
   /// - Returns: what is wrong with the pair's largest number, or nil.
   func problem(ofLargest number: Int64, pairOf client: Int, floor: Int64) -> String? {

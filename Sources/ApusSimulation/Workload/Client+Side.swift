@@ -69,12 +69,8 @@ extension Client {
     case .tallying:
       start("INSERT INTO tally VALUES(?1,?2,?3)", [pairName, .integer(side.number), .integer(Int64(name))])
     case .tidying:
-      // The other one's spelling is as good; and the last numbers are enough.
-      if side.way == 1 {
-        start("UPDATE tally SET pair=?1 WHERE pair=?1 AND n>=?2", [pairName, .integer(side.number - 2)])
-      } else {
-        start("DELETE FROM tally WHERE pair=?1 AND n<?2", [pairName, .integer(side.number - 4)])
-      }
+      // The last numbers are enough.
+      start("DELETE FROM tally WHERE pair=?1 AND n<?2", [pairName, .integer(side.number - 4)])
     case .committing:
       world.side.ask(side.number, of: name)
       start("COMMIT", [])
