@@ -139,7 +139,7 @@ public struct Scenario: Sendable {
       plants: [
         "compareFirstCommitOnly", "forgetAllocation", "validateWritesOnly", "foreignSeenLate", "keepStalePages",
         "snapshotPageCount", "keepSavepointTip", "forgetLooks", "dropReadsAtRollbackTo", "skipRebase", "trimOneTooEarly",
-        "forgetIndexRange", "keepChangesAtRollbackTo", "rebaseSkipsIndex",
+        "forgetIndexRange", "forgetGapAtEnd", "keepChangesAtRollbackTo", "rebaseSkipsIndex",
       ],
       budgetSeconds: 60
     ) { profile in
