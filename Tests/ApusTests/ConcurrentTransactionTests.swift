@@ -8,7 +8,7 @@ import Testing
 @testable import Apus
 
 /// Connections to one file in memory; requests take their time.
-private struct Bench {
+struct TwoWriters {
   let environment: MemoryEnvironment
   let first: Connection
   let second: Connection
@@ -39,7 +39,7 @@ private struct Bench {
 
 extension Connection {
   /// The code that the statements fail with, or nil.
-  fileprivate func failure(_ sql: String) -> ResultCode? {
+  func failure(_ sql: String) -> ResultCode? {
     do {
       try execute(sql)
       return nil
@@ -49,7 +49,7 @@ extension Connection {
   }
 
   /// What the refusal of a statement says.
-  fileprivate func refusal(_ sql: String) -> EngineError? {
+  func refusal(_ sql: String) -> EngineError? {
     do {
       try execute(sql)
       return nil
@@ -65,7 +65,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 @Suite struct ConcurrentTransactionTests {
   @Test("two that change different tables commit, in whichever order, and neither takes a lock before")
   func disjointWritersCommit() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.beginBoth()
     try bench.first.execute("UPDATE a SET v = 11")
     try bench.second.execute("UPDATE b SET v = 21")
@@ -82,7 +82,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("both commit where neither has looked at what the other has changed")
   func blindWritersCommit() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.beginBoth()
     try bench.first.execute("UPDATE a SET v = 11")
     try bench.second.execute("UPDATE b SET v = 21")
@@ -95,7 +95,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("write skew: each reads what the other changes, and one is refused")
   func writeSkewIsRefused() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.beginBoth()
     #expect(try bench.first.value("SELECT v FROM b") == "20")
     #expect(try bench.second.value("SELECT v FROM a") == "10")
@@ -111,7 +111,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("lost update: both read and change one row, and one is refused")
   func lostUpdateIsRefused() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.beginBoth()
     for connection in [bench.first, bench.second] { try connection.execute("UPDATE a SET v = v + 1") }
     try bench.second.execute("COMMIT")
@@ -122,7 +122,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("phantom: who has counted rows is refused when another one has come")
   func phantomIsRefused() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.beginBoth()
     #expect(try bench.first.value("SELECT count(*) FROM a WHERE v > 5") == "1")
     try bench.first.execute("UPDATE b SET v = 1")
@@ -133,7 +133,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("unique claim: two take the same name, and one is refused")
   func uniqueClaimIsRefused() throws {
-    let bench = try Bench("CREATE TABLE claim(name TEXT UNIQUE, owner)")
+    let bench = try TwoWriters("CREATE TABLE claim(name TEXT UNIQUE, owner)")
     try bench.beginBoth()
     try bench.first.execute("INSERT INTO claim VALUES ('wren', 1)")
     try bench.second.execute("INSERT INTO claim VALUES ('wren', 2)")
@@ -144,25 +144,25 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
     #expect(try bench.first.text("SELECT owner FROM claim") == ["1"])
   }
 
-  @Test("two that take new pages from the end of the file, or from the freelist, do not both get them")
+  @Test("two that take new pages from the end of the file, or from the freelist, get different ones")
   func pagesAreTakenOnce() throws {
     for free in [false, true] {
-      let bench = try Bench(twoTables + " CREATE TABLE c(x)")
+      let bench = try TwoWriters(twoTables + " CREATE TABLE c(x)")
       if free { try bench.first.execute("INSERT INTO c VALUES (zeroblob(200000)); DELETE FROM c") }
       try bench.beginBoth()
       try bench.first.execute("INSERT INTO a VALUES (2, zeroblob(30000))")
       try bench.second.execute("INSERT INTO b VALUES (2, zeroblob(30000))")
       try bench.first.execute("COMMIT")
-      #expect(bench.second.failure("COMMIT") == .busySnapshot)
-      try bench.second.execute("ROLLBACK; BEGIN CONCURRENT; INSERT INTO b VALUES (2, zeroblob(30000)); COMMIT")
+      try bench.second.execute("COMMIT")
       try bench.check()
-      #expect(try bench.first.row("SELECT sum(length(v)) FROM (SELECT v FROM a UNION ALL SELECT v FROM b)") == ["60004"])
+      let total = "SELECT sum(length(v)) FROM (SELECT v FROM a UNION ALL SELECT v FROM b)"
+      #expect(try bench.first.row(total) == ["60004"])
     }
   }
 
   @Test("who takes no page commits beside one that does, and counts the file's pages anew")
   func pageCountFollows() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.beginBoth()
     try bench.first.execute("INSERT INTO a VALUES (2, zeroblob(30000))")
     try bench.second.execute("SAVEPOINT s; UPDATE b SET v = 21")
@@ -175,7 +175,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("a change of the schema and any other commit exclude each other")
   func schemaChangesExclude() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.beginBoth()
     try bench.first.execute("CREATE TABLE c(x)")
     try bench.second.execute("UPDATE b SET v = 21")
@@ -195,7 +195,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("a lost transaction answers everything but ROLLBACK with the conflict, and holds nothing")
   func lostTransactionOnlyRollsBack() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.beginBoth()
     for connection in [bench.first, bench.second] { try connection.execute("SAVEPOINT s; UPDATE a SET v = v + 1") }
     try bench.second.execute("COMMIT")
@@ -211,7 +211,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("a transaction that has changed nothing commits whatever others did")
   func readersCommit() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.beginBoth()
     #expect(try bench.first.value("SELECT v FROM a") == "10")
     try bench.second.execute("UPDATE a SET v = 11; COMMIT")
@@ -222,7 +222,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("COMMIT waits for the writer as long as the busy timeout, and may be said again")
   func commitWaitsForItsPlace() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.second.execute("BEGIN CONCURRENT; UPDATE b SET v = 21")
     try bench.first.execute("BEGIN IMMEDIATE; UPDATE a SET v = 11")
     #expect(bench.second.failure("COMMIT") == .busy)
@@ -234,7 +234,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("a transaction that outgrows its memory takes its place early, and is an ordinary writer from then on")
   func largeTransactionTakesItsPlace() throws {
-    let bench = try Bench(twoTables + " CREATE TABLE c(x)")
+    let bench = try TwoWriters(twoTables + " CREATE TABLE c(x)")
     try bench.second.execute("PRAGMA cache_size = 20; BEGIN CONCURRENT; UPDATE b SET v = 21; SAVEPOINT s")
     // Something is committed below it: a roll-back to the savepoint must not forget that.
     try bench.first.execute("UPDATE a SET v = 11")
@@ -249,7 +249,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("roll-back of a transaction with a place leaves what others committed below it")
   func largeTransactionRollsBack() throws {
-    let bench = try Bench(twoTables + " CREATE TABLE c(x)")
+    let bench = try TwoWriters(twoTables + " CREATE TABLE c(x)")
     try bench.second.execute("PRAGMA cache_size = 20; BEGIN CONCURRENT")
     #expect(try bench.second.value("SELECT v FROM b") == "20")
     try bench.first.execute("UPDATE a SET v = 11")
@@ -264,7 +264,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
   @Test("a snapshot that was all copied back is compared with the log that started again since")
   func logStartsAgainUnderneath() throws {
     for meets in [false, true] {
-      let bench = try Bench(twoTables)
+      let bench = try TwoWriters(twoTables)
       #expect(try bench.first.row("PRAGMA wal_checkpoint(FULL)").first == "0")
       try bench.second.execute("BEGIN CONCURRENT; UPDATE b SET v = v + 1")
       let changed = meets ? "b" : "a"
@@ -279,7 +279,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("on mark 0 and below commits that nobody has copied, the log does not start again")
   func uncopiedCommitsStay() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     #expect(try bench.first.row("PRAGMA wal_checkpoint(FULL)").first == "0")
     // The log is not started again while somebody reads from it.
     let reader = try bench.another()
@@ -297,7 +297,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("COMMIT is refused while another statement of the connection reads on")
   func commitBesideReader() throws {
-    let bench = try Bench(twoTables + " INSERT INTO a VALUES (2, 3)")
+    let bench = try TwoWriters(twoTables + " INSERT INTO a VALUES (2, 3)")
     try bench.first.execute("BEGIN CONCURRENT; UPDATE b SET v = 21")
     let statement = try bench.first.prepareBlocking("SELECT v FROM a")
     #expect(try statement.stepBlocking())
@@ -308,7 +308,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("a statement that began before BEGIN CONCURRENT reads on inside it")
   func readerFromBefore() throws {
-    let bench = try Bench(twoTables + " INSERT INTO a VALUES (2, 3)")
+    let bench = try TwoWriters(twoTables + " INSERT INTO a VALUES (2, 3)")
     let statement = try bench.first.prepareBlocking("SELECT v FROM a")
     #expect(try statement.stepBlocking())
     try bench.first.execute("BEGIN CONCURRENT; UPDATE b SET v = 21")
@@ -322,7 +322,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("one file a transaction; temporary tables besides")
   func oneFile() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.first.execute(
       "ATTACH '/b.db' AS other; PRAGMA other.journal_mode = wal; CREATE TABLE other.t(x); CREATE TEMP TABLE own(x)")
     try bench.first.execute("BEGIN CONCURRENT; UPDATE a SET v = 11; INSERT INTO own VALUES (1)")
@@ -354,7 +354,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
 
   @Test("an ordinary transaction that has read is not refused for a concurrent one that has not committed")
   func ordinaryWriterAbortsNobody() throws {
-    let bench = try Bench(twoTables)
+    let bench = try TwoWriters(twoTables)
     try bench.second.execute("BEGIN CONCURRENT; UPDATE b SET v = 21")
     try bench.first.execute("BEGIN; UPDATE a SET v = 11; COMMIT; BEGIN IMMEDIATE; UPDATE a SET v = 12; COMMIT")
     try bench.second.execute("COMMIT")
@@ -364,7 +364,7 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
   @Test("the sum over accounts holds, whoever is refused", arguments: [UInt64(1), 2, 3, 4])
   func bank(seed: UInt64) throws {
     // Pages of 512 bytes: accounts spread over many, so that some transfers meet and some do not.
-    let bench = try Bench("PRAGMA page_size = 512; CREATE TABLE t(x)", seed: seed)
+    let bench = try TwoWriters("PRAGMA page_size = 512; CREATE TABLE t(x)", seed: seed)
     let setUp = try bench.another()
     try setUp.execute("CREATE TABLE account(id INTEGER PRIMARY KEY, sum, note DEFAULT (zeroblob(100)))")
     for id in 1...100 { try setUp.execute("INSERT INTO account(id, sum) VALUES (\(id), 100)") }

@@ -38,6 +38,15 @@ extension Connection: DatabaseOpener {
 
   public func shrinkStatements() -> Int { statements.reduce(0) { $0 + $1.releaseIdleMemory() } }
 
+  public func treeName(_ root: UInt32, in number: Int) -> (table: String, index: String?)? {
+    guard number < schemas.count, let schema = schemas[number] else { return nil }
+    for table in (try? schema.allTables()) ?? [] {
+      if table.root.rawValue == root { return (table.name.text, nil) }
+      for index in table.indexes where index.root.rawValue == root { return (table.name.text, index.name.text) }
+    }
+    return nil
+  }
+
   public func databaseDetached(_ number: Int) {
     staleCatalogs |= state.takeStaleCatalogs()
     let below = (UInt64(1) << UInt64(number)) - 1

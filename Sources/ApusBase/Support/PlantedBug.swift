@@ -34,6 +34,9 @@
     // Concurrent transactions.
     case compareFirstCommitOnly, forgetAllocation, validateWritesOnly, foreignSeenLate, keepStalePages
     case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo
+    case cutBeforeRangeEnd, forgetGapAtEnd, forgetAbsentKey, forgetIndexRange, keepChangesAtRollbackTo
+    case cancelEqualKeys, replaceNamesTableOnly, compareBytes, rebaseSkipsIndex, skipRebase, lookedAtStaysOld
+    case trimOneTooEarly
     // Group commit.
     case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase
     // Statements.

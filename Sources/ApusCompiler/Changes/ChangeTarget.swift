@@ -132,19 +132,27 @@ extension Generator {
 
   /// Deletes the row under the target's cursor, its index entries first.
   func deleteRow(_ target: ChangeTarget, flags: ChangeFlags, only changedIndexes: Bool = false) throws(EngineError) {
-    try deleteIndexEntries(target, only: changedIndexes)
+    try deleteIndexEntries(target, only: changedIndexes, isReplaced: flags.isEmpty)
     builder.emit(.delete, target.cursor, p4: tableDescription(target.table), p5: flags.rawValue)
   }
 
   /// Deletes the index entries of the row under the target's cursor.
-  func deleteIndexEntries(_ target: ChangeTarget, only changedIndexes: Bool = false) throws(EngineError) {
+  /// - Parameter isReplaced: REPLACE removes the row.
+  func deleteIndexEntries(
+    _ target: ChangeTarget, only changedIndexes: Bool = false, isReplaced: Bool = false
+  ) throws(EngineError) {
     for entry in target.indexes where entry.isChanged || !changedIndexes {
       let behind = builder.makeLabel()
       try skipUnlessIndexed(entry.index, target.source, to: behind)
       let count = entry.index.columns.count
       let first = registers(count)
       try codeIndexKey(entry.index, target.source, into: first)
-      builder.emit(.idxDelete, entry.cursor, first, Int32(count), p5: 1)
+      #if PlantedBugs
+        let p5: UInt16 = isReplaced ? 3 : 1
+      #else
+        let p5: UInt16 = 1
+      #endif
+      builder.emit(.idxDelete, entry.cursor, first, Int32(count), p5: p5)
       builder.place(behind)
     }
   }

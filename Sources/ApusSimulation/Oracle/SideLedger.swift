@@ -2,14 +2,19 @@
 //
 // Two clients are a pair. Whoever commits has read both rows and puts into its own one more than the larger of the two: so no two
 // answered commits of a pair have written one number, unless one of them has not seen the other (a write skew). No row falls back
-// behind what was answered before the transaction began, and none holds what nobody has written.
+// behind what was answered before the transaction began, and none holds what nobody has written. Each commit adds its number to a
+// table that all append to; some read that one by its index instead of the pair's rows.
 
 struct SideLedger {
   /// A row takes more than half a page, so each has one for itself.
   static func padding(_ profile: SimulationProfile) -> Int { profile.pageSize * 5 / 8 }
 
   static func creationStatements(_ profile: SimulationProfile) -> [String] {
-    ["CREATE TABLE side(client INTEGER PRIMARY KEY, n INTEGER NOT NULL, pad BLOB NOT NULL)"]
+    [
+      "CREATE TABLE side(client INTEGER PRIMARY KEY, n INTEGER NOT NULL, pad BLOB NOT NULL)",
+      "CREATE TABLE tally(pair TEXT NOT NULL, n INTEGER NOT NULL, client INTEGER NOT NULL)",
+      "CREATE INDEX tally_pair ON tally(pair, n)",
+    ]
       + (0..<(profile.clientCount + 1) / 2 * 2).map { "INSERT INTO side VALUES(\($0),0,zeroblob(\(padding(profile))))" }
   }
 
@@ -25,6 +30,16 @@ struct SideLedger {
 
   /// COMMIT is asked for: from now on the row may hold the number.
   mutating func ask(_ number: Int64, of client: Int) { asked[client, default: []].insert(number) }
+
+  static func pairName(of client: Int) -> String { "pair \(client / 2)" }
+
+  /// - Returns: what is wrong with the pair's largest number, or nil.
+  func problem(ofLargest number: Int64, pairOf client: Int, floor: Int64) -> String? {
+    if number < floor { return "pair \(client / 2) has come to \(number), and \(floor) was answered before" }
+    let names = [client, SideLedger.partner(of: client)]
+    if number == 0 || names.contains(where: { asked[$0]?.contains(number) == true }) { return nil }
+    return "pair \(client / 2) has come to \(number), which nobody has written"
+  }
 
   /// - Returns: what is wrong with the number, or nil.
   func problem(_ number: Int64, of client: Int, floor: Int64) -> String? {

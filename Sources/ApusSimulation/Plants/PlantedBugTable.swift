@@ -158,6 +158,30 @@
         .init(.concurrency, "one page in eight is looked at unseen", .transactions)
       case .dropReadsAtRollbackTo:
         .init(.concurrency, "ROLLBACK TO forgets what was looked at", .transactions)
+      case .cutBeforeRangeEnd:
+        .init(.concurrency, "a scan that ends at an entry records the range up to before it", .transactions)
+      case .forgetGapAtEnd:
+        .init(.concurrency, "a scan that meets the end of the tree records no gap behind the last entry", .transactions)
+      case .forgetAbsentKey:
+        .init(.concurrency, "a seek that finds nothing records nothing", .transactions)
+      case .forgetIndexRange:
+        .init(.concurrency, "reads through an index record the keys of the table only", .transactions)
+      case .keepChangesAtRollbackTo:
+        .init(.concurrency, "ROLLBACK TO leaves the changes of one tree in the log", .transactions)
+      case .cancelEqualKeys:
+        .init(.concurrency, "a removal and an insertion of equal keys cancel out though their bytes differ", .transactions)
+      case .replaceNamesTableOnly:
+        .init(.concurrency, "rows removed by REPLACE leave their index entries out of the log", .transactions)
+      case .compareBytes:
+        .init(.concurrency, "keys are compared as bytes", .transactions)
+      case .rebaseSkipsIndex:
+        .init(.concurrency, "the first of several trees is left out of a rebase", .transactions)
+      case .skipRebase:
+        .init(.concurrency, "pages that others have changed are appended as they are", .transactions)
+      case .lookedAtStaysOld:
+        .init(.concurrency, "what was looked at does not grow by the pages of commits that passed", .transactions)
+      case .trimOneTooEarly:
+        .init(.concurrency, "the commit next behind the oldest snapshot is let go, and the gap passes", .transactions)
 
       // Group commit.
       case .publishBeforeSync:

@@ -138,7 +138,8 @@ public struct Scenario: Sendable {
       name: "concurrent-writers", symptom: "of two transactions that ran at once, one is lost or both are wrong", kind: .power,
       plants: [
         "compareFirstCommitOnly", "forgetAllocation", "validateWritesOnly", "foreignSeenLate", "keepStalePages",
-        "snapshotPageCount", "keepSavepointTip", "forgetLooks", "dropReadsAtRollbackTo",
+        "snapshotPageCount", "keepSavepointTip", "forgetLooks", "dropReadsAtRollbackTo", "skipRebase", "trimOneTooEarly",
+        "forgetIndexRange", "forgetGapAtEnd", "keepChangesAtRollbackTo", "rebaseSkipsIndex",
       ],
       budgetSeconds: 60
     ) { profile in

@@ -28,7 +28,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
   case opensScan, scanTable, scanByIndex, scanRows
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, savepointOneIn, rollbackOneIn, reconnects
-  case beginsConcurrently, isSide, sidePadding, sidePages
+  case beginsConcurrently, isSide, sidePadding, sidePages, sideWay
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
 
   // An operation.

@@ -210,10 +210,18 @@ extension Client {
     if let due = operation.schemaError(after) {
       throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must fail with '\(due)' and did not")
     }
-    guard operation.apply(to: &after) else {
+    guard asAnswered(operation, after).apply(to: &after) else {
       throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must violate a constraint and did not")
     }
     model = after
+  }
+
+  /// Beside concurrent transactions, a row without a row id gets the next one that no other open transaction was given.
+  private func asAnswered(_ operation: Operation, _ model: DatabaseModel) -> Operation {
+    guard world.profile.isConcurrent, case .append(let table, let row) = operation, let rowid = engine?.lastInsertRowid,
+      rowid > model.tables[table].keys.max() ?? 0
+    else { return operation }
+    return .insert(table: table, id: rowid, row: row, conflict: .abort)
   }
 
   func note(_ action: History.Action) { world.recorder?.note(action, by: name) }

@@ -58,6 +58,9 @@ final class EngineClient {
   /// Rung by other connections of the process.
   var alarm: Alarm { connection.queue.alarm }
 
+  /// The row id that the last INSERT without one was given.
+  var lastInsertRowid: Int64 { connection.lastInsertRowid }
+
   private func injectFaults(_ database: Int) throws(EngineError) {
     guard let faultSeed else { return }
     do throws(Fault) {

@@ -9,6 +9,7 @@ public enum BTree {
   /// - Returns: its root page.
   public static func create(_ pager: Pager, _ kind: Kind) throws(Fault) -> PageNumber {
     try pager.beginWriteOperation(pages: 4)
+    pager.noteUnkeyedChange()
     let page = pager.usesPointerMap ? try allocateRoot(pager) : try pager.allocate()
     initialize(page, kind == .table ? .tableLeaf : .indexLeaf)
     return page.number
@@ -53,6 +54,7 @@ public enum BTree {
   /// - Parameter entryCount: grows by the number of entries that went.
   public static func clear(_ pager: Pager, root: PageNumber, entryCount: inout Int64) throws(Fault) -> Bool {
     try pager.cursors.saveAll(on: root)
+    if pager.isNoting { pager.logicalLog?.addClear(of: root.rawValue) }
     for _ in 0..<8 {
       if try clearLastPage(pager, root, &entryCount) { return true }
     }
@@ -71,6 +73,7 @@ public enum BTree {
     guard try clear(pager, root: root) else { return false }
     movedRoot = 0
     try pager.beginWriteOperation(pages: 4)
+    pager.noteUnkeyedChange()
     _ = try pager.page(root)
     guard pager.usesPointerMap else {
       try pager.free(root)
@@ -102,7 +105,7 @@ public enum BTree {
     try pager.beginWriteOperation(pages: 20)
     let geometry = TreeGeometry(usableBytes: pager.usableSize)
     var parent: BTreePage?
-    var page = try BTreePage(pager.page(root))
+    var page = try BTreePage(pager.page(root, isKeyed: true))
     let leafKind: PageKind = page.kind.isTable ? .tableLeaf : .indexLeaf
     var depth = 0
     while !page.isLeaf {
@@ -113,7 +116,7 @@ public enum BTree {
       depth += 1
       guard depth < TreeGeometry.depthMax else { throw Fault.corrupt(number, "b-tree too deep") }
       parent = page
-      page = try BTreePage(pager.page(number))
+      page = try BTreePage(pager.page(number, isKeyed: true))
     }
     if try freeLastChain(pager, page, geometry) { return false }
     guard let parent else {
@@ -179,7 +182,7 @@ public enum BTree {
         throw Fault.corrupt(page.number, "overflow chain leaves the file", cell: index)
       }
       pages.append(next)
-      next = PageNumber(try pager.page(next).bytes.bigEndianUInt32(at: 0))
+      next = PageNumber(try pager.page(next, isKeyed: true).bytes.bigEndianUInt32(at: 0))
     }
     let bytes = pager.writable(page.page).mutableBytes
     bytes.setBigEndianUInt32(next.rawValue, at: cell.payloadOffset + cell.localBytes)

@@ -21,7 +21,10 @@ public struct BTreeCursor: ~Copyable {
   }
 
   deinit {
-    if unsafe !state.pointee.isParked { unsafe state.pointee.pager.cursors.remove(state) }
+    if unsafe !state.pointee.isParked {
+      if unsafe state.pointee.notes != nil { unsafe state.pointee.endNotes() }
+      unsafe state.pointee.pager.cursors.remove(state)
+    }
     unsafe state.deinitialize(count: 1)
     unsafe state.deallocate()
   }
@@ -46,6 +49,7 @@ public struct BTreeCursor: ~Copyable {
       unsafe state.pointee.isParked = false
       unsafe pager.cursors.insert(state)
     } else {
+      if unsafe state.pointee.notes != nil { unsafe state.pointee.endNotes() }
       unsafe state.pointee.restart()
     }
     return true
@@ -93,6 +97,12 @@ public struct BTreeCursor: ~Copyable {
   /// The order of the current entry's first `key.count` columns relative to `key`: negative, zero or positive.
   public mutating func compareKey(_ key: ValueRange) throws(Fault) -> Int { try unsafe state.pointee.compareKey(key) }
 
+  /// The loop over the entries ends at a comparison with `key`: the current entry lies behind all that equal it, or is the first
+  /// that does not lie before them, and is looked at no further.
+  public mutating func noteRefusal(_ key: ValueRange, isBehind: Bool) {
+    if unsafe state.pointee.notes != nil { unsafe state.pointee.noteRefusal(key, isBehind: isBehind) }
+  }
+
   // MARK: The current row
 
   /// True on a row. A cursor whose tree another cursor changed may find its row gone when it goes back to it.
@@ -107,6 +117,7 @@ public struct BTreeCursor: ~Copyable {
       if newValue {
         unsafe state.pointee.setPosition(.nullRow)
       } else if unsafe state.pointee.position == .nullRow {
+        if unsafe state.pointee.notes != nil { unsafe state.pointee.flushNotes() }
         unsafe state.pointee.setPosition(.unpositioned)
       }
     }
@@ -169,6 +180,13 @@ public struct BTreeCursor: ~Copyable {
     precondition(!isTable && isWritable)
     try unsafe state.pointee.insert(key: record, values: values)
   }
+
+  #if PlantedBugs
+    public var leavesRemovalOut: Bool {
+      get { unsafe state.pointee.leavesRemovalOut }
+      set { unsafe state.pointee.leavesRemovalOut = newValue }
+    }
+  #endif
 
   /// Deletes the current row. Afterwards `next` goes to the row behind it, `previous` to the one before it.
   public mutating func delete() throws(Fault) {

@@ -69,6 +69,15 @@ struct CursorRegistry {
     }
   }
 
+  /// What the cursors of a concurrent transaction have passed goes into its log.
+  func flushNotes() {
+    var next = unsafe head.pointee.first
+    while let state = unsafe next {
+      if unsafe state.pointee.notes != nil { unsafe state.pointee.flushNotes() }
+      unsafe next = state.pointee.link.next
+    }
+  }
+
   func insert(_ state: UnsafeMutablePointer<CursorState>) {
     let first = unsafe head.pointee.first
     unsafe state.pointee.link.previous = nil

@@ -105,7 +105,7 @@ extension CursorState {
       for earlier in 0..<sibling where level.oldPages[earlier].number == number {
         throw Fault.corrupt(parentPage.number, "a page is the child of two cells", cell: first + sibling)
       }
-      let siblingPage = try BTreePage(pager.page(number))
+      let siblingPage = try BTreePage(pager.page(number, isKeyed: keepsKeys))
       guard siblingPage.kind == page.kind else {
         throw Fault.corrupt(number, "sibling of another kind")
       }

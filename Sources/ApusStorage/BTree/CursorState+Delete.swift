@@ -10,6 +10,7 @@ extension CursorState {
     guard position == .atRow else { return }
     try pager.cursors.saveOthers(on: root, but: link)
     try saveKeyOfCurrent()
+    if pager.isNoting { try noteOld() }
     gapHasKey = true
     try beginWriteOperation()
     stagePath()
@@ -29,6 +30,7 @@ extension CursorState {
       chain.byteCount = old.payloadBytes - old.localBytes
       writeStep = .freeingChain
     }
+    if pager.isNoting { noteRemoval() }
     try finishWrite()
   }
 
@@ -135,9 +137,13 @@ extension CursorState {
 
   /// One more than the largest row id; where that is taken, a random one that is free.
   mutating func newRowid() throws(Fault) -> Int64 {
+    if !isAtLastLeaf, pager.isNoting { return try newRowidNoting() }
     guard try moveToLast() else { return 1 }
     let largest = try current.page.rowid(current.index)
-    if largest < Int64.max { return largest &+ 1 }
+    return largest < Int64.max ? largest &+ 1 : try randomRowid()
+  }
+
+  mutating func randomRowid() throws(Fault) -> Int64 {
     for _ in 0..<100 {
       let candidate = Int64(bitPattern: pager.environment.randomUInt64() >> 2)
       if candidate > 0, try !seek(rowid: candidate, .equal) { return candidate }

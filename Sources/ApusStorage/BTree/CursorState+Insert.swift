@@ -25,6 +25,14 @@ extension CursorState {
   mutating func insert(rowid: Int64, record: ByteView, isAppend: Bool) throws(Fault) {
     if try appendQuickly(rowid, record) { return }
     guard writeStep != .freeingChain else { return try finishWrite() }
+    if pager.isNoting { return try insertNoting(rowid: rowid, record: record) }
+    try put(rowid: rowid, record: record)
+    try finishWrite()
+  }
+
+  /// Up to the change of the tree.
+  @inline(__always)
+  mutating func put(rowid: Int64, record: ByteView) throws(Fault) {
     try pager.cursors.saveOthers(on: root, but: link)
     try writeChain(record)
     try beginWriteOperation()
@@ -41,7 +49,6 @@ extension CursorState {
     // Not before: until the change is made, the cursor may be in the gap of another row.
     savedRowid = rowid
     if position == .atRow { isAtLastLeaf = isPathAtEnd() }
-    try finishWrite()
   }
 
   /// True where `insert` may wait between two steps of its change: the record, or the one it replaces, has overflow pages; and
@@ -133,7 +140,7 @@ extension CursorState {
   }
 
   private mutating func isPathAtEnd() -> Bool {
-    guard current.index == current.page.cellCount - 1 else { return false }
+    guard current.index == current.page.cellCount - 1, !pager.isNoting else { return false }
     var level = 0
     while level < depth, ancestors[level].index == ancestors[level].page.cellCount { level &+= 1 }
     return level == depth
@@ -143,20 +150,25 @@ extension CursorState {
   mutating func insert(key record: ByteView, values: ValueRange) throws(Fault) {
     if try appendQuickly(record, values) { return }
     guard writeStep != .freeingChain else { return try finishWrite() }
+    if pager.isNoting { return try insertNoting(key: record, values: values) }
+    try put(key: record, values: values)
+    try finishWrite()
+  }
+
+  /// Up to the change of the tree.
+  @inline(__always)
+  mutating func put(key record: ByteView, values: ValueRange) throws(Fault) {
     try pager.cursors.saveOthers(on: root, but: link)
     try writeChain(record)
     try beginWriteOperation()
-    let equal = try locate(key: values, isAfter: false)
-    var level = stagedCount &- 1
-    while level >= 0, staged[level].index >= staged[level].page.cellCount { level &-= 1 }
-    let isExact = level >= 0 && equal & (1 << UInt32(level)) != 0
-    if isExact { stagedCount = level + 1 }
+    let place = try equalPlace(values)
+    let isExact = place != nil
+    if let place { stagedCount = place + 1 }
     savedKey.removeAll()
     savedKey.append(record)
     let cell = NewCell(record: record, rowid: 0, isTable: false, overflowHead: chain.head, geometry)
     try change(cell, replaces: isExact)
     if position == .atRow { isAtLastLeaf = isPathAtEnd() }
-    try finishWrite()
   }
 
   // MARK: The change
@@ -351,7 +363,7 @@ extension CursorState {
     staged[place] = Level(page: BTreePage(changed: leaf, from: page), index: 0)
     takeStaged(at: 0)
     setPosition(.atRow)
-    isAtLastLeaf = true
+    isAtLastLeaf = !pager.isNoting
     return true
   }
 
@@ -371,7 +383,7 @@ extension CursorState {
     while chain.byteCount < total {
       try pager.beginWriteOperation(pages: OverflowChain.pagesPerStep + 1)
       var previous: Page?
-      if !chain.last.isNone { previous = try pager.page(chain.last) }
+      if !chain.last.isNone { previous = try pager.page(chain.last, isKeyed: true) }
       for _ in 0..<OverflowChain.pagesPerStep where chain.byteCount < total {
         let page = try pager.allocate(near: chain.last)
         let length = min(geometry.overflowBytes, total - chain.byteCount)

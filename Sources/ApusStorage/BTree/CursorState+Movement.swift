@@ -4,12 +4,15 @@ import ApusBase
 
 extension CursorState {
   mutating func moveToFirst() throws(Fault) -> Bool {
+    if pager.isNoting { flushNotes() }
     beginOperation()
     countProgress = nil
     forgetScan()
     let page = try load(root, atDepth: 0)
     stage(page, 0)
-    return try finishForward(at: 0)
+    let found = try finishForward(at: 0)
+    if pager.isNoting { noteFirst(found) }
+    return found
   }
 
   /// A scan begins anew: how far to read ahead is found out again.
@@ -26,10 +29,13 @@ extension CursorState {
     {
       return true
     }
+    if pager.isNoting { flushNotes() }
     beginOperation()
     let page = try load(root, atDepth: 0)
     stage(page, page.cellCount)
-    return try finishBackward(at: 0, isLast: true)
+    let found = try finishBackward(at: 0, isLast: true)
+    if pager.isNoting { noteLast(found) }
+    return found
   }
 
   @inline(__always)
@@ -63,23 +69,29 @@ extension CursorState {
     let isGap = position == .inGap
     if current.page.isLeaf {
       stage(current.page, isGap ? current.index : current.index &+ 1)
-      return try finishForward(at: depth)
+    } else {
+      stage(current.page, current.index &+ 1)
     }
-    stage(current.page, current.index &+ 1)
-    return try finishForward(at: depth)
+    let found = try finishForward(at: depth)
+    if !found, pager.isNoting { noteEnd() }
+    return found
   }
 
   mutating func previous() throws(Fault) -> Bool {
-    if position == .atRow, current.page.isLeaf, current.index > 0 {
+    if position == .atRow, current.page.isLeaf, current.index > backFloor {
       current.index &-= 1
       parsedColumns = -1
       return true
     }
+    return try pager.isNoting ? previousNoting() : previousElsewhere()
+  }
+
+  mutating func previousElsewhere() throws(Fault) -> Bool {
     switch position {
     case .unpositioned, .nullRow: return false
     case .displaced:
       try restore()
-      return position == .unpositioned ? false : try previous()
+      return position == .unpositioned ? false : try previousElsewhere()
     case .atRow, .inGap: break
     }
     beginOperation()
@@ -155,7 +167,7 @@ extension CursorState {
       }
     }
     takeStaged(at: base)
-    isAtLastLeaf = isLast && current.page.isLeaf
+    isAtLastLeaf = isLast && current.page.isLeaf && !pager.isNoting
     setPosition(.atRow)
     return true
   }

@@ -302,7 +302,7 @@ extension CursorState {
     guard number.rawValue > 1, number.rawValue <= pager.pageCount else {
       throw Fault.corrupt(current.page.number, "overflow chain ends early or leaves the file")
     }
-    return try pager.page(number)
+    return try pager.page(number, isKeyed: keepsKeys)
   }
 
   /// Reads the whole payload of some entry into `probe`. After a wait it goes on where it was.
@@ -321,7 +321,7 @@ extension CursorState {
       guard probeNext.rawValue > 1, probeNext.rawValue <= pager.pageCount else {
         throw Fault.corrupt(page.number, "overflow chain ends early or leaves the file")
       }
-      let overflow = try pager.page(probeNext)
+      let overflow = try pager.page(probeNext, isKeyed: keepsKeys)
       probe.append(overflow.bytes.slice(4, min(geometry.overflowBytes, entry.payloadBytes &- probe.count)))
       probeNext = PageNumber(overflow.bytes.bigEndianUInt32(at: 0))
     }

@@ -40,8 +40,10 @@ extension CursorState {
       leafScore = 0
       return found
     }
+    if pager.isNoting { flushNotes() }
     let found = try seekFromRoot(target, operation)
     leafScore &-= 1
+    if pager.isNoting { noteSeek(rowid: target, operation, found) }
     return found
   }
 
@@ -145,8 +147,10 @@ extension CursorState {
       leafScore = 0
       return found
     }
+    if pager.isNoting { flushNotes() }
     let found = try seekFromRoot(key, operation)
     leafScore &-= 1
+    if pager.isNoting { noteSeek(key: key, operation, found) }
     return found
   }
 
@@ -154,11 +158,7 @@ extension CursorState {
     forgetScan()
     switch operation {
     case .equal:
-      let equal = try locate(key: key, isAfter: false)
-      // The place of the first match is in the leaf, or at the nearest ancestor that has an entry there.
-      var level = stagedCount &- 1
-      while level >= 0, staged[level].index >= staged[level].page.cellCount { level &-= 1 }
-      if level >= 0, equal & (1 << UInt32(level)) != 0 { return try finishForward(at: 0) }
+      if try equalPlace(key) != nil { return try finishForward(at: 0) }
       takeStaged(at: 0)
       setPosition(.inGap)
       gapHasKey = false
@@ -176,6 +176,17 @@ extension CursorState {
       _ = try locate(key: key, isAfter: false)
       return try finishBackward(at: 0)
     }
+  }
+
+  /// Stages the path to the place of `key`.
+  /// - Returns: the depth of the first entry that equals it, if one does: it is in the leaf, or at the nearest ancestor that has
+  ///   an entry there.
+  @inline(__always)
+  mutating func equalPlace(_ key: ValueRange) throws(Fault) -> Int? {
+    let equal = try locate(key: key, isAfter: false)
+    var level = stagedCount &- 1
+    while level >= 0, staged[level].index >= staged[level].page.cellCount { level &-= 1 }
+    return level >= 0 && equal & (1 << UInt32(level)) != 0 ? level : nil
   }
 
   /// Where the place of `key` lies behind the first and before the last entry of the leaf in hand, the cursor moves
@@ -299,6 +310,7 @@ extension CursorState {
 
   /// Saves the key of the current place, so that the tree may change. The path stays pinned until the cursor moves.
   mutating func save() throws(Fault) {
+    if notes != nil { flushNotesWhole() }
     switch position {
     case .unpositioned, .nullRow, .displaced: break
     case .atRow:
@@ -328,6 +340,7 @@ extension CursorState {
       takeStaged(at: 0)
       setPosition(isExact ? .atRow : .inGap)
       gapHasKey = true
+      if pager.isNoting { noteRestored() }
       return
     }
     guard savedValues.load(savedKey.bytes, most: description?.uniqueCount ?? 0) else {

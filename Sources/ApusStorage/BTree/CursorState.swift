@@ -42,6 +42,8 @@ struct CursorState: ~Copyable {
   let geometry: TreeGeometry
   /// Longest payload that lies wholly in a cell that has one.
   let localMax: Int
+  /// Where a concurrent transaction reads, keys tell what: no collation of the application has a say in their order.
+  let keepsKeys: Bool
 
   // Position.
   var position = Position.unpositioned
@@ -102,6 +104,14 @@ struct CursorState: ~Copyable {
   /// True while `current` is known to be the last leaf of the tree.
   var isAtLastLeaf = false
 
+  /// See CursorState+Notes.
+  var notes: CursorNotes?
+  /// Entries of the leaf from here back that `previous` does not go to in its quick way.
+  var backFloor = 0
+  #if PlantedBugs
+    var leavesRemovalOut = false
+  #endif
+
   // Intrusive list of the pager's cursors; a parked one is not in it.
   var link = CursorLink()
   var isParked = false
@@ -115,6 +125,7 @@ struct CursorState: ~Copyable {
     self.isWritable = isWritable
     geometry = TreeGeometry(usableBytes: pager.usableSize)
     localMax = description == nil ? geometry.localMaxLeaf : geometry.localMaxIndex
+    keepsKeys = description?.hasCustomCollation != true
     unsafe recordBase = ByteView.empty.unsafeBase
     unsafe headerBase = ByteView.empty.unsafeBase
     let nowhere = Level(page: .none, index: 0)
@@ -147,7 +158,9 @@ struct CursorState: ~Copyable {
   }
 
   mutating func park() {
+    if notes != nil { endNotes() }
     if depth >= 0 { releasePath() }
+    notes = nil
     restart()
     assembledBytes = 0
     if assembled.capacity > CursorState.parkedBytesMax { assembled = ByteBuffer() }
@@ -171,7 +184,7 @@ struct CursorState: ~Copyable {
       }
     }
     guard newDepth < TreeGeometry.depthMax else { throw Fault.corrupt(number, "b-tree too deep") }
-    let page = try BTreePage(pager.page(number))
+    let page = try BTreePage(pager.page(number, isKeyed: keepsKeys))
     guard page.kind.isTable == isTable else { throw Fault.corrupt(number, "page of another kind of b-tree") }
     return page
   }

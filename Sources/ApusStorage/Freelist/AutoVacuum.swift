@@ -45,6 +45,7 @@ extension Pager {
   /// off `steps`.
   public func vacuum(_ steps: inout Int) throws(Fault) {
     guard usesPointerMap, state == .write else { return }
+    noteUnkeyedChange()
     try takeFreelist()
     while let pool = freePool, pool.lowest < pool.pages.count, steps > 0 {
       beginOperation()

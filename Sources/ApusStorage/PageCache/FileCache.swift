@@ -59,12 +59,14 @@ final class FileCache: Sendable {
 
   private static let registry = Mutex<[RegistryKey: FileCache]>([:])
 
+  /// What open concurrent transactions are compared with.
+  let history = CommitHistory()
   private let state: Mutex<State>
   private let registryKey: RegistryKey
   private let userCount = Atomic<Int>(0)
 
   /// Who writes to the file's log, and in which order.
-  let commits = CommitQueue()
+  let commits: CommitQueue
 
   /// True where more than one connection uses the file.
   var isShared: Bool { connectionCount > 1 }
@@ -73,6 +75,7 @@ final class FileCache: Sendable {
 
   private init(_ key: RegistryKey, byteCountMax: Int) {
     registryKey = key
+    commits = CommitQueue(history)
     state = Mutex(State(byteCountMax: byteCountMax))
   }
 

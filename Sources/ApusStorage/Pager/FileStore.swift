@@ -49,6 +49,8 @@ final class FileStore {
 
   /// See Pager+Concurrent; nil for every other transaction.
   var concurrent: ConcurrentTransaction?
+  /// What an ordinary writer changes while concurrent transactions of the process are open, which its commit is compared with.
+  var changeLog: LogicalLog?
 
   // The write transaction.
   var journal: (any File)?

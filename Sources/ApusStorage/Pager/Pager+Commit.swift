@@ -128,7 +128,9 @@ extension Pager {
       try wal.checkTurn()
       try wal.appendFrames(
         store.batch, commitPageCount: currentPageCount, syncsHeader: synchronous != .off, syncsFrames: syncs)
-      try wal.handOver(needsSync: syncs)
+      let keys = keysForOthers(store)
+      if wal.turn == nil { publishKeys(keys, store, wal) }
+      try wal.handOver(needsSync: syncs, keys: keys)
     }
     try wal.awaitPublication()
     store.unpublishedBase = nil

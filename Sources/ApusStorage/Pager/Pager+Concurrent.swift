@@ -1,7 +1,7 @@
-// Concurrent transactions (SPEC, "Concurrent transactions"): they change private pages without a lock, note which pages they
-// looked at, and take their place in the order of the log when they commit.
+// Concurrent transactions (SPEC, "Concurrent transactions"): they change private pages without a lock, note what they read and
+// which pages they looked at, and take their place in the order of the log when they commit.
 //
-//   open --- takes slot 0, compares --> placed --- looks at the newest page 1 --> ordinary --> commit as any writer
+//   open --- takes slot 0, compares --> placed --- newest page 1, rebase --> ordinary --> commit as any writer
 //     \------------------------------------\----> lost: only ROLLBACK is left
 //
 // Every page that a cursor reads is looked up in the slow way meanwhile (`PageTable.hideHits`), so that others pay nothing.
@@ -15,21 +15,46 @@ struct ConcurrentTransaction {
   enum Phase {
     /// No lock is held.
     case open
-    /// The write lock is held, and nothing that was looked at has changed; page 1 may have.
+    /// The write lock is held, and nothing that was looked at has changed. Page 1 may have; and private pages that met others' are
+    /// gone, and their changes are being made anew.
     case placed
     /// An ordinary writer on top of the newest commit.
     case ordinary
   }
 
+  let log = LogicalLog()
+  /// The transaction among the open ones of the file.
+  let registration: Registration?
   var phase = Phase.open
-  /// Pages of the snapshot that a result of the transaction depends on.
+  /// Pages of the snapshot that a result of the transaction depends on, apart from those that `log` has.
   var lookedAt = PageSet()
   /// The schema cookie of the snapshot.
   var cookie: UInt32 = 0
   /// Page 1 was written by a commit since the snapshot.
   var isHeaderOther = false
+  /// The changes on their way onto the newest pages.
+  var rebase: RebaseRun?
+  /// Savepoints up to this serial lie below a rebase: the way back to them is another one.
+  var rebaseSerial: UInt32?
+  /// Statements ran behind its place, and what they changed is in no log.
+  var isBehindLog = false
   /// Why the transaction cannot commit any more.
   var conflict: EngineError?
+
+  init(_ history: CommitHistory?) { registration = history.map { Registration($0) } }
+
+  /// Ends with the transaction, however that ends.
+  final class Registration {
+    let history: CommitHistory
+    let number: UInt64
+
+    init(_ history: CommitHistory) {
+      self.history = history
+      number = history.register()
+    }
+
+    deinit { history.leave(number) }
+  }
 }
 
 extension Pager {
@@ -48,7 +73,8 @@ extension Pager {
     // Statements that have begun before go on inside: what their paths lead over counts from here.
     try cursors.saveAllBeforeRollback()
     cursors.forgetPaths()
-    store.concurrent = ConcurrentTransaction()
+    store.concurrent = ConcurrentTransaction(store.cache?.history)
+    isNoting = true
     unsafe table.pointee.hideHits(true)
   }
 
@@ -59,6 +85,7 @@ extension Pager {
     // The log's snapshot is a newer one than this pager has adopted.
     if concurrent.phase == .placed { store.salts = .max }
     store.concurrent = nil
+    isNoting = false
     unsafe table.pointee.hideHits(faultInjection != nil)
   }
 
@@ -67,7 +94,8 @@ extension Pager {
   public func checkConcurrent() throws(Fault) {
     guard let store, let concurrent = store.concurrent else { return }
     if let conflict = concurrent.conflict { throw .failure(conflict) }
-    if concurrent.phase == .placed, let wal = store.wal { try takePlace(store, wal) }
+    if concurrent.phase != .open { store.concurrent?.isBehindLog = true }
+    if concurrent.phase == .placed, let wal = store.wal { try takePlace(store, wal, mayRebase: true) }
   }
 
   /// The transaction cannot commit any more.
@@ -80,16 +108,66 @@ extension Pager {
     if state == .read { endRead() }
   }
 
+  // MARK: Notes
+
+  /// The log of reads and changes.
+  var logicalLog: LogicalLog? { store?.concurrent?.log ?? store?.changeLog }
+
+  /// An ordinary write transaction begins, and has changed nothing: where concurrent ones are open, it notes the keys that it
+  /// changes, so that its commit is compared with them by key. May wait.
+  public func noteChangesForOthers() throws(Fault) {
+    guard state == .write, let store, store.wal != nil, store.concurrent == nil, store.changeLog == nil,
+      store.cache?.history.hasOpen == true, !hasChanges
+    else { return }
+    try cursors.saveAllBeforeRollback()
+    cursors.forgetPaths()
+    store.changeLog = LogicalLog(byteCountMax: 1 << 20, keepsReads: false)
+    isNoting = true
+  }
+
+  /// The ordinary transaction has ended.
+  func endChangeLog(_ store: FileStore) {
+    if store.changeLog == nil { return }
+    store.changeLog = nil
+    isNoting = false
+  }
+
   /// What the transaction reads of page 1 apart from the schema cookie, as a value or as a tree.
   public func noteHeaderRead() { noteLook(at: 1) }
 
-  func noteLook(at number: UInt32) {
+  /// - Parameter isKeyed: what comes of it is in the log.
+  func noteLook(at number: UInt32, isKeyed: Bool = false) {
     #if PlantedBugs
       // One page in eight is looked at unseen.
       if PlantedBug.isActive(.forgetLooks), number % 8 == 3 { return }
     #endif
-    if let store, store.concurrent?.phase == .open { store.concurrent?.lookedAt.insert(number) }
+    guard let store, store.concurrent?.phase == .open else { return }
+    // What it has taken itself is in nobody's snapshot.
+    if state == .write, number > committedPageCount || contentlessPages.contains(number) { return }
+    if isKeyed { store.concurrent?.log.pages.insert(number) } else { store.concurrent?.lookedAt.insert(number) }
   }
+
+  /// A change that no key tells of: the schema, the header, the file's end.
+  func noteUnkeyedChange() {
+    if isNoting { logicalLog?.dropKeys() }
+  }
+
+  /// A row id for a new row that no other open transaction has; nil where there is none, or nobody gives them out.
+  func newRowid(in root: PageNumber, behind largest: Int64) -> Int64? {
+    guard let registration = store?.concurrent?.registration else {
+      return store?.cache?.history.newRowid(in: root.rawValue, behind: largest)
+    }
+    return registration.history.newRowid(in: root.rawValue, for: registration.number, behind: largest)
+  }
+
+  /// A roll-back has come to the mark. Where it lies below a rebase, the changes before it are made anew.
+  func cutChanges(to mark: SavepointMark) {
+    logicalLog?.cut(to: mark.changeCount)
+    guard let store, let concurrent = store.concurrent else { return }
+    if let serial = concurrent.rebaseSerial, mark.serial <= serial { beginRebase(store) }
+  }
+
+  // MARK: Its place
 
   /// Pages stay in memory: there is no log of this transaction's to write them to.
   var keepsPrivatePages: Bool { store?.concurrent.map { $0.phase != .ordinary } ?? false }
@@ -98,14 +176,18 @@ extension Pager {
   public func takePlaceForCommit() throws(Fault) {
     guard let store, let wal = store.wal, let concurrent = store.concurrent else { return }
     if let conflict = concurrent.conflict { throw .failure(conflict) }
-    if state == .write, keepsPrivatePages, hasChanges { try takePlace(store, wal) }
+    if state == .write, concurrent.phase == .placed || concurrent.phase == .open && hasChanges {
+      try takePlace(store, wal, mayRebase: true)
+    }
   }
 
   /// Takes the place in the order of the log that the transaction's commit will have. From then on it is an ordinary writer. Called
   /// again after a wait.
+  /// - Parameter mayRebase: no statement is at work on the private pages: they may be made anew.
   /// - Throws: SQLITE_BUSY where others write for longer than the busy timeout, and the transaction goes on; SQLITE_BUSY_SNAPSHOT
-  ///   where what it looked at or changed was changed by others, and it is lost.
-  func takePlace(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+  ///   where what it looked at or changed was changed by others, and it is lost; SQLITE_INTERNAL where its changes do not fit
+  ///   what they are made on.
+  func takePlace(_ store: FileStore, _ wal: WriteAheadLog, mayRebase: Bool) throws(Fault) {
     if store.concurrent?.phase == .open {
       let published: WALIndexHeader
       do throws(Fault) {
@@ -117,58 +199,31 @@ extension Pager {
       }
       busyAttempts = 0
       do throws(Fault) {
-        try compare(store, wal, published)
+        try validate(store, wal, published, mayRebase: mayRebase)
       } catch {
         if case .failure(let failure) = error, failure.code != .busySnapshot { wal.releaseWriteLock() }
         throw error
       }
       store.concurrent?.phase = .placed
+      isNoting = false
     }
     if store.concurrent?.phase == .placed {
       try restartLog(store, wal)
       if store.concurrent?.isHeaderOther == true { try adoptHeader(store, wal) }
       noteBase(wal)
       noteUnpublishedBase(store, wal)
+      if let rebase = store.concurrent?.rebase { try rebase.run(self) }
+      store.concurrent?.rebase = nil
       store.concurrent?.phase = .ordinary
       unsafe table.pointee.dirtyRoom = 0
       unsafe table.pointee.hideHits(faultInjection != nil)
     }
   }
 
-  /// Compares the pages of the commits behind the snapshot with those that this transaction looked at and changed, and goes on top
-  /// of them. Cannot wait.
-  private func compare(_ store: FileStore, _ wal: WriteAheadLog, _ published: WALIndexHeader) throws(Fault) {
-    guard let concurrent = store.concurrent else { return }
-    guard let frames = wal.framesBehindSnapshot(published) else {
-      throw lose(conflict(store, "the log was replaced by another process since this transaction began"), store, wal)
-    }
-    // Page 1 counts the pages, and is stamped at the commit.
-    let takesPages = currentPageCount != committedPageCount || savepoints.contains { $0.pageCount != committedPageCount }
-    var changed = PageSet()
-    for frame in frames {
-      #if PlantedBugs
-        if PlantedBug.isActive(.compareFirstCommitOnly), frame != frames.lowerBound { break }
-      #endif
-      let page = try wal.index.page(ofFrame: frame)
-      #if PlantedBugs
-        let isBlind = PlantedBug.isActive(.forgetAllocation) && page == 1
-        let writesOnly = PlantedBug.isActive(.validateWritesOnly)
-      #else
-        let isBlind = false
-        let writesOnly = false
-      #endif
-      let isChanged = isPrivate(page) || page == 1 && takesPages
-      if concurrent.lookedAt.contains(page) && !writesOnly || isChanged && !isBlind {
-        throw lose(
-          conflict(store, "page \(page): changed by another transaction since this one began"), store, wal)
-      }
-      changed.insert(page)
-    }
-    if !frames.isEmpty, isPrivate(1), try loadedCookie() != concurrent.cookie {
-      throw lose(
-        conflict(store, "this transaction changes the schema, and another one has committed since it began"), store, wal)
-    }
-    store.concurrent?.isHeaderOther = changed.contains(1)
+  /// The newest commit is what this transaction goes on top of; what others have changed leaves its table.
+  func goOn(
+    _ store: FileStore, _ wal: WriteAheadLog, topOf published: WALIndexHeader, without changed: PageSet
+  ) throws(Fault) {
     if published.salts != wal.header.salts {
       // Under mark 0: what this snapshot reads in the file is what the new log begins with.
       store.salts = published.salts
@@ -183,22 +238,19 @@ extension Pager {
     unsafe table.pointee.forEachClean { (table, slot) in
       if unsafe changed.contains(slot.pointee.number) { unsafe table.detach(slot) }
     }
-    if !frames.isEmpty { dataVersion += 1 }
   }
 
   /// True where the transaction has changed the page, or taken it.
-  private func isPrivate(_ number: UInt32) -> Bool {
+  func isPrivate(_ number: UInt32) -> Bool {
     guard let slot = unsafe table.pointee.findLoaded(number) else { return false }
     return unsafe slot.pointee.flags.contains(.dirty)
   }
 
-  /// Of a page 1 that is private, and so in memory.
-  private func loadedCookie() throws(Fault) -> UInt32 {
-    try loadedPage(.one).bytes.bigEndianUInt32(at: DatabaseHeader.schemaCookieOffset)
-  }
-
   /// The schema must be the one that this transaction ran under; pages may have come or gone.
   private func adoptHeader(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    let rebases = store.concurrent?.rebase != nil
+    // A rebase that has begun has changed page 1 since.
+    if rebases, isPrivate(1) { return }
     let one = try loadedPage(.one).bytes
     if one.bigEndianUInt32(at: DatabaseHeader.schemaCookieOffset) != store.concurrent?.cookie {
       throw lose(conflict(store, "schema: changed since this transaction began"), store, wal)
@@ -210,7 +262,12 @@ extension Pager {
     precondition(currentPageCount == committedPageCount)
     currentPageCount = DatabaseShape(one)?.countedPages ?? wal.header.pageCount
     committedPageCount = currentPageCount
-    for index in savepoints.indices { savepoints[index].pageCount = currentPageCount }
+    if rebases { usesPointerMap = one.bigEndianUInt32(at: DatabaseHeader.largestRootOffset) != 0 }
+    for index in savepoints.indices {
+      savepoints[index].pageCount = currentPageCount
+      if rebases { savepoints[index].usesPointerMap = usesPointerMap }
+    }
+    store.concurrent?.isHeaderOther = false
   }
 
   /// A roll-back to a savepoint forgets frames of this transaction's, not those that were committed below it.
@@ -224,13 +281,15 @@ extension Pager {
     }
   }
 
-  private func conflict(_ store: FileStore, _ cause: String) -> EngineError {
-    EngineError(.busySnapshot, object: store.path, cause: cause, hint: "roll back and run the transaction again")
+  func conflict(_ store: FileStore, object: String? = nil, _ cause: String) -> EngineError {
+    EngineError(
+      .busySnapshot, object: object ?? store.path, cause: cause, hint: "roll back and run the transaction again")
   }
 
   /// The transaction is lost: nobody must find it holding the lock.
-  private func lose(_ conflict: EngineError, _ store: FileStore, _ wal: WriteAheadLog) -> Fault {
+  func lose(_ conflict: EngineError, _ store: FileStore, _ wal: WriteAheadLog) -> Fault {
     store.concurrent?.conflict = conflict
+    isNoting = false
     wal.releaseWriteLock()
     return .failure(conflict)
   }

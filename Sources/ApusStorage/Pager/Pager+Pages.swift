@@ -15,13 +15,24 @@ extension Pager {
     return try missingPage(number)
   }
 
+  /// The same for a b-tree.
+  /// - Parameter isKeyed: what a concurrent transaction learns from the page is told by keys.
+  @inline(__always)
+  func page(_ number: PageNumber, isKeyed: Bool) throws(Fault) -> Page {
+    if let slot = unsafe table.pointee.find(number.rawValue) {
+      if unsafe !slot.pointee.wasVisited { unsafe slot.pointee.wasVisited = true }
+      return unsafe Page(slot, byteCount: table.pointee.usableSize, isWritable: false)
+    }
+    return try missingPage(number, isKeyed: isKeyed)
+  }
+
   @inline(never)
-  private func missingPage(_ number: PageNumber) throws(Fault) -> Page {
+  private func missingPage(_ number: PageNumber, isKeyed: Bool = false) throws(Fault) -> Page {
     precondition(state != .none)
     if unsafe !table.pointee.hidesHits { return try absentPage(number) }
     if faultInjection != nil { try injectFault() }
     // Page 1 has much that most results do not depend on: who reads it says so (`noteHeaderRead`).
-    if number != .one { noteLook(at: number.rawValue) }
+    if number != .one { noteLook(at: number.rawValue, isKeyed: isKeyed) }
     return try loadedPage(number)
   }
 
@@ -227,6 +238,7 @@ extension Pager {
   public func setMeta(_ index: Int, _ value: UInt32) throws(Fault) {
     precondition(index >= 1 && index <= 15)
     let one = try page(.one)
+    noteUnkeyedChange()
     writable(one).mutableBytes.setBigEndianUInt32(value, at: 36 + 4 * index)
   }
 }

@@ -16,6 +16,8 @@ struct SavepointMark {
   /// Where the log stood.
   var tip: UInt32 = 0
   var checksum = WALChecksum()
+  /// Changes of a concurrent transaction.
+  var changeCount = 0
 }
 
 /// The pages of a mark's entries up to `end`; known once a mark inside it was released.
@@ -47,6 +49,7 @@ extension Pager {
       mark.tip = wal.tip
       mark.checksum = wal.tipChecksum
     }
+    mark.changeCount = logicalLog?.changeCount ?? 0
     savepoints.append(mark)
     return savepoints.count - 1
   }
@@ -150,6 +153,7 @@ extension Pager {
     // What is private now has no entry behind this mark.
     savepointSerial += 1
     savepoints[index].serial = savepointSerial
+    cutChanges(to: mark)
   }
 
   /// Entries that are undone at a time: what a roll-back needs in memory does not grow with the transaction.

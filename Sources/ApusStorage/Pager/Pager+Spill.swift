@@ -17,12 +17,12 @@ extension Pager {
     if isTemporary && store == nil { return try convertIfLarge() }
     guard let store else { return }
     let room = max(concurrentLimit, pages + Pager.unspilledPagesMin)
-    if let wal = store.wal, keepsPrivatePages, unsafe table.pointee.dirty.count + pages > room {
+    if let wal = store.wal, store.concurrent?.phase == .open, unsafe table.pointee.dirty.count + pages > room {
       // What does not fit into memory goes into the log, and so takes its place there now.
-      try takePlace(store, wal)
+      try takePlace(store, wal, mayRebase: false)
     }
-    // What it goes on with must not come from a commit that may yet fail.
-    if store.concurrent != nil, store.unpublishedBase != nil { try awaitBase() }
+    // What its statements go on with must not come from a commit that may yet fail.
+    if store.concurrent?.phase == .ordinary, store.unpublishedBase != nil, !store.isCommitPrepared { try awaitBase() }
     try spillPages(pages, store)
     if undoByteCount > undoLimit || store.undoFile?.isWriting == true { try spillUndo(store) }
   }

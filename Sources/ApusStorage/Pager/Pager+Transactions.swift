@@ -257,6 +257,7 @@ extension Pager {
 
   func endWrite() {
     unsafe table.pointee.dirtyRoom = 0
+    if let store { endChangeLog(store) }
     savepoints = []
     releaseUndo(from: 0)
     if !markedPages.isEmpty { markedPages = [:] }

@@ -26,6 +26,8 @@ public final class Pager {
   /// clock at which to try again, or nil to give up.
   public var busyPolicy: ((Int) -> UInt64?)?
   var busyAttempts = 0
+  /// What a tree is called, for a conflict's words: its table, and its index.
+  public var nameOfTree: ((UInt32) -> (table: String, index: String?)?)?
 
   init(
     environment: any Environment, configuration: Configuration, store: FileStore? = nil,
@@ -189,6 +191,11 @@ public final class Pager {
   private var faultChance: SeededRandom? {
     get { unsafe fields.pointee.faultChance }
     _modify { yield unsafe &fields.pointee.faultChance }
+  }
+  /// Cursors put into the log of a concurrent transaction what they read and change.
+  var isNoting: Bool {
+    @inline(__always) get { unsafe fields.pointee.isNoting }
+    set { unsafe fields.pointee.isNoting = newValue }
   }
   /// nil while the database lives in memory only.
   var store: FileStore? {
@@ -416,6 +423,7 @@ private struct PagerFields {
   var recorders: [ChangeRecorder] = []
   var brokenContents: EngineError?
   var isBackupTarget = false
+  var isNoting = false
 
   init(configuration: Pager.Configuration, store: FileStore?) {
     self.configuration = configuration

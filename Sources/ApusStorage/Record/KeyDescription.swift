@@ -58,6 +58,9 @@ public final class KeyDescription: @unchecked Sendable {
     unsafe memory.deallocate()
   }
 
+  /// The application's functions have a say in the order.
+  var hasCustomCollation: Bool { unsafe customs != nil }
+
   /// Valid as long as the description lives.
   public var order: KeyOrder {
     unsafe KeyOrder(base: UnsafePointer(memory), customs: customs.map { unsafe UnsafePointer($0) }, count: columns.count)

@@ -92,6 +92,10 @@ final class CommitQueue: Sendable {
   }
 
   private let state = Mutex(State())
+  /// What the commits have changed, in the order in which they were appended.
+  private let history: CommitHistory
+
+  init(_ history: CommitHistory) { self.history = history }
 
   /// How long the process keeps the write lock while some of its connections are in line.
   static let holdNanosecondsMax: UInt64 = 20_000_000
@@ -186,14 +190,15 @@ final class CommitQueue: Sendable {
   /// - Returns: what to wait for; nil where it is published.
   /// - Throws: the failure of the commit that it stands on.
   func append(
-    _ header: WALIndexHeader, on base: Serial, firstFrame: UInt32, needsSync: Bool, by id: ObjectIdentifier, now: UInt64,
-    publish: (WALIndexHeader) throws(Fault) -> Void
+    _ header: WALIndexHeader, on base: Serial, firstFrame: UInt32, keys: CommittedKeys?, needsSync: Bool,
+    by id: ObjectIdentifier, now: UInt64, publish: (WALIndexHeader) throws(Fault) -> Void
   ) throws(Fault) -> Serial? {
     try state.withLock { (state) throws(Fault) -> Serial? in
       precondition(state.holder == id)
       if let error = state.failure(of: base) { throw .failure(error) }
       let isVisible = !needsSync && state.pending.isEmpty
       if isVisible { try publish(header) }
+      if let keys { history.add(keys, salts: header.salts, from: firstFrame - 1, to: header.frameCount) }
       state.lastSerial += 1
       if isVisible {
         state.settledSerial = state.lastSerial
@@ -262,7 +267,7 @@ final class CommitQueue: Sendable {
       #if PlantedBugs
         if PlantedBug.isActive(.retryFailedSync), first.serial == state.lastSerial { return nil }
       #endif
-      state.fail(error)
+      fail(&state, error)
       state.clearing = id
       return first.firstFrame
     }
@@ -288,14 +293,22 @@ final class CommitQueue: Sendable {
       if state.syncing == id {
         // Nobody has seen how it ended: so it has failed.
         state.syncing = nil
-        state.fail(
+        fail(
+          &state,
           EngineError(.ioErrorFsync, cause: "the connection that synced the log for several commits was closed meanwhile"))
       } else if state.holder == nil, state.syncing == nil, state.pending.allSatisfy({ $0.owner == nil }) {
-        state.fail(EngineError(.ioErrorFsync, cause: "the connection was closed before its commit was durable"))
+        fail(&state, EngineError(.ioErrorFsync, cause: "the connection was closed before its commit was durable"))
       }
       state.wakeWaiting()
       state.passOn(now)
     }
+  }
+
+  /// What is pending has failed. Its frames are written again with other commits: their keys must not pass for those.
+  private func fail(_ state: inout State, _ error: EngineError) {
+    guard let first = state.pending.first else { return }
+    state.fail(error)
+    history.forget(salts: first.header.salts, behind: first.firstFrame - 1)
   }
 
   /// No connection of the process has the log open any more.

@@ -90,11 +90,13 @@ extension WriteAheadLog {
   }
 
   /// The commit's frames are written. From here on it can no longer be rolled back.
-  func handOver(needsSync: Bool) throws(Fault) {
+  /// - Parameter keys: what it has changed, where somebody will be compared with that.
+  func handOver(needsSync: Bool, keys: CommittedKeys?) throws(Fault) {
     guard let turn, let commits = cache?.commits else { return }
     let first = base.salts == header.salts ? base.frameCount + 1 : 1
     let serial = try commits.append(
-      header, on: turn.serial, firstFrame: first, needsSync: needsSync, by: id, now: environment.monotonicNanoseconds()
+      header, on: turn.serial, firstFrame: first, keys: keys, needsSync: needsSync, by: id,
+      now: environment.monotonicNanoseconds()
     ) { (header) throws(Fault) in try index.writeHeader(header) }
     doubtfulFrame = nil
     holdsWriteLock = false

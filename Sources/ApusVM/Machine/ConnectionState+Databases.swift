@@ -14,6 +14,8 @@ public protocol DatabaseOpener: AnyObject {
   func databaseAttached(_ number: Int)
   /// The database of this number is gone, and those behind it have moved up.
   func databaseDetached(_ number: Int)
+  /// What a tree of a database is called: its table, and its index.
+  func treeName(_ root: UInt32, in database: Int) -> (table: String, index: String?)?
   /// Statements that do not run give back what they keep.
   /// - Returns: bytes that were freed.
   func shrinkStatements() -> Int

@@ -83,6 +83,7 @@ extension ConnectionState {
         .error, "a concurrent transaction uses one database file", object: databases[index]?.name,
         hint: "use BEGIN or BEGIN IMMEDIATE for a transaction over several files")
     }
+    pager.nameOfTree = { [weak opener] root in opener?.treeName(root, in: index) }
     try pager.beginConcurrent()
   }
 

@@ -246,8 +246,8 @@ extension MachineCore {
         case .finishSeek:
           try finishSeek(i.p1)
           pc &+= 1
-        case .idxGE: pc = try entryOrder(i) >= 0 ? Int(i.p2) : pc &+ 1
-        case .idxGT: pc = try entryOrder(i) > 0 ? Int(i.p2) : pc &+ 1
+        case .idxGE: pc = try entryOrder(i) >= 0 ? endOfRange(i, isBehind: false) : pc &+ 1
+        case .idxGT: pc = try entryOrder(i) > 0 ? endOfRange(i, isBehind: true) : pc &+ 1
         case .idxLE: pc = try entryOrder(i) <= 0 ? Int(i.p2) : pc &+ 1
         case .idxLT: pc = try entryOrder(i) < 0 ? Int(i.p2) : pc &+ 1
         case .column:

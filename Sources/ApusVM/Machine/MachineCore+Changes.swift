@@ -102,6 +102,9 @@ extension MachineCore {
       }
       progress = 1
     }
+    #if PlantedBugs
+      cursors[tree: i.p1].leavesRemovalOut = i.p5 & 2 != 0 && PlantedBug.isActive(.replaceNamesTableOnly)
+    #endif
     try cursors[tree: i.p1].delete()
     progress = 0
   }

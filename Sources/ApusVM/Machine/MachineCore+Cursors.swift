@@ -233,6 +233,12 @@ extension MachineCore {
     try cursors[tree: i.p1].compareKey(key(i.p3, Int(i.p4)))
   }
 
+  /// The end of a loop over entries in ascending order: the current one lies behind its last, and nobody looks at it.
+  mutating func endOfRange(_ i: Instruction, isBehind: Bool) throws(Fault) -> Int {
+    try cursors[tree: i.p1].noteRefusal(key(i.p3, Int(i.p4)), isBehind: isBehind)
+    return Int(i.p2)
+  }
+
   // MARK: Deferred seeks
 
   func deferSeek(_ i: Instruction) {

@@ -38,6 +38,7 @@ extension MachineCore {
         writes |= bit
         state.ownBorrowedValues(except: reference)
       }
+      try pager.noteChangesForOthers()
     }
     if i.p5 & 1 != 0 {
       let cookie = try pager.meta(1)

@@ -1,0 +1,207 @@
+// The history of a file's commits as far as this process knows their keys: what open concurrent transactions are compared
+// with. One object a file and process; it belongs to the file's cache.
+//
+//   entries   in the order of the log, each with the frames that it covers: (from, to] of the log with its salts
+//   open      the concurrent transactions, each with the number of the newest entry when it registered
+//
+// An entry is kept while a transaction is open that registered before it. What is not here (commits of other processes and
+// of ordinary writers, entries that were too many) is a gap, and a gap is compared by pages. Its memory is worked on under one
+// mutex, never over a request or a wait.
+
+import ApusBase
+import Synchronization
+
+final class CommitHistory: Sendable {
+  struct Entry: Sendable {
+    var number: UInt64
+    var salts: UInt64
+    var from: UInt32
+    var to: UInt32
+    var keys: CommittedKeys
+  }
+
+  /// Commits behind a snapshot, oldest first; without keys where they are not known.
+  struct Piece {
+    var frames: Range<UInt32>
+    var keys: CommittedKeys?
+  }
+
+  fileprivate struct State: Sendable {
+    var entries: [Entry] = []
+    var byteCount = 0
+    var newest: UInt64 = 0
+    var open: [UInt64: UInt64] = [:]
+    var nextTransaction: UInt64 = 1
+    var rowids = RowidAllocator()
+  }
+
+  /// Beyond it the oldest entries go.
+  static let byteCountMax = 16 << 20
+
+  private let state = Mutex(State())
+  private let openCount = Atomic<Int>(0)
+  private let byteCountMax: Int
+
+  init(byteCountMax: Int = CommitHistory.byteCountMax) { self.byteCountMax = byteCountMax }
+
+  // MARK: Transactions
+
+  /// A concurrent transaction begins.
+  /// - Returns: its number, for the other calls.
+  func register() -> UInt64 {
+    state.withLock { state in
+      let number = state.nextTransaction
+      state.nextTransaction += 1
+      state.open[number] = state.newest
+      openCount.store(state.open.count, ordering: .relaxed)
+      return number
+    }
+  }
+
+  /// It has ended; its commit, if there was one, was added before.
+  func leave(_ transaction: UInt64) {
+    state.withLock { state in
+      state.open[transaction] = nil
+      openCount.store(state.open.count, ordering: .relaxed)
+      state.rowids.forget(transaction)
+      if state.open.isEmpty { state.rowids = RowidAllocator() }
+      state.trim()
+    }
+  }
+
+  /// A concurrent transaction is open: one load for each ordinary one.
+  var hasOpen: Bool { openCount.load(ordering: .relaxed) > 0 }
+
+  /// Somebody but `transaction` would be compared with a commit.
+  func isWatched(besides transaction: UInt64?) -> Bool {
+    state.withLock { state in
+      transaction.map { state.open[$0] != nil } == true ? state.open.count > 1 : !state.open.isEmpty
+    }
+  }
+
+  /// For tests.
+  var entryCount: Int { state.withLock { $0.entries.count } }
+
+  // MARK: Commits
+
+  /// Commits behind `frame` have failed.
+  func forget(salts: UInt64, behind frame: UInt32) {
+    state.withLock { state in
+      var kept: [Entry] = []
+      for entry in state.entries {
+        if entry.salts == salts && entry.to > frame {
+          state.byteCount -= entry.keys.byteCount
+        } else {
+          kept.append(entry)
+        }
+      }
+      state.entries = kept
+    }
+  }
+
+  /// A commit was appended; the write lock is held.
+  func add(_ keys: CommittedKeys, salts: UInt64, from: UInt32, to: UInt32) {
+    state.withLock { state in
+      state.newest += 1
+      state.entries.append(Entry(number: state.newest, salts: salts, from: from, to: to, keys: keys))
+      state.byteCount += keys.byteCount
+      for tree in keys.trees {
+        if let largest = tree.rowids.last { state.rowids.settle(tree.root, largest) }
+      }
+      while state.byteCount > byteCountMax, !state.entries.isEmpty {
+        state.byteCount -= state.entries.removeFirst().keys.byteCount
+      }
+    }
+  }
+
+  /// What the frames of the log are, piece by piece. The pieces cover them without a gap.
+  func pieces(of frames: Range<UInt32>, salts: UInt64) -> [Piece] {
+    state.withLock { state in
+      var pieces: [Piece] = []
+      var next = frames.lowerBound
+      for entry in state.entries where entry.salts == salts && entry.from &+ 1 >= next && entry.to < frames.upperBound {
+        if entry.from &+ 1 > next {
+          #if PlantedBugs
+            let passes = PlantedBug.isActive(.trimOneTooEarly)
+          #else
+            let passes = false
+          #endif
+          if !passes { pieces.append(Piece(frames: next..<entry.from + 1, keys: nil)) }
+        }
+        pieces.append(Piece(frames: entry.from + 1..<entry.to + 1, keys: entry.keys))
+        next = entry.to + 1
+      }
+      if next < frames.upperBound { pieces.append(Piece(frames: next..<frames.upperBound, keys: nil)) }
+      return pieces
+    }
+  }
+
+  // MARK: Row ids
+
+  /// A row id for a new row, larger than `largest` and than each that another open transaction was given.
+  /// - Returns: nil where there is none.
+  func newRowid(in root: UInt32, for transaction: UInt64, behind largest: Int64) -> Int64? {
+    state.withLock { $0.rowids.take(root, transaction, behind: largest) }
+  }
+
+  /// The same for an ordinary transaction, which is alone in its turn.
+  func newRowid(in root: UInt32, behind largest: Int64) -> Int64? {
+    let highest = state.withLock { max($0.rowids.largestOpen(root), largest) }
+    return highest == .max ? nil : highest + 1
+  }
+}
+
+extension CommitHistory.State {
+  /// Lets the entries go that no open transaction needs.
+  fileprivate mutating func trim() {
+    guard var oldest = open.values.min() else {
+      entries = []
+      byteCount = 0
+      return
+    }
+    #if PlantedBugs
+      if PlantedBug.isActive(.trimOneTooEarly) { oldest += 1 }
+    #else
+      oldest += 0
+    #endif
+    var count = 0
+    while count < entries.count, entries[count].number <= oldest {
+      byteCount -= entries[count].keys.byteCount
+      count += 1
+    }
+    entries.removeFirst(count)
+  }
+}
+
+/// Row ids of new rows: of each table the largest that each open transaction was given, and the largest of those that have
+/// committed. So no two get the same one, and whoever rolls back gives his back.
+struct RowidAllocator: Sendable {
+  private struct Table: Sendable {
+    var settled = Int64.min
+    var open: [UInt64: Int64] = [:]
+  }
+
+  private var tables: [UInt32: Table] = [:]
+
+  mutating func take(_ root: UInt32, _ transaction: UInt64, behind largest: Int64) -> Int64? {
+    var table = tables[root] ?? Table()
+    var highest = max(largest, table.settled)
+    for (other, rowid) in table.open where other != transaction { highest = max(highest, rowid) }
+    if highest == .max { return nil }
+    table.open[transaction] = max(highest + 1, table.open[transaction] ?? .min)
+    tables[root] = table
+    return highest + 1
+  }
+
+  /// The largest that an open transaction was given.
+  func largestOpen(_ root: UInt32) -> Int64 { tables[root]?.open.values.max() ?? .min }
+
+  /// A row of this id is committed.
+  mutating func settle(_ root: UInt32, _ rowid: Int64) {
+    tables[root, default: Table()].settled = max(rowid, tables[root]?.settled ?? .min)
+  }
+
+  mutating func forget(_ transaction: UInt64) {
+    for root in tables.keys { tables[root]?.open[transaction] = nil }
+  }
+}

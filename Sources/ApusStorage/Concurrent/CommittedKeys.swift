@@ -1,0 +1,80 @@
+// The keys that one commit has changed, tree by tree: what others are compared with. Immutable and shared.
+
+import ApusBase
+
+final class CommittedKeys: @unchecked Sendable {
+  struct Tree {
+    var root: UInt32
+    /// nil for a table with row ids.
+    var description: KeyDescription?
+    /// All that was in the tree went first.
+    var isCleared: Bool
+    /// Sorted in the tree's order.
+    var rowids: [Int64]
+    var records: [[UInt8]]
+  }
+
+  let trees: [Tree]
+  let byteCount: Int
+
+  init(_ trees: [Tree]) {
+    self.trees = trees
+    var total = 64
+    for tree in trees {
+      total += 128 + 8 * tree.rowids.count
+      for record in tree.records { total += 40 + record.count }
+    }
+    byteCount = total
+  }
+
+  convenience init(_ changes: [NetTree]) {
+    self.init(
+      changes.map { tree in
+        var rowids: [Int64] = []
+        var records: [[UInt8]] = []
+        for change in tree.changes {
+          if tree.description == nil { rowids.append(change.rowid) } else { records.append(change.key) }
+        }
+        return Tree(
+          root: tree.root, description: tree.description, isCleared: tree.isCleared, rowids: rowids, records: records)
+      })
+  }
+}
+
+/// A key that another transaction has changed and this one has read.
+struct KeyConflict {
+  var root: UInt32
+  /// nil where all rows went.
+  var key: String?
+}
+
+extension KeyConflict {
+  /// A key as SQL, cut where it is long.
+  static func text(_ rowid: Int64) -> String { "\(rowid)" }
+
+  static func text(_ record: [UInt8], _ columnCount: Int) -> String {
+    record.withView { record in
+      let values = RecordReader.values(record).prefix(columnCount).map(literal)
+      return values.count == 1 ? values[0] : "(\(values.joined(separator: ", ")))"
+    }
+  }
+
+  private static let lengthMax = 64
+
+  private static func literal(_ value: Value) -> String {
+    let text: String
+    switch value.kind {
+    case .null: text = "NULL"
+    case .integer: text = "\(value.integerValue)"
+    case .real: text = "\(value.realValue)"
+    case .text:
+      let parts = value.bytes.string.split(separator: "'", omittingEmptySubsequences: false)
+      text = "'" + parts.joined(separator: "''") + "'"
+    case .blob:
+      let digits = Array("0123456789ABCDEF")
+      let shown = value.bytes.array.prefix(lengthMax)
+      text = "x'" + String(shown.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }) + "'"
+    }
+    return text.count <= lengthMax ? text : "\(text.prefix(lengthMax))..."
+  }
+}

@@ -1,0 +1,330 @@
+// What a concurrent transaction has read and changed, by keys (SPEC, "The logical log"). Cursors keep it; a tree is its root.
+//
+// Reads are ranges, and stay whatever is rolled back: their outcome was seen. Changes stand in the order in which they were
+// made; a savepoint's mark is their number, and going back cuts them there. Their net effect is worked out at COMMIT.
+// Where keys cannot tell what happened (the schema, the header, collations of the application, too many changes), `isKeyed`
+// is false for the rest of the transaction: it counts by pages then.
+
+import ApusBase
+
+final class LogicalLog {
+  final class Tree {
+    let root: UInt32
+    /// nil for a table with row ids, and for a tree that was only cleared.
+    private(set) var comparer: KeyComparer?
+    private(set) var isTable: Bool
+    /// The tree was only cleared: its first cursor tells what it is.
+    fileprivate var isBare = false
+    private(set) var rowids = RangeList<Int64>()
+    private(set) var keys = RangeList<KeyCut>()
+    /// All of the tree was read.
+    private(set) var isWhole: Bool
+
+    fileprivate init(_ root: UInt32, _ description: KeyDescription?, isTable: Bool, isWhole: Bool) {
+      self.root = root
+      self.isWhole = isWhole
+      self.isTable = isTable
+      comparer = description.map { KeyComparer($0) }
+    }
+
+    fileprivate func adopt(_ description: KeyDescription?) {
+      isBare = false
+      isTable = description == nil
+      comparer = description.map { KeyComparer($0) }
+    }
+
+    var description: KeyDescription? { comparer?.description }
+    var byteCount: Int { rowids.byteCount + keys.byteCount }
+
+    func note(_ low: Int64, _ high: Int64, isAsserted: Bool = false) {
+      if isWhole || low > high { return }
+      rowids.insert(low, high, isAsserted: isAsserted, ())
+    }
+
+    func note(_ low: KeyCut, _ high: KeyCut, isAsserted: Bool = false) {
+      guard !isWhole, let comparer else { return }
+      if comparer.order(low, high) >= 0 { return }
+      keys.insert(low, high, isAsserted: isAsserted, comparer)
+    }
+
+    func noteAll() {
+      isWhole = true
+      rowids = RangeList()
+      keys = RangeList()
+    }
+
+    fileprivate func join() {
+      rowids.join(())
+      if let comparer { keys.join(comparer) }
+    }
+
+    /// True where there is nothing left to join.
+    fileprivate var isJoined: Bool { rowids.count <= 1 && keys.count <= 1 }
+
+    /// The first of the commit's keys that lies in a range.
+    func firstConflict(_ other: CommittedKeys.Tree) -> KeyConflict? {
+      if other.isCleared, isWhole || rowids.count > 0 || keys.count > 0 { return KeyConflict(root: root, key: nil) }
+      rowids.settle(())
+      for rowid in other.rowids {
+        if !isWhole {
+          guard let range = rowids.firstRange({ $0 >= rowid }) else { break }
+          if range.low > rowid { continue }
+        }
+        return KeyConflict(root: root, key: KeyConflict.text(rowid))
+      }
+      if let comparer { keys.settle(comparer) }
+      for record in other.records {
+        if !isWhole {
+          guard let comparer, let range = keys.firstRange({ comparer.order($0, entry: record) > 0 }) else { break }
+          if comparer.order(range.low, entry: record) > 0 { continue }
+        }
+        return KeyConflict(root: root, key: KeyConflict.text(record, other.description?.columns.count ?? .max))
+      }
+      return nil
+    }
+  }
+
+  struct Change {
+    enum Kind: UInt8 { case row, clear }
+
+    var kind: Kind
+    var tree: Tree
+    var rowid: Int64
+    /// Where the old and the new record lie in `bytes`; a length of -1 is none.
+    var start: Int
+    var oldBytes: Int
+    var newBytes: Int
+  }
+
+  private(set) var trees: [UInt32: Tree] = [:]
+  private(set) var changes: [Change] = []
+  private var bytes = ByteBuffer()
+  /// Keys tell all that was changed.
+  private(set) var isKeyed = true
+  /// Pages that reads led over whose outcome is in the ranges: only commits without keys are compared with them.
+  var pages = PageSet()
+
+  /// The bounds of ranges and of changes, in bytes.
+  let byteCountMax: Int
+  private var noteCount = 0
+  /// False for an ordinary writer, who is compared with nobody.
+  private let keepsReads: Bool
+
+  init(byteCountMax: Int = 4 << 20, keepsReads: Bool = true) {
+    self.byteCountMax = byteCountMax
+    self.keepsReads = keepsReads
+  }
+
+  // MARK: Reads
+
+  /// The tree of a cursor.
+  func tree(_ root: UInt32, _ description: KeyDescription?) -> Tree {
+    if let known = trees[root] {
+      if known.isBare { known.adopt(description) }
+      if known.isTable, description == nil { return known }
+      if !known.isTable, let description, let own = known.description, own.hasSameOrder(as: description) { return known }
+      // Two orders for one tree: all of it counts.
+      known.noteAll()
+      isKeyed = false
+      return known
+    }
+    let tree = Tree(root, description, isTable: description == nil, isWhole: !keepsReads)
+    trees[root] = tree
+    return tree
+  }
+
+  func noteAll(of root: UInt32) {
+    if let known = trees[root] { known.noteAll() } else { cleared(root).noteAll() }
+  }
+
+  /// A cursor notes something.
+  func tick() {
+    noteCount &+= 1
+    if noteCount & 1023 == 0 { bound() }
+  }
+
+  /// Joins ranges where they take more than they may.
+  func bound() {
+    var total = 0
+    for tree in trees.values { total += tree.byteCount }
+    while total > byteCountMax {
+      guard let largest = trees.values.max(by: { $0.byteCount < $1.byteCount }), !largest.isJoined else { return }
+      total -= largest.byteCount
+      largest.join()
+      total += largest.byteCount
+    }
+  }
+
+  // MARK: Changes
+
+  /// Something was changed that has no key.
+  func dropKeys() {
+    isKeyed = false
+    changes = []
+    bytes = ByteBuffer()
+  }
+
+  /// One key's change; nil is the absence of a record.
+  func add(_ tree: Tree, rowid: Int64, old: ByteView?, new: ByteView?) {
+    if !isKeyed { return }
+    let start = bytes.count
+    if let old { bytes.append(old) }
+    if let new { bytes.append(new) }
+    changes.append(
+      Change(kind: .row, tree: tree, rowid: rowid, start: start, oldBytes: old?.count ?? -1, newBytes: new?.count ?? -1))
+    if bytes.count + changes.count * MemoryLayout<Change>.stride > byteCountMax { dropKeys() }
+  }
+
+  /// All entries of a tree are about to go.
+  func addClear(of root: UInt32) {
+    noteAll(of: root)
+    if !isKeyed { return }
+    let tree = trees[root] ?? cleared(root)
+    if let last = changes.last, last.kind == .clear, last.tree === tree { return }
+    changes.append(Change(kind: .clear, tree: tree, rowid: 0, start: bytes.count, oldBytes: -1, newBytes: -1))
+  }
+
+  /// A tree of which nothing but its root is known: its order becomes known with the first cursor on it.
+  private func cleared(_ root: UInt32) -> Tree {
+    let tree = Tree(root, nil, isTable: true, isWhole: !keepsReads)
+    tree.isBare = true
+    trees[root] = tree
+    return tree
+  }
+
+  /// Changes so far: what a savepoint marks.
+  var changeCount: Int { changes.count }
+
+  /// Forgets the changes behind a savepoint's mark.
+  func cut(to count: Int) {
+    if count >= changes.count { return }
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepChangesAtRollbackTo), let kept = changes.last?.tree {
+        // One tree's changes stay.
+        let first = changes[count...].filter { $0.tree === kept }
+        changes.removeSubrange(count...)
+        changes += first
+        return
+      }
+    #endif
+    bytes.resize(to: changes[count].start)
+    changes.removeSubrange(count...)
+  }
+
+  // MARK: Net changes
+
+  /// What is left of the changes, tree by tree, in the order of their keys.
+  func netChanges() -> [NetTree] {
+    var order: [UInt32] = []
+    var byTree: [UInt32: [Change]] = [:]
+    var cleared: Set<UInt32> = []
+    for change in changes {
+      let root = change.tree.root
+      if byTree[root] == nil { order.append(root) }
+      if change.kind == .clear {
+        byTree[root] = []
+        cleared.insert(root)
+      } else {
+        byTree[root, default: []].append(change)
+      }
+    }
+    return order.compactMap { root in
+      guard let tree = trees[root], let changes = byTree[root] else { return nil }
+      let net = tree.isTable ? netOfTable(changes) : netOfIndex(tree, changes)
+      if net.isEmpty, !cleared.contains(root) { return nil }
+      return NetTree(root: root, description: tree.description, isCleared: cleared.contains(root), changes: net)
+    }
+  }
+
+  private func old(_ change: Change) -> [UInt8]? {
+    change.oldBytes < 0 ? nil : bytes.bytes.slice(change.start, change.oldBytes).array
+  }
+
+  private func new(_ change: Change) -> [UInt8]? {
+    change.newBytes < 0 ? nil : bytes.bytes.slice(change.start + max(change.oldBytes, 0), change.newBytes).array
+  }
+
+  private func netOfTable(_ changes: [Change]) -> [NetChange] {
+    let order = changes.indices.sorted {
+      changes[$0].rowid != changes[$1].rowid ? changes[$0].rowid < changes[$1].rowid : $0 < $1
+    }
+    var net: [NetChange] = []
+    var place = 0
+    while place < order.count {
+      let first = changes[order[place]]
+      while place + 1 < order.count, changes[order[place + 1]].rowid == first.rowid { place += 1 }
+      let change = NetChange(rowid: first.rowid, key: [], old: old(first), new: new(changes[order[place]]))
+      if change.old != change.new { net.append(change) }
+      place += 1
+    }
+    return net
+  }
+
+  private func netOfIndex(_ tree: Tree, _ changes: [Change]) -> [NetChange] {
+    guard let comparer = tree.comparer else { return [] }
+    let keys = changes.map { change in
+      (new(change) ?? old(change) ?? []).withView {
+        RecordPrefix.copy($0, columnCountMax: comparer.description.uniqueCount).record
+      }
+    }
+    let order = changes.indices.sorted {
+      let order = comparer.order(keys[$0], keys[$1])
+      return order != 0 ? order < 0 : $0 < $1
+    }
+    var net: [NetChange] = []
+    var place = 0
+    while place < order.count {
+      let first = order[place]
+      while place + 1 < order.count, comparer.order(keys[order[place + 1]], keys[first]) == 0 { place += 1 }
+      let change = NetChange(
+        rowid: 0, key: keys[order[place]], old: old(changes[first]), new: new(changes[order[place]]))
+      place += 1
+      #if PlantedBugs
+        if PlantedBug.isActive(.cancelEqualKeys), change.old != nil, change.new != nil { continue }
+      #endif
+      if change.old != change.new { net.append(change) }
+    }
+    return net
+  }
+
+  // MARK: Comparing
+
+  enum Comparison {
+    case passes
+    case conflict(KeyConflict)
+    /// The orders of a tree differ: pages must tell.
+    case unknown
+  }
+
+  func compare(_ commit: CommittedKeys) -> Comparison {
+    for other in commit.trees {
+      guard let own = trees[other.root] else { continue }
+      if !own.isWhole, !other.isCleared {
+        switch (own.description, other.description) {
+        case (nil, nil): if !own.isTable { return .unknown }
+        case (let own?, let other?): if !own.hasSameOrder(as: other) { return .unknown }
+        case (nil, _?), (_?, nil): return .unknown
+        }
+      }
+      if let conflict = own.firstConflict(other) { return .conflict(conflict) }
+    }
+    return .passes
+  }
+}
+
+/// A key's record before the transaction and behind it; they differ.
+struct NetChange {
+  var rowid: Int64
+  /// The columns that make an index's entry unique.
+  var key: [UInt8]
+  var old: [UInt8]?
+  var new: [UInt8]?
+}
+
+struct NetTree {
+  var root: UInt32
+  var description: KeyDescription?
+  /// All that was in the tree goes before the changes.
+  var isCleared: Bool
+  var changes: [NetChange]
+}
