@@ -47,6 +47,9 @@ final class FileStore {
   /// What the transaction, or the last one, began on, while that is not known to be visible to everybody.
   var unpublishedBase: CommitQueue.Serial?
 
+  /// The last roll-back came behind the commit point of a dropped COMMIT, and has ended that instead.
+  var wasCommittedInstead = false
+
   /// See Pager+Concurrent; nil for every other transaction.
   var concurrent: ConcurrentTransaction?
   /// What an ordinary writer changes while concurrent transactions of the process are open, which its commit is compared with.

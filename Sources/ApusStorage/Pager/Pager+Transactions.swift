@@ -76,6 +76,7 @@ extension Pager {
     let one = try loadedPage(.one)
     store?.concurrent?.cookie = one.bytes.bigEndianUInt32(at: DatabaseHeader.schemaCookieOffset)
     store?.writeOpensRead = false
+    store?.wasCommittedInstead = false
     busyAttempts = 0
     committedPageCount = currentPageCount
     state = .write
@@ -215,6 +216,13 @@ extension Pager {
     endWrite()
   }
 
+  /// True once where the last roll-back has found that the transaction could only be committed.
+  public func takeWasCommittedInstead() -> Bool {
+    guard let store, store.wasCommittedInstead else { return false }
+    store.wasCommittedInstead = false
+    return true
+  }
+
   /// Ends the write transaction; nothing of it stays. A snapshot stays open until `endRead`.
   public func rollback() throws(Fault) {
     if state != .write { return }
@@ -223,7 +231,11 @@ extension Pager {
     if store?.concurrent?.phase == .placed { store?.salts = .max }
     if let store {
       // A dropped COMMIT that had come past its commit point is finished instead.
-      if store.isBehindCommitPoint { return try commit(store) }
+      if store.isBehindCommitPoint {
+        try commit(store)
+        store.wasCommittedInstead = true
+        return
+      }
       dropReads(store)
       // Pages of another database on their way into the file must not land behind the rollback.
       if store.replacesFile { try settleAbandoned(store) }

@@ -172,6 +172,13 @@ extension ConnectionState {
     isAutocommit = true
   }
 
+  /// The roll-back that has just ended was none in some database.
+  var wasCommittedInstead: Bool {
+    var wasCommitted = false
+    for database in databases where database?.pager.takeWasCommittedInstead() == true { wasCommitted = true }
+    return wasCommitted
+  }
+
   /// Undoes the open transaction, if there is one: the connection closes.
   public func undoTransaction() throws(Fault) {
     if databases.contains(where: { $0?.pager.state == .write }) { try rollbackAll(by: nil) }

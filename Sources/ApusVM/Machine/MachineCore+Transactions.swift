@@ -81,6 +81,9 @@ extension MachineCore {
     }
     if isRollback {
       try state.rollbackAll(by: reference)
+      if state.wasCommittedInstead {
+        throw .error(.abort, "the transaction was committed", cause: "its COMMIT was dropped when it could no longer be undone")
+      }
       return
     }
     // Behind a concurrent commit a statement would read on in another state than the one that it began in.
