@@ -150,6 +150,61 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     #expect(try keeper.text("PRAGMA integrity_check") == ["ok"])
     try keeper.closeBlocking()
   }
+
+  @Test("threads transfer and append in concurrent transactions: lost ones are done again, and sums hold", arguments: [3, 8])
+  func concurrentThreads(count: Int) throws {
+    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("apus-group-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let path = directory.appendingPathComponent("c.db").path
+    let environment = SystemEnvironment()
+    let keeper = try Connection(path, environment: environment)
+    try keeper.execute(
+      "PRAGMA journal_mode = wal; CREATE TABLE account(id INTEGER PRIMARY KEY, sum);"
+        + " CREATE TABLE entry(id INTEGER PRIMARY KEY, who, n); CREATE INDEX entry_who ON entry(who, n);"
+        + " WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c WHERE i < 20)"
+        + " INSERT INTO account SELECT i, 100 FROM c")
+    let perThread = 60
+    let failures = Failures()
+    let group = DispatchGroup()
+    for who in 0..<count {
+      group.enter()
+      Thread.detachNewThread {
+        defer { group.leave() }
+        do {
+          let connection = try Connection(path, environment: environment)
+          try connection.execute("PRAGMA synchronous = \(who % 2 == 0 ? "full" : "normal"); PRAGMA busy_timeout = 60000")
+          var n = 0
+          var attempts = 0
+          while n < perThread, attempts < 100 * perThread {
+            attempts += 1
+            let from = (who * 7 + n * 3) % 20 + 1, to = (who * 5 + n * 11) % 20 + 1
+            do {
+              try connection.execute(
+                "\(n % 5 == 4 ? "BEGIN IMMEDIATE" : "BEGIN CONCURRENT");"
+                  + " UPDATE account SET sum = sum - 1 WHERE id = \(from);"
+                  + " UPDATE account SET sum = sum + 1 WHERE id = \(to);"
+                  + " INSERT INTO entry(who, n) VALUES (\(who), \(n)); COMMIT")
+              n += 1
+            } catch let error as EngineError where error.code == .busySnapshot {
+              try connection.execute("ROLLBACK")
+            }
+          }
+          if n < perThread { failures.add("\(who): only \(n) of \(perThread)") }
+          try connection.closeBlocking()
+        } catch {
+          failures.add("\(who): \(error)")
+        }
+      }
+    }
+    group.wait()
+    #expect(failures.all == [])
+    #expect(try keeper.value("SELECT sum(sum) FROM account") == "2000")
+    #expect(try keeper.value("SELECT count(*), count(DISTINCT who || '/' || n) FROM entry") == "\(count * perThread)")
+    #expect(try keeper.value("SELECT count(*) FROM entry INDEXED BY entry_who WHERE who >= 0") == "\(count * perThread)")
+    #expect(try keeper.text("PRAGMA integrity_check") == ["ok"])
+    try keeper.closeBlocking()
+  }
 }
 
 private final class Failures: @unchecked Sendable {
