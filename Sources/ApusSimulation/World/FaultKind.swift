@@ -72,9 +72,9 @@ public enum FaultKind: Int, CaseIterable, Sendable {
     }
   }
 
-  /// How damage is told: never as anything else.
+  /// How damage is told: never as anything else. `internal` is a rebase that does not find what the transaction had read.
   static let damageCodes: [ResultCode] = [
-    .ioErrorData, .corrupt, .corruptIndex, .notADatabase, .ioErrorShortRead, .readOnlyDatabaseMoved, .cannotOpen,
+    .internal, .ioErrorData, .corrupt, .corruptIndex, .notADatabase, .ioErrorShortRead, .readOnlyDatabaseMoved, .cannotOpen,
   ]
 }
 

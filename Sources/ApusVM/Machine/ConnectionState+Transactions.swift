@@ -173,7 +173,7 @@ extension ConnectionState {
   }
 
   /// The roll-back that has just ended was none in some database.
-  var wasCommittedInstead: Bool {
+  func takeWasCommittedInstead() -> Bool {
     var wasCommitted = false
     for database in databases where database?.pager.takeWasCommittedInstead() == true { wasCommitted = true }
     return wasCommitted
@@ -221,6 +221,7 @@ extension ConnectionState {
   // MARK: Savepoints
 
   func openSavepoint(_ name: String) {
+    if isAutocommit { _ = takeWasCommittedInstead() }
     var savepoint = NamedSavepoint(name: name, isTransaction: isAutocommit)
     for (index, database) in databases.enumerated() {
       if let pager = database?.pager, pager.state == .write { savepoint.marks[index] = pager.openSavepoint() }

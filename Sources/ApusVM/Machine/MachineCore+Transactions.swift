@@ -75,13 +75,15 @@ extension MachineCore {
           : isRollback ? "cannot rollback - no transaction is active" : "cannot commit - no transaction is active")
     }
     if !wantsAutocommit {
+      // What was told of an earlier transaction, or to nobody, is not this one's.
+      _ = state.takeWasCommittedInstead()
       state.isAutocommit = false
       state.isConcurrent = i.p3 != 0
       return
     }
     if isRollback {
       try state.rollbackAll(by: reference)
-      if state.wasCommittedInstead {
+      if state.takeWasCommittedInstead() {
         throw .error(.abort, "the transaction was committed", cause: "its COMMIT was dropped when it could no longer be undone")
       }
       return
