@@ -173,10 +173,10 @@ extension WriteAheadLog {
     #if PlantedBugs
       if environment.fires(.walSkipZeroFill) { return false }
     #endif
-    if allocatedByteCount == nil || allocatedSalts != header.salts {
-      allocatedByteCount = try? file.size()
-      allocatedSalts = header.salts
-    }
+    if let allocatedByteCount, allocatedSalts == header.salts, end <= allocatedByteCount { return false }
+    // Other connections make it longer, too.
+    allocatedByteCount = try? file.size()
+    allocatedSalts = header.salts
     return end > allocatedByteCount ?? .max
   }
 
