@@ -35,8 +35,8 @@ final class CommitQueue: Sendable {
     case failed(EngineError)
     /// The caller is to sync the log: that covers the commits up to `upTo`.
     case lead(upTo: Serial)
-    /// The alarm rings when something has changed.
-    case wait
+    /// The alarm rings when something has changed. Who was to lead may not have come by then.
+    case wait(until: UInt64)
   }
 
   fileprivate struct Place: Sendable {
@@ -84,11 +84,13 @@ final class CommitQueue: Sendable {
     /// All up to it are visible, or have failed.
     var settledSerial: Serial = 0
     var pending: [Pending] = []
-    var waiting: [(id: ObjectIdentifier, alarm: Alarm)] = []
+    var waiting: [(id: ObjectIdentifier, serial: Serial, alarm: Alarm)] = []
     var syncing: ObjectIdentifier?
     /// Who makes sure that no recovery finds what a failed sync has left.
     var clearing: ObjectIdentifier?
     var failures: [Failure] = []
+    /// Whom to ring once the mutex is free.
+    var rings: [Alarm] = []
   }
 
   private let state = Mutex(State())
@@ -104,9 +106,19 @@ final class CommitQueue: Sendable {
   /// How long a connection may come back for turn after turn while others are in line, and how soon it has to.
   fileprivate static let sliceNanoseconds: UInt64 = 1_000_000
   fileprivate static let graceNanoseconds: UInt64 = 50_000
-  /// How long the first in line may take to come.
+  /// How long the first in line, or who is to lead a sync, may take to come.
   fileprivate static let offerNanoseconds: UInt64 = 10_000_000
   fileprivate static let failureCountMax = 64
+
+  /// Rings only when the mutex is free again: who wakes up asks for it at once, and a ring is a system call.
+  private func withState<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {
+    var rings: [Alarm] = []
+    defer { for alarm in rings { alarm.ring() } }
+    return try state.withLock { (state) throws(E) -> R in
+      defer { swap(&rings, &state.rings) }
+      return try body(&state)
+    }
+  }
 
   // MARK: The turn
 
@@ -115,7 +127,7 @@ final class CommitQueue: Sendable {
   func takeTurn(
     _ id: ObjectIdentifier, _ alarm: Alarm, isAlone: Bool, now: UInt64, open: () throws(EngineError) -> any SharedMemory
   ) throws(Fault) -> Turn {
-    try state.withLock { (state) throws(Fault) -> Turn in
+    try withState { (state) throws(Fault) -> Turn in
       if state.holder == id { return .taken(state.base) }
       var place = state.line.firstIndex { $0.id == id }
       if place == nil {
@@ -159,7 +171,7 @@ final class CommitQueue: Sendable {
       if state.slice?.id != id || state.line.isEmpty || !isBack {
         state.slice = (id, now)
         // Who is next asks again, and sleeps until the slice is over.
-        state.line.first?.alarm.ring()
+        state.ringFirst()
       }
       state.graceEnds = 0
       return .taken(state.base)
@@ -168,7 +180,7 @@ final class CommitQueue: Sendable {
 
   /// Gives the turn back, or the place in line.
   func leaveTurn(_ id: ObjectIdentifier, now: UInt64) {
-    state.withLock { state in
+    withState { state in
       let wasFirst = state.line.first?.id == id
       state.line.removeAll { $0.id == id }
       if state.holder == id {
@@ -193,7 +205,7 @@ final class CommitQueue: Sendable {
     _ header: WALIndexHeader, on base: Serial, firstFrame: UInt32, keys: CommittedKeys?, needsSync: Bool,
     by id: ObjectIdentifier, now: UInt64, publish: (WALIndexHeader) throws(Fault) -> Void
   ) throws(Fault) -> Serial? {
-    try state.withLock { (state) throws(Fault) -> Serial? in
+    try withState { (state) throws(Fault) -> Serial? in
       precondition(state.holder == id)
       if let error = state.failure(of: base) { throw .failure(error) }
       let isVisible = !needsSync && state.pending.isEmpty
@@ -219,16 +231,16 @@ final class CommitQueue: Sendable {
   }
 
   /// Whether the commit `serial` is visible, and what is to be done about it.
-  func publication(of serial: Serial, for id: ObjectIdentifier, _ alarm: Alarm) -> Publication {
-    state.withLock { state in
+  func publication(of serial: Serial, for id: ObjectIdentifier, _ alarm: Alarm, now: UInt64) -> Publication {
+    withState { state in
       if let error = state.failure(of: serial) { return .failed(error) }
       if serial <= state.settledSerial { return .done }
       if state.syncing == nil, state.clearing == nil {
         state.syncing = id
         return .lead(upTo: state.lastSerial)
       }
-      if !state.waiting.contains(where: { $0.id == id }) { state.waiting.append((id, alarm)) }
-      return .wait
+      if !state.waiting.contains(where: { $0.id == id }) { state.waiting.append((id, serial, alarm)) }
+      return .wait(until: now + Self.offerNanoseconds)
     }
   }
 
@@ -236,7 +248,7 @@ final class CommitQueue: Sendable {
   func syncEnded(
     by id: ObjectIdentifier, upTo: Serial, now: UInt64, publish: (WALIndexHeader) throws(Fault) -> Void
   ) throws(Fault) {
-    try state.withLock { (state) throws(Fault) in
+    try withState { (state) throws(Fault) in
       precondition(state.syncing == id)
       state.syncing = nil
       defer { state.wakeWaiting() }
@@ -259,7 +271,7 @@ final class CommitQueue: Sendable {
   /// The sync that `id` led has failed: so has every commit that is pending, whatever it asked for.
   /// - Returns: the first frame that no recovery must find; the caller sees to that, and says `clearingEnded`.
   func syncFailed(by id: ObjectIdentifier, _ error: EngineError) -> UInt32? {
-    state.withLock { state -> UInt32? in
+    withState { state -> UInt32? in
       precondition(state.syncing == id)
       state.syncing = nil
       defer { state.wakeWaiting() }
@@ -274,7 +286,7 @@ final class CommitQueue: Sendable {
   }
 
   func clearingEnded(by id: ObjectIdentifier, now: UInt64) {
-    state.withLock { state in
+    withState { state in
       if state.clearing == id { state.clearing = nil }
       state.passOn(now)
     }
@@ -284,7 +296,7 @@ final class CommitQueue: Sendable {
 
   /// The connection is gone. Commits of it that are pending stay, as long as somebody is there who waits for what is on top.
   func leave(_ id: ObjectIdentifier, now: UInt64) {
-    state.withLock { state in
+    withState { state in
       state.line.removeAll { $0.id == id }
       state.waiting.removeAll { $0.id == id }
       if state.holder == id { state.holder = nil }
@@ -342,9 +354,21 @@ extension CommitQueue.State {
     tip = nil
   }
 
+  /// Rings those whose commit is settled, and the first of the others, who is to lead the next sync.
   fileprivate mutating func wakeWaiting() {
-    for one in waiting { one.alarm.ring() }
-    waiting = []
+    var hasLeader = syncing != nil || clearing != nil
+    waiting.removeAll { one in
+      if one.serial > settledSerial {
+        if hasLeader { return false }
+        hasLeader = true
+      }
+      rings.append(one.alarm)
+      return true
+    }
+  }
+
+  fileprivate mutating func ringFirst() {
+    if let first = line.first { rings.append(first.alarm) }
   }
 
   /// The answer to who has a place in line.
@@ -366,7 +390,7 @@ extension CommitQueue.State {
     }
     if !mustRest, let first = line.first {
       offerEnds = now + CommitQueue.offerNanoseconds
-      if !first.isAlone || pending.isEmpty { first.alarm.ring() }
+      if !first.isAlone || pending.isEmpty { rings.append(first.alarm) }
       return
     }
     guard pending.isEmpty else { return }
@@ -377,7 +401,7 @@ extension CommitQueue.State {
       mustRest = false
       restsUntil = now + CommitQueue.restNanoseconds
       offerEnds = restsUntil + CommitQueue.offerNanoseconds
-      line.first?.alarm.ring()
+      ringFirst()
     }
   }
 }

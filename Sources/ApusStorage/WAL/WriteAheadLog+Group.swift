@@ -112,7 +112,7 @@ extension WriteAheadLog {
     while let current = awaited {
       switch current.phase {
       case .waiting:
-        switch commits.publication(of: current.serial, for: id, queue.alarm) {
+        switch commits.publication(of: current.serial, for: id, queue.alarm, now: environment.monotonicNanoseconds()) {
         case .done:
           awaited = nil
           if current.isOwn { sharedFrameCount = header.frameCount }
@@ -123,7 +123,7 @@ extension WriteAheadLog {
           let group = RequestGroup()
           addSync(to: group)
           awaited?.phase = .syncing(group, upTo: upTo)
-        case .wait: throw .wait(.signal)
+        case .wait(let until): throw .wait(.moment(until))
         }
       case .syncing(let group, let upTo):
         do throws(Fault) {
