@@ -15,18 +15,23 @@ struct WriterLoad {
   var rows: Int
   var place: Place
   var synchronous: String
+  /// Ours begin with BEGIN CONCURRENT; SQLite's, and all of the other loads, with BEGIN IMMEDIATE.
+  var isConcurrent = false
   /// Commits a second, ours over SQLite's, at least.
   var promise: Double?
 
-  var name: String { "\(writers) writers, \(rows) \(rows == 1 ? "row" : "rows"), \(place.rawValue), \(synchronous)" }
+  var name: String { "\(writers) writers, \(rows) \(rows == 1 ? "row" : "rows"), \(place.rawValue), \(synchronous)\(isConcurrent ? ", CONCURRENT" : "")" }
 
   static let all: [WriterLoad] = ["FULL", "NORMAL", "OFF"].flatMap { level in
     [1, 100].flatMap { rows in
       Place.allCases.filter { $0 != .hot || rows == 1 }.flatMap { place in
-        [1, 2, 4, 8, 16, 64].map { writers in
+        [1, 2, 4, 8, 16, 64].flatMap { writers in
           let isGoal = rows == 1 && place == .same && (level == "FULL" && writers == 16 || level == "NORMAL" && writers == 8)
-          return WriterLoad(
-            writers: writers, rows: rows, place: place, synchronous: level, promise: isGoal ? (level == "FULL" ? 6 : 1.5) : nil)
+          return [false, true].map { isConcurrent in
+            WriterLoad(
+              writers: writers, rows: rows, place: place, synchronous: level, isConcurrent: isConcurrent,
+              promise: isGoal ? (level == "FULL" ? 6 : 1.5) : nil)
+          }
         }
       }
     }
@@ -41,7 +46,8 @@ struct WriterFigures {
   var processor = 0.0
   /// Of each commit, from BEGIN to the answer, in nanoseconds, sorted.
   var latencies: [UInt64] = []
-  var failures = 0
+  /// Transactions that were begun again, since another one had changed what they had read.
+  var conflicts = 0
   var failure: String?
 
   var rate: Double { seconds > 0 ? Double(commits) / seconds : 0 }
@@ -69,6 +75,7 @@ enum WriterBench {
   static func run(
     _ load: WriterLoad, _ engine: any HarnessEngine, _ path: String
   ) throws(EngineFailure) -> WriterFigures {
+    if !(engine is ApusEngine), (unsafe getenv("ONLY") != nil) { return WriterFigures() }
     for suffix in ["", "-journal", "-wal", "-shm"] { Console.remove(path + suffix) }
     let keeper = try engine.open(path, readOnly: false)
     try keeper.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = \(load.synchronous)")
@@ -86,7 +93,7 @@ enum WriterBench {
             "PRAGMA synchronous = \(load.synchronous); PRAGMA busy_timeout = \(busyMilliseconds); SELECT * FROM hot")
           ready.signal()
           go.wait()
-          try write(load, writer, connection, ledger)
+          try write(load, writer, connection, ledger, shared.engine)
           connection.close()
         } catch {
           ledger.figures.withLock { $0.failure = $0.failure ?? error.message }
@@ -113,17 +120,19 @@ enum WriterBench {
   }
 
   private static func write(
-    _ load: WriterLoad, _ writer: Int, _ connection: any HarnessConnection, _ ledger: Ledger
+    _ load: WriterLoad, _ writer: Int, _ connection: any HarnessConnection, _ ledger: Ledger, _ engine: any HarnessEngine
   ) throws(EngineFailure) {
+    let isConcurrent = load.isConcurrent && engine is ApusEngine
     let table = load.place == .own ? "t\(writer)" : "t"
     let statement = try connection.prepare(
       load.place == .hot
         ? "UPDATE hot SET n = n + 1 WHERE id = 1" : "INSERT INTO \(table)(a, d) VALUES (?1, 'some text that makes a row longer')")
-    let begin = try connection.prepare("BEGIN IMMEDIATE"), commit = try connection.prepare("COMMIT")
+    let begin = try connection.prepare(isConcurrent ? "BEGIN CONCURRENT" : "BEGIN IMMEDIATE"), commit = try connection.prepare("COMMIT")
     var latencies: [UInt64] = []
     latencies.reserveCapacity(20_000)
-    while !ledger.isOver.load(ordering: .relaxed) {
-      let start = Console.nanoseconds()
+    let rollback = try connection.prepare("ROLLBACK")
+    func transaction() throws(EngineFailure) {
+      defer { for one in [begin, statement, commit] { one.reset() } }
       _ = try begin.step()
       begin.reset()
       for row in 0..<load.rows {
@@ -132,11 +141,26 @@ enum WriterBench {
         statement.reset()
       }
       _ = try commit.step()
-      commit.reset()
+    }
+    var conflicts = 0
+    while !ledger.isOver.load(ordering: .relaxed) {
+      let start = Console.nanoseconds()
+      while true {
+        do throws(EngineFailure) {
+          try transaction()
+          break
+        } catch {
+          guard isConcurrent, error.code & 0xff == 5 else { throw error }
+          conflicts += 1
+          _ = try? rollback.step()
+          rollback.reset()
+        }
+      }
       latencies.append(Console.nanoseconds() - start)
     }
-    for one in [statement, begin, commit] { one.finalize() }
+    for one in [statement, begin, commit, rollback] { one.finalize() }
     ledger.figures.withLock {
+      $0.conflicts += conflicts
       $0.commits += latencies.count
       $0.latencies += latencies
     }
@@ -152,7 +176,7 @@ enum WriterBench {
   // MARK: - The table
 
   static func header() -> String {
-    "\nwriters                                 ours c/s  SQLite c/s   ratio  at least   p50 us          p99 us          p999 us"
+    "\nwriters                                             ours c/s  SQLite c/s   ratio  at least   p50 us          p99 us          p999 us"
       + "         CPU us each"
   }
 
@@ -161,11 +185,12 @@ enum WriterBench {
     func pair(_ value: (WriterFigures) -> Double) -> String {
       cell("\(BenchReport.decimal(value(ours), 0))/\(BenchReport.decimal(value(theirs), 0))", 16)
     }
-    var line = load.name + String(repeating: " ", count: max(0, 38 - load.name.count))
+    var line = load.name + String(repeating: " ", count: max(0, 50 - load.name.count))
     line += cell(BenchReport.decimal(ours.rate, 0), 10) + cell(BenchReport.decimal(theirs.rate, 0), 12)
     line += cell(theirs.rate > 0 ? BenchReport.decimal(ours.rate / theirs.rate, 2) : "-", 8)
     line += cell(load.promise.map { BenchReport.decimal($0, 1) } ?? "", 10)
     line += pair { $0.latency(0.5) } + pair { $0.latency(0.99) } + pair { $0.latency(0.999) } + pair(\.processor)
+    if ours.conflicts > 0 { line += "\n  \(ours.conflicts) conflicts, \(ours.commits) commits" }
     for failure in [ours.failure, theirs.failure].compactMap({ $0 }) { line += "\n  \(failure)" }
     return line
   }

@@ -2,9 +2,10 @@
 // with. One object a file and process; it belongs to the file's cache.
 //
 //   entries   in the order of the log, each with the frames that it covers: (from, to] of the log with its salts
-//   open      the concurrent transactions, each with the number of the newest entry when it registered
+//   open      the concurrent transactions, each with the number of the newest published entry when it registered, which it does
+//             before it opens its snapshot
 //
-// An entry is kept while a transaction is open that registered before it. What is not here (commits of other processes and
+// An entry is kept until it is published, and while a transaction is open that registered before that. What is not here (commits of other processes and
 // of ordinary writers, entries that were too many) is a gap, and a gap is compared by pages. Its memory is worked on under one
 // mutex, never over a request or a wait.
 
@@ -30,6 +31,8 @@ final class CommitHistory: Sendable {
     var entries: [Entry] = []
     var byteCount = 0
     var newest: UInt64 = 0
+    /// Everybody sees the entries up to it.
+    var published: UInt64 = 0
     var open: [UInt64: UInt64] = [:]
     var nextTransaction: UInt64 = 1
     var rowids = RowidAllocator()
@@ -37,9 +40,13 @@ final class CommitHistory: Sendable {
 
   /// Beyond it the oldest entries go.
   static let byteCountMax = 16 << 20
+  /// So many commits without a concurrent transaction, and none is expected.
+  fileprivate static let quietCountMax = 64
 
   private let state = Mutex(State())
   private let openCount = Atomic<Int>(0)
+  /// Commits in a row without a concurrent transaction open.
+  private let quietCount = Atomic<Int>(CommitHistory.quietCountMax)
   private let byteCountMax: Int
 
   init(byteCountMax: Int = CommitHistory.byteCountMax) { self.byteCountMax = byteCountMax }
@@ -52,8 +59,9 @@ final class CommitHistory: Sendable {
     state.withLock { state in
       let number = state.nextTransaction
       state.nextTransaction += 1
-      state.open[number] = state.newest
+      state.open[number] = state.published
       openCount.store(state.open.count, ordering: .relaxed)
+      quietCount.store(0, ordering: .relaxed)
       return number
     }
   }
@@ -64,13 +72,15 @@ final class CommitHistory: Sendable {
       state.open[transaction] = nil
       openCount.store(state.open.count, ordering: .relaxed)
       state.rowids.forget(transaction)
-      if state.open.isEmpty { state.rowids = RowidAllocator() }
       state.trim()
     }
   }
 
   /// A concurrent transaction is open: one load for each ordinary one.
   var hasOpen: Bool { openCount.load(ordering: .relaxed) > 0 }
+
+  /// Nobody has to be open: one may begin on the state below a commit that is written and not published.
+  var mayBeOpened: Bool { quietCount.load(ordering: .relaxed) < Self.quietCountMax }
 
   /// Somebody but `transaction` would be compared with a commit.
   func isWatched(besides transaction: UInt64?) -> Bool {
@@ -114,6 +124,23 @@ final class CommitHistory: Sendable {
     }
   }
 
+  /// Commits up to frame `through` are visible.
+  func publish(salts: UInt64, through: UInt32) {
+    if !hasOpen {
+      if !mayBeOpened { return }
+      quietCount.add(1, ordering: .relaxed)
+    }
+    state.withLock { state in
+      var position = state.entries.count
+      while position > 0, state.entries[position - 1].salts != salts || state.entries[position - 1].to > through {
+        position -= 1
+      }
+      guard position > 0, state.entries[position - 1].number > state.published else { return }
+      state.published = state.entries[position - 1].number
+      if state.open.isEmpty { state.trim() }
+    }
+  }
+
   /// What the frames of the log are, piece by piece. The pieces cover them without a gap.
   func pieces(of frames: Range<UInt32>, salts: UInt64) -> [Piece] {
     state.withLock { state in
@@ -154,11 +181,7 @@ final class CommitHistory: Sendable {
 extension CommitHistory.State {
   /// Lets the entries go that no open transaction needs.
   fileprivate mutating func trim() {
-    guard var oldest = open.values.min() else {
-      entries = []
-      byteCount = 0
-      return
-    }
+    var oldest = open.values.min() ?? published
     #if PlantedBugs
       if PlantedBug.isActive(.trimOneTooEarly) { oldest += 1 }
     #else
@@ -170,6 +193,7 @@ extension CommitHistory.State {
       count += 1
     }
     entries.removeFirst(count)
+    if open.isEmpty, entries.isEmpty { rowids = RowidAllocator() }
   }
 }
 

@@ -118,7 +118,9 @@ extension Pager {
   func keysForOthers(_ store: FileStore) -> CommittedKeys? {
     guard let log = logicalLog, log.isKeyed, let history = store.cache?.history else { return nil }
     if store.concurrent?.isBehindLog == true { return nil }
-    guard history.isWatched(besides: store.concurrent?.registration?.number) else { return nil }
+    guard
+      history.isWatched(besides: store.concurrent?.registration?.number) || history.mayBeOpened && commitsWait(store)
+    else { return nil }
     return CommittedKeys(log.netChanges())
   }
 
@@ -127,5 +129,6 @@ extension Pager {
     guard let keys, let history = store.cache?.history else { return }
     let from = wal.base.salts == wal.header.salts ? wal.base.frameCount : 0
     history.add(keys, salts: wal.header.salts, from: from, to: wal.header.frameCount)
+    history.publish(salts: wal.header.salts, through: wal.header.frameCount)
   }
 }

@@ -52,6 +52,8 @@ final class FileStore {
 
   /// See Pager+Concurrent; nil for every other transaction.
   var concurrent: ConcurrentTransaction?
+  /// Of a concurrent transaction that has no snapshot yet.
+  var announced: ConcurrentTransaction.Registration?
   /// What an ordinary writer changes while concurrent transactions of the process are open, which its commit is compared with.
   var changeLog: LogicalLog?
 

@@ -41,7 +41,7 @@ struct ConcurrentTransaction {
   /// Why the transaction cannot commit any more.
   var conflict: EngineError?
 
-  init(_ history: CommitHistory?) { registration = history.map { Registration($0) } }
+  init(_ registration: Registration?) { self.registration = registration }
 
   /// Ends with the transaction, however that ends.
   final class Registration {
@@ -66,6 +66,12 @@ extension Pager {
 
   public var isConcurrent: Bool { store?.concurrent != nil }
 
+  /// A concurrent transaction is about to open its snapshot: what is published from now on it can be compared with by key.
+  public func announceConcurrent() {
+    guard state == .none, let store, store.wal != nil, store.announced == nil else { return }
+    store.announced = (store.cache?.history).map { ConcurrentTransaction.Registration($0) }
+  }
+
   /// From now on the transaction is a concurrent one; a snapshot is open and nothing was changed.
   public func beginConcurrent() throws(Fault) {
     guard let store, store.concurrent == nil else { return }
@@ -73,13 +79,16 @@ extension Pager {
     // Statements that have begun before go on inside: what their paths lead over counts from here.
     try cursors.saveAllBeforeRollback()
     cursors.forgetPaths()
-    store.concurrent = ConcurrentTransaction(store.cache?.history)
+    announceConcurrent()
+    store.concurrent = ConcurrentTransaction(store.announced ?? (store.cache?.history).map { .init($0) })
+    store.announced = nil
     isNoting = true
     unsafe table.pointee.hideHits(true)
   }
 
   /// The transaction is over, committed or rolled back.
   public func endConcurrent() {
+    store?.announced = nil
     guard let store, let concurrent = store.concurrent else { return }
     precondition(state != .write)
     // The log's snapshot is a newer one than this pager has adopted.
@@ -117,13 +126,16 @@ extension Pager {
   /// changes, so that its commit is compared with them by key. May wait.
   public func noteChangesForOthers() throws(Fault) {
     guard state == .write, let store, store.wal != nil, store.concurrent == nil, store.changeLog == nil,
-      store.cache?.history.hasOpen == true, !hasChanges
+      let history = store.cache?.history, history.hasOpen || history.mayBeOpened && commitsWait(store), !hasChanges
     else { return }
     try cursors.saveAllBeforeRollback()
     cursors.forgetPaths()
     store.changeLog = LogicalLog(byteCountMax: 1 << 20, keepsReads: false)
     isNoting = true
   }
+
+  /// Commits of this connection are not visible at once: a transaction may begin below one that is written.
+  func commitsWait(_ store: FileStore) -> Bool { configuration.synchronous >= .full && store.cache?.isShared == true }
 
   /// The ordinary transaction has ended.
   func endChangeLog(_ store: FileStore) {

@@ -25,7 +25,8 @@ final class CommitQueue: Sendable {
   enum Turn {
     case taken(Base)
     /// Others of the process come first; nobody rings before `until`, where it is given.
-    case notYet(until: UInt64?)
+    /// - Parameter isSoon: it rings at once, if it does so at all.
+    case notYet(until: UInt64?, isSoon: Bool = false)
     /// Another process has the write lock.
     case isForeign
   }
@@ -44,6 +45,9 @@ final class CommitQueue: Sendable {
     var alarm: Alarm
     /// Wants the log with nothing pending.
     var isAlone: Bool
+    var since: UInt64
+    /// Its thread does not sleep before that.
+    var watchesUntil: UInt64 = 0
   }
 
   fileprivate struct Pending: Sendable {
@@ -69,14 +73,13 @@ final class CommitQueue: Sendable {
     var restsUntil: UInt64 = 0
 
     var holder: ObjectIdentifier?
-    /// Who had the turn last, and since when, coming back at once each time: a thread that commits one transaction after the other
-    /// without a wait between them is not put to sleep for each.
-    var slice: (id: ObjectIdentifier, began: UInt64)?
-    /// It may come back until then, before the line.
-    var graceEnds: UInt64 = 0
     var line: [Place] = []
-    /// The first in line was told to come, and has until then.
-    var offerEnds: UInt64 = 0
+    /// The first in line was told to come, and the turn is its own until then.
+    var offer: (id: ObjectIdentifier, ends: UInt64)?
+    /// When somebody came to a turn by an offer the last time.
+    var lastOffer: UInt64 = 0
+    /// Who commits waits for a sync then, and does not come back soon.
+    var commitsWait = false
 
     /// The newest commit; nil where it is the published one.
     var tip: WALIndexHeader?
@@ -103,9 +106,9 @@ final class CommitQueue: Sendable {
   static let holdNanosecondsMax: UInt64 = 20_000_000
   /// How long it is free for others then.
   static let restNanoseconds: UInt64 = 2_000_000
-  /// How long a connection may come back for turn after turn while others are in line, and how soon it has to.
-  fileprivate static let sliceNanoseconds: UInt64 = 1_000_000
-  fileprivate static let graceNanoseconds: UInt64 = 50_000
+  /// How often the first in line gets the turn for certain. Meanwhile those go on whose threads are awake: to put one to sleep and to
+  /// wake another for each commit would cost more than the commit.
+  static let patienceNanoseconds: UInt64 = 1_000_000
   /// How long the first in line, or who is to lead a sync, may take to come.
   fileprivate static let offerNanoseconds: UInt64 = 10_000_000
   fileprivate static let failureCountMax = 64
@@ -129,24 +132,18 @@ final class CommitQueue: Sendable {
   ) throws(Fault) -> Turn {
     try withState { (state) throws(Fault) -> Turn in
       if state.holder == id { return .taken(state.base) }
-      var place = state.line.firstIndex { $0.id == id }
-      if place == nil {
-        state.line.append(Place(id: id, alarm: alarm, isAlone: isAlone))
-        place = state.line.count - 1
-      }
+      let place = state.line.firstIndex { $0.id == id } ?? state.line.count
+      if place == state.line.count { state.line.append(Place(id: id, alarm: alarm, isAlone: isAlone, since: now)) }
       if state.holder != nil || state.clearing != nil || state.mustRest { return state.notYet(place, now) }
       if now < state.restsUntil { return .notYet(until: state.restsUntil) }
-      let isBack = state.slice?.id == id && now < state.graceEnds
-      if !isBack, now < state.graceEnds { return state.notYet(place, now) }
-      if let place, place > 0, !isBack {
-        #if PlantedBugs
-          let barges = PlantedBug.isActive(.barge)
-        #else
-          let barges = false
-        #endif
-        if now < state.offerEnds, !barges { return .notYet(until: nil) }
-        // Whoever was first has not come.
-        if !barges { state.line.removeSubrange(0..<place) }
+      #if PlantedBugs
+        let barges = PlantedBug.isActive(.barge)
+      #else
+        let barges = false
+      #endif
+      if place > 0, !barges, state.isFirstDue(now) {
+        state.offerTurn(now)
+        if state.line.first?.id != id { return state.notYet(state.line.firstIndex { $0.id == id } ?? 0, now) }
       }
       if isAlone, !state.pending.isEmpty { return .notYet(until: nil) }
       if !state.holdsLock {
@@ -159,7 +156,6 @@ final class CommitQueue: Sendable {
           throw .failure(error)
         }
         if !isLocked {
-          state.offerEnds = now + Self.offerNanoseconds
           return .isForeign
         }
         state.holdsLock = true
@@ -168,12 +164,12 @@ final class CommitQueue: Sendable {
       }
       state.line.removeAll { $0.id == id }
       state.holder = id
-      if state.slice?.id != id || state.line.isEmpty || !isBack {
-        state.slice = (id, now)
-        // Who is next asks again, and sleeps until the slice is over.
-        state.ringFirst()
+      if state.offer?.id == id {
+        state.offer = nil
+        state.lastOffer = now
       }
-      state.graceEnds = 0
+      // Who is next is awake when this turn ends.
+      if state.commitsWait, let next = state.line.first, next.watchesUntil <= now { state.rings.append(next.alarm) }
       return .taken(state.base)
     }
   }
@@ -213,6 +209,7 @@ final class CommitQueue: Sendable {
       if let keys { history.add(keys, salts: header.salts, from: firstFrame - 1, to: header.frameCount) }
       state.lastSerial += 1
       if isVisible {
+        history.publish(salts: header.salts, through: header.frameCount)
         state.settledSerial = state.lastSerial
         state.tip = nil
       } else {
@@ -224,6 +221,7 @@ final class CommitQueue: Sendable {
         #endif
       }
       state.holder = nil
+      state.commitsWait = !isVisible
       // Who waits for a sync does not come back soon.
       state.passOn(now, mayComeBack: isVisible)
       return isVisible ? nil : state.lastSerial
@@ -259,6 +257,7 @@ final class CommitQueue: Sendable {
       guard undurable > 0 else { return }
       let last = state.pending[undurable - 1]
       try publish(last.header)
+      history.publish(salts: last.header.salts, through: last.header.frameCount)
       state.pending.removeFirst(undurable)
       state.settledSerial = last.serial
       if state.pending.isEmpty {
@@ -371,26 +370,44 @@ extension CommitQueue.State {
     if let first = line.first { rings.append(first.alarm) }
   }
 
-  /// The answer to who has a place in line.
-  fileprivate func notYet(_ place: Int?, _ now: UInt64) -> CommitQueue.Turn {
-    guard place == 0, let slice else { return .notYet(until: nil) }
-    // Whoever has the turn may stop coming back, and ring nobody.
-    return .notYet(until: max(slice.began + CommitQueue.sliceNanoseconds, now) + CommitQueue.graceNanoseconds)
+  /// The first in line is not to be overtaken any more.
+  fileprivate func isFirstDue(_ now: UInt64) -> Bool {
+    guard let first = line.first else { return false }
+    return now >= max(first.since, lastOffer) + CommitQueue.patienceNanoseconds
   }
 
-  /// Nobody has the turn: the first in line gets it, or the lock goes.
-  /// - Parameter mayComeBack: who had it may have it again before the line, while its slice lasts.
+  /// The turn is for the first in line alone, unless that does not come.
+  fileprivate mutating func offerTurn(_ now: UInt64) {
+    if let offer, offer.id == line.first?.id {
+      if now < offer.ends {
+        if line[0].isAlone, pending.isEmpty { ringFirst() }
+        return
+      }
+      line.removeFirst()
+    }
+    guard let first = line.first else { return }
+    offer = (first.id, now + CommitQueue.offerNanoseconds)
+    if !first.isAlone || pending.isEmpty { rings.append(first.alarm) }
+  }
+
+  /// The answer to who has the place in line.
+  fileprivate mutating func notYet(_ place: Int, _ now: UInt64) -> CommitQueue.Turn {
+    line[place].watchesUntil = now + Alarm.watchNanoseconds
+    let due = max(line[place].since, lastOffer) + CommitQueue.patienceNanoseconds
+    return .notYet(until: due > now ? due : nil, isSoon: true)
+  }
+
+  /// Nobody has the turn: somebody in line gets it, or the lock goes.
+  /// - Parameter mayComeBack: who had it is likely to ask for it again.
   fileprivate mutating func passOn(_ now: UInt64, mayComeBack: Bool = false) {
     if holder != nil || clearing != nil { return }
-    graceEnds = 0
     if holdsLock, !line.isEmpty, now >= heldSince + CommitQueue.holdNanosecondsMax { mustRest = true }
-    if mayComeBack, !mustRest, let slice, !line.isEmpty, now < slice.began + CommitQueue.sliceNanoseconds {
-      graceEnds = now + CommitQueue.graceNanoseconds
-      return
-    }
     if !mustRest, let first = line.first {
-      offerEnds = now + CommitQueue.offerNanoseconds
-      if !first.isAlone || pending.isEmpty { rings.append(first.alarm) }
+      if isFirstDue(now) {
+        offerTurn(now)
+      } else if let next = line.first(where: { $0.watchesUntil > now }) ?? (mayComeBack ? nil : first) {
+        rings.append(next.alarm)
+      }
       return
     }
     guard pending.isEmpty else { return }
@@ -400,7 +417,6 @@ extension CommitQueue.State {
     if mustRest {
       mustRest = false
       restsUntil = now + CommitQueue.restNanoseconds
-      offerEnds = restsUntil + CommitQueue.offerNanoseconds
       ringFirst()
     }
   }

@@ -56,8 +56,9 @@ extension WriteAheadLog {
       turn = base
       holdsWriteLock = true
       return true
-    case .notYet(let until):
+    case .notYet(let until, let isSoon):
       turnBegins = until
+      if isSoon { queue.alarm.expect() }
       return false
     case .isForeign: return false
     }

@@ -76,6 +76,7 @@ extension ConnectionState {
   func joinConcurrent(_ index: Int, _ pager: Pager) throws(Fault) {
     try pager.checkConcurrent()
     if pager.isConcurrent || pager.state == .write { return }
+    pager.announceConcurrent()
     try pager.beginRead()
     guard pager.canBeConcurrent else { return }
     for (other, database) in databases.enumerated() where other != index && database?.pager.isConcurrent == true {
