@@ -184,10 +184,17 @@ import Testing
     // A commit that reaches into what was compared, or out of it, is a gap.
     #expect(history.pieces(of: 6..<8, salts: 1).allSatisfy { $0.keys == nil })
     #expect(history.pieces(of: 5..<7, salts: 1).allSatisfy { $0.keys == nil })
+    // Nobody sees them yet, and a transaction may begin below.
     history.leave(second)
+    #expect(history.entryCount == 3)
+    history.publish(salts: 1, through: 7)
+    let fourth = history.register()
     history.leave(first)
-    #expect(history.entryCount == 2)
     history.leave(third)
+    #expect(history.entryCount == 2)
+    history.publish(salts: 2, through: 3)
+    #expect(history.entryCount == 2, "somebody registered before")
+    history.leave(fourth)
     #expect(history.entryCount == 0)
     let small = CommitHistory(byteCountMax: 200)
     let watcher = small.register()

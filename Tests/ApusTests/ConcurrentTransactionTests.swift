@@ -209,6 +209,28 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
     #expect(try bench.second.value("SELECT v FROM a") == "12")
   }
 
+  @Test("who has lost three times begins with the turn, and nobody commits before it")
+  func fourthAttemptHasTheTurn() throws {
+    let two = try TwoWriters(twoTables)
+    try two.second.execute("PRAGMA busy_timeout = 1000")
+    for attempt in 0..<3 {
+      try two.second.execute("BEGIN CONCURRENT; UPDATE a SET v = v + 1")
+      try two.first.execute("UPDATE a SET v = v + 1")
+      #expect(two.second.failure("COMMIT") == .busySnapshot, "attempt \(attempt)")
+      try two.second.execute("ROLLBACK")
+    }
+    try two.second.execute("BEGIN CONCURRENT; UPDATE a SET v = v + 1")
+    try two.first.execute("PRAGMA busy_timeout = 0")
+    #expect(two.first.failure("UPDATE a SET v = v + 1") == .busy)
+    try two.second.execute("COMMIT")
+    #expect(try two.first.value("SELECT v FROM a") == "14")
+    // It has committed: the next one has no turn before its COMMIT.
+    try two.second.execute("BEGIN CONCURRENT; UPDATE a SET v = v + 1")
+    try two.first.execute("UPDATE b SET v = 0")
+    try two.second.execute("COMMIT")
+    try two.check()
+  }
+
   @Test("a transaction that has changed nothing commits whatever others did")
   func readersCommit() throws {
     let bench = try TwoWriters(twoTables)

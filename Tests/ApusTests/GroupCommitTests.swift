@@ -28,7 +28,8 @@ private struct Stepped {
   }
 }
 
-private func waitsForOthers(_ result: StepResult) -> Bool { if case .pending(.signal) = result { true } else { false } }
+private func waitsForOthers(_ result: StepResult) -> Bool { if case .pending(.moment) = result { true } else { false } }
+private func isCompletion(_ wait: Wait) -> Bool { if case .completion = wait { true } else { false } }
 private func isDone(_ result: StepResult) -> Bool { if case .done = result { true } else { false } }
 
 @Suite struct GroupCommitTests {
@@ -70,7 +71,7 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     try connections[1].execute("INSERT INTO t VALUES (2)")
     let second = try Stepped(connections[1], "COMMIT")
     // The first one syncs, for itself alone: the other's frames came later. The other one waits for that, and then syncs itself.
-    #expect(waitsForOthers(try second.goOn { $0 != .signal }))
+    #expect(waitsForOthers(try second.goOn(through: isCompletion)))
     #expect(isDone(try first.goOn { _ in true }))
     #expect(try connections[2].value("SELECT count(*) FROM t") == "1")
     #expect(isDone(try second.goOn { _ in true }))
@@ -89,7 +90,7 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
       connections[0].wait(for: wait)
     }
     let stepped = try Stepped(connections[1], "SELECT x FROM t")
-    #expect(waitsForOthers(try stepped.goOn { $0 != .signal }), "the row is there, and not given out")
+    #expect(waitsForOthers(try stepped.goOn(through: isCompletion)), "the row is there, and not given out")
     #expect(stepped.statement.dataCount == 0)
     #expect(try connections[2].value("SELECT count(*) FROM t") == "0")
     #expect(isDone(try first.goOn { _ in true }))
@@ -106,16 +107,92 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
 
   @Test("threads add to one table, each at its own level: nothing is lost, and the file is whole", arguments: [2, 8])
   func threads(count: Int) throws {
+    let perThread = 120
+    let setUp =
+      "CREATE TABLE t(id INTEGER PRIMARY KEY, who, n); CREATE INDEX ti ON t(who, n);"
+      + " CREATE TABLE sum(x); INSERT INTO sum VALUES (0)"
+    try onThreads(count, setUp) { (connection, who) in
+      try connection.execute("PRAGMA synchronous = \(["full", "normal", "full", "extra", "off"][who % 5])")
+      for n in 0..<perThread {
+        if n % 3 == 0 {
+          try connection.execute("BEGIN IMMEDIATE")
+          let before = try connection.value("SELECT x FROM sum")
+          try connection.execute("UPDATE sum SET x = \(before) + 1")
+          try connection.execute("INSERT INTO t(who, n) VALUES (\(who), \(n)); COMMIT")
+        } else {
+          try connection.execute("INSERT INTO t(who, n) VALUES (\(who), \(n))")
+        }
+      }
+    } check: { (keeper) throws in
+      #expect(try keeper.value("SELECT count(*) FROM t") == "\(count * perThread)")
+      #expect(try keeper.value("SELECT count(DISTINCT who || '/' || n) FROM t") == "\(count * perThread)")
+      #expect(try keeper.value("SELECT x FROM sum") == "\(count * perThread / 3)")
+    }
+  }
+
+  @Test("threads transfer and append in concurrent transactions: lost ones are done again, and sums hold", arguments: [3, 8])
+  func concurrentThreads(count: Int) throws {
+    let perThread = 60
+    let setUp =
+      "CREATE TABLE account(id INTEGER PRIMARY KEY, sum);"
+      + " CREATE TABLE entry(id INTEGER PRIMARY KEY, who, n); CREATE INDEX entry_who ON entry(who, n);"
+      + " WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c WHERE i < 20)"
+      + " INSERT INTO account SELECT i, 100 FROM c"
+    try onThreads(count, setUp) { (connection, who) in
+      try connection.execute("PRAGMA synchronous = \(who % 2 == 0 ? "full" : "normal")")
+      for n in 0..<perThread {
+        let from = (who * 7 + n * 3) % 20 + 1, to = (who * 5 + n * 11) % 20 + 1
+        try connection.commit(
+          n % 5 == 4 ? "IMMEDIATE" : "CONCURRENT",
+          "UPDATE account SET sum = sum - 1 WHERE id = \(from); UPDATE account SET sum = sum + 1 WHERE id = \(to);"
+            + " INSERT INTO entry(who, n) VALUES (\(who), \(n))")
+      }
+    } check: { (keeper) throws in
+      let entries = "\(count * perThread)"
+      #expect(try keeper.value("SELECT sum(sum) FROM account") == "2000")
+      #expect(try keeper.value("SELECT count(*), count(DISTINCT who || '/' || n) FROM entry") == entries)
+      #expect(try keeper.value("SELECT count(*) FROM entry INDEXED BY entry_who WHERE who >= 0") == entries)
+    }
+  }
+
+  @Test("threads that all change one row commit at their fourth attempt at the latest", arguments: [4, 32])
+  func hotRow(count: Int) throws {
+    let perThread = 15
+    try onThreads(count, "CREATE TABLE hot(id INTEGER PRIMARY KEY, n); INSERT INTO hot VALUES (1, 0)") { (connection, who) in
+      try connection.execute("PRAGMA synchronous = \(who % 2 == 0 ? "full" : "normal")")
+      for _ in 0..<perThread {
+        try connection.commit("CONCURRENT", "UPDATE hot SET n = n + 1 WHERE id = 1")
+      }
+    } check: { (keeper) throws in
+      #expect(try keeper.value("SELECT n FROM hot") == "\(count * perThread)")
+    }
+  }
+
+  @Test("threads append to one table, and wait for the disk: nobody is lost to anybody", arguments: [2, 6])
+  func appendsDoNotCollide(count: Int) throws {
+    let perThread = 100
+    try onThreads(count, "CREATE TABLE t(id INTEGER PRIMARY KEY, who)") { (connection, who) in
+      try connection.execute("PRAGMA synchronous = full")
+      for _ in 0..<perThread {
+        try connection.execute("BEGIN CONCURRENT; INSERT INTO t(who) VALUES (\(who)); COMMIT")
+      }
+    } check: { (keeper) throws in
+      #expect(try keeper.value("SELECT count(*) FROM t") == "\(count * perThread)")
+    }
+  }
+
+  /// Threads with a connection each on a real file; then the file is whole.
+  private func onThreads(
+    _ count: Int, _ setUp: String, _ body: @escaping @Sendable (Connection, Int) throws -> Void,
+    check: (Connection) throws -> Void
+  ) throws {
     let directory = FileManager.default.temporaryDirectory.appendingPathComponent("apus-group-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: directory) }
     let path = directory.appendingPathComponent("g.db").path
     let environment = SystemEnvironment()
     let keeper = try Connection(path, environment: environment)
-    try keeper.execute(
-      "PRAGMA journal_mode = wal; CREATE TABLE t(id INTEGER PRIMARY KEY, who, n); CREATE INDEX ti ON t(who, n);"
-        + " CREATE TABLE sum(x); INSERT INTO sum VALUES (0)")
-    let perThread = 120
+    try keeper.execute("PRAGMA journal_mode = wal; \(setUp)")
     let failures = Failures()
     let group = DispatchGroup()
     for who in 0..<count {
@@ -124,18 +201,8 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
         defer { group.leave() }
         do {
           let connection = try Connection(path, environment: environment)
-          let level = ["full", "normal", "full", "extra", "off"][who % 5]
-          try connection.execute("PRAGMA synchronous = \(level); PRAGMA busy_timeout = 60000")
-          for n in 0..<perThread {
-            if n % 3 == 0 {
-              try connection.execute("BEGIN IMMEDIATE")
-              let before = try connection.value("SELECT x FROM sum")
-              try connection.execute("UPDATE sum SET x = \(before) + 1")
-              try connection.execute("INSERT INTO t(who, n) VALUES (\(who), \(n)); COMMIT")
-            } else {
-              try connection.execute("INSERT INTO t(who, n) VALUES (\(who), \(n))")
-            }
-          }
+          try connection.execute("PRAGMA busy_timeout = 60000")
+          try body(connection, who)
           try connection.closeBlocking()
         } catch {
           failures.add("\(who): \(error)")
@@ -144,66 +211,25 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     }
     group.wait()
     #expect(failures.all == [])
-    #expect(try keeper.value("SELECT count(*) FROM t") == "\(count * perThread)")
-    #expect(try keeper.value("SELECT count(DISTINCT who || '/' || n) FROM t") == "\(count * perThread)")
-    #expect(try keeper.value("SELECT x FROM sum") == "\(count * perThread / 3)")
+    try check(keeper)
     #expect(try keeper.text("PRAGMA integrity_check") == ["ok"])
     try keeper.closeBlocking()
   }
+}
 
-  @Test("threads transfer and append in concurrent transactions: lost ones are done again, and sums hold", arguments: [3, 8])
-  func concurrentThreads(count: Int) throws {
-    let directory = FileManager.default.temporaryDirectory.appendingPathComponent("apus-group-\(UUID().uuidString)")
-    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: directory) }
-    let path = directory.appendingPathComponent("c.db").path
-    let environment = SystemEnvironment()
-    let keeper = try Connection(path, environment: environment)
-    try keeper.execute(
-      "PRAGMA journal_mode = wal; CREATE TABLE account(id INTEGER PRIMARY KEY, sum);"
-        + " CREATE TABLE entry(id INTEGER PRIMARY KEY, who, n); CREATE INDEX entry_who ON entry(who, n);"
-        + " WITH RECURSIVE c(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM c WHERE i < 20)"
-        + " INSERT INTO account SELECT i, 100 FROM c")
-    let perThread = 60
-    let failures = Failures()
-    let group = DispatchGroup()
-    for who in 0..<count {
-      group.enter()
-      Thread.detachNewThread {
-        defer { group.leave() }
-        do {
-          let connection = try Connection(path, environment: environment)
-          try connection.execute("PRAGMA synchronous = \(who % 2 == 0 ? "full" : "normal"); PRAGMA busy_timeout = 60000")
-          var n = 0
-          var attempts = 0
-          while n < perThread, attempts < 100 * perThread {
-            attempts += 1
-            let from = (who * 7 + n * 3) % 20 + 1, to = (who * 5 + n * 11) % 20 + 1
-            do {
-              try connection.execute(
-                "\(n % 5 == 4 ? "BEGIN IMMEDIATE" : "BEGIN CONCURRENT");"
-                  + " UPDATE account SET sum = sum - 1 WHERE id = \(from);"
-                  + " UPDATE account SET sum = sum + 1 WHERE id = \(to);"
-                  + " INSERT INTO entry(who, n) VALUES (\(who), \(n)); COMMIT")
-              n += 1
-            } catch let error as EngineError where error.code == .busySnapshot {
-              try connection.execute("ROLLBACK")
-            }
-          }
-          if n < perThread { failures.add("\(who): only \(n) of \(perThread)") }
-          try connection.closeBlocking()
-        } catch {
-          failures.add("\(who): \(error)")
-        }
+extension Connection {
+  /// Runs a transaction again where it is lost to another one, three times at most.
+  fileprivate func commit(_ kind: String, _ sql: String) throws(EngineError) {
+    var lost = 0
+    while true {
+      do throws(EngineError) {
+        return try execute("BEGIN \(kind); \(sql); COMMIT")
+      } catch {
+        guard error.code == .busySnapshot, lost < Pager.lostCountMax else { throw error }
+        lost += 1
+        try execute("ROLLBACK")
       }
     }
-    group.wait()
-    #expect(failures.all == [])
-    #expect(try keeper.value("SELECT sum(sum) FROM account") == "2000")
-    #expect(try keeper.value("SELECT count(*), count(DISTINCT who || '/' || n) FROM entry") == "\(count * perThread)")
-    #expect(try keeper.value("SELECT count(*) FROM entry INDEXED BY entry_who WHERE who >= 0") == "\(count * perThread)")
-    #expect(try keeper.text("PRAGMA integrity_check") == ["ok"])
-    try keeper.closeBlocking()
   }
 }
 

@@ -52,6 +52,9 @@ final class FileStore {
 
   /// See Pager+Concurrent; nil for every other transaction.
   var concurrent: ConcurrentTransaction?
+  /// Concurrent transactions that were lost since the last commit; `Pager.hasRightToTurn`.
+  var lostCount = 0
+  var isLostToPending = false
   /// Of a concurrent transaction that has no snapshot yet.
   var announced: ConcurrentTransaction.Registration?
   /// What an ordinary writer changes while concurrent transactions of the process are open, which its commit is compared with.

@@ -36,6 +36,8 @@ extension Pager {
       }
       throw error
     }
+    store.lostCount = 0
+    store.isLostToPending = false
     endWrite()
     if store.needsCheckpoint { try checkpointAfterCommit(store) }
   }

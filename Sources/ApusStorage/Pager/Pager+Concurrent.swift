@@ -66,6 +66,16 @@ extension Pager {
 
   public var isConcurrent: Bool { store?.concurrent != nil }
 
+  /// Most concurrent transactions in a row that a connection loses to others.
+  public static let lostCountMax = 3
+
+  /// The next concurrent transaction is to begin with the turn, so that it is lost to nobody: the last ones were lost, or the last
+  /// one was to a commit that no snapshot shows yet, as another one would be.
+  public var hasRightToTurn: Bool {
+    guard let store, canBeConcurrent else { return false }
+    return store.lostCount >= Self.lostCountMax || store.isLostToPending
+  }
+
   /// A concurrent transaction is about to open its snapshot: what is published from now on it can be compared with by key.
   public func announceConcurrent() {
     guard state == .none, let store, store.wal != nil, store.announced == nil else { return }
@@ -301,6 +311,8 @@ extension Pager {
   /// The transaction is lost: nobody must find it holding the lock.
   func lose(_ conflict: EngineError, _ store: FileStore, _ wal: WriteAheadLog) -> Fault {
     store.concurrent?.conflict = conflict
+    store.lostCount += 1
+    store.isLostToPending = wal.turn?.pendingTip != nil
     isNoting = false
     wal.releaseWriteLock()
     return .failure(conflict)

@@ -88,6 +88,8 @@ final class CommitQueue: Sendable {
     var settledSerial: Serial = 0
     var pending: [Pending] = []
     var waiting: [(id: ObjectIdentifier, serial: Serial, alarm: Alarm)] = []
+    /// Their commits are settled. Each one that comes rings the next: so they do not all ask for their next turn at once.
+    var settled: [(id: ObjectIdentifier, alarm: Alarm)] = []
     var syncing: ObjectIdentifier?
     /// Who makes sure that no recovery finds what a failed sync has left.
     var clearing: ObjectIdentifier?
@@ -231,8 +233,10 @@ final class CommitQueue: Sendable {
   /// Whether the commit `serial` is visible, and what is to be done about it.
   func publication(of serial: Serial, for id: ObjectIdentifier, _ alarm: Alarm, now: UInt64) -> Publication {
     withState { state in
-      if let error = state.failure(of: serial) { return .failed(error) }
-      if serial <= state.settledSerial { return .done }
+      if serial <= state.settledSerial {
+        state.noteAnswered(id)
+        return state.failure(of: serial).map { .failed($0) } ?? .done
+      }
       if state.syncing == nil, state.clearing == nil {
         state.syncing = id
         return .lead(upTo: state.lastSerial)
@@ -298,6 +302,7 @@ final class CommitQueue: Sendable {
     withState { state in
       state.line.removeAll { $0.id == id }
       state.waiting.removeAll { $0.id == id }
+      state.noteAnswered(id)
       if state.holder == id { state.holder = nil }
       if state.clearing == id { state.clearing = nil }
       for index in state.pending.indices where state.pending[index].owner == id { state.pending[index].owner = nil }
@@ -353,17 +358,28 @@ extension CommitQueue.State {
     tip = nil
   }
 
-  /// Rings those whose commit is settled, and the first of the others, who is to lead the next sync.
+  /// Rings the first of those whose commit is settled, and the first of the others, who is to lead the next sync.
   fileprivate mutating func wakeWaiting() {
     var hasLeader = syncing != nil || clearing != nil
+    let next = settled.count
     waiting.removeAll { one in
-      if one.serial > settledSerial {
-        if hasLeader { return false }
-        hasLeader = true
+      if one.serial <= settledSerial {
+        settled.append((one.id, one.alarm))
+        return true
       }
+      if hasLeader { return false }
+      hasLeader = true
       rings.append(one.alarm)
       return true
     }
+    if next < settled.count { rings.append(settled[next].alarm) }
+  }
+
+  /// Somebody knows what became of its commit, or does not ask any more.
+  fileprivate mutating func noteAnswered(_ id: ObjectIdentifier) {
+    guard let index = settled.firstIndex(where: { $0.id == id }) else { return }
+    settled.remove(at: index)
+    if index < settled.count { rings.append(settled[index].alarm) }
   }
 
   fileprivate mutating func ringFirst() {

@@ -76,16 +76,28 @@ extension ConnectionState {
   func joinConcurrent(_ index: Int, _ pager: Pager) throws(Fault) {
     try pager.checkConcurrent()
     if pager.isConcurrent || pager.state == .write { return }
+    // Who waits for nobody does not make others wait either.
+    if pager.state == .none, pager.hasRightToTurn, settings.values[.busyTimeout] ?? 0 > 0 {
+      try checkIsOnlyFile(index)
+      try beginWrite(index, pager, exclusive: false)
+      return
+    }
     pager.announceConcurrent()
     try pager.beginRead()
     guard pager.canBeConcurrent else { return }
-    for (other, database) in databases.enumerated() where other != index && database?.pager.isConcurrent == true {
+    try checkIsOnlyFile(index)
+    pager.nameOfTree = { [weak opener] root in opener?.treeName(root, in: index) }
+    try pager.beginConcurrent()
+  }
+
+  /// Database `index` joins the concurrent transaction.
+  private func checkIsOnlyFile(_ index: Int) throws(Fault) {
+    for (other, database) in databases.enumerated() where other != index {
+      guard let pager = database?.pager, pager.isConcurrent || pager.state == .write && pager.canBeConcurrent else { continue }
       throw .error(
         .error, "a concurrent transaction uses one database file", object: databases[index]?.name,
         hint: "use BEGIN or BEGIN IMMEDIATE for a transaction over several files")
     }
-    pager.nameOfTree = { [weak opener] root in opener?.treeName(root, in: index) }
-    try pager.beginConcurrent()
   }
 
   /// - Throws: SQLITE_BUSY_SNAPSHOT where the open transaction is a concurrent one that has lost.
