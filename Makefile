@@ -99,6 +99,8 @@ prove: setup
 	.build/release/apus-prove matrix --files $(FILES) --seed $(SEED)
 	.build/release/apus-prove mixed --journal wal --seconds $(SECONDS) --seed $(SEED)
 	.build/release/apus-prove mixed --journal delete --seconds $(SECONDS) --seed $(SEED)
+	for count in 2 3 16 64; do .build/release/apus-prove writers --writers $$count --seconds $(SECONDS) || exit 1; done
+	.build/release/apus-prove writers --writers 8 --sqlite 2 --seconds $(SECONDS)
 
 # A campaign of libFuzzer on one target, or the logic tester (TARGET=logic).
 fuzz: setup

@@ -16,6 +16,7 @@ enum ProveCommand {
            apus-prove matrix [--files N] [--transactions 200] [--seed S] [--jobs N] [--directory DIRECTORY]
            apus-prove faults [--seed S] [--mode refusals] [--directory DIRECTORY]
            apus-prove mixed [--seconds N] [--seed S] [--journal delete|wal] [--apus 3] [--sqlite 3] [--directory DIRECTORY]
+           apus-prove writers [--writers N] [--sqlite 0] [--seconds N] [--directory DIRECTORY]
            apus-prove large [--megabytes N] [--connections N] [--directory DIRECTORY]
       --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
       --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes
@@ -46,6 +47,7 @@ enum ProveCommand {
     var sqliteCount = 3
     var megabytes = 1024
     var connections = 1000
+    var writers = 16
     /// For children.
     var isChild = false
     var database = ""
@@ -60,6 +62,7 @@ enum ProveCommand {
     var arguments = CommandLine.arguments.dropFirst()
     guard let verb = arguments.popFirst() else { stop(usage) }
     if verb == "matrix" { options.transactions = 200 }
+    if verb == "writers" { options.sqliteCount = 0 }
     if PowerCutCommand.verbs.contains(verb) { exit(PowerCutCommand.run(verb, arguments)) }
     func value(_ name: String) -> String {
       guard let value = arguments.popFirst() else { stop("\(name) wants a value\n\(usage)") }
@@ -89,6 +92,7 @@ enum ProveCommand {
       case "--auto-vacuum": options.autoVacuum = number(argument)
       case "--encoding": options.encoding = value(argument)
       case "--megabytes": options.megabytes = number(argument)
+      case "--writers": options.writers = max(1, number(argument))
       case "--connections": options.connections = number(argument)
       case "--child": options.isChild = true
       case "--database": options.database = value(argument)
@@ -110,7 +114,7 @@ enum ProveCommand {
         stop("\(error)")
       }
     case "large": exit(options.isChild ? LargeProof(options: options).work() : LargeProof(options: options).run() ? 0 : 1)
-    case "faults", "kills", "matrix", "mixed": exit(crashes(verb, options))
+    case "faults", "kills", "matrix", "mixed", "writers": exit(crashes(verb, options))
     case "--help", "-h", "help": Console.line(usage)
     default: stop("unknown verb \(verb)\n\(usage)")
     }
@@ -128,6 +132,8 @@ enum ProveCommand {
         let proof = try MatrixProof(options)
         return options.database.isEmpty ? proof.runSlice() : proof.write()
       case ("matrix", false): return try MatrixProof(options).run() ? 0 : 1
+      case ("writers", true): return WritersProof(options).work()
+      case ("writers", false): return try WritersProof(options).run() ? 0 : 1
       case (_, true): return MixedWorker.work(options)
       case (_, false):
         var proof = try MixedProof(options)

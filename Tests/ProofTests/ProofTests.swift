@@ -72,6 +72,12 @@ struct ProofTests {
     #expect(result.status == 0, "\(result.output)")
   }
 
+  @Test("threads write to one file while SQLite reads it, and writes among them", arguments: [("3", "1"), ("24", "0")])
+  func writers(count: String, foreign: String) throws {
+    let result = try Self.prove(["writers", "--seconds", "4", "--writers", count, "--sqlite", foreign])
+    #expect(result.status == 0, "\(result.output)")
+  }
+
   @Test("files of every kind, left by killed processes too, are recovered, changed and handed back")
   func matrix() throws {
     let result = try Self.prove(["matrix", "--files", "24", "--transactions", "30"])

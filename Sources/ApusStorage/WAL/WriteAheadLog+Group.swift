@@ -35,6 +35,9 @@ extension WriteAheadLog {
     return cache.commits
   }
 
+  /// How soon the lock is tried again that another process has. Nobody rings when that gives it back, and it may take it again at once.
+  private static let foreignPauseNanoseconds: UInt64 = 1_000_000
+
   /// Takes the write lock, or this connection's turn under the process's one.
   /// - Parameter isAlone: with no commit of the process pending.
   /// - Returns: false where somebody else writes; the connection may be in line then, until `releaseWriteLock`.
@@ -60,7 +63,9 @@ extension WriteAheadLog {
       turnBegins = until
       if isSoon { queue.alarm.expect() }
       return false
-    case .isForeign: return false
+    case .isForeign:
+      turnBegins = environment.monotonicNanoseconds() + WriteAheadLog.foreignPauseNanoseconds
+      return false
     }
   }
 
