@@ -342,12 +342,18 @@ extension MachineCore {
     context.begin()
     if functions[function].needsCollation { context.collation = functions[function].collation }
     if functions[function].needsFigures { context.figures = state.figures }
-    if functions[function].hasCallState { swap(&context.callState, &functions[function].callState) }
+    if functions[function].hasCallState { exchangeCallState(function) }
   }
 
   @inline(__always)
   mutating func finishCall(_ function: Int32) {
-    if functions[function].hasCallState { swap(&context.callState, &functions[function].callState) }
+    if functions[function].hasCallState { exchangeCallState(function) }
+  }
+
+  private mutating func exchangeCallState(_ function: Int32) {
+    let state = context.callState
+    context.callState = functions[function].callState
+    functions[function].callState = state
   }
 
   @inline(__always)
