@@ -126,7 +126,7 @@ extension Connection {
   /// Pragmas of the connection alone look at no file: the time-out can be set while the file is locked, and what says how the
   /// file is to be opened comes before it is.
   private static let pragmasWithoutCatalogs: Set<String> = [
-    "busy_timeout", "direct_reads", "journal_size_limit", "locking_mode", "page_checksums", "query_only", "recovery",
+    "busy_timeout", "concurrent_isolation", "direct_reads", "journal_size_limit", "locking_mode", "page_checksums", "query_only", "recovery",
     "strict_pragmas", "synchronous", "wal_autocheckpoint",
   ]
 

@@ -8,30 +8,46 @@ public struct BlockingDatabase: Sendable {
 
   /// Runs `body` on one snapshot of the database.
   public func read<T>(_ body: (borrowing BlockingReadTransaction) throws -> T) throws -> T {
-    try transaction(.read, "BEGIN") { session in try body(BlockingReadTransaction(session)) }
+    try transaction(.read, "BEGIN", RetryPlan(retries: 0, deadline: nil)) { session in try body(BlockingReadTransaction(session)) }
   }
 
   /// Runs `body` in a transaction that is committed when it returns, and undone when it throws.
+  /// - Parameters: as those of `Database.write`; the pauses block the thread.
   @discardableResult
   public func write<T>(
-    _ mode: WriteMode = .immediate, _ body: (borrowing BlockingWriteTransaction) throws -> T
+    _ mode: WriteMode = .immediate, retries: Int = 0, deadline: ContinuousClock.Instant? = nil,
+    _ body: (borrowing BlockingWriteTransaction) throws -> T
   ) throws -> T {
-    try transaction(.write, mode.statement) { session in try body(BlockingWriteTransaction(session)) }
+    let plan = RetryPlan(retries: retries, deadline: deadline)
+    return try transaction(mode.role, mode.statement, plan) { session in try body(BlockingWriteTransaction(session)) }
   }
 
   private func transaction<T>(
-    _ role: ConnectionPool.Role, _ begin: String, _ body: (Session) throws -> T
+    _ role: ConnectionPool.Role, _ begin: String, _ plan: RetryPlan, _ body: (Session) throws -> T
   ) throws -> T {
     let pool = database.pool
     let semaphore = ThreadSemaphore()
     let handle = try pool.leaseBlocking(
       role, semaphore: { _ in semaphore.wait() }, make: { ConnectionPool.ThreadWaiter { semaphore.signal() } })
     defer { pool.giveBack(handle) }
-    let session = Session(handle)
     let opening = ConnectionOpening(database.setup)
     handle.clearInterrupt()
     handle.leaveHub()
-    if handle.connection == nil { try session.block(sql: nil) { handle throws(Fault) in try opening.open(handle) } }
+    if handle.connection == nil { try Session(handle).block(sql: nil) { handle throws(Fault) in try opening.open(handle) } }
+    var plan = plan
+    while true {
+      do {
+        return try attempt(Session(handle), begin, body)
+      } catch {
+        guard let pause = plan.pause(behind: error, database.setup.environment) else { throw error }
+        let environment = database.setup.environment
+        let nanoseconds = UInt64(pause / .nanoseconds(1))
+        environment.sleep(untilMonotonic: environment.monotonicNanoseconds() + nanoseconds)
+      }
+    }
+  }
+
+  private func attempt<T>(_ session: Session, _ begin: String, _ body: (Session) throws -> T) throws -> T {
     do {
       _ = try session.blockingExecute(SQL.own(begin))
       let result = try body(session)
@@ -41,7 +57,7 @@ public struct BlockingDatabase: Sendable {
       return result
     } catch {
       session.finishAll()
-      if handle.connection?.isAutocommit == false { _ = try? session.blockingExecute(SQL.own("ROLLBACK")) }
+      if session.handle.connection?.isAutocommit == false { _ = try? session.blockingExecute(SQL.own("ROLLBACK")) }
       session.end()
       throw error
     }

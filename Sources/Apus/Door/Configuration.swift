@@ -5,6 +5,9 @@ import ApusIO
 public struct Configuration: Sendable {
   /// Connections that may read at the same time. A database in memory has one connection for all.
   public var readers = 4
+  /// Connections that may be in concurrent write transactions at the same time (`WriteMode.concurrent`), beside the one for all
+  /// others. A database in memory has one connection for all.
+  public var concurrentWriters = 4
   /// How long a transaction waits for another's lock before it fails with `busy`.
   public var busyTimeout: Duration = .seconds(5)
   /// Prepared statements that each connection keeps for reuse.
@@ -21,9 +24,40 @@ public struct Configuration: Sendable {
   public init() {}
 }
 
-/// How a write transaction takes its lock.
+/// How a write transaction stands beside others.
 public struct WriteMode: Sendable, Hashable {
   let statement: String
+  let role: ConnectionPool.Role
+
   /// Waits for other writers before its first statement.
-  public static let immediate = WriteMode(statement: "BEGIN IMMEDIATE")
+  public static let immediate = WriteMode(statement: "BEGIN IMMEDIATE", role: .write)
+  /// Runs beside other writers, and waits for none of them before its commit. Where one of them has changed what it had read, the
+  /// commit fails with `busySnapshot` and nothing is written. A transaction is retried with `retries`; its fourth attempt is never
+  /// lost.
+  public static let concurrent = WriteMode(statement: "BEGIN CONCURRENT", role: .concurrentWrite)
+}
+
+/// When a transaction that was lost to another one is begun again.
+struct RetryPlan {
+  private var left: Int
+  private let deadline: ContinuousClock.Instant?
+  private var attempts = 0
+
+  init(retries: Int, deadline: ContinuousClock.Instant?) {
+    left = retries
+    self.deadline = deadline
+  }
+
+  /// How long to wait before the next attempt: up to 1 ms behind the first one, twice that behind each further one, 64 ms at most,
+  /// by chance, so that those who met do not meet again.
+  /// - Returns: nil where the error is no lost transaction, or there is no further attempt.
+  mutating func pause(behind error: any Error, _ environment: any Environment) -> Duration? {
+    guard left > 0, let error = error as? ApusError, error.code == .busySnapshot else { return nil }
+    let most: UInt64 = 1_000_000 << UInt64(min(attempts, 6))
+    let pause = Duration.nanoseconds(Int64(environment.randomUInt64() % most))
+    if let deadline, ContinuousClock.now + pause >= deadline { return nil }
+    left -= 1
+    attempts += 1
+    return pause
+  }
 }

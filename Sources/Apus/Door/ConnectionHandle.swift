@@ -9,7 +9,7 @@ final class ConnectionHandle: @unchecked Sendable {
   /// Set by the owner that opens it.
   private(set) var connection: Connection?
   let driver: Driver
-  let isWriter: Bool
+  let role: ConnectionPool.Role
   // What other threads may touch.
   private let interruptible = Mutex<Interruptible?>(nil)
 
@@ -22,9 +22,9 @@ final class ConnectionHandle: @unchecked Sendable {
   private var idleOrder: [String] = []
   private let idleCountMax: Int
 
-  init(driver: Driver, isWriter: Bool, cachedStatements: Int) {
+  init(driver: Driver, role: ConnectionPool.Role, cachedStatements: Int) {
     self.driver = driver
-    self.isWriter = isWriter
+    self.role = role
     idleCountMax = cachedStatements
   }
 

@@ -1,10 +1,10 @@
-// Who has which connection: one that writes, some that read, and the queues of those who wait for one.
+// Who has which connection: one that writes, some that write concurrently, some that read, and the queues of those who wait for one.
 
 import ApusBase
 import Synchronization
 
 final class ConnectionPool: Sendable {
-  enum Role { case read, write }
+  enum Role: Int, CaseIterable, Sendable { case read, concurrentWrite, write }
 
   private enum Waiter {
     case task(UInt64, CheckedContinuation<ConnectionHandle, any Error>)
@@ -24,13 +24,18 @@ final class ConnectionPool: Sendable {
     var handle: ConnectionHandle? { answer.withLock { $0 } }
   }
 
+  /// The connections of one role, and who waits for one.
+  private struct Lane {
+    var idle: [ConnectionHandle] = []
+    var count = 0
+    var countMax: Int
+    var waiters: [Waiter] = []
+  }
+
   private struct State {
-    var idleReaders: [ConnectionHandle] = []
-    var readerCount = 0
-    var idleWriter: ConnectionHandle?
+    /// By role.
+    var lanes: [Lane]
     var leaseCount = 0
-    var readWaiters: [Waiter] = []
-    var writeWaiters: [Waiter] = []
     var waiterSerial: UInt64 = 0
     var abandoned: Set<UInt64> = []
     var isClosed = false
@@ -38,45 +43,43 @@ final class ConnectionPool: Sendable {
   }
 
   private let state: Mutex<State>
-  private let readerCountMax: Int
-  private let makeReader: @Sendable (Int) -> ConnectionHandle
+  /// There is one connection for all: a database in memory.
+  private let isSingle: Bool
+  private let make: @Sendable (Role, Int) -> ConnectionHandle
 
   /// - Parameters:
   ///   - readers: how many connections may read beside the writer; 0: the writer does all (a database in memory).
-  ///   - makeReader: makes the reader with a number from 1 on.
-  init(writer: ConnectionHandle, readers: Int, makeReader: @escaping @Sendable (Int) -> ConnectionHandle) {
-    var initial = State()
-    initial.idleWriter = writer
-    state = Mutex(initial)
-    readerCountMax = readers
-    self.makeReader = makeReader
+  ///   - concurrentWriters: how many may write concurrently beside it.
+  ///   - make: makes the connection of a role with a number from 1 on.
+  init(
+    writer: ConnectionHandle, readers: Int, concurrentWriters: Int, make: @escaping @Sendable (Role, Int) -> ConnectionHandle
+  ) {
+    let lanes = [
+      Lane(countMax: readers), Lane(countMax: concurrentWriters), Lane(idle: [writer], count: 1, countMax: 1),
+    ]
+    state = Mutex(State(lanes: lanes))
+    isSingle = readers == 0
+    self.make = make
   }
 
   private static let closed = ApusError(.misuse, "bad parameter or other API misuse", cause: "the database is closed")
 
-  private func role(_ role: Role) -> Role { readerCountMax == 0 ? .write : role }
+  private func role(_ role: Role) -> Role { isSingle ? .write : role }
 
   private func takeNow(_ role: Role, _ state: inout State) -> ConnectionHandle? {
-    switch role {
-    case .write:
-      guard let writer = state.idleWriter else { return nil }
-      state.idleWriter = nil
-      state.leaseCount += 1
-      return writer
-    case .read:
-      let reader: ConnectionHandle
-      // A task on a driver's thread takes a connection of that driver, where there is one.
-      if let near = state.idleReaders.lastIndex(where: \.driver.isCurrent) ?? state.idleReaders.indices.last {
-        reader = state.idleReaders.remove(at: near)
-      } else if state.readerCount < readerCountMax {
-        state.readerCount += 1
-        reader = makeReader(state.readerCount)
-      } else {
-        return nil
-      }
-      state.leaseCount += 1
-      return reader
+    let handle: ConnectionHandle
+    // A task on a driver's thread takes a connection of that driver, where there is one.
+    let idle = state.lanes[role.rawValue].idle
+    if let near = idle.lastIndex(where: \.driver.isCurrent) ?? idle.indices.last {
+      handle = state.lanes[role.rawValue].idle.remove(at: near)
+    } else if state.lanes[role.rawValue].count < state.lanes[role.rawValue].countMax {
+      state.lanes[role.rawValue].count += 1
+      handle = make(role, state.lanes[role.rawValue].count)
+    } else {
+      return nil
     }
+    state.leaseCount += 1
+    return handle
   }
 
   /// Waits for a connection in the order of asking; a cancelled task stops waiting.
@@ -113,12 +116,7 @@ final class ConnectionPool: Sendable {
     }
   }
 
-  private func append(_ waiter: Waiter, _ role: Role, _ state: inout State) {
-    switch role {
-    case .read: state.readWaiters.append(waiter)
-    case .write: state.writeWaiters.append(waiter)
-    }
-  }
+  private func append(_ waiter: Waiter, _ role: Role, _ state: inout State) { state.lanes[role.rawValue].waiters.append(waiter) }
 
   private func abandon(_ serial: UInt64) {
     func isIt(_ waiter: Waiter) -> Bool {
@@ -126,8 +124,9 @@ final class ConnectionPool: Sendable {
       return false
     }
     let found = state.withLock { state -> Waiter? in
-      if let index = state.readWaiters.firstIndex(where: isIt) { return state.readWaiters.remove(at: index) }
-      if let index = state.writeWaiters.firstIndex(where: isIt) { return state.writeWaiters.remove(at: index) }
+      for lane in state.lanes.indices {
+        if let index = state.lanes[lane].waiters.firstIndex(where: isIt) { return state.lanes[lane].waiters.remove(at: index) }
+      }
       // Not in a queue yet, or not any more: who asks next with this number finds it here.
       state.abandoned.insert(serial)
       return nil
@@ -157,14 +156,9 @@ final class ConnectionPool: Sendable {
   /// Gives a connection back; the next in the queue gets it.
   func giveBack(_ handle: ConnectionHandle) {
     let (next, closing) = state.withLock { state -> (Waiter?, CheckedContinuation<Void, Never>?) in
-      let next: Waiter?
-      if handle.isWriter {
-        next = state.writeWaiters.isEmpty ? nil : state.writeWaiters.removeFirst()
-        if next == nil { state.idleWriter = handle }
-      } else {
-        next = state.readWaiters.isEmpty ? nil : state.readWaiters.removeFirst()
-        if next == nil { state.idleReaders.append(handle) }
-      }
+      let lane = handle.role.rawValue
+      let next = state.lanes[lane].waiters.isEmpty ? nil : state.lanes[lane].waiters.removeFirst()
+      if next == nil { state.lanes[lane].idle.append(handle) }
       if next != nil { return (next, nil) }
       state.leaseCount -= 1
       if state.leaseCount == 0, let continuation = state.closeContinuation {
@@ -187,10 +181,9 @@ final class ConnectionPool: Sendable {
     let (waiters, isFirst) = state.withLock { state -> ([Waiter], Bool) in
       defer {
         state.isClosed = true
-        state.readWaiters = []
-        state.writeWaiters = []
+        for lane in state.lanes.indices { state.lanes[lane].waiters = [] }
       }
-      return (state.readWaiters + state.writeWaiters, !state.isClosed)
+      return (state.lanes.flatMap(\.waiters), !state.isClosed)
     }
     for waiter in waiters {
       switch waiter {
@@ -221,12 +214,9 @@ final class ConnectionPool: Sendable {
 
   private func takeAll() -> [ConnectionHandle] {
     state.withLock { state in
-      defer {
-        state.idleReaders = []
-        state.idleWriter = nil
-      }
+      defer { for lane in state.lanes.indices { state.lanes[lane].idle = [] } }
       // The writer last: it checkpoints when nobody else has the file open.
-      return state.idleReaders + (state.idleWriter.map { [$0] } ?? [])
+      return state.lanes.flatMap(\.idle)
     }
   }
 }

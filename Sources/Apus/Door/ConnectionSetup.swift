@@ -50,7 +50,7 @@ final class ConnectionOpening: @unchecked Sendable {
       opened.busyTimeoutMilliseconds = setup.busyTimeoutMilliseconds
       connection = opened
       handle.adopt(opened)
-      if setup.isShared, handle.isWriter, !opened.isReadOnly { statements.append("PRAGMA journal_mode = wal") }
+      if setup.isShared, handle.role == .write, !opened.isReadOnly { statements.append("PRAGMA journal_mode = wal") }
     }
     while let statement = statements.first {
       let current = run ?? StatementRun(SQL.own(statement))

@@ -41,9 +41,13 @@ public final class Database: Sendable {
     }
     let drivers = readDrivers.isEmpty ? [writeDriver] : readDrivers
     let count = configuration.cachedStatements
-    let writer = ConnectionHandle(driver: writeDriver, isWriter: true, cachedStatements: count)
-    let pool = ConnectionPool(writer: writer, readers: setup.isShared ? max(1, configuration.readers) : 0) { number in
-      ConnectionHandle(driver: drivers[number % drivers.count], isWriter: false, cachedStatements: count)
+    let writer = ConnectionHandle(driver: writeDriver, role: .write, cachedStatements: count)
+    let pool = ConnectionPool(
+      writer: writer, readers: setup.isShared ? max(1, configuration.readers) : 0,
+      concurrentWriters: max(1, configuration.concurrentWriters)
+    ) { role, number in
+      let driver = role == .read ? drivers[number % drivers.count] : writeDriver
+      return ConnectionHandle(driver: driver, role: role, cachedStatements: count)
     }
     let database = Database(pool: pool, setup: setup, drivers: [writeDriver] + readDrivers)
     let handle = try await pool.lease(.write)
@@ -107,28 +111,38 @@ public final class Database: Sendable {
 
   /// Runs `body` in a transaction that is committed when it returns, and undone when it throws.
   ///
-  /// - Throws: what `body` throws; `ApusError` with the code `busy` where another process held its lock for longer than
-  ///   the busy timeout; `CancellationError` where the task was cancelled before the commit.
+  ///
+  /// - Parameters:
+  ///   - retries: how often the transaction is begun again, and `body` called again, where it was lost to another one
+  ///     (`WriteMode.concurrent`), each time behind a pause of chance length that grows from 1 to 64 ms. Cancelling the task ends a
+  ///     pause.
+  ///   - deadline: no attempt begins after it.
+  /// - Throws: what `body` throws; `ApusError` with the code `busySnapshot` for the last conflict, where no retry is left; with the
+  ///   code `busy` where another writer held its lock for longer than the busy timeout; `CancellationError` where the task was
+  ///   cancelled before the commit.
   @discardableResult
   public nonisolated(nonsending) func write<T>(
-    _ mode: WriteMode = .immediate,
+    _ mode: WriteMode = .immediate, retries: Int = 0, deadline: ContinuousClock.Instant? = nil,
     _ body: nonisolated(nonsending) (borrowing WriteTransaction) async throws -> sending T
   ) async throws -> sending T {
-    let handle = try await pool.lease(.write)
-    let session = Session(handle)
-    let result: T
-    do {
-      try await prepare(handle)
-      try await session.begin(mode.statement)
-      result = try await body(WriteTransaction(session))
-      try await session.commit()
-    } catch {
-      await session.rollback()
-      pool.giveBack(handle)
-      throw error
+    // The same connection for all attempts: it is the one that has the right not to be lost again.
+    let handle = try await pool.lease(mode.role)
+    defer { pool.giveBack(handle) }
+    var plan = RetryPlan(retries: retries, deadline: deadline)
+    while true {
+      let session = Session(handle)
+      do {
+        try await prepare(handle)
+        try await session.begin(mode.statement)
+        let result = try await body(WriteTransaction(session))
+        try await session.commit()
+        return result
+      } catch {
+        await session.rollback()
+        guard let pause = plan.pause(behind: error, setup.environment) else { throw error }
+        try await Task.sleep(for: pause)
+      }
     }
-    pool.giveBack(handle)
-    return result
   }
 
   /// The threads that the statements of reading transactions run on, as executors.
