@@ -50,6 +50,8 @@ final class ForeignHolder {
     name = ["SHARED", "RESERVED", "PENDING", "EXCLUSIVE"][level]
     guard takeShared(file) else { return false }
     if level >= 1, !lock(file, .exclusive, Self.reservedByte, 1) { return false }
+    // It would have to recover before it may want to write.
+    if level >= 1, let journal = disk.file(named: file.path + "-journal"), journal.current.first ?? 0 != 0 { return false }
     if level >= 2, !lock(file, .exclusive, Self.pendingByte, 1) { return false }
     return level < 3 || lock(file, .exclusive, Self.sharedFirst, Self.sharedByteCount)
   }
