@@ -14,6 +14,8 @@ struct RunCommand: ParsableCommand {
   @Option(help: "How many seeds; 100 where no time is given.") var seeds: Int?
   @Option(help: "The first seed.") var seed: UInt64 = 1
   @Option(help: "Run for so many minutes.") var minutes: Double?
+  @Option(help: "Run until the isolation checker has found the lists of so many concurrent transactions in order.")
+  var transactions: Int?
   @Option(name: [.customShort("j"), .customLong("jobs")], help: "How many processes.") var jobs = 2
   @Flag(help: "Go on behind a finding, and list all.") var keepGoing = false
   @Flag(help: "Run each seed twice, in two processes, and compare the traces.") var twice = false
@@ -21,7 +23,8 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let clock = RunClock(minutes: minutes)
-    let count = seeds ?? (minutes == nil ? 100 : nil)
+    let count = seeds ?? (minutes == nil && transactions == nil ? 100 : nil)
+    let transactionCount = transactions ?? .max
     var totals = SeedTotals()
     var failures: [SeedReport] = []
     var hashes: [UInt64: String] = [:]
@@ -40,7 +43,7 @@ struct RunCommand: ParsableCommand {
       totals.add(report)
       if json { Console.line(report.line.json) }
       progress.note(totals)
-      guard let finding = report.finding else { return true }
+      guard let finding = report.finding else { return totals.listCount < transactionCount }
       // A long run tells of it at once; the layout comes at the end.
       if keepGoing { Console.error("seed \(report.seed): \(finding)") }
       failures.append(report)

@@ -11,6 +11,8 @@ struct SeedReport {
   var commitCount = 0
   var cutCount = 0
   var droppedCount = 0
+  /// Concurrent transactions whose lists were found in order; transactions over keys that were done once more.
+  var listCount = 0, replayedCount = 0
   var microseconds = 0
   var profile = ""
   var features: [String] = []
@@ -28,6 +30,8 @@ struct SeedReport {
     commitCount = verdict.commitCount
     cutCount = verdict.cutCount
     droppedCount = verdict.droppedCount
+    listCount = verdict.listCount
+    replayedCount = verdict.replayedCount
     self.microseconds = microseconds
     profile = verdict.profile.description
     features = verdict.profile.features
@@ -57,6 +61,8 @@ struct SeedReport {
     line.add("commits", commitCount)
     line.add("cuts", cutCount)
     line.add("drops", droppedCount)
+    line.add("lists", listCount)
+    line.add("replayed", replayedCount)
     line.add("microseconds", microseconds)
     line.add("profile", profile)
     line.add("features", features.joined(separator: "|"))
@@ -80,6 +86,8 @@ struct SeedReport {
     commitCount = line.number("commits") ?? 0
     cutCount = line.number("cuts") ?? 0
     droppedCount = line.number("drops") ?? 0
+    listCount = line.number("lists") ?? 0
+    replayedCount = line.number("replayed") ?? 0
     microseconds = line.number("microseconds") ?? 0
     profile = line.text("profile") ?? ""
     features = (line.text("features") ?? "").split(separator: "|").map(String.init)

@@ -8,6 +8,8 @@ struct SeedTotals {
   private(set) var commitCount = 0
   private(set) var cutCount = 0
   private(set) var droppedCount = 0
+  private(set) var listCount = 0
+  private(set) var replayedCount = 0
   private(set) var eventCount = 0
   private(set) var failureCount = 0
   private(set) var features: [String: Int] = [:]
@@ -20,6 +22,8 @@ struct SeedTotals {
     commitCount += report.commitCount
     cutCount += report.cutCount
     droppedCount += report.droppedCount
+    listCount += report.listCount
+    replayedCount += report.replayedCount
     eventCount += report.eventCount
     for feature in report.features { features[feature, default: 0] += 1 }
     for (name, tally) in report.faults { faults[name, default: FaultTally()] += tally }
@@ -33,7 +37,13 @@ struct SeedTotals {
   func text(_ seconds: Double) -> String {
     "\(grouped(seedCount)) seeds, \(grouped(commitCount)) commits, \(grouped(cutCount)) power cuts, "
       + "\(grouped(droppedCount)) dropped statements, \(grouped(eventCount)) events in \(decimals(seconds, 1)) s "
-      + "(\(decimals(Double(seedCount) / max(0.001, seconds), 1)) seeds a second)"
+      + "(\(decimals(Double(seedCount) / max(0.001, seconds), 1)) seeds a second)\(checked)"
+  }
+
+  /// How many transactions the isolation checker and the replay over keys have found in order.
+  private var checked: String {
+    if listCount + replayedCount == 0 { return "" }
+    return "; in order: \(grouped(listCount)) concurrent transactions over lists, \(grouped(replayedCount)) over keys"
   }
 }
 

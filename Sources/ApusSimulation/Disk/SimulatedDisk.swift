@@ -134,6 +134,9 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// Inode << 32 | sector, of what cannot be read until it is written.
   var badSectors: Set<UInt64> = []
 
+  /// Writes to logs that are complete, and by connection the number of its last one. What is all zeros is none: room for frames.
+  private(set) var logWriteCount: UInt64 = 0
+  private(set) var logWrites: [Int: UInt64] = [:]
   private var nextSequence: UInt64 = 1
   private var nextInode: UInt64 = 1
   private var nextOwner: UInt64 = 1
@@ -215,6 +218,11 @@ public final class SimulatedDisk: @unchecked Sendable {
     }
     trace.add("cached", file.inode, offset, done)
     return done > 0 ? done : nil
+  }
+
+  func noteLogWrite(of connection: Int) {
+    logWriteCount += 1
+    logWrites[connection] = logWriteCount
   }
 
   func takeResult(_ ticket: Ticket) -> IOResult? { results.removeValue(forKey: ticket) }

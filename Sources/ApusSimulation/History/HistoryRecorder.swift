@@ -17,6 +17,11 @@ final class HistoryRecorder {
   private var marks: [Int: [Int]] = [:]
   private var number = 0
   private var lastValue = 0
+  /// Clients whose open transaction has begun with BEGIN CONCURRENT.
+  private var concurrent: Set<Int> = []
+  /// Such transactions that have committed since the last check, and before it: those were found in order.
+  private var uncheckedCount = 0
+  private(set) var checkedCount = 0
   /// Only the order of moments counts.
   private var moment = 0
 
@@ -32,8 +37,9 @@ final class HistoryRecorder {
   }
 
   /// The client's first statement is asked for.
-  func begin(_ client: Int) {
+  func begin(_ client: Int, isConcurrent: Bool = false) {
     close(client)
+    if isConcurrent { concurrent.insert(client) } else { concurrent.remove(client) }
     marks[client] = []
     number += 1
     open[client] = History.Transaction("transaction \(number) of client \(client)", [], .aborted, begin: tick(), end: 0)
@@ -59,6 +65,7 @@ final class HistoryRecorder {
 
   func noteCommitted(_ client: Int) {
     open[client]?.outcome = .committed
+    if concurrent.contains(client), open[client]?.actions.isEmpty == false { uncheckedCount += 1 }
     close(client)
   }
 
@@ -104,6 +111,8 @@ final class HistoryRecorder {
     } catch {
       throw Finding(oracle: .snapshot, text: "the lists' history: \(error)")
     }
+    checkedCount += uncheckedCount
+    uncheckedCount = 0
     if !losesTail { return }
     let left = lists.flatMap { list in list.values.map { History.Action.append(key: list.key, value: $0) } }
     history = History([History.Transaction("what the power cut has left", left, begin: tick(), end: tick())])

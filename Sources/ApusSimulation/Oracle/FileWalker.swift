@@ -5,6 +5,8 @@ public struct FileWalker {
   public let image: FileImage
   public private(set) var violations: [String] = []
   private var owner: [String?]
+  /// The tree's text does not tell cases apart: that of a table of which any column is so.
+  private var foldsText = false
   /// What the pointer map must say: kind and parent by page.
   private var expected: [Int: (kind: Int, parent: Int)] = [:]
 
@@ -60,7 +62,9 @@ public struct FileWalker {
           type: String(decoding: type, as: UTF8.self), name: String(decoding: name, as: UTF8.self),
           table: String(decoding: table, as: UTF8.self), root: root, sql: sql))
     }
+    let folding = Set(schema.filter { $0.type == "table" && $0.sql.contains("COLLATE NOCASE") }.map(\.name))
     for row in schema where row.root > 0 {
+      foldsText = folding.contains(row.table)
       let isTable = row.type == "table" && !row.sql.uppercased().contains("WITHOUT ROWID")
       entries[row.root] = walkTree(root: row.root, name: row.name, isTable: isTable)
     }
@@ -246,7 +250,7 @@ public struct FileWalker {
       }
       guard let payload = readPayload(page, slot, &position, Int(payloadCount), isTableLeaf: isTable, name) else { return }
       guard let fields = decode(payload) else { return report("\(name): page \(page) cell \(slot): bad record") }
-      if !isTable, let last = entries.last, !Self.precedes(last.fields, fields) {
+      if !isTable, let last = entries.last, !precedes(last.fields, fields) {
         report("\(name): page \(page) cell \(slot): entries out of order")
       }
       entries.append(Entry(rowid: key, fields: fields))
@@ -373,13 +377,19 @@ public struct FileWalker {
     return body == record.count ? fields : nil
   }
 
-  /// Whether `left` stands strictly before `right` in an index with BINARY collation and ascending columns.
-  private static func precedes(_ left: [ImageField], _ right: [ImageField]) -> Bool {
+  /// Whether `left` stands strictly before `right` in an index with BINARY or NOCASE collation and ascending columns.
+  private func precedes(_ left: [ImageField], _ right: [ImageField]) -> Bool {
     for (a, b) in zip(left, right) {
+      let (a, b) = foldsText ? (Self.folded(a), Self.folded(b)) : (a, b)
       if a == b { continue }
-      return isLess(a, b)
+      return Self.isLess(a, b)
     }
     return left.count < right.count
+  }
+
+  private static func folded(_ field: ImageField) -> ImageField {
+    guard case .text(let bytes) = field else { return field }
+    return .text(bytes.map { (65...90).contains($0) ? $0 + 32 : $0 })
   }
 
   private static func isLess(_ a: ImageField, _ b: ImageField) -> Bool {

@@ -19,6 +19,8 @@ public final class Simulation {
   private let mishaps: Mishaps
   private let probe: CrashProbe?
   private var step = 0
+  /// By client, since when it could go on; only where all are of one process, and stand in one line.
+  private var readySince: [Int: UInt64] = [:]
   private var cutCount = 0
 
   private static let path = World.path, otherPath = World.otherPath
@@ -94,7 +96,8 @@ public final class Simulation {
     return Verdict(
       choices: choices.origin, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
       eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
-      droppedCount: world.droppedCount, coverage: world.coverage, trace: world.disk.trace, tape: choices.tape)
+      droppedCount: world.droppedCount, listCount: world.recorder?.checkedCount ?? 0,
+      replayedCount: world.keys.checkedCount, coverage: world.coverage, trace: world.disk.trace, tape: choices.tape)
   }
 
   private func runEras() throws(Finding) {
@@ -122,6 +125,7 @@ public final class Simulation {
     statements.append("INSERT INTO stamp VALUES(1,0)")
     if profile.hasLists { statements += HistoryRecorder.creationStatements }
     if profile.isConcurrent { statements += SideLedger.creationStatements(profile) }
+    if profile.hasKeys { statements += KeyModel.creationStatements }
     if profile.attaches {
       statements += ["CREATE TABLE o.stamp(id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO o.stamp VALUES(1,0)"]
     }
@@ -267,8 +271,20 @@ public final class Simulation {
       return
     }
     let name = ready[schedule.choose(ready, scheduled)]
+    if profile.processCount == 1 { noteReady(ready) }
     try clients[name].run(mayBegin: mayBegin(name))
+    if clients[name].line.hasTurn, profile.processCount == 1, world.damage == .none {
+      let others = clients.filter { $0.name != name && !$0.isGone }
+      try LineWatch.check(clients[name], others, readySince: readySince, now: world.clock.monotonicNanoseconds)
+    }
+    readySince[name] = nil
     if clients[name].yields { schedule.demote(name) }
+  }
+
+  private func noteReady(_ ready: [Int]) {
+    let now = world.clock.monotonicNanoseconds
+    for client in clients where !ready.contains(client.name) { readySince[client.name] = nil }
+    for name in ready where readySince[name] == nil { readySince[name] = now }
   }
 
   private func checkCompletion() throws(Finding) {
@@ -332,6 +348,7 @@ public final class Simulation {
     try world.checkFiles("after cut \(cutCount)")
     try checkReads(engine)
     try checkLists(engine, losesTail: losesSeen || profile.promise != .everything)
+    try checkKeys(engine, losesTail: losesSeen || profile.promise != .everything)
     try close(engine)
     return true
   }
@@ -394,6 +411,7 @@ public final class Simulation {
     try checkOther(engine, stamp, "at the end")
     try checkReads(engine)
     try checkLists(engine, losesTail: false)
+    try checkKeys(engine, losesTail: false)
     try close(engine)
     try world.checkFiles("at the end")
     try LeakCheck(world).checkClosed()
@@ -416,6 +434,15 @@ public final class Simulation {
   private func checkLists(_ engine: EngineClient, losesTail: Bool) throws(Finding) {
     guard let recorder = world.recorder else { return }
     try recorder.check(try runToEnd(engine, HistoryRecorder.readStatement), losesTail: losesTail)
+  }
+
+  private func checkKeys(_ engine: EngineClient, losesTail: Bool) throws(Finding) {
+    if !profile.hasKeys { return }
+    let items = try runToEnd(engine, KeyModel.itemStatement), marks = try runToEnd(engine, KeyModel.markStatement)
+    let done = try runToEnd(engine, KeyModel.doneStatement).compactMap { row -> Int64? in
+      if case .integer(let id)? = row.first { id } else { nil }
+    }
+    try world.keys.check(KeyModel(items: items, marks: marks), done: done, losesTail: losesTail)
   }
 
   /// Damaged files: everything ends, with rows or with an error that says what they are.

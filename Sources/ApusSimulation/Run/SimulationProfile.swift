@@ -71,6 +71,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var hasLists = false
   /// Transactions begin with BEGIN CONCURRENT, and some change rows of their own beside the others.
   public var isConcurrent = false
+  /// Of concurrent worlds: one transaction in so many is of those that the model knows nothing of.
+  public var sideOneIn = 2
+  /// Most of those are over keys of every kind.
+  public var hasKeys = false
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
 
@@ -126,6 +130,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       reconnectOneIn = 4
       stepsPerEra *= 2
     }
+    if isConcurrent { hasKeys = choices.oneIn(2, .hasKeys) }
   }
 
   private var vacuumName: String {
@@ -139,7 +144,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
-      + "\(isConcurrent ? " concurrent" : "")"
+      + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
   }
 
   /// What a connection says before anything else.

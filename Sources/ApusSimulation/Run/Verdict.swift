@@ -32,6 +32,10 @@ public struct Verdict: Sendable {
   public var commitCount: Int
   public var cutCount: Int
   public var droppedCount: Int
+  /// Concurrent transactions whose lists the isolation checker has found in order.
+  public var listCount: Int
+  /// Transactions over keys that were done once more in the order of the log, and answered the same.
+  public var replayedCount: Int
   /// Faults and buggify points that it has met.
   public var coverage: Coverage
   /// With the events, where they were asked for.

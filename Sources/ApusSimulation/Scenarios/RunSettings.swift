@@ -1,7 +1,7 @@
 // What a run is told besides its seed or tape.
 
 public struct RunSettings: Sendable {
-  /// The kind of world; nil: they take turns.
+  /// The kind of world; nil: the scenario's, or they take turns.
   public var kind: SimulationProfile.Kind?
   public var scenario: Scenario?
 
@@ -13,7 +13,7 @@ public struct RunSettings: Sendable {
   public func run(_ origin: ChoiceSource.Origin, records: Bool = false, keepsTrace: Bool = false) -> Verdict {
     let scenario = scenario
     return Simulation(
-      ChoiceSource(origin, records: records), kind: scenario?.kind ?? kind, shape: { scenario?.shape(&$0) },
+      ChoiceSource(origin, records: records), kind: kind ?? scenario?.kind, shape: { scenario?.shape(&$0) },
       keepsTrace: keepsTrace
     ).run()
   }

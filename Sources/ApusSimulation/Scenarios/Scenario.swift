@@ -143,15 +143,57 @@ public struct Scenario: Sendable {
       ],
       budgetSeconds: 60
     ) { profile in
-      profile.isConcurrent = true
-      if profile.journal != .wal {
-        profile.journal = .wal
-        profile.synchronous = .full
-        profile.attaches = false
-      }
+      profile.beConcurrent()
+      profile.hasLists = true
+      profile.hasKeys = profile.stepsPerEra % 2 == 0
       profile.clientCount = max(4, profile.clientCount)
       profile.cachePages = min(profile.cachePages, 60)
       profile.operationCountMax = min(profile.operationCountMax, 20)
+    },
+    Scenario(
+      name: "keyed-writers", symptom: "a name that two have claimed, a count that no order gives, an entry without its row",
+      kind: .calm,
+      plants: [
+        "cutBeforeRangeEnd", "forgetGapAtEnd", "forgetAbsentKey", "forgetIndexRange", "keepChangesAtRollbackTo", "cancelEqualKeys",
+        "replaceNamesTableOnly", "compareBytes", "rebaseSkipsIndex", "skipRebase", "lookedAtStaysOld", "trimOneTooEarly",
+        "dropReadsAtRollbackTo",
+      ],
+      budgetSeconds: 60
+    ) { profile in
+      profile.beConcurrent()
+      profile.hasKeys = true
+      profile.sideOneIn = 1
+      profile.clientCount = max(4, profile.clientCount)
+      profile.pageSize = min(profile.pageSize, 2048)
+      profile.cachePages = max(20, profile.cachePages)
+      profile.initialRowCount = 0
+      profile.stepsPerEra *= 2
+    },
+    Scenario(
+      name: "group-commit", symptom: "a commit was answered or seen, and the sync that it shared had failed", kind: .flaky,
+      plants: [
+        "publishBeforeSync", "answerOnPendingBase", "ackByRunningSync", "pendingImagesShared", "retryFailedSync", "barge",
+      ],
+      budgetSeconds: 120
+    ) { profile in
+      profile.beConcurrent()
+      profile.hasKeys = profile.stepsPerEra % 2 == 0
+      profile.synchronous = .full
+      profile.clientCount = max(5, profile.clientCount)
+      profile.processCount = 1
+      profile.cutCount = max(1, profile.cutCount)
+      profile.pageSize = min(profile.pageSize, 1024)
+      profile.initialRowCount = 0
+      profile.keyCount = min(profile.keyCount, 30)
+      profile.payloadMax = min(profile.payloadMax, 1_500)
+      profile.operationCountMax = min(profile.operationCountMax, 6)
+      profile.cachePages = max(20, profile.cachePages)
+      profile.vacuumOneIn = 0
+      profile.busyTimeoutMilliseconds = 5000
+      profile.faults = FaultRates()
+      profile.faults[.delay] = 8
+      profile.faults[.syncKeepsView] = 25
+      profile.faults[.syncRevertsView] = 25
     },
   ]
 
@@ -166,4 +208,15 @@ public struct Scenario: Sendable {
     ),
     ("container", "\"permission denied\" in containers", "`apus-prove` refuses io_uring by the kernel (`make prove`)"),
   ]
+}
+
+extension SimulationProfile {
+  /// Concurrent transactions are only to be had with a log.
+  fileprivate mutating func beConcurrent() {
+    isConcurrent = true
+    if journal == .wal { return }
+    journal = .wal
+    synchronous = .full
+    attaches = false
+  }
 }

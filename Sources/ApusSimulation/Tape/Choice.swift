@@ -7,7 +7,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case pageSize, isRollback, journal, synchronous, cachePages, autocheckpointFrames, clientCount, processCount, cutCount
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
-  case hasComingTables, hasLists, isConcurrent, reconnectsOften
+  case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process
@@ -30,6 +30,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, savepointOneIn, rollbackOneIn, reconnects
   case beginsConcurrently, isSide, sidePadding, sidePages, sideWay
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
+  case isPair, keyPlan, keyReads, keyLists, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
 
   // An operation.
   case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK

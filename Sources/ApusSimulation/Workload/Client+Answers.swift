@@ -53,6 +53,9 @@ extension Client {
     case .finishingScan: scan?.seen.append(fields)
     case .checking(let rows): phase = .checking(rows: rows + [fields])
     case .siding(.reading(let rows)): phase = .siding(.reading(rows: rows + [fields]))
+    case .siding(.keys(.operating(let operation, let rows))):
+      phase = .siding(.keys(.operating(operation, rows: rows + [fields])))
+    case .siding(.keys(.listing(let action, let rows))): phase = .siding(.keys(.listing(action, rows: rows + [fields])))
     case .reopening, .closing, .gone, .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping,
       .stampingOther, .committing, .rollingBack, .siding:
       throw Finding(oracle: .error, text: "client \(name): a row where none is due: \(fields)")
@@ -64,6 +67,7 @@ extension Client {
     // Who has only read promises nobody anything.
     if case .committing = phase { isCommit = isWriting }
     if case .siding(.committing) = phase { isCommit = true }
+    if case .siding(.keys(.committing)) = phase { isCommit = keys.isWriting }
     if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
       throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
     }
@@ -254,6 +258,12 @@ extension Client {
       world.ledger.abandon(stamp)
       phase = .rollingBack
     case .siding(.committing) where isBusy && error.code != .busySnapshot && busyCount < Self.busyCountMax: busyCount += 1
+    case .siding(.keys(.committing)) where isBusy && error.code != .busySnapshot && busyCount < Self.busyCountMax: busyCount += 1
+    case .siding(.keys) where isBusy:
+      world.keys.noteRefused(name)
+      world.recorder?.noteAborted(name)
+      phase = .rollingBack
+    case .siding(.keys(.operating(let operation, _))) where error.code.primary == .constraint: refuseKeys(operation)
     case .siding where isBusy: phase = .rollingBack
     case .savepointing where isConcurrent && error.code == .busySnapshot: phase = .rollingBack
     case .committing where isBusy:

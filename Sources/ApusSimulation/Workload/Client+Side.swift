@@ -9,6 +9,8 @@ enum SideStep {
   /// A change that is undone, behind the reading that stays.
   case trying, undoing
   case writing, tallying, tidying, committing
+  /// One over keys.
+  case keys(KeyStep)
 }
 
 /// One such transaction.
@@ -74,6 +76,7 @@ extension Client {
     case .committing:
       world.side.ask(side.number, of: name)
       start("COMMIT", [])
+    case .keys(let step): try startNextKeys(step)
     }
   }
 
@@ -95,6 +98,7 @@ extension Client {
     case .writing: phase = .siding(.tallying)
     case .tallying: phase = .siding(side.way == 0 ? .committing : .tidying)
     case .tidying: phase = .siding(.committing)
+    case .keys(let step): try finishKeys(step)
     case .committing:
       world.commitCount += 1
       commitCount += 1

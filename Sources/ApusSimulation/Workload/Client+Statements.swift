@@ -36,7 +36,9 @@ extension Client {
         return start(choices.oneIn(2, .checksQuickly) ? "PRAGMA quick_check" : "PRAGMA integrity_check", [])
       }
       isConcurrent = false
-      if world.profile.isConcurrent, choices.oneIn(2, .isSide) { return startSide() }
+      if world.profile.isConcurrent, choices.oneIn(world.profile.sideOneIn, .isSide) {
+        return world.profile.hasKeys && !choices.oneIn(4, .isPair) ? startKeys() : startSide()
+      }
       isWriting = !choices.oneIn(4, .isReader)
       isDeferred = isWriting && choices.oneIn(4, .upgrades)
       operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
@@ -46,8 +48,8 @@ extension Client {
       retry = nil
       rollsBackAtWill = false
       phase = .beginning
-      world.recorder?.begin(name)
       isConcurrent = isWriting && world.profile.isConcurrent && choices.oneIn(2, .beginsConcurrently)
+      world.recorder?.begin(name, isConcurrent: isConcurrent)
       start(isConcurrent ? "BEGIN CONCURRENT" : isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
     case .beginning: phase = .resting
     case .readingStamp: start("SELECT n FROM stamp", [])

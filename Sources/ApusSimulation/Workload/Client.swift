@@ -63,6 +63,7 @@ final class Client {
   /// It has begun with BEGIN CONCURRENT.
   var isConcurrent = false
   var side = SideTransaction(usesSavepoint: false, floors: [0, 0], padding: 0)
+  var keys = KeyTransaction()
   var model: DatabaseModel?
   /// At each open savepoint, outermost first.
   var savedModels: [DatabaseModel] = []
@@ -95,6 +96,8 @@ final class Client {
   /// ROLLBACK is the transaction's own will, not what is left of a failure.
   var rollsBackAtWill = false
   var isVacuuming = false, isCheckpoint = false
+  /// Its place in line for the write lock.
+  var line = LinePlace()
   /// How many pragmas of a VACUUM were said.
   var vacuumStep = 0
   var wait: Wait?
@@ -145,6 +148,7 @@ final class Client {
     world.ledger.doubt(stamp)
     world.faults.noteEnd(of: name)
     world.recorder?.close(name)
+    endKeys()
     engine = nil
     phase = .gone
     endEra()
@@ -155,6 +159,7 @@ final class Client {
     world.disk.trace.add("client", "\(name): \(sql) \(bindings)")
     world.disk.trace.say(name) { SQLText(sql, bindings).text }
     lockWaitSince = nil
+    line = LinePlace(asked: world.disk.trace.step)
     undoesFirst = engine?.owesWork == true
     engine?.start(sql, bindings)
   }
@@ -182,15 +187,31 @@ final class Client {
     switch answer {
     case .waiting(let wait):
       self.wait = wait
+      noteLine(wait)
       try checkDeadline(wait)
       if mayBeDropped, choices.oneIn(dropOneIn, .drops) { try drop(engine) }
     case .row(let fields): try receive(fields)
     case .done:
       world.disk.trace.add("done", UInt64(name), 0, 0)
+      if asksForTurn { line.hasTurn = true }
       try finish()
     case .failed(let error):
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
       try fail(error)
+    }
+  }
+
+  /// Its BEGIN IMMEDIATE is under way, with nothing to undo before.
+  private var asksForTurn: Bool {
+    guard case .beginning = phase else { return false }
+    return isWriting && !isDeferred && !isConcurrent && !undoesFirst
+  }
+
+  private func noteLine(_ wait: Wait) {
+    guard asksForTurn else { return line = LinePlace() }
+    switch wait {
+    case .moment, .signal: if line.since == nil { line.since = world.disk.trace.step }
+    case .completion, .nothing: break
     }
   }
 
@@ -405,6 +426,7 @@ final class Client {
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint or VACUUM"
     case .checking: "its check of the file"
+    case .siding(.keys(.operating(let operation, _))): operation.sql
     case .siding(let step): "\(step) of a side transaction"
     }
   }

@@ -20,6 +20,7 @@ final class World {
   let profile: SimulationProfile
   var ledger: Ledger
   var side = SideLedger()
+  var keys = KeyLedger()
   let choices: ChoiceSource
   /// Processes and page faults.
   let chance: ChoiceStream
@@ -109,6 +110,9 @@ final class World {
     let found = walker.walk()
     if let first = walker.violations.first {
       throw Finding(oracle: .walk, text: "\(moment): \(first) (\(walker.violations.count) in all)")
+    }
+    if profile.hasKeys, database == nil, let problem = KeyModel.problem(found) {
+      throw Finding(oracle: .walk, text: "\(moment): \(problem)")
     }
     // The file says itself which transaction it is at: the last that was seen, or one on top of it whose commit is not answered.
     let stamp = walker.stamp(found)

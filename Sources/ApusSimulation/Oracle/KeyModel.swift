@@ -1,0 +1,97 @@
+// The tables that concurrent transactions change by keys of every kind, as they ought to be.
+//
+//   item   row ids; a UNIQUE name that does not tell cases apart; an index over a group and a value
+//   mark   WITHOUT ROWID, a key of two columns, one of which does not tell cases apart; a UNIQUE number that may be NULL
+//   done   the transactions that have happened, by number: what a crash has left of them
+
+struct KeyModel: Equatable {
+  struct Item: Equatable {
+    var name: String
+    var group: Int64
+    var value: Int64
+  }
+
+  struct MarkKey: Hashable, Comparable {
+    /// In small letters.
+    var family: String
+    var number: Int64
+
+    static func < (left: MarkKey, right: MarkKey) -> Bool { (left.family, left.number) < (right.family, right.number) }
+  }
+
+  struct Mark: Equatable {
+    var family: String
+    var unique: Int64?
+    var value: Int64
+  }
+
+  var items: [Int64: Item] = [:]
+  var marks: [MarkKey: Mark] = [:]
+
+  static let creationStatements = [
+    "CREATE TABLE item(id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE UNIQUE, g INTEGER NOT NULL, v INTEGER NOT NULL, pad BLOB)",
+    "CREATE INDEX item_g ON item(g, v)",
+    "CREATE TABLE mark(a TEXT COLLATE NOCASE, b INTEGER, u INTEGER UNIQUE, v INTEGER NOT NULL, pad BLOB, PRIMARY KEY(a, b)) "
+      + "WITHOUT ROWID",
+    "CREATE TABLE done(id INTEGER PRIMARY KEY)",
+  ]
+
+  static let itemStatement = "SELECT id, name, g, v FROM item ORDER BY id"
+  static let markStatement = "SELECT a, b, u, v FROM mark ORDER BY a, b"
+  static let doneStatement = "SELECT id FROM done ORDER BY id"
+
+  init() {}
+
+  /// What `itemStatement` and `markStatement` gave.
+  init(items rows: [[ImageField]], marks markRows: [[ImageField]]) {
+    for row in rows where row.count == 4 {
+      guard case .integer(let id) = row[0], case .integer(let group) = row[2], case .integer(let value) = row[3] else { continue }
+      items[id] = Item(name: Self.text(row[1]), group: group, value: value)
+    }
+    for row in markRows where row.count == 4 {
+      guard case .integer(let number) = row[1], case .integer(let value) = row[3] else { continue }
+      var unique: Int64?
+      if case .integer(let number) = row[2] { unique = number }
+      let family = Self.text(row[0])
+      marks[MarkKey(family: family.lowercased(), number: number)] = Mark(family: family, unique: unique, value: value)
+    }
+  }
+
+  private static func text(_ field: ImageField) -> String {
+    if case .text(let bytes) = field { String(decoding: bytes, as: UTF8.self) } else { "\(field)" }
+  }
+
+  /// The entries of each index are those that the rows of its table make.
+  /// - Returns: what is wrong with that in a file, or nil.
+  static func problem(_ found: (schema: [FileWalker.SchemaRow], entries: [Int: [FileWalker.Entry]])) -> String? {
+    func entries(_ name: String) -> [FileWalker.Entry] {
+      found.schema.first { $0.name == name }.flatMap { found.entries[$0.root] } ?? []
+    }
+    func problem(_ index: String, _ due: [[ImageField]]) -> String? {
+      let there = entries(index).map(\.fields)
+      if let first = there.first(where: { !due.contains($0) }) { return "\(index) has the entry \(first), and no row is like that" }
+      if let first = due.first(where: { !there.contains($0) }) { return "\(index) has no entry \(first), and a row is like that" }
+      return there.count == due.count ? nil : "\(index) has \(there.count) entries, \(due.count) are due"
+    }
+    let items = entries("item"), marks = entries("mark")
+    return problem("sqlite_autoindex_item_1", items.map { [$0.fields[1], .integer($0.rowid)] })
+      ?? problem("item_g", items.map { [$0.fields[2], $0.fields[3], .integer($0.rowid)] })
+      // Of the two UNIQUE constraints of mark the key is the table itself.
+      ?? problem(
+        found.schema.first { $0.table == "mark" && $0.type == "index" && $0.root > 0 }?.name ?? "the index of mark",
+        marks.map { [$0.fields[2], $0.fields[0], $0.fields[1]] })
+  }
+
+  var sortedItems: [(id: Int64, item: Item)] { items.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
+  var sortedMarks: [(key: MarkKey, mark: Mark)] { marks.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
+
+  func holder(ofName name: String) -> Int64? {
+    let folded = name.lowercased()
+    return items.first { $0.value.name.lowercased() == folded }?.key
+  }
+
+  func holder(ofUnique unique: Int64?) -> MarkKey? {
+    guard let unique else { return nil }
+    return marks.first { $0.value.unique == unique }?.key
+  }
+}

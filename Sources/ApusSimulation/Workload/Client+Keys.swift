@@ -1,0 +1,224 @@
+// Transactions over keys of every kind, which the model of the other tables knows nothing of: single rows, ranges, the first and
+// the last of them, counts and sums, claims on a name, children that need a parent, amounts that change hands, and lists.
+//
+// What each is answered, `KeyLedger` and, of lists, the isolation checker hold against an order.
+
+import ApusBase
+
+enum KeyStep {
+  case beginning, savepoint, goingBack
+  case choosing
+  case operating(KeyOperation, rows: [[ImageField]])
+  case listing(History.Action, rows: [[ImageField]])
+  case marking, committing
+}
+
+/// What such a transaction is about.
+enum KeyPlan {
+  /// Anything, so many statements; the first ones perhaps read only.
+  case any(left: Int, reads: Int)
+  /// A name that nobody has is taken, one that somebody has is touched.
+  case claim(String)
+  /// A child where its parent is; or a parent that goes where it has no child.
+  case child(parent: Int64), orphan(parent: Int64)
+  /// From one row to another, where the first has enough.
+  case transfer(from: Int64, to: Int64)
+  case lists(left: Int)
+  case finished
+}
+
+struct KeyTransaction {
+  var id: Int64 = 0
+  var plan = KeyPlan.finished
+  var padding = 0
+  var isWriting = false
+  var isConcurrent = true
+  /// 0 none; 1 to come; 2 open.
+  var savepoint = 0
+  /// Statements of a plan that were said.
+  var step = 0
+  var lastRows: [[ImageField]] = []
+}
+
+extension Client {
+  private static let listShareOneIn = 3, readerOneIn = 6, ordinaryOneIn = 6
+
+  func startKeys() {
+    endKeys()
+    keys = KeyTransaction()
+    if world.recorder != nil, choices.oneIn(Self.listShareOneIn, .keyLists) {
+      keys.plan = .lists(left: 1 + choices.below(4, .operationCount))
+      keys.isWriting = !choices.oneIn(Self.readerOneIn, .isReader)
+    } else {
+      drawPlan()
+    }
+    keys.padding = choices.oneIn(2, .sidePadding) ? world.profile.pageSize / (4 + choices.below(12, .sidePages)) : 0
+    keys.savepoint = choices.oneIn(4, .usesSavepoint) ? 1 : 0
+    keys.isConcurrent = !choices.oneIn(Self.ordinaryOneIn, .beginsConcurrently)
+    keys.id = world.keys.begin(name)
+    isWriting = true
+    isDeferred = true
+    rollsBackAtWill = false
+    busyCount = 0
+    phase = .siding(.keys(.beginning))
+    world.recorder?.begin(name, isConcurrent: keys.isConcurrent)
+    start(keys.isConcurrent ? "BEGIN CONCURRENT" : choices.oneIn(2, .upgrades) ? "BEGIN" : "BEGIN IMMEDIATE", [])
+  }
+
+  private func drawPlan() {
+    let kind = choices.below(10, .keyPlan)
+    let id = KeyOperation.drawnId(choices)
+    switch kind {
+    case 0: keys.plan = .claim(KeyOperation.drawnName(choices))
+    case 1: keys.plan = .child(parent: id)
+    case 2: keys.plan = .orphan(parent: id)
+    case 3: keys.plan = .transfer(from: id, to: KeyOperation.drawnId(choices))
+    default:
+      let count = 1 + choices.below(5, .operationCount)
+      keys.plan = .any(left: count, reads: choices.oneIn(Self.readerOneIn, .isReader) ? count : choices.below(3, .keyReads))
+    }
+  }
+
+  /// What was not answered is in doubt from now on.
+  func endKeys() {
+    if world.profile.hasKeys { world.keys.end(name, at: world.disk.logWrites[name] ?? 0, now: world.disk.logWriteCount) }
+  }
+
+  func startNextKeys(_ step: KeyStep) throws(Finding) {
+    switch step {
+    case .beginning, .operating, .listing: throw Finding(oracle: .error, text: "client \(name) lost its statement")
+    case .savepoint: start("SAVEPOINT q", [])
+    case .goingBack: start("ROLLBACK TO q", [])
+    case .choosing: chooseKeys()
+    case .marking: start("INSERT INTO done VALUES(?1)", [.integer(keys.id)])
+    case .committing:
+      world.keys.noteAsked(name, at: world.disk.logWriteCount)
+      world.recorder?.noteCommitBegun(name)
+      start("COMMIT", [])
+    }
+  }
+
+  private func chooseKeys() {
+    if keys.savepoint == 1 {
+      phase = .siding(.keys(.savepoint))
+      return start("SAVEPOINT q", [])
+    }
+    if keys.savepoint == 2, choices.oneIn(3, .returnsToSavepoint) {
+      keys.savepoint = 0
+      phase = .siding(.keys(.goingBack))
+      return start("ROLLBACK TO q", [])
+    }
+    if case .lists(let left) = keys.plan, left > 0, let recorder = world.recorder {
+      keys.plan = .lists(left: left - 1)
+      let list = choices.below(HistoryRecorder.listCount, .list)
+      let action: History.Action =
+        !keys.isWriting || choices.oneIn(2, .readsList)
+        ? .read(key: list, values: []) : .append(key: list, value: recorder.makeValue())
+      phase = .siding(.keys(.listing(action, rows: [])))
+      switch action {
+      case .read(let key, _): return start("SELECT list FROM l WHERE key=?1", [.integer(Int64(key))])
+      case .append(let key, let value):
+        return start("UPDATE l SET list=list||?2||',' WHERE key=?1", [.integer(Int64(key)), .integer(Int64(value))])
+      }
+    }
+    if let operation = nextOperation() {
+      if !operation.isRead { keys.isWriting = true }
+      phase = .siding(.keys(.operating(operation, rows: [])))
+      return start(operation.sql, operation.bindings(padding: keys.padding))
+    }
+    phase = .siding(.keys(keys.isWriting ? .marking : .committing))
+    if keys.isWriting { start("INSERT INTO done VALUES(?1)", [.integer(keys.id)]) } else { askForCommit() }
+  }
+
+  private func askForCommit() {
+    world.keys.noteAsked(name, at: world.disk.logWriteCount)
+    world.recorder?.noteCommitBegun(name)
+    start("COMMIT", [])
+  }
+
+  /// The plan's next statement, by what the last one has answered.
+  private func nextOperation() -> KeyOperation? {
+    let hasFound = !keys.lastRows.isEmpty
+    switch keys.plan {
+    case .finished, .lists: return nil
+    case .any(0, _): return nil
+    case .any(let left, let reads):
+      keys.plan = .any(left: left - 1, reads: reads - 1)
+      return reads > 0 || choices.oneIn(4, .isReader) ? KeyOperation.drawnRead(choices) : KeyOperation.drawnChange(choices)
+    case .claim(let claimed):
+      if keys.step == 0 { return advance(.itemNamed(claimed)) }
+      keys.plan = .finished
+      if case .integer(let id)? = keys.lastRows.first?.first { return .addToItems(id...id, 1) }
+      return .putItem(id: KeyOperation.drawnId(choices), KeyOperation.drawnItem(choices, claimed), .ignore)
+    case .child(let parent):
+      if keys.step == 0 { return advance(.item(id: parent)) }
+      keys.plan = .finished
+      let mark = KeyModel.Mark(family: Self.family(of: parent), unique: nil, value: parent)
+      return hasFound ? .putMark(number: parent, mark, .ignore) : nil
+    case .orphan(let parent):
+      if keys.step == 0 { return advance(.mark(Self.family(of: parent).uppercased(), parent)) }
+      keys.plan = .finished
+      return hasFound ? nil : .dropItem(id: parent)
+    case .transfer(let from, let to):
+      if keys.step == 0 { return advance(.item(id: from)) }
+      guard case .integer(let value)? = keys.lastRows.first?.last, value > 0 || keys.step == 2 else {
+        keys.plan = .finished
+        return keys.step == 2 ? .addToItems(to...to, 5) : nil
+      }
+      if keys.step == 1 { return advance(.addToItems(from...from, -5)) }
+      keys.plan = .finished
+      return .addToItems(to...to, 5)
+    }
+  }
+
+  private func advance(_ operation: KeyOperation) -> KeyOperation {
+    keys.step += 1
+    return operation
+  }
+
+  private static func family(of parent: Int64) -> String { "fa" + String(parent % 3) }
+
+  func finishKeys(_ step: KeyStep) throws(Finding) {
+    switch step {
+    case .beginning, .choosing: phase = .siding(.keys(.choosing))
+    case .savepoint:
+      keys.savepoint = 2
+      world.keys.note(.savepoint, by: name)
+      world.recorder?.noteSavepoint(name)
+      phase = .siding(.keys(.choosing))
+    case .goingBack:
+      world.keys.note(.wayBack, by: name)
+      world.recorder?.noteWayBack(name, to: 0)
+      phase = .siding(.keys(.choosing))
+    case .operating(let operation, let rows):
+      keys.lastRows = rows
+      world.keys.note(.statement(operation, .rows(rows)), by: name)
+      phase = .siding(.keys(.choosing))
+    case .listing(.append(let key, let value), _):
+      world.recorder?.note(.append(key: key, value: value), by: name)
+      phase = .siding(.keys(.choosing))
+    case .listing(.read(let key, _), let rows):
+      world.recorder?.note(.read(key: key, values: HistoryRecorder.values(rows.first?.first)), by: name)
+      phase = .siding(.keys(.choosing))
+    case .marking:
+      world.keys.noteMarked(name)
+      phase = .siding(.keys(.committing))
+    case .committing:
+      world.keys.noteCommitted(name, at: world.disk.logWrites[name] ?? 0)
+      world.recorder?.noteCommitted(name)
+      if keys.isWriting {
+        world.commitCount += 1
+        commitCount += 1
+        try world.audit()
+      }
+      phase = .resting
+    }
+  }
+
+  /// A constraint is violated.
+  func refuseKeys(_ operation: KeyOperation) {
+    keys.lastRows = []
+    world.keys.note(.statement(operation, .violates), by: name)
+    phase = .siding(.keys(.choosing))
+  }
+}

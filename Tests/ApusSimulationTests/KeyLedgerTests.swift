@@ -1,0 +1,109 @@
+// The replay over keys on histories made by hand, and the worlds whose transactions it looks at.
+
+import ApusBase
+import Testing
+
+@testable import ApusSimulation
+
+@Suite("The replay over keys")
+struct KeyLedgerTests {
+  private typealias Item = KeyModel.Item
+  private static let sum = KeyOperation.idRange(1...9)
+
+  private static func sum(_ count: Int64, _ value: Int64) -> KeyLedger.Event {
+    .statement(sum, .rows([[.integer(count), .integer(value)]]))
+  }
+
+  private static func put(
+    _ id: Int64, _ name: String, _ conflict: Operation.Conflict = .abort, _ answer: KeyAnswer = .rows([])
+  ) -> KeyLedger.Event {
+    .statement(.putItem(id: id, Item(name: name, group: 0, value: 1), conflict), answer)
+  }
+
+  private static func content(_ names: [Int64: String]) -> KeyModel {
+    var model = KeyModel()
+    model.items = names.mapValues { Item(name: $0, group: 0, value: 1) }
+    return model
+  }
+
+  /// Transactions that began together, each with its place in the log; 0 for one that only reads.
+  private func finding(
+    _ transactions: [(events: [KeyLedger.Event], place: UInt64)], _ content: KeyModel, done: [Int64]? = nil,
+    losesTail: Bool = false
+  ) -> Finding.Oracle? {
+    var ledger = KeyLedger()
+    let ids = transactions.indices.map { ledger.begin($0) }
+    for (client, transaction) in transactions.enumerated() {
+      for event in transaction.events { ledger.note(event, by: client) }
+      if transaction.place > 0 { ledger.noteMarked(client) }
+      ledger.noteAsked(client, at: 0)
+      ledger.noteCommitted(client, at: transaction.place)
+    }
+    let due = zip(ids, transactions).filter { $1.place > 0 }.map(\.0)
+    do throws(Finding) {
+      try ledger.check(content, done: done ?? due, losesTail: losesTail)
+      return nil
+    } catch {
+      return error.oracle
+    }
+  }
+
+  @Test("an order of the log that explains every answer is one")
+  func serial() {
+    let found = finding(
+      [([Self.sum(1, 1), Self.put(2, "b")], 2), ([Self.put(1, "a")], 1), ([Self.sum(1, 1)], 0), ([Self.sum(2, 2)], 0)],
+      Self.content([1: "a", 2: "b"]))
+    #expect(found == nil)
+  }
+
+  @Test("a count that another commit has made stale is found, by whoever counted")
+  func skew() {
+    let both = Self.content([1: "a", 2: "b"])
+    let counted = [[Self.sum(0, 0), Self.put(1, "a")], [Self.sum(0, 0), Self.put(2, "b")]]
+    #expect(finding([(counted[0], 1), (counted[1], 2)], both) == .snapshot)
+    #expect(finding([([Self.put(1, "a")], 1), ([Self.put(2, "b")], 2), ([Self.sum(1, 2)], 0)], both) == .snapshot)
+  }
+
+  @Test("a name is one's own, in letters of whatever size")
+  func claims() {
+    let claims: [(events: [KeyLedger.Event], place: UInt64)] = [([Self.put(1, "ka")], 1), ([Self.put(2, "KA")], 2)]
+    #expect(finding(claims, Self.content([1: "ka", 2: "KA"])) == .snapshot)
+    let refused: [(events: [KeyLedger.Event], place: UInt64)] = [
+      ([Self.put(1, "ka")], 1), ([Self.put(2, "KA", .abort, .violates)], 2), ([Self.put(3, "Ka", .replace)], 3),
+    ]
+    #expect(finding(refused, Self.content([3: "Ka"])) == nil)
+    #expect(finding(refused, Self.content([3: "ka"])) == .read)
+  }
+
+  @Test("what ROLLBACK TO takes back has not been, and what was read there has")
+  func savepoints() {
+    let undone: [KeyLedger.Event] = [
+      Self.put(1, "a"), .savepoint, Self.put(2, "b"), Self.sum(2, 2), .wayBack, Self.sum(1, 1),
+    ]
+    #expect(finding([(undone, 1)], Self.content([1: "a"])) == nil)
+    #expect(finding([(undone, 1)], Self.content([1: "a", 2: "b"])) == .read)
+    #expect(finding([([Self.put(5, "e")], 1), (undone, 2)], Self.content([1: "a", 5: "e"])) == .snapshot)
+  }
+
+  @Test("answered is answered, unless the power may take it")
+  func durability() {
+    let one: [(events: [KeyLedger.Event], place: UInt64)] = [([Self.put(1, "a")], 1)]
+    #expect(finding(one, KeyModel(), done: []) == .durability)
+    #expect(finding(one, KeyModel(), done: [], losesTail: true) == nil)
+  }
+
+  @Test(
+    "the worlds of concurrent transactions find nothing, and have something to check",
+    arguments: ["keyed-writers", "concurrent-writers", "group-commit"])
+  func worlds(name: String) throws {
+    let scenario = try #require(Scenario.named(name))
+    var listCount = 0, replayedCount = 0
+    for seed in UInt64(1)...4 {
+      let verdict = RunSettings(scenario: scenario).run(.seed(seed))
+      #expect(verdict.finding == nil, "seed \(seed): \(verdict.profile)")
+      listCount += verdict.listCount
+      replayedCount += verdict.replayedCount
+    }
+    #expect(replayedCount > 0 && (listCount > 0 || name != "concurrent-writers"), "\(listCount), \(replayedCount)")
+  }
+}
