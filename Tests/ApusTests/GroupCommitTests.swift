@@ -80,6 +80,27 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     for connection in connections { try connection.closeBlocking() }
   }
 
+  @Test("a statement that begins on a commit that is not durable, and fails there, fails when that is durable")
+  func failureOnPendingBase() throws {
+    let environment = MemoryEnvironment(seed: 14, completesAtOnce: false)
+    let connections = try open(environment, count: 3)
+    try connections[0].execute("CREATE TABLE u(x INTEGER PRIMARY KEY)")
+    try connections[1].execute("SELECT * FROM u")
+    let first = try Stepped(connections[0], "INSERT INTO u VALUES (7)")
+    while case .pending(let wait) = try first.statement.step() {
+      if try begins(connections[1]) { break }
+      connections[0].wait(for: wait)
+    }
+    try connections[1].execute("ROLLBACK")
+    let second = try Stepped(connections[1], "INSERT INTO u VALUES (7)")
+    #expect(waitsForOthers(try second.goOn { $0 != .signal }), "it must not be told of a row that may never be")
+    #expect(try connections[2].value("SELECT count(*) FROM u") == "0")
+    #expect(isDone(try first.goOn { _ in true }))
+    #expect { try second.goOn { _ in true } } throws: { ($0 as? EngineError)?.code.primary == .constraint }
+    for stepped in [first, second] { stepped.statement.finalize() }
+    for connection in connections { try connection.closeBlocking() }
+  }
+
   @Test("what a transaction finds on a commit that is not durable is told when it is")
   func resultsOnPendingBase() throws {
     let environment = MemoryEnvironment(seed: 12, completesAtOnce: false)

@@ -128,7 +128,7 @@ public final class PreparedStatement {
   public func step() throws(EngineError) -> StepResult {
     if connection.lastError != nil { connection.lastError = nil }
     do throws(EngineError) {
-      let result = connection.state.holdsBack || isHeld ? try advanceHoldingBack() : try advance()
+      let result = connection.state.holdsBack || isHeld ? try advanceHoldingBack() : try advanceFreely()
       hasRow = if case .row = result { true } else { false }
       isRunning = if case .done = result { false } else { true }
       if !isRunning { recompileCount = 0 }
@@ -152,6 +152,10 @@ public final class PreparedStatement {
     } else {
       do throws(EngineError) { outcome = .success(try advance()) } catch { outcome = .failure(error) }
     }
+    return try giveOut(outcome)
+  }
+
+  private func giveOut(_ outcome: Result<StepResult, EngineError>) throws(EngineError) -> StepResult {
     switch outcome {
     case .success(.pending): return try outcome.get()
     case .success(.done) where !connection.isAutocommit:
@@ -177,6 +181,20 @@ public final class PreparedStatement {
     }
     letGo()
     return try outcome.get()
+  }
+
+  /// The statement may be the one that begins on such a commit.
+  private func advanceFreely() throws(EngineError) -> StepResult {
+    let outcome: Result<StepResult, EngineError>
+    do throws(EngineError) {
+      let result = try advance()
+      if !connection.state.holdsBack { return result }
+      outcome = .success(result)
+    } catch {
+      if !connection.state.holdsBack { throw error }
+      outcome = .failure(error)
+    }
+    return try giveOut(outcome)
   }
 
   private func letGo() {

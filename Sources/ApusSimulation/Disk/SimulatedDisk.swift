@@ -137,6 +137,7 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// Writes to logs that are complete, and by connection the number of its last one. What is all zeros is none: room for frames.
   private(set) var logWriteCount: UInt64 = 0
   private(set) var logWrites: [Int: UInt64] = [:]
+  private var logWriter: Int?
   private var nextSequence: UInt64 = 1
   private var nextInode: UInt64 = 1
   private var nextOwner: UInt64 = 1
@@ -222,7 +223,14 @@ public final class SimulatedDisk: @unchecked Sendable {
 
   func noteLogWrite(of connection: Int) {
     logWriteCount += 1
+    logWriter = connection
     logWrites[connection] = logWriteCount
+  }
+
+  /// The connection whose write to a log has just completed.
+  func takeLogWriter() -> Int? {
+    defer { logWriter = nil }
+    return logWriter
   }
 
   func takeResult(_ ticket: Ticket) -> IOResult? { results.removeValue(forKey: ticket) }

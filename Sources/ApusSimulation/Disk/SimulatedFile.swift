@@ -23,6 +23,7 @@ final class SimulatedFile: File, @unchecked Sendable {
     owner = disk.makeOwner()
     generation = disk.generation
     disk.handles[owner] = OpenHandle(path: path, file: content, process: process, client: disk.faults.actor)
+    if content.role == .log { disk.faults.noteOpenedLog(disk.faults.actor) }
   }
 
   deinit { close() }

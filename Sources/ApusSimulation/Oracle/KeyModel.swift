@@ -2,7 +2,7 @@
 //
 //   item   row ids; a UNIQUE name that does not tell cases apart; an index over a group and a value
 //   mark   WITHOUT ROWID, a key of two columns, one of which does not tell cases apart; a UNIQUE number that may be NULL
-//   done   the transactions that have happened, by number: what a crash has left of them
+//   done   for each client the transactions that have happened, by number: what a crash has left of them
 
 struct KeyModel: Equatable {
   struct Item: Equatable {
@@ -28,17 +28,19 @@ struct KeyModel: Equatable {
   var items: [Int64: Item] = [:]
   var marks: [MarkKey: Mark] = [:]
 
-  static let creationStatements = [
+  static func creationStatements(_ profile: SimulationProfile) -> [String] {
+    tableStatements + (0..<profile.clientCount).map { "CREATE TABLE done\($0)(id INTEGER PRIMARY KEY)" }
+  }
+
+  private static let tableStatements = [
     "CREATE TABLE item(id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE UNIQUE, g INTEGER NOT NULL, v INTEGER NOT NULL, pad BLOB)",
     "CREATE INDEX item_g ON item(g, v)",
     "CREATE TABLE mark(a TEXT COLLATE NOCASE, b INTEGER, u INTEGER UNIQUE, v INTEGER NOT NULL, pad BLOB, PRIMARY KEY(a, b)) "
       + "WITHOUT ROWID",
-    "CREATE TABLE done(id INTEGER PRIMARY KEY)",
   ]
 
   static let itemStatement = "SELECT id, name, g, v FROM item ORDER BY id"
   static let markStatement = "SELECT a, b, u, v FROM mark ORDER BY a, b"
-  static let doneStatement = "SELECT id FROM done ORDER BY id"
 
   init() {}
 

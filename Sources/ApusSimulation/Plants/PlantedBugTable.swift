@@ -189,7 +189,7 @@
       case .ackByRunningSync:
         .init(.concurrency, "a commit appended while a sync runs is answered by it", .transactions)
       case .retryFailedSync:
-        .init(.concurrency, "behind a failed sync the commit is synced again, and believed", .transactions)
+        .init(.concurrency, "behind a failed sync the commit is synced again, and believed", .transactions.union([.faultAccount]))
       case .pendingImagesShared:
         .init(.concurrency, "images of commits that may fail are in the shared cache", .transactions)
       case .barge: .init(.concurrency, "whoever asks when the turn is free gets it, before the line", [.liveness])

@@ -24,7 +24,7 @@ public struct PlainScript: Sendable {
       statements.append("INSERT INTO stamp VALUES(1,0)")
       if verdict.profile.hasLists { statements += HistoryRecorder.creationStatements }
       if verdict.profile.isConcurrent { statements += SideLedger.creationStatements(verdict.profile) }
-      if verdict.profile.hasKeys { statements += KeyModel.creationStatements }
+      if verdict.profile.hasKeys { statements += KeyModel.creationStatements(verdict.profile) }
       statements += verdict.trace.script.map(\.sql)
       text = statements.map { $0 + ";\n" }.joined()
     }

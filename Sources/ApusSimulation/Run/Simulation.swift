@@ -21,6 +21,8 @@ public final class Simulation {
   private var step = 0
   /// By client, since when it could go on; only where all are of one process, and stand in one line.
   private var readySince: [Int: UInt64] = [:]
+  /// The client that had the turn to write last, in such a run.
+  private var lastWriter: Int?
   private var cutCount = 0
 
   private static let path = World.path, otherPath = World.otherPath
@@ -125,7 +127,7 @@ public final class Simulation {
     statements.append("INSERT INTO stamp VALUES(1,0)")
     if profile.hasLists { statements += HistoryRecorder.creationStatements }
     if profile.isConcurrent { statements += SideLedger.creationStatements(profile) }
-    if profile.hasKeys { statements += KeyModel.creationStatements }
+    if profile.hasKeys { statements += KeyModel.creationStatements(profile) }
     if profile.attaches {
       statements += ["CREATE TABLE o.stamp(id INTEGER PRIMARY KEY, n INTEGER)", "INSERT INTO o.stamp VALUES(1,0)"]
     }
@@ -273,12 +275,18 @@ public final class Simulation {
     let name = ready[schedule.choose(ready, scheduled)]
     if profile.processCount == 1 { noteReady(ready) }
     try clients[name].run(mayBegin: mayBegin(name))
-    if clients[name].line.hasTurn, profile.processCount == 1, world.damage == .none {
-      let others = clients.filter { $0.name != name && !$0.isGone }
-      try LineWatch.check(clients[name], others, readySince: readySince, now: world.clock.monotonicNanoseconds)
-    }
+    if clients[name].line.hasTurn { try checkLine(name) }
     readySince[name] = nil
     if clients[name].yields { schedule.demote(name) }
+  }
+
+  /// The client has got the turn to write.
+  private func checkLine(_ name: Int) throws(Finding) {
+    if profile.processCount > 1 || world.damage != .none { return clients[name].line = LinePlace() }
+    let others = clients.filter { $0.name != name && !$0.isGone }
+    defer { lastWriter = name }
+    try LineWatch.check(
+      clients[name], others, last: lastWriter, readySince: readySince, now: world.clock.monotonicNanoseconds)
   }
 
   private func noteReady(_ ready: [Int]) {
@@ -288,6 +296,9 @@ public final class Simulation {
   }
 
   private func checkCompletion() throws(Finding) {
+    if let name = world.disk.takeLogWriter(), clients.indices.contains(name), clients[name].line.kind == .commit {
+      try checkLine(name)
+    }
     if let problem = world.faults.problem { throw Finding(oracle: .faultAccount, text: problem) }
     if world.faults.hasRevertedView {
       world.faults.hasRevertedView = false
@@ -439,8 +450,9 @@ public final class Simulation {
   private func checkKeys(_ engine: EngineClient, losesTail: Bool) throws(Finding) {
     if !profile.hasKeys { return }
     let items = try runToEnd(engine, KeyModel.itemStatement), marks = try runToEnd(engine, KeyModel.markStatement)
-    let done = try runToEnd(engine, KeyModel.doneStatement).compactMap { row -> Int64? in
-      if case .integer(let id)? = row.first { id } else { nil }
+    var done: [Int64] = []
+    for client in 0..<profile.clientCount {
+      for case .integer(let id)? in try runToEnd(engine, "SELECT id FROM done\(client)").map(\.first) { done.append(id) }
     }
     try world.keys.check(KeyModel(items: items, marks: marks), done: done, losesTail: losesTail)
   }

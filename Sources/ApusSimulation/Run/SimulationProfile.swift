@@ -75,6 +75,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var sideOneIn = 2
   /// Most of those are over keys of every kind.
   public var hasKeys = false
+  /// One of those in so many is over lists, where there are some.
+  public var listOneIn = 3
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
 

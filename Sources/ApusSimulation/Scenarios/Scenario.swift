@@ -170,6 +170,23 @@ public struct Scenario: Sendable {
       profile.stepsPerEra *= 2
     },
     Scenario(
+      name: "list-appends", symptom: "what was read cannot come from transactions one after the other", kind: .power,
+      plants: ["validateWritesOnly", "foreignSeenLate", "compareFirstCommitOnly"], budgetSeconds: 60
+    ) { profile in
+      profile.beConcurrent()
+      profile.hasLists = true
+      profile.hasKeys = true
+      profile.sideOneIn = 1
+      profile.listOneIn = 1
+      profile.clientCount = max(4, profile.clientCount)
+      profile.pageSize = min(profile.pageSize, 2048)
+      profile.cachePages = max(20, profile.cachePages)
+      profile.initialRowCount = 0
+      profile.vacuumOneIn = 0
+      profile.auditEvery = 10
+      profile.stepsPerEra *= 3
+    },
+    Scenario(
       name: "group-commit", symptom: "a commit was answered or seen, and the sync that it shared had failed", kind: .flaky,
       plants: [
         "publishBeforeSync", "answerOnPendingBase", "ackByRunningSync", "pendingImagesShared", "retryFailedSync", "barge",
@@ -179,7 +196,7 @@ public struct Scenario: Sendable {
       profile.beConcurrent()
       profile.hasKeys = profile.stepsPerEra % 2 == 0
       profile.synchronous = .full
-      profile.clientCount = max(5, profile.clientCount)
+      profile.clientCount = max(6, profile.clientCount)
       profile.processCount = 1
       profile.cutCount = max(1, profile.cutCount)
       profile.pageSize = min(profile.pageSize, 1024)
@@ -192,8 +209,11 @@ public struct Scenario: Sendable {
       profile.busyTimeoutMilliseconds = 5000
       profile.faults = FaultRates()
       profile.faults[.delay] = 8
-      profile.faults[.syncKeepsView] = 25
-      profile.faults[.syncRevertsView] = 25
+      profile.faults[.syncKeepsView] = 12
+      profile.faults[.syncRevertsView] = 12
+      // A log that goes on, so that what has failed is written over.
+      profile.autocheckpointFrames = 1000
+      if profile.checkpointOneIn > 0 { profile.checkpointOneIn = 30 }
     },
   ]
 

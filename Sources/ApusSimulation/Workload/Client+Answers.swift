@@ -232,6 +232,11 @@ extension Client {
 
   func fail(_ error: EngineError) throws(Finding) {
     if try failOrdinarily(error) { return world.faults.noteDropped(name) }
+    if error.code == .abort, case .rollingBack = phase, keys.isInDoubt {
+      keys.isInDoubt = false
+      phase = .resting
+      return
+    }
     if error.code == .abort, case .rollingBack = phase, world.ledger.doubtful.contains(stamp) {
       // A dropped COMMIT had come past its commit point: that is an answer.
       guard world.ledger.acknowledge(stamp) else {

@@ -33,6 +33,8 @@ struct KeyTransaction {
   var padding = 0
   var isWriting = false
   var isConcurrent = true
+  /// Its COMMIT was dropped.
+  var isInDoubt = false
   /// 0 none; 1 to come; 2 open.
   var savepoint = 0
   /// Statements of a plan that were said.
@@ -41,12 +43,12 @@ struct KeyTransaction {
 }
 
 extension Client {
-  private static let listShareOneIn = 3, readerOneIn = 6, ordinaryOneIn = 6
+  private static let readerOneIn = 6, ordinaryOneIn = 6
 
   func startKeys() {
     endKeys()
     keys = KeyTransaction()
-    if world.recorder != nil, choices.oneIn(Self.listShareOneIn, .keyLists) {
+    if world.recorder != nil, choices.oneIn(world.profile.listOneIn, .keyLists) {
       keys.plan = .lists(left: 1 + choices.below(4, .operationCount))
       keys.isWriting = !choices.oneIn(Self.readerOneIn, .isReader)
     } else {
@@ -75,7 +77,10 @@ extension Client {
     case 3: keys.plan = .transfer(from: id, to: KeyOperation.drawnId(choices))
     default:
       let count = 1 + choices.below(5, .operationCount)
-      keys.plan = .any(left: count, reads: choices.oneIn(Self.readerOneIn, .isReader) ? count : choices.below(3, .keyReads))
+      let isReader = choices.oneIn(Self.readerOneIn, .isReader)
+      keys.plan = .any(left: count, reads: isReader ? count : choices.below(3, .keyReads))
+      // Who commits something else than what it looks at must be compared by its looks alone.
+      keys.isWriting = isReader && choices.oneIn(2, .keyReads)
     }
   }
 
@@ -90,7 +95,7 @@ extension Client {
     case .savepoint: start("SAVEPOINT q", [])
     case .goingBack: start("ROLLBACK TO q", [])
     case .choosing: chooseKeys()
-    case .marking: start("INSERT INTO done VALUES(?1)", [.integer(keys.id)])
+    case .marking: start("INSERT INTO done\(name) VALUES(?1)", [.integer(keys.id)])
     case .committing:
       world.keys.noteAsked(name, at: world.disk.logWriteCount)
       world.recorder?.noteCommitBegun(name)
@@ -127,7 +132,7 @@ extension Client {
       return start(operation.sql, operation.bindings(padding: keys.padding))
     }
     phase = .siding(.keys(keys.isWriting ? .marking : .committing))
-    if keys.isWriting { start("INSERT INTO done VALUES(?1)", [.integer(keys.id)]) } else { askForCommit() }
+    if keys.isWriting { start("INSERT INTO done\(name) VALUES(?1)", [.integer(keys.id)]) } else { askForCommit() }
   }
 
   private func askForCommit() {
@@ -212,6 +217,17 @@ extension Client {
         try world.audit()
       }
       phase = .resting
+    }
+  }
+
+  /// The statement was dropped, and is as if it had never begun; of a COMMIT nobody knows.
+  func dropKeys(_ step: KeyStep) {
+    if case .committing = step {
+      keys.isInDoubt = true
+      phase = .rollingBack
+    } else {
+      keys.lastRows = []
+      phase = .siding(.keys(.choosing))
     }
   }
 

@@ -159,8 +159,8 @@ final class Client {
     world.disk.trace.add("client", "\(name): \(sql) \(bindings)")
     world.disk.trace.say(name) { SQLText(sql, bindings).text }
     lockWaitSince = nil
-    line = LinePlace(asked: world.disk.trace.step)
     undoesFirst = engine?.owesWork == true
+    line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
     engine?.start(sql, bindings)
   }
 
@@ -193,24 +193,33 @@ final class Client {
     case .row(let fields): try receive(fields)
     case .done:
       world.disk.trace.add("done", UInt64(name), 0, 0)
-      if asksForTurn { line.hasTurn = true }
+      if line.kind == .begin { line.hasTurn = true }
       try finish()
     case .failed(let error):
+      line = LinePlace()
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
       try fail(error)
     }
   }
 
-  /// Its BEGIN IMMEDIATE is under way, with nothing to undo before.
-  private var asksForTurn: Bool {
-    guard case .beginning = phase else { return false }
-    return isWriting && !isDeferred && !isConcurrent && !undoesFirst
+  /// How the statement asks for the turn to write; nil where it does not, or undoes something first.
+  private func asksForTurn(_ sql: String) -> LinePlace.Kind? {
+    if undoesFirst { return nil }
+    if sql == "BEGIN IMMEDIATE" { return .begin }
+    guard sql == "COMMIT" else { return nil }
+    let isWriter =
+      switch phase {
+      case .committing: isConcurrent
+      case .siding(.committing): true
+      case .siding(.keys(.committing)): keys.isConcurrent && keys.isWriting
+      default: false
+      }
+    return isWriter ? .commit : nil
   }
 
   private func noteLine(_ wait: Wait) {
-    guard asksForTurn else { return line = LinePlace() }
     switch wait {
-    case .moment, .signal: if line.since == nil { line.since = world.disk.trace.step }
+    case .moment, .signal: if line.since == nil, line.kind != nil { line.since = world.disk.trace.step }
     case .completion, .nothing: break
     }
   }
@@ -222,7 +231,8 @@ final class Client {
     case .operating, .housekeeping, .checking: true
     // Without a journal on the disk a commit that has begun cannot be undone; VACUUM and some pragmas are one.
     case .checkpointing, .rollingBack: hasJournal
-    case .committing: hasJournal && world.profile.dropsCommits
+    case .siding(.keys(.operating)), .siding(.keys(.listing)): true
+    case .committing, .siding(.keys(.committing)): hasJournal && world.profile.dropsCommits
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
       .savepointing, .scanning, .finishingScan, .stamping, .stampingOther, .siding:
       false
@@ -248,7 +258,8 @@ final class Client {
     world.disk.trace.add("drop", UInt64(name), 0, 0)
     switch phase {
     case .checkpointing, .checking: phase = .resting
-    case .operating where !engine.isInTransaction, .housekeeping where !engine.isInTransaction:
+    case .operating where !engine.isInTransaction, .housekeeping where !engine.isInTransaction,
+      .siding(.keys(.operating)) where !engine.isInTransaction, .siding(.keys(.listing)) where !engine.isInTransaction:
       // It had failed, and was taking the transaction with it.
       guard world.faults.hasMet(name) else {
         throw Finding(oracle: .cancellation, text: "client \(name): \(phaseName) was dropped, and its transaction is gone")
@@ -260,6 +271,7 @@ final class Client {
       if choices.oneIn(2, .triesAgain) { retry = operation }
       if scan == nil, let last = savedModels.indices.last, choices.oneIn(2, .returnsToSavepoint) { wayBack = .goBack(to: last) }
       phase = .choosing
+    case .siding(.keys(let step)): dropKeys(step)
     case .committing:
       // Who goes on is told whether it was one.
       if isWriting { doubtCommit() }

@@ -120,6 +120,14 @@ final class FaultInjector {
     if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
   }
 
+  /// The connection has opened a log. A sync of it, or of its directory, that has failed may not have come to the ears of who asked
+  /// for it: until then commits go on top of those that it was to cover, and are told with them.
+  func noteOpenedLog(_ connection: Int) {
+    for fault in owed.values.joined() where fault.kind.isSync && (fault.role == .log || fault.role == .other) {
+      noteSharedFailure(fault.kind, of: connection)
+    }
+  }
+
   /// The same; where the statement was dropped before, only a failed sync must be told.
   func noteFailure(_ kind: FaultKind, of request: DiskRequest, _ file: DiskFile?, _ range: Range<Int> = 0..<0) {
     noteFailure(kind, of: request.actor, file, range)

@@ -45,8 +45,9 @@ extension ConnectionState {
 
   /// Starts the write transaction of database `index`, with a mark for each savepoint that is open.
   func beginWrite(_ index: Int, _ pager: Pager, exclusive: Bool) throws(Fault) {
+    // Where it fails, too: what it has read there may be of a commit that has failed.
+    defer { if pager.isOnUnpublishedBase { holdsBack = true } }
     try pager.beginWrite(exclusive: exclusive)
-    if pager.isOnUnpublishedBase { holdsBack = true }
     #if PlantedBugs
       if PlantedBug.isActive(.forgetOlderSavepoints) { return }
     #endif
