@@ -22,7 +22,7 @@ import Testing
           driver.queue.submit()
           driver.queue.waitForCompletion()
         case .wait(.moment(let moment)): driver.environment.sleep(untilMonotonic: moment)
-        case .wait(.signal): driver.queue.alarm.wait()
+        case .wait(.signal(let moment)): driver.environment.sleep(untilMonotonic: moment, or: driver.queue.alarm)
         case .wait(.nothing): break
         }
       }

@@ -28,7 +28,7 @@ private struct Stepped {
   }
 }
 
-private func waitsForOthers(_ result: StepResult) -> Bool { if case .pending(.moment) = result { true } else { false } }
+private func waitsForOthers(_ result: StepResult) -> Bool { if case .pending(.signal) = result { true } else { false } }
 private func isCompletion(_ wait: Wait) -> Bool { if case .completion = wait { true } else { false } }
 private func isDone(_ result: StepResult) -> Bool { if case .done = result { true } else { false } }
 
@@ -93,7 +93,7 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     }
     try connections[1].execute("ROLLBACK")
     let second = try Stepped(connections[1], "INSERT INTO u VALUES (7)")
-    #expect(waitsForOthers(try second.goOn { $0 != .signal }), "it must not be told of a row that may never be")
+    #expect(waitsForOthers(try second.goOn(through: isCompletion)), "it must not be told of a row that may never be")
     #expect(try connections[2].value("SELECT count(*) FROM u") == "0")
     #expect(isDone(try first.goOn { _ in true }))
     #expect { try second.goOn { _ in true } } throws: { ($0 as? EngineError)?.code.primary == .constraint }

@@ -173,8 +173,7 @@ public final class Connection {
   public func wait(for wait: Wait) {
     switch wait {
     case .completion: queue.waitForCompletion()
-    case .moment(let moment): environment.sleep(untilMonotonic: moment, or: queue.alarm)
-    case .signal: queue.alarm.wait()
+    case .moment(let moment), .signal(let moment): environment.sleep(untilMonotonic: moment, or: queue.alarm)
     case .nothing: break
     }
   }

@@ -222,8 +222,7 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     if turn.job.isCancelled { return true }
     switch turn.wait {
     case nil, .nothing: return true
-    case .moment(let moment): return rings(turn) || turn.job.handle.monotonicNanoseconds() >= moment
-    case .signal: return rings(turn)
+    case .moment(let moment), .signal(let moment): return rings(turn) || turn.job.handle.monotonicNanoseconds() >= moment
     case .completion:
       if let descriptor = turn.descriptor { return readable.contains(descriptor) }
       return turn.job.handle.queue?.takeNews() ?? true
@@ -249,9 +248,9 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     var descriptors: [Int32] = []
     for turn in turns {
       switch turn.wait {
-      case .moment(let wanted): moment = min(moment ?? .max, wanted)
+      case .moment(let wanted), .signal(let wanted): moment = min(moment ?? .max, wanted)
       case .completion: if let descriptor = turn.descriptor { descriptors.append(descriptor) }
-      case nil, .nothing, .signal: break
+      case nil, .nothing: break
       }
     }
     if let hub {

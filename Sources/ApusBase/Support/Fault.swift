@@ -16,8 +16,9 @@ public enum Wait: Hashable, Sendable {
   /// A moment of the environment's monotonic clock, in nanoseconds: a lock is tried again then, or when the
   /// connection's alarm rings.
   case moment(UInt64)
-  /// Another connection of the process, which rings the connection's alarm (`Alarm`).
-  case signal
+  /// Another connection of the process, which rings the connection's alarm (`Alarm`); at that moment it is looked whether it should
+  /// have. No lock is waited for.
+  case signal(until: UInt64)
   /// Nothing: execute again at once. The debug switch that makes operations fault at random uses it.
   case nothing
 }

@@ -38,8 +38,8 @@ final class QuietWorld {
   /// What one wait waits for happens.
   func serve(_ wait: Wait) {
     switch wait {
-    case .moment(let moment): clock.monotonicNanoseconds = max(clock.monotonicNanoseconds, moment)
-    case .completion, .signal, .nothing: if disk.completeOne() { completedCount += 1 }
+    case .moment(let moment), .signal(let moment): clock.monotonicNanoseconds = max(clock.monotonicNanoseconds, moment)
+    case .completion, .nothing: if disk.completeOne() { completedCount += 1 }
     }
   }
 

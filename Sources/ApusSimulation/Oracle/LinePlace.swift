@@ -1,5 +1,5 @@
-// The line for the write lock, as those see it who stand in it: who was called is not passed by others of his process who came
-// later (SPEC, "Progress").
+// The line for the write lock, as those see it who stand in it: whoever is first and has been for a millisecond is not passed by others
+// of his process who came later (SPEC, "Progress").
 //
 // Who is called and does not come has lost his place: that the schedule lets nobody run for so long is no fault of the engine's.
 
@@ -15,14 +15,18 @@ struct LinePlace {
   var since: Int?
   /// The statement has just ended with the turn.
   var hasTurn = false
-  /// Who came later and had the turn although this one was called.
+  /// The moment in which it was seen to be the first.
+  var firstSince: UInt64?
+  /// Who came later and had the turn although this one was due.
   var passedCount = 0
 }
 
 enum LineWatch {
-  /// Most of those who came later that may go before one who was called. Whoever had the turn may have it again for a moment, and
-  /// is called then who goes on waiting; that somebody had it and lost his transaction is not seen here.
+  /// Most of those who came later that may go before one who was due: that somebody had the turn and lost his transaction is not seen
+  /// here.
   static let passedMax = 1
+  /// How long the first may be passed by those who are awake.
+  private static let patienceNanoseconds: UInt64 = 1_000_000
   /// How long the first in line may take to come.
   private static let comesWithinNanoseconds: UInt64 = 10_000_000
 
@@ -35,22 +39,29 @@ enum LineWatch {
   ) throws(Finding) {
     let asked = client.line.since ?? client.line.asked
     client.line = LinePlace()
-    if client.name == last { return }
-    for other in others {
-      guard other.line.kind != nil, let since = other.line.since, since < asked else { continue }
-      if let ready = readySince[other.name], now >= ready + comesWithinNanoseconds {
-        other.line.since = nil
-        other.line.passedCount = 0
-        continue
-      }
-      if !other.isRung { continue }
-      other.line.passedCount += 1
-      if other.line.passedCount > passedMax {
-        throw Finding(
-          oracle: .liveness,
-          text: "client \(other.name) waits for its turn to write since step \(since), and \(other.line.passedCount) who came "
-            + "later have had theirs, the last of them client \(client.name), who came in step \(asked)")
-      }
+    let first = others.filter { $0.line.kind != nil && $0.line.since != nil }.min { ($0.line.since ?? 0) < ($1.line.since ?? 0) }
+    for other in others where other !== first {
+      other.line.firstSince = nil
+      other.line.passedCount = 0
+    }
+    guard let first, let since = first.line.since, since < asked, client.name != last else { return }
+    if let ready = readySince[first.name], now >= ready + comesWithinNanoseconds {
+      first.line.since = nil
+      first.line.firstSince = nil
+      first.line.passedCount = 0
+      return
+    }
+    // Who was never called may wait for something else than its turn.
+    if !first.isRung { return }
+    let firstSince = first.line.firstSince ?? now
+    first.line.firstSince = firstSince
+    if now < firstSince + patienceNanoseconds { return }
+    first.line.passedCount += 1
+    if first.line.passedCount > passedMax {
+      throw Finding(
+        oracle: .liveness,
+        text: "client \(first.name) waits for its turn to write since step \(since), and \(first.line.passedCount) who came later have "
+          + "had theirs, the last of them client \(client.name), who came in step \(asked)")
     }
   }
 }

@@ -149,9 +149,9 @@ struct DamageRounds {
       case .row(let fields): rows.append(fields)
       case .done: return .success(rows)
       case .failed(let error): return .failure(error)
-      case .waiting(.moment(let moment)):
+      case .waiting(.moment(let moment)), .waiting(.signal(let moment)):
         world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, moment)
-      case .waiting(.completion), .waiting(.signal), .waiting(.nothing): world.disk.completeOne()
+      case .waiting(.completion), .waiting(.nothing): world.disk.completeOne()
       }
     }
     throw Finding(oracle: .liveness, text: "\(sql) does not end")

@@ -267,7 +267,12 @@ public final class Simulation {
     if ready.isEmpty {
       if world.disk.completeOne(advancesClock: false) { return try checkCompletion() }
       var moments: [UInt64] = []
-      for client in clients { if case .moment(let moment)? = client.wait { moments.append(moment) } }
+      for client in clients {
+        switch client.wait {
+        case .moment(let moment)?, .signal(let moment)?: moments.append(moment)
+        case nil, .completion?, .nothing?: break
+        }
+      }
       if let moment = world.disk.nextMoment { moments.append(moment) }
       if let first = moments.min() { world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, first) }
       return
@@ -312,8 +317,7 @@ public final class Simulation {
     return switch client.wait {
     case nil, .nothing?: true
     case .completion(let ticket)?: world.disk.isCompleted(ticket)
-    case .moment(let moment)?: client.isRung || world.clock.monotonicNanoseconds >= moment
-    case .signal?: client.isRung
+    case .moment(let moment)?, .signal(let moment)?: client.isRung || world.clock.monotonicNanoseconds >= moment
     }
   }
 
@@ -449,6 +453,8 @@ public final class Simulation {
 
   private func checkKeys(_ engine: EngineClient, losesTail: Bool) throws(Finding) {
     if !profile.hasKeys { return }
+    // A transaction of which nobody knows, with none behind it.
+    for client in clients { client.endKeys() }
     let items = try runToEnd(engine, KeyModel.itemStatement), marks = try runToEnd(engine, KeyModel.markStatement)
     var done: [Int64] = []
     for client in 0..<profile.clientCount {
@@ -503,9 +509,9 @@ public final class Simulation {
       case .row(let fields): rows.append(fields)
       case .done: return .success(rows)
       case .failed(let error): return .failure(error)
-      case .waiting(.moment(let moment)):
+      case .waiting(.moment(let moment)), .waiting(.signal(let moment)):
         world.clock.monotonicNanoseconds = max(world.clock.monotonicNanoseconds, moment)
-      case .waiting(.completion), .waiting(.signal), .waiting(.nothing): world.disk.completeOne()
+      case .waiting(.completion), .waiting(.nothing): world.disk.completeOne()
       }
     }
     throw Finding(oracle: .liveness, text: "\(sql) does not end")

@@ -192,7 +192,8 @@ final class EngineClient {
         switch try closeInPart() {
         case nil: return nil
         case .moment(let moment)?: connection.environment.sleep(untilMonotonic: moment)
-        case .completion?, .signal?, .nothing?: disk.completeOne()
+        case .completion?, .nothing?: disk.completeOne()
+        case .signal(let moment)?: if !disk.completeOne() { connection.environment.sleep(untilMonotonic: moment) }
         }
       } catch {
         return error

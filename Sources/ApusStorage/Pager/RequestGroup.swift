@@ -103,8 +103,8 @@ public func blocking<Result>(
       switch error {
       case .failure(let failure): throw failure
       case .wait(.completion): queue.waitForCompletion()
-      case .wait(.moment(let moment)): environment.sleep(untilMonotonic: moment, or: queue.alarm)
-      case .wait(.signal): queue.alarm.wait()
+      case .wait(.moment(let moment)), .wait(.signal(let moment)):
+        environment.sleep(untilMonotonic: moment, or: queue.alarm)
       case .wait(.nothing): break
       }
     }

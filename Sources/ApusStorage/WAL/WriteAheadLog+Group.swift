@@ -129,7 +129,7 @@ extension WriteAheadLog {
           let group = RequestGroup()
           addSync(to: group)
           awaited?.phase = .syncing(group, upTo: upTo)
-        case .wait(let until): throw .wait(.moment(until))
+        case .wait(let until): throw .wait(.signal(until: until))
         }
       case .syncing(let group, let upTo):
         do throws(Fault) {
