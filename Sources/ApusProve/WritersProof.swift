@@ -1,6 +1,7 @@
-// Threads of one process write to one file, each as fast as it can: concurrent transactions, ordinary ones and single statements; on
-// request processes of SQLite write among them. All the while SQLite reads the file, and at each pause it checks it. No error but
-// BUSY_SNAPSHOT, and that at most three times in a row; sums and counts exact; nobody waits beyond its busy timeout.
+// Threads of one process write to one file, each as fast as it can: concurrent transactions, ordinary ones and single
+// statements; on request processes of SQLite write among them. All the while SQLite reads the file, and at each pause it
+// checks it. No error but BUSY_SNAPSHOT, and that at most three times in a row; sums and counts exact; nobody waits beyond
+// its busy timeout.
 
 import ApusBase
 import ApusHarness
@@ -142,14 +143,14 @@ struct WritersProof {
 
   private func report(_ control: Control, _ foreign: [Foreign], _ checks: Int, seconds: Double) {
     let all = control.ledgers.withLock { $0 }
-    let commits = all.reduce(0) { $0 + $1.commits }
+    func sum(_ count: (Ledger) -> Int) -> Int { all.reduce(0) { $0 + count($1) } }
     Console.line(
-      "writers: \(options.writers) threads, \(Int(seconds)) s: \(commits) commits (\(all.reduce(0) { $0 + $1.concurrent }) concurrent, "
-        + "\(all.reduce(0) { $0 + $1.ordinary }) ordinary, \(all.reduce(0) { $0 + $1.single }) single statements; "
+      "writers: \(options.writers) threads, \(Int(seconds)) s: \(sum(\.commits)) commits (\(sum(\.concurrent)) concurrent, "
+        + "\(sum(\.ordinary)) ordinary, \(sum(\.single)) single statements; "
         + "\(all.map(\.commits).min() ?? 0) to \(all.map(\.commits).max() ?? 0) a thread)")
     Console.line(
-      "  \(all.reduce(0) { $0 + $1.lost }) lost to others, at most \(all.map(\.lostInARow).max() ?? 0) in a row; an ordinary writer took "
-        + "at most \((all.map(\.longest).max() ?? 0) / 1_000_000) ms; SQLite: "
+      "  \(sum(\.lost)) lost to others, at most \(all.map(\.lostInARow).max() ?? 0) in a row; an ordinary writer "
+        + "took at most \((all.map(\.longest).max() ?? 0) / 1_000_000) ms; SQLite: "
         + "\(foreign.reduce(0) { $0 + ($1.writer == nil ? 0 : $1.count) }) commits in \(foreign.count - 1) processes, "
         + "\(foreign.reduce(0) { $0 + ($1.writer == nil ? $1.count : 0) }) reads, \(checks) checks: ok")
   }
@@ -252,7 +253,8 @@ struct WritersProof {
     _ writer: Int, _ connection: any HarnessConnection, _ random: inout SeededRandom, _ ledger: inout Ledger
   ) throws {
     let n = ledger.commits + 1
-    let entry = "INSERT INTO entry(writer, n, pad) VALUES (\(writer), \(n), zeroblob(\(random.oneIn(40) ? 9000 : random.below(60))))"
+    let size = random.oneIn(40) ? 9000 : random.below(60)
+    let entry = "INSERT INTO entry(writer, n, pad) VALUES (\(writer), \(n), zeroblob(\(size)))"
     let began = Console.nanoseconds()
     if random.oneIn(6) {
       try connection.execute(entry)

@@ -230,7 +230,8 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
     // In one table too, where what was read and what was changed lie side by side.
     let rows = "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 1), (3, 1)"
     let inTable = try both(
-      rows, ["SELECT sum(v) FROM t", "UPDATE t SET v = 0 WHERE id = 1"], ["SELECT sum(v) FROM t", "UPDATE t SET v = 0 WHERE id = 2"])
+      rows, ["SELECT sum(v) FROM t", "UPDATE t SET v = 0 WHERE id = 1"],
+      ["SELECT sum(v) FROM t", "UPDATE t SET v = 0 WHERE id = 2"])
     #expect(inTable.code == nil)
     #expect(try inTable.two.first.text("SELECT v FROM t") == ["0", "0", "1"])
     try inTable.two.check()

@@ -34,10 +34,10 @@ private final class Attempts: Sendable {
 
   /// A transaction that is lost to `other`, which runs between its read and its commit.
   private func lose(
-    _ database: Database, retries: Int, deadline: ContinuousClock.Instant? = nil, attempts: Attempts,
+    _ database: Database, retries: Int, within limit: Duration? = nil, attempts: Attempts,
     to other: @Sendable @escaping () async throws -> Void
   ) async throws {
-    try await database.write(.concurrent, retries: retries, deadline: deadline) { transaction in
+    try await database.write(.concurrent, retries: retries, within: limit) { transaction in
       attempts.add()
       let n: Int64 = try await transaction.one("SELECT n FROM hot", as: Int64.self) ?? 0
       try await other()
@@ -97,14 +97,13 @@ private final class Attempts: Sendable {
     try await database.close()
   }
 
-  @Test("no attempt begins behind the deadline, and cancelling ends the retries")
+  @Test("no attempt begins behind the limit, and cancelling ends the retries")
   func deadlineAndCancellation() async throws {
     let (database, directory) = try await hotRow()
     defer { try? FileManager.default.removeItem(at: directory) }
     let attempts = Attempts()
-    let past = ContinuousClock.now
     let error = await #expect(throws: ApusError.self) {
-      try await lose(database, retries: 5, deadline: past, attempts: attempts) {
+      try await lose(database, retries: 5, within: .zero, attempts: attempts) {
         try await database.write { transaction in _ = try await transaction.execute("UPDATE hot SET n = n + 10") }
       }
     }

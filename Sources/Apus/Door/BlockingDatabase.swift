@@ -8,17 +8,18 @@ public struct BlockingDatabase: Sendable {
 
   /// Runs `body` on one snapshot of the database.
   public func read<T>(_ body: (borrowing BlockingReadTransaction) throws -> T) throws -> T {
-    try transaction(.read, "BEGIN", RetryPlan(retries: 0, deadline: nil)) { session in try body(BlockingReadTransaction(session)) }
+    let plan = RetryPlan(retries: 0, within: nil, database.setup.environment)
+    return try transaction(.read, "BEGIN", plan) { session in try body(BlockingReadTransaction(session)) }
   }
 
   /// Runs `body` in a transaction that is committed when it returns, and undone when it throws.
   /// - Parameters: as those of `Database.write`; the pauses block the thread.
   @discardableResult
   public func write<T>(
-    _ mode: WriteMode = .immediate, retries: Int = 0, deadline: ContinuousClock.Instant? = nil,
+    _ mode: WriteMode = .immediate, retries: Int = 0, within limit: Duration? = nil,
     _ body: (borrowing BlockingWriteTransaction) throws -> T
   ) throws -> T {
-    let plan = RetryPlan(retries: retries, deadline: deadline)
+    let plan = RetryPlan(retries: retries, within: limit, database.setup.environment)
     return try transaction(mode.role, mode.statement, plan) { session in try body(BlockingWriteTransaction(session)) }
   }
 
@@ -39,7 +40,7 @@ public struct BlockingDatabase: Sendable {
       do {
         return try attempt(Session(handle), begin, body)
       } catch {
-        guard let pause = plan.pause(behind: error, database.setup.environment) else { throw error }
+        guard let pause = plan.pause(behind: error) else { throw error }
         let environment = database.setup.environment
         let nanoseconds = UInt64(pause / .nanoseconds(1))
         environment.sleep(untilMonotonic: environment.monotonicNanoseconds() + nanoseconds)

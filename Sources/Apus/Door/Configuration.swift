@@ -40,24 +40,27 @@ public struct WriteMode: Sendable, Hashable {
 /// When a transaction that was lost to another one is begun again.
 struct RetryPlan {
   private var left: Int
-  private let deadline: ContinuousClock.Instant?
+  private let environment: any Environment
+  /// Of the environment's monotonic clock.
+  private let deadline: UInt64?
   private var attempts = 0
 
-  init(retries: Int, deadline: ContinuousClock.Instant?) {
+  init(retries: Int, within limit: Duration?, _ environment: any Environment) {
     left = retries
-    self.deadline = deadline
+    self.environment = environment
+    deadline = limit.map { environment.monotonicNanoseconds() &+ UInt64(max(0, $0 / .nanoseconds(1))) }
   }
 
   /// How long to wait before the next attempt: up to 1 ms behind the first one, twice that behind each further one, 64 ms at most,
   /// by chance, so that those who met do not meet again.
   /// - Returns: nil where the error is no lost transaction, or there is no further attempt.
-  mutating func pause(behind error: any Error, _ environment: any Environment) -> Duration? {
+  mutating func pause(behind error: any Error) -> Duration? {
     guard left > 0, let error = error as? ApusError, error.code == .busySnapshot else { return nil }
     let most: UInt64 = 1_000_000 << UInt64(min(attempts, 6))
-    let pause = Duration.nanoseconds(Int64(environment.randomUInt64() % most))
-    if let deadline, ContinuousClock.now + pause >= deadline { return nil }
+    let pause = environment.randomUInt64() % most
+    if let deadline, environment.monotonicNanoseconds() &+ pause >= deadline { return nil }
     left -= 1
     attempts += 1
-    return pause
+    return .nanoseconds(Int64(pause))
   }
 }

@@ -1,4 +1,4 @@
-// Who has which connection: one that writes, some that write concurrently, some that read, and the queues of those who wait for one.
+// Who has which connection: one that writes, some that write concurrently, some that read; and who waits for one.
 
 import ApusBase
 import Synchronization

@@ -116,19 +116,19 @@ public final class Database: Sendable {
   ///   - retries: how often the transaction is begun again, and `body` called again, where it was lost to another one
   ///     (`WriteMode.concurrent`), each time behind a pause of chance length that grows from 1 to 64 ms. Cancelling the task ends a
   ///     pause.
-  ///   - deadline: no attempt begins after it.
+  ///   - limit: no further attempt begins later than that behind this call.
   /// - Throws: what `body` throws; `ApusError` with the code `busySnapshot` for the last conflict, where no retry is left; with the
   ///   code `busy` where another writer held its lock for longer than the busy timeout; `CancellationError` where the task was
   ///   cancelled before the commit.
   @discardableResult
   public nonisolated(nonsending) func write<T>(
-    _ mode: WriteMode = .immediate, retries: Int = 0, deadline: ContinuousClock.Instant? = nil,
+    _ mode: WriteMode = .immediate, retries: Int = 0, within limit: Duration? = nil,
     _ body: nonisolated(nonsending) (borrowing WriteTransaction) async throws -> sending T
   ) async throws -> sending T {
     // The same connection for all attempts: it is the one that has the right not to be lost again.
     let handle = try await pool.lease(mode.role)
     defer { pool.giveBack(handle) }
-    var plan = RetryPlan(retries: retries, deadline: deadline)
+    var plan = RetryPlan(retries: retries, within: limit, setup.environment)
     while true {
       let session = Session(handle)
       do {
@@ -139,7 +139,7 @@ public final class Database: Sendable {
         return result
       } catch {
         await session.rollback()
-        guard let pause = plan.pause(behind: error, setup.environment) else { throw error }
+        guard let pause = plan.pause(behind: error) else { throw error }
         try await Task.sleep(for: pause)
       }
     }

@@ -1,5 +1,5 @@
-// The line for the write lock, as those see it who stand in it: whoever is first and has been for a millisecond is not passed by others
-// of his process who came later (SPEC, "Progress").
+// The line for the write lock, as those see it who stand in it: whoever is first and has been for a millisecond is not passed by
+// others of his process who came later (SPEC, "Progress").
 //
 // Who is called and does not come has lost his place: that the schedule lets nobody run for so long is no fault of the engine's.
 
@@ -22,8 +22,8 @@ struct LinePlace {
 }
 
 enum LineWatch {
-  /// Most of those who came later that may go before one who was due: that somebody had the turn and lost his transaction is not seen
-  /// here.
+  /// Most of those who came later that may go before one who was due: that somebody had the turn and lost his transaction is not
+  /// seen here.
   static let passedMax = 1
   /// How long the first may be passed by those who are awake.
   private static let patienceNanoseconds: UInt64 = 1_000_000
@@ -60,8 +60,8 @@ enum LineWatch {
     if first.line.passedCount > passedMax {
       throw Finding(
         oracle: .liveness,
-        text: "client \(first.name) waits for its turn to write since step \(since), and \(first.line.passedCount) who came later have "
-          + "had theirs, the last of them client \(client.name), who came in step \(asked)")
+        text: "client \(first.name) waits for its turn to write since step \(since), and \(first.line.passedCount) who came "
+          + "later have had theirs, the last of them client \(client.name), who came in step \(asked)")
     }
   }
 }

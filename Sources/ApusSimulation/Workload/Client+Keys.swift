@@ -46,7 +46,6 @@ extension Client {
   private static let readerOneIn = 6, ordinaryOneIn = 6
 
   func startKeys() {
-    endKeys()
     keys = KeyTransaction()
     if world.recorder != nil, choices.oneIn(world.profile.listOneIn, .keyLists) {
       keys.plan = .lists(left: 1 + choices.below(4, .operationCount))

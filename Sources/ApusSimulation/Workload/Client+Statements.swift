@@ -15,6 +15,8 @@ extension Client {
       }
     case .resting:
       if !mayBegin { return }
+      // Before it writes to the log again: that would pass for the commit.
+      endKeys()
       if vacuumStep > 0 { return startVacuum() }
       choices.end(.transaction)
       hasMore = choices.begins(.transaction, if: true)

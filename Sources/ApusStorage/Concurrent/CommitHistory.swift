@@ -5,9 +5,9 @@
 //   open      the concurrent transactions, each with the number of the newest published entry when it registered, which it does
 //             before it opens its snapshot
 //
-// An entry is kept until it is published, and while a transaction is open that registered before that. What is not here (commits of other processes and
-// of ordinary writers, entries that were too many) is a gap, and a gap is compared by pages. Its memory is worked on under one
-// mutex, never over a request or a wait.
+// An entry is kept until it is published, and while a transaction is open that registered before that. What is not here
+// (commits of other processes, of ordinary writers, entries that were too many) is a gap, and a gap is compared by pages. Its
+// memory is worked on under one mutex, never over a request or a wait.
 
 import ApusBase
 import Synchronization

@@ -108,8 +108,8 @@ final class CommitQueue: Sendable {
   static let holdNanosecondsMax: UInt64 = 20_000_000
   /// How long it is free for others then.
   static let restNanoseconds: UInt64 = 2_000_000
-  /// How often the first in line gets the turn for certain. Meanwhile those go on whose threads are awake: to put one to sleep and to
-  /// wake another for each commit would cost more than the commit.
+  /// How often the first in line gets the turn for certain. Meanwhile those go on whose threads are awake: to put one to sleep and
+  /// to wake another for each commit would cost more than the commit.
   static let patienceNanoseconds: UInt64 = 1_000_000
   /// How long the first in line, or who is to lead a sync, may take to come.
   fileprivate static let offerNanoseconds: UInt64 = 10_000_000

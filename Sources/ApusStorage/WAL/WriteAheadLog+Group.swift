@@ -35,7 +35,7 @@ extension WriteAheadLog {
     return cache.commits
   }
 
-  /// How soon the lock is tried again that another process has. Nobody rings when that gives it back, and it may take it again at once.
+  /// How soon the lock is tried again that another process has: nobody rings when that gives it back, and it may take it again.
   private static let foreignPauseNanoseconds: UInt64 = 1_000_000
 
   /// Takes the write lock, or this connection's turn under the process's one.
