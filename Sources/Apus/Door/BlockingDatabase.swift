@@ -40,10 +40,8 @@ public struct BlockingDatabase: Sendable {
       do {
         return try attempt(Session(handle), begin, body)
       } catch {
-        guard let pause = plan.pause(behind: error) else { throw error }
-        let environment = database.setup.environment
-        let nanoseconds = UInt64(pause / .nanoseconds(1))
-        environment.sleep(untilMonotonic: environment.monotonicNanoseconds() + nanoseconds)
+        guard let moment = plan.nextAttempt(behind: error) else { throw error }
+        database.setup.environment.sleep(untilMonotonic: moment)
       }
     }
   }

@@ -51,16 +51,17 @@ struct RetryPlan {
     deadline = limit.map { environment.monotonicNanoseconds() &+ UInt64(max(0, $0 / .nanoseconds(1))) }
   }
 
-  /// How long to wait before the next attempt: up to 1 ms behind the first one, twice that behind each further one, 64 ms at most,
-  /// by chance, so that those who met do not meet again.
-  /// - Returns: nil where the error is no lost transaction, or there is no further attempt.
-  mutating func pause(behind error: any Error) -> Duration? {
+  /// When the next attempt is due: up to 1 ms behind the first one, twice that behind each further one, 64 ms at most, by chance,
+  /// so that those who met do not meet again.
+  /// - Returns: a moment of the environment's monotonic clock; nil where the error is no lost transaction, or there is no further
+  ///   attempt.
+  mutating func nextAttempt(behind error: any Error) -> UInt64? {
     guard left > 0, let error = error as? ApusError, error.code == .busySnapshot else { return nil }
     let most: UInt64 = 1_000_000 << UInt64(min(attempts, 6))
-    let pause = environment.randomUInt64() % most
-    if let deadline, environment.monotonicNanoseconds() &+ pause >= deadline { return nil }
+    let moment = environment.monotonicNanoseconds() &+ environment.randomUInt64() % most
+    if let deadline, moment >= deadline { return nil }
     left -= 1
     attempts += 1
-    return .nanoseconds(Int64(pause))
+    return moment
   }
 }

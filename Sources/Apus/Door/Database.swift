@@ -139,8 +139,11 @@ public final class Database: Sendable {
         return result
       } catch {
         await session.rollback()
-        guard let pause = plan.pause(behind: error) else { throw error }
-        try await Task.sleep(for: pause)
+        guard let moment = plan.nextAttempt(behind: error) else { throw error }
+        try await Session(handle).perform(sql: nil) { handle throws(Fault) in
+          if handle.connection?.isInterrupted == true { throw .error(.interrupt) }
+          if handle.monotonicNanoseconds() < moment { throw .wait(.moment(moment)) }
+        }
       }
     }
   }

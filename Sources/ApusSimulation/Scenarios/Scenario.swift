@@ -155,8 +155,7 @@ public struct Scenario: Sendable {
       kind: .calm,
       plants: [
         "cutBeforeRangeEnd", "forgetGapAtEnd", "forgetAbsentKey", "forgetIndexRange", "keepChangesAtRollbackTo", "cancelEqualKeys",
-        "replaceNamesTableOnly", "compareBytes", "rebaseSkipsIndex", "skipRebase", "lookedAtStaysOld", "trimOneTooEarly",
-        "dropReadsAtRollbackTo",
+        "replaceNamesTableOnly", "compareBytes", "rebaseSkipsIndex", "skipRebase", "trimOneTooEarly",
       ],
       budgetSeconds: 60
     ) { profile in
@@ -189,7 +188,7 @@ public struct Scenario: Sendable {
     Scenario(
       name: "group-commit", symptom: "a commit was answered or seen, and the sync that it shared had failed", kind: .flaky,
       plants: [
-        "publishBeforeSync", "answerOnPendingBase", "ackByRunningSync", "pendingImagesShared", "retryFailedSync", "barge",
+        "publishBeforeSync", "answerOnPendingBase", "ackByRunningSync", "pendingImagesShared", "barge",
       ],
       budgetSeconds: 120
     ) { profile in

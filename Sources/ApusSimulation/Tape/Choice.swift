@@ -30,7 +30,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, savepointOneIn, rollbackOneIn, reconnects
   case beginsConcurrently, isSide, sidePadding, sidePages, sideWay
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
-  case isPair, keyPlan, keyReads, keyLists, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
+  case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
 
   // An operation.
   case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK

@@ -190,7 +190,7 @@ enum KeyOperation {
 
   private static let idCount = 24, groupCount = 4, familyCount = 3, numberCount = 10, uniqueCount = 16, spanMax = 6
 
-  static func drawnId(_ choices: ChoiceStream) -> Int64 { Int64(choices.below(idCount, .key)) }
+  static func drawnId(_ choices: ChoiceStream) -> Int64 { Int64(choices.below(idCount, .keyId)) }
 
   /// Few names, in letters of both sizes.
   static func drawnName(_ choices: ChoiceStream) -> String {
