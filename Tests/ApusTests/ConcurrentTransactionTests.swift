@@ -209,58 +209,6 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
     #expect(try bench.second.value("SELECT v FROM a") == "12")
   }
 
-  @Test("snapshot isolation: write skew and phantoms pass, a lost update and a unique claim do not")
-  func snapshotIsolation() throws {
-    func both(_ setUp: String, _ first: [String], _ second: [String]) throws -> (code: ResultCode?, two: TwoWriters) {
-      let two = try TwoWriters(setUp)
-      for connection in [two.first, two.second] {
-        #expect(try connection.value("PRAGMA concurrent_isolation") == "serializable")
-        #expect(try connection.value("PRAGMA concurrent_isolation = snapshot") == "snapshot")
-      }
-      try two.beginBoth()
-      for sql in first { try two.first.execute(sql) }
-      for sql in second { try two.second.execute(sql) }
-      try two.first.execute("COMMIT")
-      return (two.second.failure("COMMIT"), two)
-    }
-    let skew = try both(
-      twoTables, ["SELECT * FROM b", "UPDATE a SET v = 0 WHERE id = 1"], ["SELECT * FROM a", "UPDATE b SET v = 0 WHERE id = 1"])
-    #expect(skew.code == nil)
-    #expect(try skew.two.first.text("SELECT v FROM a UNION ALL SELECT v FROM b") == ["0", "0"])
-    // In one table too, where what was read and what was changed lie side by side.
-    let rows = "CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 1), (2, 1), (3, 1)"
-    let inTable = try both(
-      rows, ["SELECT sum(v) FROM t", "UPDATE t SET v = 0 WHERE id = 1"],
-      ["SELECT sum(v) FROM t", "UPDATE t SET v = 0 WHERE id = 2"])
-    #expect(inTable.code == nil)
-    #expect(try inTable.two.first.text("SELECT v FROM t") == ["0", "0", "1"])
-    try inTable.two.check()
-    let phantom = try both(
-      rows, ["INSERT INTO t SELECT 10, count(*) FROM t"], ["INSERT INTO t SELECT 11, count(*) FROM t"])
-    #expect(phantom.code == nil)
-    #expect(try phantom.two.first.text("SELECT v FROM t WHERE id > 9") == ["3", "3"])
-    let lostUpdate = try both(rows, ["UPDATE t SET v = v + 1 WHERE id = 2"], ["UPDATE t SET v = v + 1 WHERE id = 2"])
-    #expect(lostUpdate.code == .busySnapshot)
-    let claim = try both(
-      "CREATE TABLE n(name TEXT UNIQUE, v)", ["INSERT INTO n VALUES ('swift', 1)"], ["INSERT INTO n VALUES ('swift', 2)"])
-    #expect(claim.code == .busySnapshot)
-    #expect(try claim.two.first.value("SELECT v FROM n") == "1")
-    try claim.two.check()
-  }
-
-  @Test("a serializable transaction keeps its guarantee beside one at snapshot isolation, and a word that is none changes nothing")
-  func isolationsMix() throws {
-    let two = try TwoWriters(twoTables)
-    try two.second.execute("PRAGMA concurrent_isolation = snapshot")
-    try two.beginBoth()
-    try two.first.execute("SELECT * FROM b; UPDATE a SET v = 0 WHERE id = 1")
-    try two.second.execute("SELECT * FROM a; UPDATE b SET v = 0 WHERE id = 1; COMMIT")
-    #expect(two.first.failure("COMMIT") == .busySnapshot)
-    try two.first.execute("ROLLBACK")
-    #expect(try two.second.value("PRAGMA concurrent_isolation = loose") == "snapshot")
-    #expect(try two.second.value("PRAGMA concurrent_isolation = SERIALIZABLE") == "serializable")
-  }
-
   @Test("who has lost three times begins with the turn, and nobody commits before it")
   func fourthAttemptHasTheTurn() throws {
     let two = try TwoWriters(twoTables)

@@ -103,11 +103,6 @@ public struct BTreeCursor: ~Copyable {
     if unsafe state.pointee.notes != nil { unsafe state.pointee.noteRefusal(key, isBehind: isBehind) }
   }
 
-  /// What the search for `key` has found, or not found, is what a constraint stands on.
-  public mutating func noteAssertion(_ key: ValueRange) {
-    if unsafe state.pointee.notes != nil { unsafe state.pointee.noteAssertion(key) }
-  }
-
   // MARK: The current row
 
   /// True on a row. A cursor whose tree another cursor changed may find its row gone when it goes back to it.

@@ -256,13 +256,6 @@ extension CursorState {
     }
   }
 
-  /// What the search for `key` has found, or not found, is what a constraint stands on.
-  mutating func noteAssertion(_ key: ValueRange) {
-    guard pager.isNoting, let notes = book() else { return }
-    let cut = KeyCut(key, isBehind: false)
-    notes.tree.note(cut, cut.turned(isBehind: true), isAsserted: true)
-  }
-
   /// The loop over the entries ends at a comparison with `key`: the current entry lies behind the cut, and is not looked at.
   mutating func noteRefusal(_ key: ValueRange, isBehind: Bool) {
     guard position == .atRow, pager.isNoting, let notes = book(), notes.isOpen, !isTable else { return }

@@ -19,11 +19,9 @@ final class LogicalLog {
     private(set) var keys = RangeList<KeyCut>()
     /// All of the tree was read.
     private(set) var isWhole: Bool
-    private let isSnapshot: Bool
 
-    fileprivate init(_ root: UInt32, _ description: KeyDescription?, isTable: Bool, isWhole: Bool, isSnapshot: Bool) {
+    fileprivate init(_ root: UInt32, _ description: KeyDescription?, isTable: Bool, isWhole: Bool) {
       self.root = root
-      self.isSnapshot = isSnapshot
       self.isWhole = isWhole
       self.isTable = isTable
       comparer = description.map { KeyComparer($0) }
@@ -39,21 +37,17 @@ final class LogicalLog {
     var byteCount: Int { rowids.byteCount + keys.byteCount }
 
     func note(_ low: Int64, _ high: Int64, isAsserted: Bool = false) {
-      if isWhole || low > high || isSnapshot && !isAsserted { return }
+      if isWhole || low > high { return }
       rowids.insert(low, high, isAsserted: isAsserted, ())
     }
 
     func note(_ low: KeyCut, _ high: KeyCut, isAsserted: Bool = false) {
-      guard !isWhole, let comparer, isAsserted || !isSnapshot else { return }
+      guard !isWhole, let comparer else { return }
       if comparer.order(low, high) >= 0 { return }
       keys.insert(low, high, isAsserted: isAsserted, comparer)
     }
 
     func noteAll() {
-      if !isSnapshot { assertAll() }
-    }
-
-    fileprivate func assertAll() {
       isWhole = true
       rowids = RangeList()
       keys = RangeList()
@@ -115,13 +109,10 @@ final class LogicalLog {
   private var noteCount = 0
   /// False for an ordinary writer, who is compared with nobody.
   private let keepsReads: Bool
-  /// Snapshot isolation: what was read and not asserted is not kept.
-  let isSnapshot: Bool
 
-  init(byteCountMax: Int = 4 << 20, keepsReads: Bool = true, isSnapshot: Bool = false) {
+  init(byteCountMax: Int = 4 << 20, keepsReads: Bool = true) {
     self.byteCountMax = byteCountMax
     self.keepsReads = keepsReads
-    self.isSnapshot = isSnapshot
   }
 
   // MARK: Reads
@@ -133,17 +124,17 @@ final class LogicalLog {
       if known.isTable, description == nil { return known }
       if !known.isTable, let description, let own = known.description, own.hasSameOrder(as: description) { return known }
       // Two orders for one tree: all of it counts.
-      known.assertAll()
+      known.noteAll()
       isKeyed = false
       return known
     }
-    let tree = Tree(root, description, isTable: description == nil, isWhole: !keepsReads, isSnapshot: isSnapshot)
+    let tree = Tree(root, description, isTable: description == nil, isWhole: !keepsReads)
     trees[root] = tree
     return tree
   }
 
   func noteAll(of root: UInt32) {
-    (trees[root] ?? cleared(root)).assertAll()
+    if let known = trees[root] { known.noteAll() } else { cleared(root).noteAll() }
   }
 
   /// A cursor notes something.
@@ -195,7 +186,7 @@ final class LogicalLog {
 
   /// A tree of which nothing but its root is known: its order becomes known with the first cursor on it.
   private func cleared(_ root: UInt32) -> Tree {
-    let tree = Tree(root, nil, isTable: true, isWhole: !keepsReads, isSnapshot: isSnapshot)
+    let tree = Tree(root, nil, isTable: true, isWhole: !keepsReads)
     tree.isBare = true
     trees[root] = tree
     return tree

@@ -59,9 +59,7 @@ extension Pager {
         let isRead = concurrent.lookedAt.contains(page) && !writesOnly
         let isKeyed = log.pages.contains(page) && !writesOnly
         let isKnown = keys != nil && isRebasable
-        // At snapshot isolation a key that was asserted is on a page that this transaction has changed.
-        let isAsserted = log.isSnapshot && isChanged && !isKnown && page != 1
-        if isRead || isKeyed && !isKnown || isChanged && !isRebasable || isAsserted {
+        if isRead || isKeyed && !isKnown || isChanged && !isRebasable {
           throw lose(
             conflict(store, "page \(page): changed by another transaction since this one began"), store, wal)
         }

@@ -22,7 +22,7 @@ struct ConcurrentTransaction {
     case ordinary
   }
 
-  let log: LogicalLog
+  let log = LogicalLog()
   /// The transaction among the open ones of the file.
   let registration: Registration?
   var phase = Phase.open
@@ -41,10 +41,7 @@ struct ConcurrentTransaction {
   /// Why the transaction cannot commit any more.
   var conflict: EngineError?
 
-  init(_ registration: Registration?, isSnapshot: Bool) {
-    self.registration = registration
-    log = LogicalLog(isSnapshot: isSnapshot)
-  }
+  init(_ registration: Registration?) { self.registration = registration }
 
   /// Ends with the transaction, however that ends.
   final class Registration {
@@ -86,16 +83,14 @@ extension Pager {
   }
 
   /// From now on the transaction is a concurrent one; a snapshot is open and nothing was changed.
-  /// - Parameter isSnapshot: it is compared by what it changes and asserts, not by what it reads.
-  public func beginConcurrent(isSnapshot: Bool = false) throws(Fault) {
+  public func beginConcurrent() throws(Fault) {
     guard let store, store.concurrent == nil else { return }
     precondition(state == .read)
     // Statements that have begun before go on inside: what their paths lead over counts from here.
     try cursors.saveAllBeforeRollback()
     cursors.forgetPaths()
     announceConcurrent()
-    store.concurrent = ConcurrentTransaction(
-      store.announced ?? (store.cache?.history).map { .init($0) }, isSnapshot: isSnapshot)
+    store.concurrent = ConcurrentTransaction(store.announced ?? (store.cache?.history).map { .init($0) })
     store.announced = nil
     isNoting = true
     unsafe table.pointee.hideHits(true)
@@ -171,11 +166,7 @@ extension Pager {
     guard let store, store.concurrent?.phase == .open else { return }
     // What it has taken itself is in nobody's snapshot.
     if state == .write, number > committedPageCount || contentlessPages.contains(number) { return }
-    guard isKeyed else {
-      store.concurrent?.lookedAt.insert(number)
-      return
-    }
-    if store.concurrent?.log.isSnapshot == false { store.concurrent?.log.pages.insert(number) }
+    if isKeyed { store.concurrent?.log.pages.insert(number) } else { store.concurrent?.lookedAt.insert(number) }
   }
 
   /// A change that no key tells of: the schema, the header, the file's end.

@@ -223,13 +223,6 @@ extension MachineCore {
     return found
   }
 
-  /// The same for a check of a constraint: what it finds, or does not find, is asserted.
-  mutating func findConflict(_ i: Instruction) throws(Fault) -> Bool {
-    let found = try find(i)
-    try cursors[tree: i.p1].noteAssertion(i.p4 > 0 ? key(i.p3, Int(i.p4)) : unpacked.range)
-    return found
-  }
-
   func hasNull(_ i: Instruction) -> Bool {
     for offset in 0..<max(i.p4, 1) where registers[i.p3 + offset].isNull { return true }
     return false

@@ -118,7 +118,6 @@ extension MachineCore {
       let environment = state.environment
       let backend = environment.backendName + (environment.backendReason.map { " (\($0))" } ?? "")
       setText(target, backend + (pager.directReadState.map { ", \($0)" } ?? ""))
-    case .concurrentIsolation: setText(target, kept == 1 ? "snapshot" : "serializable")
     case .directReads: registers[target] = .boolean(pager.configuration.readsDirectly)
     case .cacheSize: registers[target] = .integer(pager.configuration.cacheSize)
     case .synchronous: registers[target] = .integer(Int64(pager.configuration.synchronous.rawValue))
@@ -175,7 +174,7 @@ extension MachineCore {
       }
       state.settings.textEncoding = encoding
       state.markCatalogsStale(.max)
-    case .pageCount, .freelistCount, .dataVersion, .ioBackend, .concurrentIsolation,
+    case .pageCount, .freelistCount, .dataVersion, .ioBackend,
       .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints, .caseSensitiveLike, .tempStore,
       .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
       .legacyAlterTable, .trustedSchema, .cellSizeCheck, .fullColumnNames, .shortColumnNames, .countChanges,
