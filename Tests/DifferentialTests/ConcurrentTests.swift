@@ -61,9 +61,12 @@ struct ConcurrentTests {
     #expect("\(try shared.sqlite.rows("SELECT sum FROM account WHERE id = 1").rows)".contains("99"))
   }
 
-  @Test("the sum holds while SQLite transfers, checkpoints and starts the log again", arguments: UInt64(1)...3)
-  func bank(seed: UInt64) throws {
+  @Test(
+    "the sum holds while SQLite transfers, checkpoints and starts the log again", arguments: UInt64(1)...3,
+    ["serializable", "snapshot"])
+  func bank(seed: UInt64, level: String) throws {
     let shared = try Shared()
+    for connection in shared.ours { try connection.execute("PRAGMA concurrent_isolation = \(level)") }
     var random = SeededRandom(seed: seed)
     var isOpen = [false, false]
     var (committed, refused) = (0, 0)

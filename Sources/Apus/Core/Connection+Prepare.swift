@@ -126,8 +126,8 @@ extension Connection {
   /// Pragmas of the connection alone look at no file: the time-out can be set while the file is locked, and what says how the
   /// file is to be opened comes before it is.
   private static let pragmasWithoutCatalogs: Set<String> = [
-    "busy_timeout", "direct_reads", "journal_size_limit", "locking_mode", "page_checksums", "query_only", "recovery",
-    "strict_pragmas", "synchronous", "wal_autocheckpoint",
+    "busy_timeout", "concurrent_isolation", "direct_reads", "journal_size_limit", "locking_mode", "page_checksums",
+    "query_only", "recovery", "strict_pragmas", "synchronous", "wal_autocheckpoint",
   ]
 
   /// Nor do the statements around a transaction: ROLLBACK must come through while another connection has the file locked.

@@ -90,6 +90,8 @@ extension Generator {
     "auto_vacuum": SettingPragma(setting: .autoVacuum, argument: .words(["none": 0, "full": 1, "incremental": 2]), usesFile: true),
     "locking_mode": SettingPragma(setting: .lockingMode, argument: .words(["normal": 0, "exclusive": 1]), answers: true),
     "recovery": SettingPragma(setting: .recovery, argument: .words(["prefix": 0, "strict": 1]), answers: true),
+    "concurrent_isolation": SettingPragma(
+      setting: .concurrentIsolation, argument: .words(["serializable": 0, "snapshot": 1])),
     "direct_reads": SettingPragma(setting: .directReads, argument: .boolean),
     "io_backend": SettingPragma(setting: .ioBackend, argument: .none),
     "foreign_keys": SettingPragma(setting: .foreignKeys, argument: .boolean),

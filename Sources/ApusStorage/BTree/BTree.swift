@@ -54,7 +54,11 @@ public enum BTree {
   /// - Parameter entryCount: grows by the number of entries that went.
   public static func clear(_ pager: Pager, root: PageNumber, entryCount: inout Int64) throws(Fault) -> Bool {
     try pager.cursors.saveAll(on: root)
-    if pager.isNoting { pager.logicalLog?.addClear(of: root.rawValue) }
+    if pager.isNoting {
+      pager.logicalLog?.addClear(of: root.rawValue)
+      pager.assertsLooks = true
+    }
+    defer { pager.assertsLooks = false }
     for _ in 0..<8 {
       if try clearLastPage(pager, root, &entryCount) { return true }
     }

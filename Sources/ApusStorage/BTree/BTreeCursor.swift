@@ -94,6 +94,12 @@ public struct BTreeCursor: ~Copyable {
     return try unsafe state.pointee.seek(key: key, operation)
   }
 
+  /// As `seek` for `equal`, for a constraint: a change rests on what it finds, or does not find.
+  public mutating func seekAsserting(key: ValueRange) throws(Fault) -> Bool {
+    precondition(!isTable)
+    return try unsafe state.pointee.seekAsserting(key: key)
+  }
+
   /// The order of the current entry's first `key.count` columns relative to `key`: negative, zero or positive.
   public mutating func compareKey(_ key: ValueRange) throws(Fault) -> Int { try unsafe state.pointee.compareKey(key) }
 

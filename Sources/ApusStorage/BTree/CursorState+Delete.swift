@@ -5,6 +5,13 @@ import ApusBase
 extension CursorState {
   /// Deletes the current entry. Afterwards `next` goes to the entry behind it, `previous` to the one before.
   mutating func delete() throws(Fault) {
+    if !pager.isNoting { return try deleteCurrent() }
+    pager.assertsLooks = true
+    defer { pager.assertsLooks = false }
+    try deleteCurrent()
+  }
+
+  private mutating func deleteCurrent() throws(Fault) {
     guard writeStep != .freeingChain else { return try finishWrite() }
     if position == .displaced { try restore() }
     guard position == .atRow else { return }

@@ -245,7 +245,7 @@ extension CursorState {
         if PlantedBug.isActive(.forgetAbsentKey), !found { return }
         if isForgotten, found { return }
       #endif
-      notes.tree.note(cut, cut.turned(isBehind: true))
+      notes.tree.note(cut, cut.turned(isBehind: true), isAsserted: pager.assertsLooks)
     case .greaterOrEqual, .greater:
       open(notes, at: KeyCut(key, isBehind: operation == .greater))
       if !found { noteEnd() }
@@ -273,6 +273,35 @@ extension CursorState {
     notes.refusedIndex = current.index
   }
 
+  // MARK: Assertions
+
+  /// A search for a constraint: a change rests on what it finds, or does not find.
+  mutating func seekAsserting(key: ValueRange) throws(Fault) -> Bool {
+    if !pager.isNoting { return try seek(key: key, .equal) }
+    pager.assertsLooks = true
+    defer { pager.assertsLooks = false }
+    let found = try seek(key: key, .equal)
+    notePath()
+    return found
+  }
+
+  /// The path that the cursor has: a plain read may have loaded it.
+  private func notePath() {
+    if depth < 0 || !pager.keepsPlainReadsApart { return }
+    for level in 0..<depth { noteLook(ancestors[level].page) }
+    noteLook(current.page)
+  }
+
+  /// The path that a write has found.
+  private func noteStaged() {
+    if !pager.keepsPlainReadsApart { return }
+    for level in 0..<stagedCount { noteLook(staged[level].page) }
+  }
+
+  private func noteLook(_ page: BTreePage) {
+    if page.number != .one { pager.noteLook(at: page.number.rawValue, isKeyed: keepsKeys) }
+  }
+
   // MARK: Writes
 
   /// Keeps the record of the entry at the staged place.
@@ -295,7 +324,10 @@ extension CursorState {
     flushNotes()
     try pager.cursors.saveOthers(on: root, but: link)
     beginOperation()
+    pager.assertsLooks = true
+    defer { pager.assertsLooks = false }
     let replaces = try locate(rowid: rowid)
+    noteStaged()
     if replaces { try keepOld(notes, at: stagedCount &- 1) }
     try put(rowid: rowid, record: record)
     if let notes {
@@ -312,7 +344,10 @@ extension CursorState {
     flushNotes()
     try pager.cursors.saveOthers(on: root, but: link)
     beginOperation()
+    pager.assertsLooks = true
+    defer { pager.assertsLooks = false }
     let place = try equalPlace(values)
+    noteStaged()
     if let place { try keepOld(notes, at: place) }
     try put(key: record, values: values)
     if let notes {
@@ -335,6 +370,12 @@ extension CursorState {
     let notes = book()
     if notes == nil { pager.logicalLog?.dropKeys() }
     flushNotesWhole()
+    if pager.keepsPlainReadsApart {
+      notePath()
+      // The chain may have been read before, without a thought of changing it.
+      let cell = try current.page.cell(current.index, geometry)
+      if cell.overflows { try readChainIntoProbe(current.page, cell) }
+    }
     guard let notes else { return }
     let record = try wholePayload()
     notes.old.removeAll()

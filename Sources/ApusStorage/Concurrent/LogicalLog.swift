@@ -19,9 +19,13 @@ final class LogicalLog {
     private(set) var keys = RangeList<KeyCut>()
     /// All of the tree was read.
     private(set) var isWhole: Bool
+    private let keepsPlainReads: Bool
 
-    fileprivate init(_ root: UInt32, _ description: KeyDescription?, isTable: Bool, isWhole: Bool) {
+    fileprivate init(
+      _ root: UInt32, _ description: KeyDescription?, isTable: Bool, isWhole: Bool, keepsPlainReads: Bool
+    ) {
       self.root = root
+      self.keepsPlainReads = keepsPlainReads
       self.isWhole = isWhole
       self.isTable = isTable
       comparer = description.map { KeyComparer($0) }
@@ -37,17 +41,18 @@ final class LogicalLog {
     var byteCount: Int { rowids.byteCount + keys.byteCount }
 
     func note(_ low: Int64, _ high: Int64, isAsserted: Bool = false) {
-      if isWhole || low > high { return }
+      if isWhole || low > high || !isAsserted && !keepsPlainReads { return }
       rowids.insert(low, high, isAsserted: isAsserted, ())
     }
 
     func note(_ low: KeyCut, _ high: KeyCut, isAsserted: Bool = false) {
-      guard !isWhole, let comparer else { return }
+      guard !isWhole, isAsserted || keepsPlainReads, let comparer else { return }
       if comparer.order(low, high) >= 0 { return }
       keys.insert(low, high, isAsserted: isAsserted, comparer)
     }
 
-    func noteAll() {
+    func noteAll(isAsserted: Bool = false) {
+      if !isAsserted, !keepsPlainReads { return }
       isWhole = true
       rowids = RangeList()
       keys = RangeList()
@@ -107,12 +112,19 @@ final class LogicalLog {
   /// The bounds of ranges and of changes, in bytes.
   let byteCountMax: Int
   private var noteCount = 0
-  /// False for an ordinary writer, who is compared with nobody.
-  private let keepsReads: Bool
+  /// What of the reads is kept.
+  enum Reads {
+    case all
+    /// Those that a change rests on: snapshot isolation.
+    case asserted
+    /// None: an ordinary writer, who is compared with nobody.
+    case none
+  }
+  private let reads: Reads
 
-  init(byteCountMax: Int = 4 << 20, keepsReads: Bool = true) {
+  init(byteCountMax: Int = 4 << 20, reads: Reads = .all) {
     self.byteCountMax = byteCountMax
-    self.keepsReads = keepsReads
+    self.reads = reads
   }
 
   // MARK: Reads
@@ -124,17 +136,18 @@ final class LogicalLog {
       if known.isTable, description == nil { return known }
       if !known.isTable, let description, let own = known.description, own.hasSameOrder(as: description) { return known }
       // Two orders for one tree: all of it counts.
-      known.noteAll()
+      known.noteAll(isAsserted: true)
       isKeyed = false
       return known
     }
-    let tree = Tree(root, description, isTable: description == nil, isWhole: !keepsReads)
-    trees[root] = tree
-    return tree
+    return addTree(root, description, isTable: description == nil)
   }
 
-  func noteAll(of root: UInt32) {
-    if let known = trees[root] { known.noteAll() } else { cleared(root).noteAll() }
+  private func addTree(_ root: UInt32, _ description: KeyDescription?, isTable: Bool) -> Tree {
+    let tree = Tree(
+      root, description, isTable: isTable, isWhole: reads == .none, keepsPlainReads: reads == .all)
+    trees[root] = tree
+    return tree
   }
 
   /// A cursor notes something.
@@ -177,18 +190,17 @@ final class LogicalLog {
 
   /// All entries of a tree are about to go.
   func addClear(of root: UInt32) {
-    noteAll(of: root)
-    if !isKeyed { return }
     let tree = trees[root] ?? cleared(root)
+    tree.noteAll(isAsserted: true)
+    if !isKeyed { return }
     if let last = changes.last, last.kind == .clear, last.tree === tree { return }
     changes.append(Change(kind: .clear, tree: tree, rowid: 0, start: bytes.count, oldBytes: -1, newBytes: -1))
   }
 
   /// A tree of which nothing but its root is known: its order becomes known with the first cursor on it.
   private func cleared(_ root: UInt32) -> Tree {
-    let tree = Tree(root, nil, isTable: true, isWhole: !keepsReads)
+    let tree = addTree(root, nil, isTable: true)
     tree.isBare = true
-    trees[root] = tree
     return tree
   }
 

@@ -63,6 +63,14 @@ extension Pager {
           throw lose(
             conflict(store, "page \(page): changed by another transaction since this one began"), store, wal)
         }
+        if concurrent.plainPages.contains(page) {
+          // At COMMIT nothing is read any more.
+          if !mayRebase {
+            throw lose(
+              conflict(store, "page \(page): changed by another transaction since this one began"), store, wal)
+          }
+          store.concurrent?.hasOldReads = true
+        }
         if isKeyed || isChanged { meetsPiece = true }
         changed.insert(page)
       }

@@ -10,6 +10,21 @@
 import ApusBase
 import ApusIO
 
+/// `PRAGMA concurrent_isolation`: what a concurrent transaction is compared with at its commit.
+public enum ConcurrentIsolation: Int64, Sendable, CaseIterable {
+  /// All that it has read or changed.
+  case serializable
+  /// What it has changed, and what its constraints rest on.
+  case snapshot
+
+  public var name: String {
+    switch self {
+    case .serializable: "serializable"
+    case .snapshot: "snapshot"
+    }
+  }
+}
+
 /// What a concurrent transaction knows of itself.
 struct ConcurrentTransaction {
   enum Phase {
@@ -22,12 +37,17 @@ struct ConcurrentTransaction {
     case ordinary
   }
 
-  let log = LogicalLog()
+  let log: LogicalLog
+  let isolation: ConcurrentIsolation
   /// The transaction among the open ones of the file.
   let registration: Registration?
   var phase = Phase.open
   /// Pages of the snapshot that a result of the transaction depends on, apart from those that `log` has.
   var lookedAt = PageSet()
+  /// Pages that its plain reads looked at, where those are not validated.
+  var plainPages = PageSet()
+  /// Such a page has changed: behind its place the transaction would not read what it has read.
+  var hasOldReads = false
   /// The schema cookie of the snapshot.
   var cookie: UInt32 = 0
   /// Page 1 was written by a commit since the snapshot.
@@ -41,7 +61,11 @@ struct ConcurrentTransaction {
   /// Why the transaction cannot commit any more.
   var conflict: EngineError?
 
-  init(_ registration: Registration?) { self.registration = registration }
+  init(_ registration: Registration?, _ isolation: ConcurrentIsolation) {
+    self.registration = registration
+    self.isolation = isolation
+    log = LogicalLog(reads: isolation == .serializable ? .all : .asserted)
+  }
 
   /// Ends with the transaction, however that ends.
   final class Registration {
@@ -83,14 +107,15 @@ extension Pager {
   }
 
   /// From now on the transaction is a concurrent one; a snapshot is open and nothing was changed.
-  public func beginConcurrent() throws(Fault) {
+  public func beginConcurrent(_ isolation: ConcurrentIsolation = .serializable) throws(Fault) {
     guard let store, store.concurrent == nil else { return }
     precondition(state == .read)
     // Statements that have begun before go on inside: what their paths lead over counts from here.
     try cursors.saveAllBeforeRollback()
     cursors.forgetPaths()
     announceConcurrent()
-    store.concurrent = ConcurrentTransaction(store.announced ?? (store.cache?.history).map { .init($0) })
+    store.concurrent = ConcurrentTransaction(
+      store.announced ?? (store.cache?.history).map { .init($0) }, isolation)
     store.announced = nil
     isNoting = true
     unsafe table.pointee.hideHits(true)
@@ -113,6 +138,12 @@ extension Pager {
   public func checkConcurrent() throws(Fault) {
     guard let store, let concurrent = store.concurrent else { return }
     if let conflict = concurrent.conflict { throw .failure(conflict) }
+    if concurrent.hasOldReads {
+      let conflict = conflict(
+        store, "COMMIT was given up when others had changed what this transaction has read at snapshot isolation")
+      store.concurrent?.conflict = conflict
+      throw .failure(conflict)
+    }
     if concurrent.phase != .open { store.concurrent?.isBehindLog = true }
     if concurrent.phase == .placed, let wal = store.wal { try takePlace(store, wal, mayRebase: true) }
   }
@@ -140,7 +171,7 @@ extension Pager {
     else { return }
     try cursors.saveAllBeforeRollback()
     cursors.forgetPaths()
-    store.changeLog = LogicalLog(byteCountMax: 1 << 20, keepsReads: false)
+    store.changeLog = LogicalLog(byteCountMax: 1 << 20, reads: .none)
     isNoting = true
   }
 
@@ -155,10 +186,13 @@ extension Pager {
   }
 
   /// What the transaction reads of page 1 apart from the schema cookie, as a value or as a tree.
-  public func noteHeaderRead() { noteLook(at: 1) }
+  /// - Parameter isAsserted: a change rests on it.
+  public func noteHeaderRead(isAsserted: Bool = false) { noteLook(at: 1, isPlain: !isAsserted) }
 
-  /// - Parameter isKeyed: what comes of it is in the log.
-  func noteLook(at number: UInt32, isKeyed: Bool = false) {
+  /// - Parameters:
+  ///   - isKeyed: what comes of it is in the log.
+  ///   - isPlain: a read that no change rests on, unless the operation asserts what it looks at.
+  func noteLook(at number: UInt32, isKeyed: Bool = false, isPlain: Bool = false) {
     #if PlantedBugs
       // One page in eight is looked at unseen.
       if PlantedBug.isActive(.forgetLooks), number % 8 == 3 { return }
@@ -166,8 +200,15 @@ extension Pager {
     guard let store, store.concurrent?.phase == .open else { return }
     // What it has taken itself is in nobody's snapshot.
     if state == .write, number > committedPageCount || contentlessPages.contains(number) { return }
+    if isPlain, !assertsLooks, keepsPlainReadsApart {
+      store.concurrent?.plainPages.insert(number)
+      return
+    }
     if isKeyed { store.concurrent?.log.pages.insert(number) } else { store.concurrent?.lookedAt.insert(number) }
   }
+
+  /// What was only read is not validated.
+  var keepsPlainReadsApart: Bool { store?.concurrent?.isolation == .snapshot }
 
   /// A change that no key tells of: the schema, the header, the file's end.
   func noteUnkeyedChange() {

@@ -23,16 +23,16 @@ extension Pager {
       if unsafe !slot.pointee.wasVisited { unsafe slot.pointee.wasVisited = true }
       return unsafe Page(slot, byteCount: table.pointee.usableSize, isWritable: false)
     }
-    return try missingPage(number, isKeyed: isKeyed)
+    return try missingPage(number, isKeyed: isKeyed, isPlain: true)
   }
 
   @inline(never)
-  private func missingPage(_ number: PageNumber, isKeyed: Bool = false) throws(Fault) -> Page {
+  private func missingPage(_ number: PageNumber, isKeyed: Bool = false, isPlain: Bool = false) throws(Fault) -> Page {
     precondition(state != .none)
     if unsafe !table.pointee.hidesHits { return try absentPage(number) }
     if faultInjection != nil { try injectFault() }
     // Page 1 has much that most results do not depend on: who reads it says so (`noteHeaderRead`).
-    if number != .one { noteLook(at: number.rawValue, isKeyed: isKeyed) }
+    if number != .one { noteLook(at: number.rawValue, isKeyed: isKeyed, isPlain: isPlain) }
     return try loadedPage(number)
   }
 

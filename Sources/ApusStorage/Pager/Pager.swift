@@ -197,6 +197,11 @@ public final class Pager {
     @inline(__always) get { unsafe fields.pointee.isNoting }
     set { unsafe fields.pointee.isNoting = newValue }
   }
+  /// What is looked at is what a change rests on.
+  var assertsLooks: Bool {
+    get { unsafe fields.pointee.assertsLooks }
+    set { unsafe fields.pointee.assertsLooks = newValue }
+  }
   /// nil while the database lives in memory only.
   var store: FileStore? {
     @inline(__always) get { unsafe fields.pointee.store }
@@ -424,6 +429,7 @@ private struct PagerFields {
   var brokenContents: EngineError?
   var isBackupTarget = false
   var isNoting = false
+  var assertsLooks = false
 
   init(configuration: Pager.Configuration, store: FileStore?) {
     self.configuration = configuration

@@ -88,7 +88,7 @@ extension ConnectionState {
     guard pager.canBeConcurrent else { return }
     try checkIsOnlyFile(index)
     pager.nameOfTree = { [weak opener] root in opener?.treeName(root, in: index) }
-    try pager.beginConcurrent()
+    try pager.beginConcurrent(isolation)
   }
 
   /// Database `index` joins the concurrent transaction.

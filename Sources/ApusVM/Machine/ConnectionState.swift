@@ -63,15 +63,20 @@ public final class ConnectionState {
     _modify { yield unsafe &fields.pointee.databases }
   }
 
-  /// The open transaction was begun with BEGIN CONCURRENT.
   /// Results wait for `awaitBases`.
   public internal(set) var holdsBack: Bool {
     get { unsafe fields.pointee.holdsBack }
     set { unsafe fields.pointee.holdsBack = newValue }
   }
+  /// The open transaction was begun with BEGIN CONCURRENT.
   public internal(set) var isConcurrent: Bool {
     get { unsafe fields.pointee.isConcurrent }
     set { unsafe fields.pointee.isConcurrent = newValue }
+  }
+  /// What it was begun at.
+  var isolation: ConcurrentIsolation {
+    get { unsafe fields.pointee.isolation }
+    set { unsafe fields.pointee.isolation = newValue }
   }
 
   public internal(set) var isAutocommit: Bool {
@@ -234,6 +239,7 @@ private struct ConnectionFields {
   var databases: [AttachedDatabase?]
   var isAutocommit = true
   var isConcurrent = false
+  var isolation = ConcurrentIsolation.serializable
   var holdsBack = false
   var savepoints: [NamedSavepoint] = []
   var staleCatalogs: UInt64 = 0

@@ -239,7 +239,7 @@ extension MachineCore {
         case .notFound: pc = try find(i) ? pc &+ 1 : Int(i.p2)
         case .found: pc = try find(i) ? Int(i.p2) : pc &+ 1
         case .noConflict:
-          if hasNull(i) { pc = Int(i.p2) } else { pc = try find(i) ? pc &+ 1 : Int(i.p2) }
+          if hasNull(i) { pc = Int(i.p2) } else { pc = try find(i, asserts: true) ? pc &+ 1 : Int(i.p2) }
         case .deferredSeek:
           deferSeek(i)
           pc &+= 1

@@ -11,7 +11,7 @@ extension MachineCore {
     var root = Int64(i.p2)
     if OpenFlags(rawValue: i.p5).contains(.rootInRegister) { root = registers[i.p2].asInteger }
     guard root > 0, root <= Int64(UInt32.max) else { throw .error(.corrupt) }
-    if root == 1 { pager.noteHeaderRead() }
+    if root == 1 { pager.noteHeaderRead(isAsserted: isWritable) }
     let key = i.p4 < 0 ? nil : program.keyDescriptions[Int(i.p4)]
     cursors.open(i.p1, pager, root: PageNumber(UInt32(root)), key: key, isWritable: isWritable)
     cursors[i.p1].root = UInt32(root)
@@ -209,9 +209,12 @@ extension MachineCore {
   }
 
   /// Looks for an entry that begins with the key.
-  mutating func find(_ i: Instruction) throws(Fault) -> Bool {
+  /// - Parameter asserts: a constraint rests on it.
+  mutating func find(_ i: Instruction, asserts: Bool = false) throws(Fault) -> Bool {
     let found: Bool
-    if i.p4 > 0 {
+    if asserts, i.p4 > 0 {
+      found = try cursors[tree: i.p1].seekAsserting(key: key(i.p3, Int(i.p4)))
+    } else if i.p4 > 0 {
       found = try cursors[tree: i.p1].seek(key: key(i.p3, Int(i.p4)), .equal)
     } else {
       let key = registers[i.p3]

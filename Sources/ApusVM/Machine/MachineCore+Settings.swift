@@ -119,6 +119,7 @@ extension MachineCore {
       let backend = environment.backendName + (environment.backendReason.map { " (\($0))" } ?? "")
       setText(target, backend + (pager.directReadState.map { ", \($0)" } ?? ""))
     case .directReads: registers[target] = .boolean(pager.configuration.readsDirectly)
+    case .concurrentIsolation: setText(target, (ConcurrentIsolation(rawValue: kept ?? 0) ?? .serializable).name)
     case .cacheSize: registers[target] = .integer(pager.configuration.cacheSize)
     case .synchronous: registers[target] = .integer(Int64(pager.configuration.synchronous.rawValue))
     case .walAutocheckpoint: registers[target] = .integer(Int64(pager.configuration.autocheckpointFrames))
@@ -178,7 +179,7 @@ extension MachineCore {
       .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints, .caseSensitiveLike, .tempStore,
       .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys, .automaticIndex,
       .legacyAlterTable, .trustedSchema, .cellSizeCheck, .fullColumnNames, .shortColumnNames, .countChanges,
-      .strictPragmas:
+      .strictPragmas, .concurrentIsolation:
       break
     case .shrinkMemory: state.shrinkMemory()
     }

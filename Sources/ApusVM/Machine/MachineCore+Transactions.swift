@@ -79,6 +79,7 @@ extension MachineCore {
       _ = state.takeWasCommittedInstead()
       state.isAutocommit = false
       state.isConcurrent = i.p3 != 0
+      state.isolation = ConcurrentIsolation(rawValue: state.settings.values[.concurrentIsolation] ?? 0) ?? .serializable
       return
     }
     if isRollback {
