@@ -69,6 +69,7 @@ import Testing
           }
         }
       }
+      try driver.run { () throws(Fault) in try driver.pager.beginRead() }
       let mine = try (UInt32(2)...20).map { try driver.tag($0) }
       driver.pager.endRead()
       let others = try checker.read { try (UInt32(2)...20).map { try checker.tag($0) } }

@@ -85,12 +85,14 @@ import Testing
           #expect(try driver.tag(page) == model[page], "\(setting), transaction \(transaction), page \(page)")
         }
       }
+      if transaction.isMultiple(of: 2) { try driver.run { () throws(Fault) in try driver.pager.guardSnapshot() } }
       if random.below(3) == 0 {
         try driver.rollback()
       } else {
         try driver.commit()
         committed = model
       }
+      try driver.run { () throws(Fault) in try driver.pager.beginRead() }
       for (page, tag) in committed where random.below(3) == 0 {
         #expect(try driver.tag(page) == tag, "\(setting), after transaction \(transaction), page \(page)")
       }

@@ -11,7 +11,8 @@
     // WAL.
     case skipWALSync, syncBesideFrames, skipLogHeaderSync, keepSaltsAtReset, acceptUncommittedTail, chainFromLastFrame
     case keepChecksumAtRollback, forgetLogHeaderAtRollback, keepDoubtfulFrame, skipRecoverySync
-    case compareFrameCountOnly, writeOnStaleSnapshot, restartUnderReaders, keepBackfillAtRestart, dropReadMark,
+    case compareFrameCountOnly, writeOnStaleSnapshot, snapshotBeforeLock, readOnWithoutMark, restartUnderReaders
+    case keepBackfillAtRestart, dropReadMark,
       keepReadLock
     case backfillBeforeWALSync, staleCheckpointPlan, forgetForeignCommits, keepDroppedCheckpoint, releaseLocksEarly
     case copyPastReaders, copyOlderFrame, resetBeforeDatabaseSync, restartHalfCopied, publishBackfillEarly,

@@ -13,13 +13,17 @@ extension Pager {
     adaptTable()
     // One that was owed after a commit, or whose statement was dropped.
     if store.needsCheckpoint || store.wal?.checkpoint != nil { abandonCheckpoint(store) }
+    var isBusy = false
     do {
       while true {
         if let wal = store.wal {
           if case .logHeader = store.opening {} else {
             try wal.settleAbandonedCheckpoint()
             try lockLog(store)
-            let isOther = try wal.beginRead(allowsMarkZero: !store.keepsLog)
+            guard let isOther = try beginRead(store, wal) else {
+              isBusy = true
+              break
+            }
             if try !adoptLogSnapshot(store, wal, isOther: isOther) { break }
             store.opening = .logHeader
           }
@@ -42,8 +46,24 @@ extension Pager {
       throw error
     }
     store.opening = .start
+    if isBusy { throw writerBusy(store) }
     // A write that lets its snapshot go while it waits for the lock counts its attempts across them.
     if !store.writeOpensRead { busyAttempts = 0 }
+  }
+
+  /// Who is to write takes the write lock first, and no read mark.
+  /// - Returns: whether the snapshot is another one than the last; nil where somebody else writes.
+  private func beginRead(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) -> Bool? {
+    if store.writeOpensRead {
+      switch try wal.beginReadToWrite() {
+      case .opened(let isOther):
+        noteUnpublishedBase(store, wal)
+        return isOther
+      case .busy: return nil
+      case .needsMark: break
+      }
+    }
+    return try wal.beginRead(allowsMarkZero: !store.keepsLog)
   }
 
   /// Gives up what a dropped `beginRead` left.

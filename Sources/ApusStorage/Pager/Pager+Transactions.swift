@@ -9,10 +9,26 @@ extension Pager {
   /// - Throws: `.wait`; SQLITE_BUSY while a writer writes to the file; SQLITE_NOTADB, SQLITE_CORRUPT for a damaged
   /// header.
   public func beginRead() throws(Fault) {
+    if state != .none, let store, store.wal?.isUnguarded == true { try leaveUnguarded(store) }
     if state != .none { return }
     store?.writeOpensRead = false
     try openRead()
   }
+
+  /// The write lock has gone that alone protected the snapshot: its transaction is committed, or was rolled back, and
+  /// nobody has said `endRead` yet.
+  private func leaveUnguarded(_ store: FileStore) throws(Fault) {
+    if state == .write {
+      if isCommitting { throw .wait(.moment(environment.monotonicNanoseconds() + Pager.commitPauseNanoseconds)) }
+      // It was dropped, and nobody else brings it to its end.
+      try commit(store)
+      store.wasCommittedInstead = true
+    }
+    if state == .read { endRead() }
+  }
+
+  /// How soon a statement looks again whether another one's COMMIT is over, for which its connection's alarm does not ring.
+  private static let commitPauseNanoseconds: UInt64 = 1_000_000
 
   private func openRead() throws(Fault) {
     if state != .none { return }
@@ -44,7 +60,7 @@ extension Pager {
   public func giveUpOpening() {
     guard state == .none, let store, !store.isClosed else { return }
     giveUpTurn()
-    if case .start = store.opening { return }
+    if case .start = store.opening, store.wal?.isGuardedByLock != true { return }
     endRead()
   }
 
@@ -168,7 +184,7 @@ extension Pager {
     }
   }
 
-  private func writerBusy(_ store: FileStore) -> Fault {
+  func writerBusy(_ store: FileStore) -> Fault {
     if !store.writeOpensRead { store.wal?.releaseWriteLock() }
     #if PlantedBugs
       if PlantedBug.isActive(.busyAsIOError), !store.writeOpensRead { return .error(.ioErrorLock, object: store.path) }
@@ -202,8 +218,15 @@ extension Pager {
     if !configuration.locksExclusively { store.lock.downgradeToShared() }
   }
 
+  /// Before `commit` or `rollback`, where the snapshot is to outlive them: the write lock may be all that protects it. Called again
+  /// until it returns.
+  /// - Throws: `.wait`; SQLITE_PROTOCOL where read marks change all the time, SQLITE_IOERR where one cannot be locked.
+  public func guardSnapshot() throws(Fault) { try store?.wal?.guardByMark() }
+
   /// Ends the write transaction; its changes are what the next snapshots see, durable as `synchronous` says. A snapshot
-  /// of the result stays open until `endRead`. May be called again after a failure, or be followed by `rollback`.
+  /// of the result stays open until `endRead`; but in WAL mode only where the transaction had read before it wrote, or after
+  /// `guardSnapshot`: otherwise the next `beginRead` opens another one. May be called again after a failure, or be
+  /// followed by `rollback`.
   public func commit() throws(Fault) {
     if conversion != nil { try makeRoom(0) }
     if let store { return try commit(store) }
@@ -223,7 +246,7 @@ extension Pager {
     return true
   }
 
-  /// Ends the write transaction; nothing of it stays. A snapshot stays open until `endRead`.
+  /// Ends the write transaction; nothing of it stays. A snapshot stays open until `endRead`, as behind `commit`.
   public func rollback() throws(Fault) {
     if state != .write { return }
     cursors.forgetPaths()

@@ -26,6 +26,8 @@ public final class Pager {
   /// clock at which to try again, or nil to give up.
   public var busyPolicy: ((Int) -> UInt64?)?
   var busyAttempts = 0
+  /// A statement that has stopped at a wait is to bring this pager's commit to its end.
+  public var isCommitting = false
   /// What a tree is called, for a conflict's words: its table, and its index.
   public var nameOfTree: ((UInt32) -> (table: String, index: String?)?)?
 

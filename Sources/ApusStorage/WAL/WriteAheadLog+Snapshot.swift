@@ -27,6 +27,79 @@ extension WriteAheadLog {
     }
   }
 
+  /// Opens the newest committed state under the write lock, which is taken first and is all that protects it: without it nobody
+  /// can commit, and so nobody can copy back more than this snapshot shows, or start the log again.
+  /// - Returns: whether it is another one than the last snapshot; nil where the wal-index must be recovered first.
+  func beginReadToWrite() throws(Fault) -> ReadToWrite {
+    if isReadOnly || recovery != nil || holdsWriteLock { return .needsMark }
+    if isCheckpointWriting { return .busy }
+    precondition(readMark == nil)
+    #if PlantedBugs
+      let early = PlantedBug.isActive(.snapshotBeforeLock) ? try index.readHeader() : nil
+    #endif
+    guard try lockWriter() else { return .busy }
+    var newest: WALIndexHeader?
+    do throws(Fault) { newest = try newestHeader() } catch {
+      releaseWriteLock()
+      throw error
+    }
+    #if PlantedBugs
+      newest = early ?? newest
+    #endif
+    guard let newest else {
+      releaseWriteLock()
+      return .needsMark
+    }
+    let isOther = header != newest
+    header = newest
+    isGuardedByLock = true
+    attempts = 0
+    try noteWritten()
+    return .opened(isOther: isOther)
+  }
+
+  enum ReadToWrite {
+    case opened(isOther: Bool)
+    /// Somebody else writes.
+    case busy
+    /// The wal-index has to be recovered, or the lock is had for another reason.
+    case needsMark
+  }
+
+  /// The next frame goes behind the snapshot.
+  private func noteWritten() throws(Fault) {
+    try notePublished()
+    tip = header.frameCount
+    tipChecksum = header.checksum
+    needsHeader = tip == 0
+  }
+
+  /// Somebody reads on in a snapshot whose write lock is about to go: it gets a read mark. Called again until it returns.
+  func guardByMark() throws(Fault) {
+    guard isGuardedByLock, readMark == nil else { return }
+    #if PlantedBugs
+      if PlantedBug.isActive(.readOnWithoutMark) { return }
+    #endif
+    try takeMark()
+    isGuardedByLock = false
+  }
+
+  /// Under the write lock the snapshot stays what it is: what is on top of the log may be pending, and a read mark goes no further
+  /// than what is published.
+  private func takeMark() throws(Fault) {
+    let newest = header
+    defer { header = newest }
+    while readMark == nil {
+      switch try tryBeginRead(allowsMarkZero: false) {
+      case .opened: break
+      case .raced: try retryLater()
+      case .needsRecovery:
+        throw .error(.protocol, object: path, cause: "the wal-index was damaged while it was locked")
+      }
+    }
+    attempts = 0
+  }
+
   enum ReadAttempt { case opened, raced, needsRecovery }
 
   /// One try, as walformat describes it. Mark 0 means "nothing from the log": a reader holds it where everything is
@@ -109,7 +182,7 @@ extension WriteAheadLog {
     // The lock may be had already, for a checkpoint of this connection.
     if isCheckpointWriting { return false }
     if holdsWriteLock { return true }
-    precondition(readMark != nil)
+    precondition(readMark != nil && !isGuardedByLock)
     hasMoved = false
     guard try lockWriter() else { return false }
     #if PlantedBugs
@@ -132,10 +205,7 @@ extension WriteAheadLog {
       header = newest
       hasMoved = true
     }
-    try notePublished()
-    tip = header.frameCount
-    tipChecksum = header.checksum
-    needsHeader = tip == 0
+    try noteWritten()
     return true
   }
 
@@ -145,7 +215,7 @@ extension WriteAheadLog {
   /// `willRestart` is told the new salts just before, while the old frames can still be found.
   func restartIfPossible(willRestart: (UInt64) throws(Fault) -> Void) throws(Fault) {
     precondition(holdsWriteLock)
-    if readMark == 0 {
+    if readMark == 0 || isGuardedByLock {
       // Sampled under the write lock: only a writer resets it, only a checkpointer raises it, and never past the
       // header.
       let backfill = try index.backfill
@@ -164,20 +234,9 @@ extension WriteAheadLog {
           try restart(willRestart)
         }
       }
-      endRead()
+      if readMark == 0 { endRead() }
     }
-    // What is on top of the log may be pending; a read mark goes no further than what is published.
-    let newest = header
-    while readMark == nil {
-      switch try tryBeginRead(allowsMarkZero: false) {
-      case .opened: break
-      case .raced: try retryLater()
-      case .needsRecovery:
-        throw .error(.protocol, object: path, cause: "the wal-index was damaged while it was locked")
-      }
-    }
-    attempts = 0
-    header = newest
+    if !isGuardedByLock { try takeMark() }
     base = header
   }
 

@@ -25,10 +25,14 @@ final class WriteAheadLog {
   /// The read mark that protects the snapshot, or nil.
   var readMark: Int?
   var holdsWriteLock = false
+  /// The snapshot has no read mark, and is lost when the write lock goes.
+  var isGuardedByLock = false
   /// The write lock is the process's, and this connection's turn has come.
   var turn: CommitQueue.Base?
   /// The connection has asked for its turn, or has it.
   var isInLine = false
+  /// The write lock was all that protected the snapshot, and is gone.
+  var isUnguarded: Bool { isGuardedByLock && !holdsWriteLock }
   /// The snapshot has become a newer one, whose pages are still to be looked at.
   var hasMoved = false
   /// No turn is given before this moment.
@@ -135,11 +139,16 @@ final class WriteAheadLog {
     #endif
     if let readMark { unlock(WALIndex.readSlot(readMark)) }
     readMark = nil
+    isGuardedByLock = false
   }
 
   /// The newest frame of a page in the snapshot, or in the write transaction.
+  /// - Throws: SQLITE_BUSY_SNAPSHOT where nothing protects the snapshot any more.
   func frame(of page: UInt32) throws(Fault) -> UInt32 {
-    try index.find(page, limit: holdsWriteLock ? tip : header.frameCount)
+    if isUnguarded {
+      throw .error(.busySnapshot, object: path, cause: "the transaction that this snapshot belonged to has ended")
+    }
+    return try index.find(page, limit: holdsWriteLock ? tip : header.frameCount)
   }
 }
 

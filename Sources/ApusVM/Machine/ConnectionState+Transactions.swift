@@ -126,8 +126,46 @@ extension ConnectionState {
     isConcurrent = false
   }
 
+  /// What others than `machine` read stays as it is when the transaction ends.
+  private func guardReaders(except machine: MachineReference?) throws(Fault) {
+    if active.isEmpty || active.count == 1 && active[0] == machine { return }
+    for other in active where other != machine {
+      for (index, database) in databases.enumerated() where other.uses & (1 << UInt64(index)) != 0 {
+        if let pager = database?.pager, pager.state == .write { try pager.guardSnapshot() }
+      }
+    }
+  }
+
+  /// A roll-back fails for no reader.
+  private func guardReadersOrStop(except machine: MachineReference?) throws(Fault) {
+    do {
+      try guardReaders(except: machine)
+    } catch {
+      if case .wait = error { throw error }
+      stopReaders(except: machine, of: .max)
+    }
+  }
+
   /// Makes the transaction durable in every database that it wrote.
-  func commitAll() throws(Fault) {
+  /// - Parameter machine: the statement that ends with it.
+  func commitAll(by machine: MachineReference?) throws(Fault) {
+    do {
+      try commitAllGuarded(machine)
+    } catch {
+      if case .wait = error { setCommitting(machine) } else if committing != nil { setCommitting(nil) }
+      throw error
+    }
+    if committing != nil { setCommitting(nil) }
+  }
+
+  /// Tells the pagers whether a statement is there that brings their commits to an end.
+  func setCommitting(_ machine: MachineReference?) {
+    committing = machine
+    for database in databases { database?.pager.isCommitting = machine != nil }
+  }
+
+  private func commitAllGuarded(_ machine: MachineReference?) throws(Fault) {
+    try guardReaders(except: machine)
     if isConcurrent { for database in databases { try database?.pager.takePlaceForCommit() } }
     if superCommit != nil || isWritingSeveral {
       try commitTogether()
@@ -159,10 +197,11 @@ extension ConnectionState {
   func rollbackAll(by machine: MachineReference?) throws(Fault) {
     var undone: UInt64 = 0
     if let superCommit, superCommit.mustFinish {
-      try commitAll()
+      try commitAll(by: machine)
     } else {
       rollingBack = machine
       do {
+        try guardReadersOrStop(except: machine)
         for (index, database) in databases.enumerated() {
           guard let pager = database?.pager, pager.state == .write else { continue }
           try pager.rollback()
@@ -334,7 +373,7 @@ extension ConnectionState {
     if owesNothing { return }
     guard let debt = owed else { return }
     if debt.finishesCommit {
-      try commitAll()
+      try commitAll(by: nil)
       isAutocommit = true
       deferredConstraints = 0
       owed = nil

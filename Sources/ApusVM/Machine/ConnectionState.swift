@@ -150,6 +150,12 @@ public final class ConnectionState {
     set { unsafe fields.pointee.runMoment = newValue }
   }
 
+  /// The statement that commits and has stopped at a wait.
+  var committing: MachineReference? {
+    get { unsafe fields.pointee.committing }
+    set { unsafe fields.pointee.committing = newValue }
+  }
+
   /// The statement that is undoing the whole transaction and has stopped at a wait.
   var rollingBack: MachineReference? {
     get { unsafe fields.pointee.rollingBack }
@@ -252,6 +258,7 @@ private struct ConnectionFields {
   var owed: OwedWork?
   var superCommit: SuperCommit?
   var rollingBack: MachineReference?
+  var committing: MachineReference?
   var runMoment: UInt64 = 0
 }
 

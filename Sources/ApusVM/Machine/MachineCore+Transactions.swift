@@ -104,7 +104,7 @@ extension MachineCore {
       throw .error(.constraintForeignKey, ConstraintKind.foreignKey.words)
     }
     do throws(Fault) {
-      try state.commitAll()
+      try state.commitAll(by: reference)
     } catch {
       if case .failure(let failure) = error {
         failureEnding = failure.code.primary == .busy ? .leave : .undoTransaction
@@ -258,6 +258,7 @@ extension MachineCore {
     if attachment != nil { attachment = nil }
     if pagersAtWork != 0 { giveUpPagers() }
     if state.superCommit != nil { state.noteUnfinishedCommit() }
+    if state.committing != nil, state.committing == reference { state.setCommitting(nil) }
     if state.rollingBack != nil { state.noteUnfinishedRollback(of: reference) }
     state.deactivate(reference)
     state.endIdleReads()

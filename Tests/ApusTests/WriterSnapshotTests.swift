@@ -1,0 +1,110 @@
+// The snapshot of a transaction that begins with a write: the write lock protects it, and what comes when that goes.
+
+import ApusBase
+import ApusIO
+import ApusStorage
+import ApusVM
+import Testing
+
+@testable import Apus
+
+@Suite struct WriterSnapshotTests {
+  private static let rowCount = 400
+
+  /// Two connections in WAL mode; the table is larger than the first one's cache.
+  private static func world(_ level: String = "normal") throws -> (Connection, Connection) {
+    let environment = MemoryEnvironment(seed: 5, completesAtOnce: false)
+    let writer = try Connection("/w.db", environment: environment)
+    try writer.execute(
+      """
+      PRAGMA journal_mode = wal; PRAGMA synchronous = \(level); PRAGMA cache_size = 4;
+      CREATE TABLE t(id INTEGER PRIMARY KEY, n, d);
+      WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < \(rowCount))
+        INSERT INTO t SELECT i, 0, zeroblob(900) FROM c
+      """)
+    return (writer, try Connection("/w.db", environment: environment))
+  }
+
+  /// What is left of a scan of `n`.
+  private static func rest(of statement: PreparedStatement) throws -> [Int64] {
+    var values: [Int64] = []
+    while try statement.stepBlocking() { values.append(statement.column(0).integerValue) }
+    return values
+  }
+
+  @Test(
+    "a statement that reads on behind COMMIT or ROLLBACK keeps its snapshot, whatever others do",
+    arguments: ["COMMIT", "ROLLBACK"])
+  func readsOn(end: String) throws {
+    let (writer, other) = try Self.world()
+    try writer.execute("BEGIN IMMEDIATE; UPDATE t SET n = 1")
+    let scan = try writer.prepareBlocking("SELECT n FROM t ORDER BY id")
+    #expect(try scan.stepBlocking())
+    try writer.execute(end)
+    try other.execute("UPDATE t SET n = 2")
+    #expect(try other.row("PRAGMA wal_checkpoint(TRUNCATE)").first == "1", "the reader keeps the log")
+    try other.execute("UPDATE t SET n = 3")
+    #expect(try Self.rest(of: scan) == Array(repeating: end == "COMMIT" ? 1 : 0, count: Self.rowCount - 1))
+    scan.finalize()
+    #expect(try other.row("PRAGMA wal_checkpoint(TRUNCATE)").first == "0", "nothing keeps the log now")
+    #expect(try writer.value("SELECT sum(n) FROM t") == "\(3 * Self.rowCount)")
+    for connection in [writer, other] { try connection.closeBlocking() }
+  }
+
+  @Test("a writer that nobody reads beside keeps no log when its transaction is over")
+  func leavesNoMark() throws {
+    let (writer, other) = try Self.world()
+    for _ in 0..<3 {
+      try writer.execute("BEGIN IMMEDIATE; UPDATE t SET n = n + 1; COMMIT")
+      #expect(try other.row("PRAGMA wal_checkpoint(TRUNCATE)") == ["0", "0", "0"])
+    }
+    #expect(try other.value("SELECT sum(n) FROM t") == "\(3 * Self.rowCount)")
+    for connection in [writer, other] { try connection.closeBlocking() }
+  }
+
+  @Test("behind a COMMIT that was dropped when it was appended, a reader sees it, and ROLLBACK tells of it")
+  func readsBehindDroppedCommit() throws {
+    let (writer, other) = try Self.world("full")
+    try writer.execute("BEGIN IMMEDIATE; UPDATE t SET n = 1 WHERE id = 7")
+    let commit = try Stepped(writer, "COMMIT")
+    other.busyTimeoutMilliseconds = 0
+    var isAppended = false
+    while !isAppended, case .pending(let wait) = try commit.statement.step() {
+      isAppended = (try? other.execute("BEGIN IMMEDIATE")) != nil
+      if !isAppended { writer.wait(for: wait) }
+    }
+    #expect(isAppended)
+    commit.statement.finalize()
+    #expect(try writer.value("SELECT n FROM t WHERE id = 7") == "1")
+    #expect { try writer.execute("ROLLBACK") } throws: { ($0 as? EngineError)?.code == .abort }
+    try other.execute("ROLLBACK")
+    #expect(try other.value("SELECT sum(n) FROM t") == "1")
+    for connection in [writer, other] { try connection.closeBlocking() }
+  }
+
+  @Test("beside a COMMIT that waits for its sync, a statement of the connection waits for it")
+  func readsBesideCommit() throws {
+    let (writer, other) = try Self.world("full")
+    try writer.execute("BEGIN IMMEDIATE; UPDATE t SET n = 1 WHERE id = 7")
+    let commit = try Stepped(writer, "COMMIT")
+    let scan = try Stepped(writer, "SELECT sum(n) FROM t")
+    other.busyTimeoutMilliseconds = 0
+    var isAppended = false
+    while !isAppended, case .pending(let wait) = try commit.statement.step() {
+      isAppended = (try? other.execute("BEGIN IMMEDIATE")) != nil
+      if !isAppended { writer.wait(for: wait) }
+    }
+    #expect(isAppended)
+    guard case .pending(.moment) = try scan.goOn(through: { if case .completion = $0 { true } else { false } }) else {
+      Issue.record("it must not read what is not durable")
+      return
+    }
+    while case .pending(let wait) = try commit.statement.step() { writer.wait(for: wait) }
+    let result = try scan.goOn { _ in true }
+    if case .row = result {} else { Issue.record("\(result) instead of a row") }
+    #expect(scan.statement.column(0).integerValue == 1)
+    for stepped in [scan, commit] { stepped.statement.finalize() }
+    try other.execute("ROLLBACK")
+    for connection in [writer, other] { try connection.closeBlocking() }
+  }
+}
