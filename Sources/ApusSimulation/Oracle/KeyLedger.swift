@@ -20,11 +20,16 @@ struct KeyLedger {
     /// The newest place in the log's order that was answered before it began.
     var floor: UInt64
     var isWriting = false
-    /// How far the log's order had come when COMMIT was asked for; nil before.
+    /// How many writes the log had when COMMIT was asked for; nil before.
     var askedAt: UInt64?
     var outcome = History.Outcome.aborted
     var place: UInt64 = 0
   }
+
+  // A place in the log's order is twice the number of the write that it was; odd between two of them, for a write that was still
+  // on its way when its process or the power went, and may have happened all the same.
+  private static func place(of write: UInt64) -> UInt64 { 2 * write }
+  private static func place(behind write: UInt64) -> UInt64 { 2 * write + 1 }
 
   private var open: [Int: Transaction] = [:]
   private var ended: [Transaction] = []
@@ -55,7 +60,7 @@ struct KeyLedger {
   /// COMMIT was answered; its frames were the log's write number `place`.
   mutating func noteCommitted(_ client: Int, at place: UInt64) {
     open[client]?.outcome = .committed
-    if open[client]?.isWriting == true { answeredPlace = max(answeredPlace, place) }
+    if open[client]?.isWriting == true { answeredPlace = max(answeredPlace, Self.place(of: place)) }
     end(client, at: place, now: place)
   }
 
@@ -68,7 +73,7 @@ struct KeyLedger {
   ///   - now: the newest write of all.
   mutating func end(_ client: Int, at place: UInt64, now: UInt64) {
     guard var transaction = open.removeValue(forKey: client) else { return }
-    transaction.place = place > transaction.askedAt ?? 0 ? place : now
+    transaction.place = place > transaction.askedAt ?? 0 ? Self.place(of: place) : Self.place(behind: now)
     ended.append(transaction)
   }
 

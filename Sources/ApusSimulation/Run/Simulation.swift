@@ -296,8 +296,11 @@ public final class Simulation {
 
   private func noteReady(_ ready: [Int]) {
     let now = world.clock.monotonicNanoseconds
-    for client in clients where !ready.contains(client.name) { readySince[client.name] = nil }
-    for name in ready where readySince[name] == nil { readySince[name] = now }
+    for client in clients {
+      // Who was called has to come, whatever of his own he waits for.
+      let isDue = ready.contains(client.name) || client.isRung
+      readySince[client.name] = isDue ? readySince[client.name] ?? now : nil
+    }
   }
 
   private func checkCompletion() throws(Finding) {

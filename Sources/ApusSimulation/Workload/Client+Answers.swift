@@ -239,7 +239,7 @@ extension Client {
     }
     if error.code == .abort, case .rollingBack = phase, world.ledger.doubtful.contains(stamp) {
       // A dropped COMMIT had come past its commit point: that is an answer.
-      guard world.ledger.acknowledge(stamp) else {
+      if !world.ledger.acknowledge(stamp), world.damage == .none {
         throw Finding(oracle: .durability, text: "client \(name) has committed \(stamp), which another one knows nothing of")
       }
       phase = .resting
