@@ -143,6 +143,11 @@ public final class SimulatedDisk: @unchecked Sendable {
   private var nextOwner: UInt64 = 1
   var results: [Ticket: IOResult] = [:]
   private var nextTicket: UInt64 = 1
+  /// Requests since somebody was last let go on, those to a disk without power included.
+  private var requestCount = 0
+
+  /// Most requests between two waits. Whoever makes more is in a loop that nobody could end.
+  static let requestCountMax = 200_000
 
   public init(choices: ChoiceSource) {
     schedule = choices.stream("schedule")
@@ -187,6 +192,18 @@ public final class SimulatedDisk: @unchecked Sendable {
   var usedByteCount: Int { names.values.reduce(0) { $0 + $1.current.count } }
 
   // MARK: requests
+
+  /// Somebody is let go on, until he waits.
+  func noteTurn() { requestCount = 0 }
+
+  /// - Returns: false where the request is one too many.
+  func admitRequest() -> Bool {
+    requestCount += 1
+    return !isEndless
+  }
+
+  /// The engine does not come back. From now on every request is answered as done, so that it does; that is what the run has found.
+  var isEndless: Bool { requestCount > Self.requestCountMax }
 
   func submit(_ kind: DiskRequest.Kind, of path: String, from queue: UInt64, _ process: SimulatedProcess) -> Ticket {
     let ticket = Ticket(rawValue: nextTicket)
@@ -256,6 +273,7 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// - Returns: false where there was none.
   @discardableResult
   func completeOne(queue: UInt64? = nil, advancesClock: Bool = true) -> Bool {
+    if queue == nil { noteTurn() }
     func candidates() -> [Int] {
       inFlight.indices.filter {
         (queue == nil || inFlight[$0].queue == queue) && inFlight[$0].notBefore <= clock.monotonicNanoseconds
