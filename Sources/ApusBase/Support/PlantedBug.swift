@@ -39,6 +39,7 @@
     case trimOneTooEarly
     // Group commit.
     case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase
+    case checkpointSyncsAlone, forgetSettled
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,

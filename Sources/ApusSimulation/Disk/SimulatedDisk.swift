@@ -137,6 +137,10 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// Writes to logs that are complete, and by connection the number of its last one. What is all zeros is none: room for frames.
   private(set) var logWriteCount: UInt64 = 0
   private(set) var logWrites: [Int: UInt64] = [:]
+  /// By connection the change that its last write to a log was.
+  private var logChanges: [Int: (sequence: UInt64, process: SimulatedProcess)] = [:]
+  /// Changes of logs that a failed sync was to cover; with the process that was told, where no other one will be.
+  private var lostLogChanges: [UInt64: SimulatedProcess?] = [:]
   private var logWriter: Int?
   private var nextSequence: UInt64 = 1
   private var nextInode: UInt64 = 1
@@ -238,10 +242,23 @@ public final class SimulatedDisk: @unchecked Sendable {
     return done > 0 ? done : nil
   }
 
-  func noteLogWrite(of connection: Int) {
+  func noteLogWrite(of connection: Int, _ process: SimulatedProcess) {
     logWriteCount += 1
     logWriter = connection
     logWrites[connection] = logWriteCount
+    logChanges[connection] = (nextSequence - 1, process)
+  }
+
+  /// A sync has failed that was to cover `lost`; `process` alone is told, or everybody.
+  func noteLost(_ lost: [VolatileChange], onlyTo process: SimulatedProcess?) {
+    for change in lost { lostLogChanges[change.sequence] = .some(process) }
+  }
+
+  /// A sync that was to cover what the connection has written to a log last has failed, and its process could know. No later sync
+  /// makes up for it.
+  func hasLostLogWrite(_ connection: Int) -> Bool {
+    guard let change = logChanges[connection], let told = lostLogChanges[change.sequence] else { return false }
+    return told == nil || told === change.process
   }
 
   /// The connection whose write to a log has just completed.

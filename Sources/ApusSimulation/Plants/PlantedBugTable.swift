@@ -189,10 +189,17 @@
       case .ackByRunningSync:
         .init(.concurrency, "a commit appended while a sync runs is answered by it", .transactions)
       case .retryFailedSync:
-        .init(.concurrency, "behind a failed sync the commit is synced again, and believed", .transactions.union([.faultAccount]))
+        .init(
+          .concurrency, "behind a failed sync the commit is synced again, and believed",
+          .transactions.union([.faultAccount, .logAudit, .liveness]))
       case .pendingImagesShared:
         .init(.concurrency, "images of commits that may fail are in the shared cache", .transactions)
       case .barge: .init(.concurrency, "whoever asks when the turn is free gets it, before the line", [.liveness])
+      case .checkpointSyncsAlone:
+        .init(
+          .concurrency, "a failed sync of a checkpoint is not told to the commits that it may have taken away",
+          .transactions.union([.logAudit]), needs: .fault)
+      case .forgetSettled: .init(.concurrency, "who is told that its commit is settled does not tell the next", [.liveness])
       case .answerOnPendingBase:
         .init(.concurrency, "what was found on a commit that may fail is told at once", .transactions)
 

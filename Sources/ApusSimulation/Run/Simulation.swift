@@ -287,7 +287,11 @@ public final class Simulation {
     }
     let name = ready[schedule.choose(ready, scheduled)]
     if profile.processCount == 1 { noteReady(ready) }
+    world.disk.noteTurn()
+    let wake = CommitWake(clients[name], clients.filter { $0.name != name && homes[$0.name] == homes[name] })
     try clients[name].run(mayBegin: mayBegin(name))
+    try checkEndless()
+    try wake.check()
     if clients[name].line.hasTurn { try checkLine(name) }
     readySince[name] = nil
     if clients[name].yields { schedule.demote(name) }

@@ -188,7 +188,8 @@ public struct Scenario: Sendable {
     Scenario(
       name: "group-commit", symptom: "a commit was answered or seen, and the sync that it shared had failed", kind: .flaky,
       plants: [
-        "publishBeforeSync", "answerOnPendingBase", "ackByRunningSync", "pendingImagesShared", "barge",
+        "publishBeforeSync", "answerOnPendingBase", "ackByRunningSync", "pendingImagesShared", "barge", "retryFailedSync",
+        "forgetSettled", "publishTooFar",
       ],
       budgetSeconds: 120
     ) { profile in
@@ -213,6 +214,31 @@ public struct Scenario: Sendable {
       // A log that goes on, so that what has failed is written over.
       profile.autocheckpointFrames = 1000
       if profile.checkpointOneIn > 0 { profile.checkpointOneIn = 30 }
+    },
+    Scenario(
+      name: "checkpoint-sync", symptom: "a checkpoint was told that the log is not on the disk, and the commit was not",
+      kind: .flaky, plants: ["checkpointSyncsAlone"], budgetSeconds: 120
+    ) { profile in
+      profile.beConcurrent()
+      profile.synchronous = .full
+      profile.clientCount = max(6, profile.clientCount)
+      profile.processCount = 1 + profile.stepsPerEra % 2
+      profile.pageSize = min(profile.pageSize, 1024)
+      profile.initialRowCount = 0
+      profile.keyCount = min(profile.keyCount, 30)
+      profile.payloadMax = min(profile.payloadMax, 1_500)
+      profile.operationCountMax = min(profile.operationCountMax, 6)
+      profile.cachePages = max(20, profile.cachePages)
+      profile.vacuumOneIn = 0
+      profile.busyTimeoutMilliseconds = 5000
+      profile.faults = FaultRates()
+      profile.faults[.delay] = 8
+      profile.faults[.syncKeepsView] = 24
+      profile.faults[.syncToldOnce] = 24
+      profile.autocheckpointFrames = 4
+      profile.checkpointOneIn = 4
+      profile.reconnectOneIn = 4
+      profile.stepsPerEra *= 2
     },
   ]
 

@@ -71,6 +71,9 @@ extension Client {
     if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
       throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
     }
+    if isCommit, world.keepsWhatIsAnswered, world.disk.hasLostLogWrite(name) {
+      throw Finding(oracle: .logAudit, text: "client \(name): COMMIT was answered, and a sync that was to cover it had failed")
+    }
     switch phase {
     case .reopening, .closing, .gone: break
     case .settingUp(let index):

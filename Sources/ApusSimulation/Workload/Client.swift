@@ -224,6 +224,17 @@ final class Client {
     }
   }
 
+  /// Its COMMIT is under way.
+  var isCommitting: Bool {
+    switch phase {
+    case .committing, .siding(.committing), .siding(.keys(.committing)): engine?.isBusy == true
+    default: false
+    }
+  }
+
+  /// It waits until another connection rings.
+  var waitsForOthers: Bool { if case .signal? = wait { true } else { false } }
+
   var mayBeDropped: Bool {
     if !world.mayDrop { return false }
     let hasJournal = world.profile.journal != .off && world.profile.journal != .memory

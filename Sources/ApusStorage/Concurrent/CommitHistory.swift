@@ -137,6 +137,9 @@ final class CommitHistory: Sendable {
       }
       guard position > 0, state.entries[position - 1].number > state.published else { return }
       state.published = state.entries[position - 1].number
+      #if PlantedBugs
+        if PlantedBug.isActive(.publishTooFar) { state.published = state.newest }
+      #endif
       if state.open.isEmpty { state.trim() }
     }
   }
@@ -149,7 +152,7 @@ final class CommitHistory: Sendable {
       for entry in state.entries where entry.salts == salts && entry.from &+ 1 >= next && entry.to < frames.upperBound {
         if entry.from &+ 1 > next {
           #if PlantedBugs
-            let passes = PlantedBug.isActive(.trimOneTooEarly)
+            let passes = PlantedBug.isActive(.trimOneTooEarly) || PlantedBug.isActive(.publishTooFar)
           #else
             let passes = false
           #endif
