@@ -100,6 +100,12 @@ extension Pager {
     return store.lostCount >= Self.lostCountMax || store.isLostToPending
   }
 
+  /// A write transaction has the write lock and has not begun yet: it waits, or its statement was dropped at a wait.
+  public var isBeginningWrite: Bool {
+    guard let store, let wal = store.wal, store.concurrent == nil else { return false }
+    return state != .write && wal.holdsWriteLock && !wal.isCheckpointWriting
+  }
+
   /// A concurrent transaction is about to open its snapshot: what is published from now on it can be compared with by key.
   public func announceConcurrent() {
     guard state == .none, let store, store.wal != nil, store.announced == nil else { return }
