@@ -305,7 +305,8 @@ extension SimulatedDisk {
       for change in lost {
         switch change.kind {
         case .write(let offset, let bytes): file.untrusted.append(offset..<offset + bytes.count)
-        case .truncate(let size): file.untrusted.append(size..<size + 1)
+        // What was to go is there as long as nobody has cut it off again.
+        case .truncate(let size): file.untrusted.append(size..<max(size + 1, file.durable.count))
         }
       }
     } else {

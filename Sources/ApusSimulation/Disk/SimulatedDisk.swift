@@ -317,7 +317,9 @@ public final class SimulatedDisk: @unchecked Sendable {
       file.trust(offset..<offset + bytes.count)
       trace.add("write", file.inode, offset, bytes.count)
       trace.add(bytes)
-    case .truncate(let size): trace.add("truncate", file.inode, size, 0)
+    case .truncate(let size):
+      file.trust(size..<Int.max)
+      trace.add("truncate", file.inode, size, 0)
     }
   }
 
