@@ -36,7 +36,8 @@
     case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo
     case cutBeforeRangeEnd, forgetGapAtEnd, forgetAbsentKey, forgetIndexRange, keepChangesAtRollbackTo
     case cancelEqualKeys, replaceNamesTableOnly, compareBytes, rebaseSkipsIndex, skipRebase, lookedAtStaysOld
-    case trimOneTooEarly
+    case trimOneTooEarly, publishTooFar
+    case forgetAssertedLook, forgetWrittenPath, leakIsolation, forgetPlainPages
     // Group commit.
     case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase
     case checkpointSyncsAlone, forgetSettled

@@ -183,6 +183,19 @@
       case .trimOneTooEarly:
         .init(.concurrency, "the commit next behind the oldest snapshot is let go, and the gap passes", .transactions)
 
+      case .publishTooFar:
+        .init(
+          .concurrency, "commits count as published before they are: their entries go too early, and the gap passes",
+          .transactions)
+      case .forgetAssertedLook:
+        .init(.concurrency, "at snapshot isolation a constraint's look-up is a plain read", .transactions)
+      case .forgetWrittenPath:
+        .init(.concurrency, "at snapshot isolation the path to what is written is not looked at", .transactions)
+      case .leakIsolation:
+        .init(.concurrency, "a transaction has the isolation that the one before it in the process asked for", .transactions)
+      case .forgetPlainPages:
+        .init(.concurrency, "at snapshot isolation plain pages are not kept for what goes on behind its place", .transactions)
+
       // Group commit.
       case .publishBeforeSync:
         .init(.concurrency, "a commit is visible before the group's sync", .transactions)

@@ -100,7 +100,8 @@ public final class Simulation {
       choices: choices.origin, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
       eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
       droppedCount: world.droppedCount, listCount: world.recorder?.checkedCount ?? 0,
-      replayedCount: world.keys.checkedCount, coverage: world.coverage, trace: world.disk.trace, tape: choices.tape)
+      replayedCount: world.keys.checkedCount, skewCount: world.skewCount, coverage: world.coverage, trace: world.disk.trace,
+      tape: choices.tape)
   }
 
   private func runEras() throws(Finding) {

@@ -114,6 +114,9 @@ final class Client {
   /// The connection is gone; what is left of its tape is not for the next one.
   func endEra() { choices.end(.era) }
 
+  /// Its concurrent transactions are at snapshot isolation.
+  var isAtSnapshot: Bool { world.profile.isAtSnapshot(name) }
+
   /// True between two transactions, and where there are no more; false where a dropped statement has left something to do.
   var isResting: Bool {
     switch phase {

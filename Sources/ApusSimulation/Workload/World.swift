@@ -81,6 +81,9 @@ final class World {
     if damage == .detectable, faults.tallies[FaultKind.logRot.rawValue].injected > 0 { damage = .anything }
   }
 
+  /// Write skews, and reads that others had made stale before the commit.
+  var skewCount: Int { keys.skewCount + side.skewCount + (recorder?.skewCount ?? 0) }
+
   /// What the run has exercised.
   var coverage: Coverage {
     var coverage = Coverage()

@@ -89,6 +89,15 @@ final class CommitHistory: Sendable {
     }
   }
 
+  #if PlantedBugs
+    private let lastIsolation = Atomic<Int>(0)
+
+    /// What the last transaction of the process had asked for.
+    func leaked(_ isolation: ConcurrentIsolation) -> ConcurrentIsolation {
+      ConcurrentIsolation(rawValue: Int64(lastIsolation.exchange(Int(isolation.rawValue), ordering: .relaxed))) ?? isolation
+    }
+  #endif
+
   /// For tests.
   var entryCount: Int { state.withLock { $0.entries.count } }
 

@@ -120,6 +120,9 @@ extension Pager {
     try cursors.saveAllBeforeRollback()
     cursors.forgetPaths()
     announceConcurrent()
+    #if PlantedBugs
+      let isolation = PlantedBug.isActive(.leakIsolation) ? store.cache?.history.leaked(isolation) ?? isolation : isolation
+    #endif
     store.concurrent = ConcurrentTransaction(
       store.announced ?? (store.cache?.history).map { .init($0) }, isolation)
     store.announced = nil
@@ -207,6 +210,9 @@ extension Pager {
     // What it has taken itself is in nobody's snapshot.
     if state == .write, number > committedPageCount || contentlessPages.contains(number) { return }
     if isPlain, !assertsLooks, keepsPlainReadsApart {
+      #if PlantedBugs
+        if PlantedBug.isActive(.forgetPlainPages) { return }
+      #endif
       store.concurrent?.plainPages.insert(number)
       return
     }
