@@ -104,6 +104,32 @@ import Testing
     #expect(verdict(backwards) == .staleOrder)
   }
 
+  @Test("a write skew is one's own where one is at snapshot isolation, a lost update never")
+  func mixedLevels() throws {
+    func history(_ first: [Step], _ second: [Step], atSnapshot: [Bool]) -> History {
+      History([
+        .init("a", first, begin: 1, end: 9, isAtSnapshot: atSnapshot[0]),
+        .init("b", second, begin: 1, end: 9, isAtSnapshot: atSnapshot[1]),
+        .init("c", [.read(key: 1, values: [1]), .read(key: 2, values: [2])], begin: 10, end: 11),
+      ])
+    }
+    let skew: ([Step], [Step]) = (
+      [.read(key: 2, values: []), .append(key: 1, value: 1)], [.read(key: 1, values: []), .append(key: 2, value: 2)]
+    )
+    #expect(verdict(history(skew.0, skew.1, atSnapshot: [false, false])) == .antiDependencyCycle)
+    for levels in [[true, true], [true, false]] {
+      var checker = IsolationChecker(history(skew.0, skew.1, atSnapshot: levels))
+      try checker.check()
+      #expect(checker.hasSkew)
+    }
+    let update = History([
+      .init("a", [.read(key: 1, values: []), .append(key: 1, value: 1)], begin: 1, end: 9, isAtSnapshot: true),
+      .init("b", [.read(key: 1, values: []), .append(key: 1, value: 2)], begin: 1, end: 9, isAtSnapshot: true),
+      .init("c", [.read(key: 1, values: [1, 2])], begin: 10, end: 11),
+    ])
+    #expect(verdict(update) == .snapshotViolation)
+  }
+
   @Test("a lost update breaks snapshots, a write skew breaks serial order alone")
   func isolation() {
     let update = history([

@@ -29,13 +29,13 @@ struct KeyLedgerTests {
   /// Transactions that began together, each with its place in the log; 0 for one that only reads.
   private func finding(
     _ transactions: [(events: [KeyLedger.Event], place: UInt64)], _ content: KeyModel, done: [Int64]? = nil,
-    losesTail: Bool = false
+    losesTail: Bool = false, atSnapshot: Set<Int> = []
   ) -> Finding.Oracle? {
     var ledger = KeyLedger()
-    let ids = transactions.indices.map { ledger.begin($0) }
+    let ids = transactions.indices.map { ledger.begin($0, isAtSnapshot: atSnapshot.contains($0)) }
     for (client, transaction) in transactions.enumerated() {
-      for event in transaction.events { ledger.note(event, by: client) }
-      if transaction.place > 0 { ledger.noteMarked(client) }
+      for event in transaction.events { ledger.note(event, by: client, now: 0) }
+      if transaction.place > 0 { ledger.noteMarked(client, now: 0) }
       ledger.noteAsked(client, at: 0)
       ledger.noteCommitted(client, at: transaction.place)
     }
@@ -90,6 +90,59 @@ struct KeyLedgerTests {
     let one: [(events: [KeyLedger.Event], place: UInt64)] = [([Self.put(1, "a")], 1)]
     #expect(finding(one, KeyModel(), done: []) == .durability)
     #expect(finding(one, KeyModel(), done: [], losesTail: true) == nil)
+  }
+
+  @Test("at snapshot isolation a read may be stale at the commit, if it is one snapshot's")
+  func snapshots() {
+    let both = Self.content([1: "a", 2: "b"])
+    let counted = [[Self.sum(0, 0), Self.put(1, "a")], [Self.sum(0, 0), Self.put(2, "b")]]
+    #expect(finding([(counted[0], 1), (counted[1], 2)], both, atSnapshot: [0, 1]) == nil)
+    #expect(finding([(counted[0], 1), (counted[1], 2)], both, atSnapshot: [1]) == nil)
+    #expect(finding([(counted[0], 1), (counted[1], 2)], both, atSnapshot: [0]) == .snapshot, "the stale one is serializable")
+    let unrepeatable = [Self.sum(0, 0), Self.sum(1, 1), Self.put(2, "b")]
+    #expect(finding([([Self.put(1, "a")], 1), (unrepeatable, 2)], both, atSnapshot: [0, 1]) == .snapshot)
+  }
+
+  @Test("at snapshot isolation no update is lost, a name is one's own, and a range changes what the snapshot has in it")
+  func snapshotChanges() {
+    let first: (events: [KeyLedger.Event], place: UInt64) = ([Self.put(1, "a")], 1)
+    let overwrites = [Self.sum(0, 0), Self.put(1, "b", .replace)]
+    #expect(finding([first, (overwrites, 2)], Self.content([1: "b"]), atSnapshot: [0, 1]) == .snapshot)
+    let claims = [Self.sum(0, 0), Self.put(2, "A")]
+    #expect(finding([first, (claims, 2)], Self.content([1: "a", 2: "A"]), atSnapshot: [0, 1]) == .snapshot)
+    let adds: [KeyLedger.Event] = [.statement(.addToItems(1...9, 5), .rows([]))]
+    #expect(finding([first, (adds, 2)], Self.content([1: "a"]), atSnapshot: [1]) == nil)
+    #expect(finding([first, (adds, 2)], Self.content([1: "a"])) == .read)
+  }
+
+  @Test("worlds at snapshot isolation have write skews, and those at the other have none")
+  func skews() throws {
+    var counts: [Int] = []
+    for name in ["snapshot-writers", "keyed-writers"] {
+      let scenario = try #require(Scenario.named(name))
+      counts.append(try (UInt64(1)...6).reduce(0) { count, seed in
+        let verdict = RunSettings(scenario: scenario).run(.seed(seed))
+        #expect(verdict.finding == nil, "seed \(seed): \(verdict.profile)")
+        try #require(verdict.replayedCount > 0)
+        return count + verdict.skewCount
+      })
+    }
+    #expect(counts[0] > 0 && counts[1] == 0, "\(counts)")
+  }
+
+  @Test("a commit that was on its way when the power went has its place behind all that were written")
+  func onItsWay() {
+    var ledger = KeyLedger()
+    // The first commit was answered before the others began; the power keeps the second one's write, which nobody saw complete.
+    for (client, event) in [Self.put(1, "a"), Self.put(2, "b"), Self.sum(1, 1)].enumerated() {
+      _ = ledger.begin(client)
+      ledger.note(event, by: client, now: 0)
+      if client < 2 { ledger.noteMarked(client, now: 0) }
+      ledger.noteAsked(client, at: client == 0 ? 0 : 1)
+      if client != 1 { ledger.noteCommitted(client, at: 1) }
+    }
+    ledger.end(1, at: 0, now: 1)
+    #expect(throws: Never.self) { try ledger.check(Self.content([1: "a", 2: "b"]), done: [1, 2], losesTail: false) }
   }
 
   @Test(

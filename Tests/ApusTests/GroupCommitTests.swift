@@ -109,6 +109,35 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     for connection in connections { try connection.closeBlocking() }
   }
 
+  @Test("who has lost three times begins with the turn, over waits and a dropped statement", arguments: [false, true])
+  func turnOverWaits(isDropped: Bool) throws {
+    let bench = try TwoWriters("CREATE TABLE t(n); INSERT INTO t VALUES (0)")
+    try bench.second.execute("PRAGMA busy_timeout = 1000")
+    for _ in 0..<3 {
+      try bench.second.execute("BEGIN CONCURRENT; UPDATE t SET n = n + 1")
+      try bench.first.execute("UPDATE t SET n = n + 10")
+      #expect(bench.second.failure("COMMIT") == .busySnapshot)
+      try bench.second.execute("ROLLBACK")
+    }
+    try bench.first.execute("PRAGMA wal_checkpoint")
+    // Its snapshot is the file, under mark 0; a writer needs one of the other four, and somebody has them all.
+    let marks = try bench.environment.open("/a.db", .readWrite).openSharedMemory(readOnly: false)
+    #expect(try marks.lock(.exclusive, slot: 4, count: 4))
+    try bench.second.execute("BEGIN CONCURRENT")
+    let stepped = try Stepped(bench.second, "UPDATE t SET n = n + 1")
+    let result = try stepped.goOn { if case .moment = $0 { false } else { true } }
+    if case .pending(.moment) = result {} else { Issue.record("\(result) instead of a wait") }
+    if isDropped { stepped.statement.reset() }
+    try marks.unlock(slot: 4, count: 4)
+    if isDropped { try bench.second.execute("UPDATE t SET n = n + 1") } else { #expect(isDone(try stepped.goOn { _ in true })) }
+    stepped.statement.finalize()
+    #expect(bench.first.failure("PRAGMA busy_timeout = 0; BEGIN IMMEDIATE") == .busy, "the turn is had")
+    try bench.second.execute("COMMIT")
+    #expect(try bench.first.value("SELECT n FROM t") == "31")
+    marks.close(delete: false)
+    try bench.check()
+  }
+
   @Test("threads add to one table, each at its own level: nothing is lost, and the file is whole", arguments: [2, 8])
   func threads(count: Int) throws {
     let perThread = 120

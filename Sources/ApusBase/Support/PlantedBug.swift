@@ -37,9 +37,11 @@
     case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo
     case cutBeforeRangeEnd, forgetGapAtEnd, forgetAbsentKey, forgetIndexRange, keepChangesAtRollbackTo
     case cancelEqualKeys, replaceNamesTableOnly, compareBytes, rebaseSkipsIndex, skipRebase, lookedAtStaysOld
-    case trimOneTooEarly
+    case trimOneTooEarly, publishTooFar
+    case forgetAssertedLook, forgetWrittenPath, leakIsolation, forgetPlainPages
     // Group commit.
     case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase
+    case checkpointSyncsAlone, forgetSettled
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,

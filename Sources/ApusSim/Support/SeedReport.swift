@@ -13,6 +13,8 @@ struct SeedReport {
   var droppedCount = 0
   /// Concurrent transactions whose lists were found in order; transactions over keys that were done once more.
   var listCount = 0, replayedCount = 0
+  /// How often only snapshots explain what was answered.
+  var skewCount = 0
   var microseconds = 0
   var profile = ""
   var features: [String] = []
@@ -32,6 +34,7 @@ struct SeedReport {
     droppedCount = verdict.droppedCount
     listCount = verdict.listCount
     replayedCount = verdict.replayedCount
+    skewCount = verdict.skewCount
     self.microseconds = microseconds
     profile = verdict.profile.description
     features = verdict.profile.features
@@ -63,6 +66,7 @@ struct SeedReport {
     line.add("drops", droppedCount)
     line.add("lists", listCount)
     line.add("replayed", replayedCount)
+    line.add("skews", skewCount)
     line.add("microseconds", microseconds)
     line.add("profile", profile)
     line.add("features", features.joined(separator: "|"))
@@ -88,6 +92,7 @@ struct SeedReport {
     droppedCount = line.number("drops") ?? 0
     listCount = line.number("lists") ?? 0
     replayedCount = line.number("replayed") ?? 0
+    skewCount = line.number("skews") ?? 0
     microseconds = line.number("microseconds") ?? 0
     profile = line.text("profile") ?? ""
     features = (line.text("features") ?? "").split(separator: "|").map(String.init)

@@ -10,6 +10,7 @@ struct SeedTotals {
   private(set) var droppedCount = 0
   private(set) var listCount = 0
   private(set) var replayedCount = 0
+  private(set) var skewCount = 0
   private(set) var eventCount = 0
   private(set) var failureCount = 0
   private(set) var features: [String: Int] = [:]
@@ -24,6 +25,7 @@ struct SeedTotals {
     droppedCount += report.droppedCount
     listCount += report.listCount
     replayedCount += report.replayedCount
+    skewCount += report.skewCount
     eventCount += report.eventCount
     for feature in report.features { features[feature, default: 0] += 1 }
     for (name, tally) in report.faults { faults[name, default: FaultTally()] += tally }
@@ -44,6 +46,7 @@ struct SeedTotals {
   private var checked: String {
     if listCount + replayedCount == 0 { return "" }
     return "; in order: \(grouped(listCount)) concurrent transactions over lists, \(grouped(replayedCount)) over keys"
+      + (skewCount == 0 ? "" : ", with \(grouped(skewCount)) write skews at snapshot isolation")
   }
 }
 

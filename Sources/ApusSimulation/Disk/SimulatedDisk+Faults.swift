@@ -83,7 +83,9 @@ extension SimulatedDisk {
     }
     if case .write(let file, let offset, let views) = request.kind {
       faults.noteWritten(offset..<offset + views.reduce(0) { $0 + $1.count }, file, by: request.actor)
-      if file.role == .log, views.contains(where: { $0.array.contains { $0 != 0 } }) { noteLogWrite(of: request.actor) }
+      if file.role == .log, views.contains(where: { $0.array.contains { $0 != 0 } }) {
+        noteLogWrite(of: request.actor, request.process)
+      }
     }
   }
 
@@ -257,7 +259,7 @@ extension SimulatedDisk {
       return -SystemErrorNumber.io
     }
     if faults.meets(.syncToldOnce) {
-      fail(file, upTo, keepsView: true)
+      fail(file, upTo, keepsView: true, toldOnlyTo: request.process)
       noteFailedSync(.syncToldOnce, of: request, file)
       return -SystemErrorNumber.io
     }
@@ -292,17 +294,19 @@ extension SimulatedDisk {
   }
 
   /// A failed sync: what it was to cover counts as written and never will be, or is gone for readers too.
-  private func fail(_ file: DiskFile, _ upTo: UInt64, keepsView: Bool) {
+  private func fail(_ file: DiskFile, _ upTo: UInt64, keepsView: Bool, toldOnlyTo process: SimulatedProcess? = nil) {
     // What an earlier one has left in the view alone counts as written, and stays there.
     let keepsView = keepsView || !file.untrusted.isEmpty
     let lost = file.volatile.filter { $0.sequence <= upTo }
     file.volatile.removeAll { $0.sequence <= upTo }
+    if file.role == .log { noteLost(lost, onlyTo: process) }
     trace.add("syncfail", file.inode, lost.count, keepsView ? 1 : 0)
     if keepsView {
       for change in lost {
         switch change.kind {
         case .write(let offset, let bytes): file.untrusted.append(offset..<offset + bytes.count)
-        case .truncate(let size): file.untrusted.append(size..<size + 1)
+        // What was to go is there as long as nobody has cut it off again.
+        case .truncate(let size): file.untrusted.append(size..<max(size + 1, file.durable.count))
         }
       }
     } else {

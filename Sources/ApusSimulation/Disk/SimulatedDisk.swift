@@ -137,12 +137,21 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// Writes to logs that are complete, and by connection the number of its last one. What is all zeros is none: room for frames.
   private(set) var logWriteCount: UInt64 = 0
   private(set) var logWrites: [Int: UInt64] = [:]
+  /// By connection the change that its last write to a log was.
+  private var logChanges: [Int: (sequence: UInt64, process: SimulatedProcess)] = [:]
+  /// Changes of logs that a failed sync was to cover; with the process that was told, where no other one will be.
+  private var lostLogChanges: [UInt64: SimulatedProcess?] = [:]
   private var logWriter: Int?
   private var nextSequence: UInt64 = 1
   private var nextInode: UInt64 = 1
   private var nextOwner: UInt64 = 1
   var results: [Ticket: IOResult] = [:]
   private var nextTicket: UInt64 = 1
+  /// Requests since somebody was last let go on, those to a disk without power included.
+  private var requestCount = 0
+
+  /// Most requests between two waits. Whoever makes more is in a loop that nobody could end.
+  static let requestCountMax = 200_000
 
   public init(choices: ChoiceSource) {
     schedule = choices.stream("schedule")
@@ -188,6 +197,18 @@ public final class SimulatedDisk: @unchecked Sendable {
 
   // MARK: requests
 
+  /// Somebody is let go on, until he waits.
+  func noteTurn() { requestCount = 0 }
+
+  /// - Returns: false where the request is one too many.
+  func admitRequest() -> Bool {
+    requestCount += 1
+    return !isEndless
+  }
+
+  /// The engine does not come back. From now on every request is answered as done, so that it does; that is what the run has found.
+  var isEndless: Bool { requestCount > Self.requestCountMax }
+
   func submit(_ kind: DiskRequest.Kind, of path: String, from queue: UInt64, _ process: SimulatedProcess) -> Ticket {
     let ticket = Ticket(rawValue: nextTicket)
     nextTicket += 1
@@ -221,10 +242,23 @@ public final class SimulatedDisk: @unchecked Sendable {
     return done > 0 ? done : nil
   }
 
-  func noteLogWrite(of connection: Int) {
+  func noteLogWrite(of connection: Int, _ process: SimulatedProcess) {
     logWriteCount += 1
     logWriter = connection
     logWrites[connection] = logWriteCount
+    logChanges[connection] = (nextSequence - 1, process)
+  }
+
+  /// A sync has failed that was to cover `lost`; `process` alone is told, or everybody.
+  func noteLost(_ lost: [VolatileChange], onlyTo process: SimulatedProcess?) {
+    for change in lost { lostLogChanges[change.sequence] = .some(process) }
+  }
+
+  /// A sync that was to cover what the connection has written to a log last has failed, and its process could know. No later sync
+  /// makes up for it.
+  func hasLostLogWrite(_ connection: Int) -> Bool {
+    guard let change = logChanges[connection], let told = lostLogChanges[change.sequence] else { return false }
+    return told == nil || told === change.process
   }
 
   /// The connection whose write to a log has just completed.
@@ -256,6 +290,7 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// - Returns: false where there was none.
   @discardableResult
   func completeOne(queue: UInt64? = nil, advancesClock: Bool = true) -> Bool {
+    if queue == nil { noteTurn() }
     func candidates() -> [Int] {
       inFlight.indices.filter {
         (queue == nil || inFlight[$0].queue == queue) && inFlight[$0].notBefore <= clock.monotonicNanoseconds
@@ -282,7 +317,9 @@ public final class SimulatedDisk: @unchecked Sendable {
       file.trust(offset..<offset + bytes.count)
       trace.add("write", file.inode, offset, bytes.count)
       trace.add(bytes)
-    case .truncate(let size): trace.add("truncate", file.inode, size, 0)
+    case .truncate(let size):
+      file.trust(size..<Int.max)
+      trace.add("truncate", file.inode, size, 0)
     }
   }
 

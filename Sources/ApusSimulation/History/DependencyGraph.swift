@@ -17,6 +17,8 @@ struct Dependency: Equatable {
   /// The number in the list that tells.
   var value: Int
   var target: Int
+  /// An anti-dependency of a transaction that holds to its snapshot, and need not have read the same at its commit.
+  var isOfSnapshot = false
 }
 
 struct DependencyGraph {
@@ -37,13 +39,13 @@ struct DependencyGraph {
   /// A shortest cycle of edges that `accepts` lets through; nil where there is none.
   ///
   /// - Parameter separated: no two anti-dependencies may follow each other in it, the last one and the first included.
-  func cycle(separated: Bool = false, _ accepts: (Dependency.Kind) -> Bool) -> [(source: Int, edge: Dependency)]? {
+  func cycle(separated: Bool = false, _ accepts: (Dependency) -> Bool) -> [(source: Int, edge: Dependency)]? {
     // With `separated` a state is a node and whether an anti-dependency led there.
     let width = separated ? 2 : 1
     func successors(_ state: Int) -> [(state: Int, edge: Dependency)] {
       let node = state / width, cameByAnti = separated && state % width == 1
       var found: [(state: Int, edge: Dependency)] = []
-      for edge in edges[node] where accepts(edge.kind) {
+      for edge in edges[node] where accepts(edge) {
         let isAnti = edge.kind == .antiDependency
         if isAnti && cameByAnti { continue }
         found.append((edge.target * width + (separated && isAnti ? 1 : 0), edge))

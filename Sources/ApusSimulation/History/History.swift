@@ -24,8 +24,13 @@ public struct History: Sendable {
     /// Moments of one clock: before its first statement, and behind the answer to its COMMIT. Only their order counts.
     public var begin: Int
     public var end: Int
+    /// Its reads are those of one snapshot, and need not hold where its appends are.
+    public var isAtSnapshot: Bool
 
-    public init(_ name: String, _ actions: [Action], _ outcome: Outcome = .committed, begin: Int, end: Int) {
+    public init(
+      _ name: String, _ actions: [Action], _ outcome: Outcome = .committed, begin: Int, end: Int, isAtSnapshot: Bool = false
+    ) {
+      self.isAtSnapshot = isAtSnapshot
       self.name = name
       self.actions = actions
       self.outcome = outcome

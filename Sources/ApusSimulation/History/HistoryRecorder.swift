@@ -22,6 +22,8 @@ final class HistoryRecorder {
   /// Such transactions that have committed since the last check, and before it: those were found in order.
   private var uncheckedCount = 0
   private(set) var checkedCount = 0
+  /// Checks in which snapshots explain what no serial order does.
+  private(set) var skewCount = 0
   /// Only the order of moments counts.
   private var moment = 0
 
@@ -37,12 +39,13 @@ final class HistoryRecorder {
   }
 
   /// The client's first statement is asked for.
-  func begin(_ client: Int, isConcurrent: Bool = false) {
+  func begin(_ client: Int, isConcurrent: Bool = false, isAtSnapshot: Bool = false) {
     close(client)
     if isConcurrent { concurrent.insert(client) } else { concurrent.remove(client) }
     marks[client] = []
     number += 1
-    open[client] = History.Transaction("transaction \(number) of client \(client)", [], .aborted, begin: tick(), end: 0)
+    open[client] = History.Transaction(
+      "transaction \(number) of client \(client)", [], .aborted, begin: tick(), end: 0, isAtSnapshot: isAtSnapshot)
   }
 
   /// The statement was answered.
@@ -111,6 +114,7 @@ final class HistoryRecorder {
     } catch {
       throw Finding(oracle: .snapshot, text: "the lists' history: \(error)")
     }
+    if checker.hasSkew { skewCount += 1 }
     checkedCount += uncheckedCount
     uncheckedCount = 0
     if !losesTail { return }

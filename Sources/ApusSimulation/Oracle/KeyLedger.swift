@@ -6,6 +6,11 @@
 // answered the same. So a read that another commit has made stale in between shows, whatever kind of read it was; so do a
 // constraint that was checked too early, a count, a sum, and a change that was lost on the way. Who only reads has a place
 // somewhere between what was answered before it began and the end.
+//
+// At snapshot isolation it is done once more on a snapshot: on some state before its place that has what was answered before it
+// began, on one and the same for all its statements. What it has changed there must be at its place as the snapshot has it (else
+// an update is lost), and is changed there; what comes of it must keep the constraints. Which snapshot it was is not always known:
+// each that explains the answers is followed until something else is answered.
 
 struct KeyLedger {
   enum Event {
@@ -16,15 +21,22 @@ struct KeyLedger {
   struct Transaction {
     var id: Int64
     var client: Int
+    var isAtSnapshot = false
     var events: [Event] = []
-    /// The newest place in the log's order that was answered before it began.
+    /// The newest place in the log's order that was answered before it began, and that was written when it was first answered.
     var floor: UInt64
+    var ceiling = UInt64.max
     var isWriting = false
-    /// How far the log's order had come when COMMIT was asked for; nil before.
+    /// How many writes the log had when COMMIT was asked for; nil before.
     var askedAt: UInt64?
     var outcome = History.Outcome.aborted
     var place: UInt64 = 0
   }
+
+  // A place in the log's order is twice the number of the write that it was; odd between two of them, for a write that was still
+  // on its way when its process or the power went, and may have happened all the same.
+  private static func place(of write: UInt64) -> UInt64 { 2 * write }
+  private static func place(behind write: UInt64) -> UInt64 { 2 * write + 1 }
 
   private var open: [Int: Transaction] = [:]
   private var ended: [Transaction] = []
@@ -34,18 +46,33 @@ struct KeyLedger {
   private var answeredPlace: UInt64 = 0
   /// Transactions that were found in order.
   private(set) var checkedCount = 0
+  /// Of those the ones whose answers only a snapshot explains.
+  private(set) var skewCount = 0
 
-  mutating func begin(_ client: Int) -> Int64 {
+  mutating func begin(_ client: Int, isAtSnapshot: Bool = false) -> Int64 {
     precondition(open[client] == nil)
-    open[client] = Transaction(id: nextId, client: client, floor: answeredPlace)
+    open[client] = Transaction(id: nextId, client: client, isAtSnapshot: isAtSnapshot, floor: answeredPlace)
     defer { nextId += 1 }
     return nextId
   }
 
-  mutating func note(_ event: Event, by client: Int) { open[client]?.events.append(event) }
+  /// - Parameter now: the newest write to the log.
+  mutating func note(_ event: Event, by client: Int, now: UInt64) {
+    open[client]?.events.append(event)
+    if case .statement = event { noteSnapshot(client, now) }
+  }
 
   /// It writes, and asks for its COMMIT next.
-  mutating func noteMarked(_ client: Int) { open[client]?.isWriting = true }
+  mutating func noteMarked(_ client: Int, now: UInt64) {
+    open[client]?.isWriting = true
+    noteSnapshot(client, now)
+  }
+
+  /// The transaction has a snapshot.
+  private mutating func noteSnapshot(_ client: Int, _ now: UInt64) {
+    let known = open[client]?.ceiling ?? 0
+    open[client]?.ceiling = min(known, Self.place(behind: now))
+  }
 
   mutating func noteAsked(_ client: Int, at place: UInt64) {
     if open[client]?.askedAt == nil { open[client]?.askedAt = place }
@@ -55,7 +82,7 @@ struct KeyLedger {
   /// COMMIT was answered; its frames were the log's write number `place`.
   mutating func noteCommitted(_ client: Int, at place: UInt64) {
     open[client]?.outcome = .committed
-    if open[client]?.isWriting == true { answeredPlace = max(answeredPlace, place) }
+    if open[client]?.isWriting == true { answeredPlace = max(answeredPlace, Self.place(of: place)) }
     end(client, at: place, now: place)
   }
 
@@ -68,7 +95,7 @@ struct KeyLedger {
   ///   - now: the newest write of all.
   mutating func end(_ client: Int, at place: UInt64, now: UInt64) {
     guard var transaction = open.removeValue(forKey: client) else { return }
-    transaction.place = place > transaction.askedAt ?? 0 ? place : now
+    transaction.place = place > transaction.askedAt ?? 0 ? Self.place(of: place) : Self.place(behind: now)
     ended.append(transaction)
   }
 
@@ -91,21 +118,89 @@ struct KeyLedger {
       }
     }
     order.sort { ($0.place, $0.id) < ($1.place, $1.id) }
-    var readers = losesTail ? [] : ended.filter { !$0.isWriting && $0.outcome == .committed }
-    var state = base
-    for transaction in order {
-      // What began behind this answer, or before, has its place from here on.
-      readers.removeAll { $0.floor < transaction.place && problem(of: $0, on: state) == nil }
-      var after = state
-      if let problem = problem(of: transaction, &after) { throw Finding(oracle: .snapshot, text: problem) }
-      state = after
+    let readers = losesTail ? [] : ended.filter { !$0.isWriting && $0.outcome == .committed }
+    // nil: there are more than are followed.
+    if let courses = try courses(order) {
+      let found = courses.filter { $0.last == content }
+      if found.isEmpty {
+        let due = courses.first?.last ?? base
+        throw Finding(oracle: .read, text: "the tables of keys hold \(Self.difference(due, content))")
+      }
+      let problems = found.map { problem(of: readers, on: $0, order) }
+      guard let course = problems.firstIndex(of: nil) else {
+        throw Finding(oracle: .snapshot, text: problems.compactMap(\.self).first ?? "")
+      }
+      skewCount += skews(order, found[course])
     }
-    for reader in readers { if let problem = problem(of: reader, on: state) { throw Finding(oracle: .snapshot, text: problem) } }
-    if state != content { throw Finding(oracle: .read, text: "the tables of keys hold \(Self.difference(state, content))") }
     checkedCount += order.count + ended.count { !$0.isWriting && $0.outcome == .committed }
     ended = []
     base = content
     answeredPlace = 0
+  }
+
+  /// Most courses of events that are followed. Where there are more, nothing is said.
+  private static let courseCountMax = 64
+
+  /// What the transactions in their order make of the state: the states behind 0, 1, 2, ... of them. There is more than one such
+  /// course where it is open which snapshot one of them had.
+  private func courses(_ order: [Transaction]) throws(Finding) -> [[KeyModel]]? {
+    var courses = [[base]]
+    for (place, transaction) in order.enumerated() {
+      // What was answered before it began is in its snapshot, and nothing that was not yet written when it was first answered.
+      let oldest = order.prefix { $0.place <= transaction.floor }.count
+      let newest = min(place, max(oldest, order.prefix { $0.place <= transaction.ceiling }.count))
+      var next: [[KeyModel]] = []
+      var reason: String?
+      for course in courses {
+        let snapshots = transaction.isAtSnapshot ? Array(oldest...max(oldest, newest)).reversed() : [place]
+        var states: [KeyModel] = []
+        for snapshot in snapshots where snapshot <= place {
+          switch outcome(of: transaction, on: course[snapshot], course[place]) {
+          case .success(let state): if !states.contains(state) { states.append(state) }
+          case .failure(let problem): reason = reason ?? problem.text
+          }
+        }
+        next += states.map { course + [$0] }
+      }
+      if next.isEmpty {
+        throw Finding(oracle: .snapshot, text: reason ?? "\(name(transaction)) was answered before it was written")
+      }
+      if next.count > Self.courseCountMax { return nil }
+      courses = next
+    }
+    return courses
+  }
+
+  private struct Problem: Error { var text: String }
+
+  /// The transaction, which reads `snapshot`, at its place behind `state`: what it changes must be there as in the snapshot.
+  private func outcome(of transaction: Transaction, on snapshot: KeyModel, _ state: KeyModel) -> Result<KeyModel, Problem> {
+    var after = snapshot
+    if let problem = problem(of: transaction, &after) { return .failure(Problem(text: problem)) }
+    var moved = state
+    if let lost = moved.apply(from: snapshot, to: after) {
+      return .failure(Problem(text: "\(name(transaction)) changes \(lost), which another one has changed since its snapshot"))
+    }
+    if let violated = moved.violation { return .failure(Problem(text: "\(name(transaction)) leaves \(violated)")) }
+    return .success(moved)
+  }
+
+  /// Who only reads was answered by one of the states from what was answered before it began.
+  private func problem(of readers: [Transaction], on course: [KeyModel], _ order: [Transaction]) -> String? {
+    for reader in readers {
+      let oldest = order.prefix { $0.place <= reader.floor }.count
+      if course[oldest...].contains(where: { problem(of: reader, on: $0) == nil }) { continue }
+      return problem(of: reader, on: course[course.count - 1])
+    }
+    return nil
+  }
+
+  /// How many would have been answered otherwise at their place, or have left something else.
+  private func skews(_ order: [Transaction], _ course: [KeyModel]) -> Int {
+    order.indices.count { place in
+      var after = course[place]
+      return problem(of: order[place], &after) != nil || after != course[place + 1]
+    }
   }
 
   private func problem(of transaction: Transaction, on state: KeyModel) -> String? {

@@ -84,6 +84,34 @@ struct KeyModel: Equatable {
         marks.map { [$0.fields[2], $0.fields[0], $0.fields[1]] })
   }
 
+  // MARK: snapshots
+
+  /// Changes here what differs in `after` from `snapshot`.
+  /// - Returns: what is here otherwise than in the snapshot, and was to be changed.
+  mutating func apply(from snapshot: KeyModel, to after: KeyModel) -> String? {
+    for id in Set(snapshot.items.keys).union(after.items.keys).sorted() where snapshot.items[id] != after.items[id] {
+      if items[id] != snapshot.items[id] { return "item \(id)" }
+      items[id] = after.items[id]
+    }
+    for key in Set(snapshot.marks.keys).union(after.marks.keys).sorted() where snapshot.marks[key] != after.marks[key] {
+      if marks[key] != snapshot.marks[key] { return "mark \(key.family) \(key.number)" }
+      marks[key] = after.marks[key]
+    }
+    return nil
+  }
+
+  /// A constraint that does not hold; nil where all do.
+  var violation: String? {
+    var names: Set<String> = [], uniques: Set<Int64> = []
+    for (id, item) in sortedItems where !names.insert(item.name.lowercased()).inserted { return "two items with the name of \(id)" }
+    for (key, mark) in sortedMarks {
+      if let unique = mark.unique, !uniques.insert(unique).inserted {
+        return "two marks with the number of \(key.family) \(key.number)"
+      }
+    }
+    return nil
+  }
+
   var sortedItems: [(id: Int64, item: Item)] { items.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
   var sortedMarks: [(key: MarkKey, mark: Mark)] { marks.sorted { $0.key < $1.key }.map { ($0.key, $0.value) } }
 

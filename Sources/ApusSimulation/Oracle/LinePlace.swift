@@ -1,7 +1,8 @@
 // The line for the write lock, as those see it who stand in it: whoever is first and has been for a millisecond is not passed by
 // others of his process who came later (SPEC, "Progress").
 //
-// Who is called and does not come has lost his place: that the schedule lets nobody run for so long is no fault of the engine's.
+// Who is called and does not come within 10 ms has lost his place: that the schedule lets nobody run for so long, or that a request
+// of his own is late, is no fault of the engine's.
 
 /// Where a client stands.
 struct LinePlace {
@@ -33,7 +34,7 @@ enum LineWatch {
   /// `client` has got the turn; `others` are of its process.
   /// - Parameters:
   ///   - last: who had it before.
-  ///   - readySince: by client's name, since when it could have gone on; nil where it waits.
+  ///   - readySince: by client's name, since when it could have gone on, or was called; nil where it waits.
   static func check(
     _ client: Client, _ others: [Client], last: Int?, readySince: [Int: UInt64], now: UInt64
   ) throws(Finding) {

@@ -1,7 +1,8 @@
 // What the rows must show that concurrent transactions change beside the others, one row for each client.
 //
 // Two clients are a pair. Whoever commits has read both rows and puts into its own one more than the larger of the two: so no two
-// answered commits of a pair have written one number, unless one of them has not seen the other (a write skew). No row falls back
+// answered commits of a pair have written one number, unless one of them has not seen the other (a write skew), which only one at
+// snapshot isolation may do to those whose commits stand before its own. No row falls back
 // behind what was answered before the transaction began, and none holds what nobody has written. Each commit adds its number to a
 // table that all append to; some read that one by its index instead of the pair's rows.
 
@@ -20,8 +21,10 @@ struct SideLedger {
 
   private var acknowledged: [Int: Int64] = [:]
   private var asked: [Int: Set<Int64>] = [:]
-  /// By pair, who has written each number.
-  private var claims: [Int: [Int64: Int]] = [:]
+  /// By pair, who has written each number, where in the log's order, and at which level.
+  private var claims: [Int: [Int64: (client: Int, place: UInt64, isAtSnapshot: Bool)]] = [:]
+  /// Numbers that two of a pair have written.
+  private(set) var skewCount = 0
 
   static func partner(of client: Int) -> Int { client ^ 1 }
 
@@ -49,14 +52,19 @@ struct SideLedger {
   }
 
   /// The commit was answered.
+  /// - Parameter place: the number of its write to the log.
   /// - Returns: what is wrong with that, or nil.
-  mutating func acknowledge(_ number: Int64, of client: Int) -> String? {
+  mutating func acknowledge(_ number: Int64, of client: Int, at place: UInt64, isAtSnapshot: Bool) -> String? {
     acknowledged[client] = max(acknowledged[client] ?? 0, number)
     let pair = client / 2
-    if let other = claims[pair]?[number], other != client {
-      return "clients \(other) and \(client) have both written \(number), each without having seen the other"
+    if let other = claims[pair]?[number], other.client != client {
+      let isLaterAtSnapshot = other.place < place ? isAtSnapshot : other.isAtSnapshot
+      if !isLaterAtSnapshot {
+        return "clients \(other.client) and \(client) have both written \(number), each without having seen the other"
+      }
+      skewCount += 1
     }
-    claims[pair, default: [:]][number] = client
+    claims[pair, default: [:]][number] = (client, place, isAtSnapshot)
     return nil
   }
 

@@ -187,16 +187,36 @@
       case .trimOneTooEarly:
         .init(.concurrency, "the commit next behind the oldest snapshot is let go, and the gap passes", .transactions)
 
+      case .publishTooFar:
+        .init(
+          .concurrency, "commits count as published before they are: their entries go too early, and the gap passes",
+          .transactions)
+      case .forgetAssertedLook:
+        .init(.concurrency, "at snapshot isolation a constraint's look-up is a plain read", .transactions)
+      case .forgetWrittenPath:
+        .init(.concurrency, "at snapshot isolation the path to what is written is not looked at", .transactions)
+      case .leakIsolation:
+        .init(.concurrency, "a transaction has the isolation that the one before it in the process asked for", .transactions)
+      case .forgetPlainPages:
+        .init(.concurrency, "at snapshot isolation plain pages are not kept for what goes on behind its place", .transactions)
+
       // Group commit.
       case .publishBeforeSync:
         .init(.concurrency, "a commit is visible before the group's sync", .transactions)
       case .ackByRunningSync:
         .init(.concurrency, "a commit appended while a sync runs is answered by it", .transactions)
       case .retryFailedSync:
-        .init(.concurrency, "behind a failed sync the commit is synced again, and believed", .transactions.union([.faultAccount]))
+        .init(
+          .concurrency, "behind a failed sync the commit is synced again, and believed",
+          .transactions.union([.faultAccount, .logAudit, .liveness]))
       case .pendingImagesShared:
         .init(.concurrency, "images of commits that may fail are in the shared cache", .transactions)
       case .barge: .init(.concurrency, "whoever asks when the turn is free gets it, before the line", [.liveness])
+      case .checkpointSyncsAlone:
+        .init(
+          .concurrency, "a failed sync of a checkpoint is not told to the commits that it may have taken away",
+          .transactions.union([.logAudit]), needs: .fault)
+      case .forgetSettled: .init(.concurrency, "who is told that its commit is settled does not tell the next", [.liveness])
       case .answerOnPendingBase:
         .init(.concurrency, "what was found on a commit that may fail is told at once", .transactions)
 

@@ -18,6 +18,7 @@ extension SimulationProfile {
       ("lock page inside", lockByteOffset < 0x4000_0000), ("buggify", buggifies), ("page limit", pageCountMax > 0),
       ("priorities", schedule != .anybody), ("tables that come and go", hasComingTables), ("lists", hasLists),
       ("concurrent transactions", isConcurrent), ("transactions over keys", hasKeys),
+      ("snapshot isolation", isConcurrent && isolation != .serializable),
     ]
     all += switches.filter(\.1).map(\.0)
     return all + faults.kinds.map { "fault \($0.name)" }

@@ -19,7 +19,7 @@ public final class Simulation {
   private let mishaps: Mishaps
   private let probe: CrashProbe?
   private var step = 0
-  /// By client, since when it could go on; only where all are of one process, and stand in one line.
+  /// By client, since when it could go on, or has been rung; only where all are of one process, and stand in one line.
   private var readySince: [Int: UInt64] = [:]
   /// The client that had the turn to write last, in such a run.
   private var lastWriter: Int?
@@ -92,6 +92,7 @@ public final class Simulation {
     var finding: Finding?
     do throws(Finding) {
       try runEras()
+      try checkEndless()
     } catch {
       finding = error
     }
@@ -99,7 +100,8 @@ public final class Simulation {
       choices: choices.origin, profile: profile, finding: finding, step: step, traceHash: world.disk.trace.text,
       eventCount: world.disk.trace.eventCount, commitCount: world.commitCount, cutCount: cutCount,
       droppedCount: world.droppedCount, listCount: world.recorder?.checkedCount ?? 0,
-      replayedCount: world.keys.checkedCount, coverage: world.coverage, trace: world.disk.trace, tape: choices.tape)
+      replayedCount: world.keys.checkedCount, skewCount: world.skewCount, coverage: world.coverage, trace: world.disk.trace,
+      tape: choices.tape)
   }
 
   private func runEras() throws(Finding) {
@@ -229,7 +231,7 @@ public final class Simulation {
     while scheduled.begins(.step, if: stepsLeft > 0 || (stepsToSync > 0 && !world.disk.isSyncDue)) {
       if stepsLeft <= 0 { stepsToSync -= 1 }
       if let number = try mishaps.step(processCount: processes.count) {
-        kill(number)
+        try kill(number)
         // While what the process has left is being put right.
         if endsInCut, scheduled.oneIn(3, .cutsAfterKill) {
           stepsLeft = min(stepsLeft, 1 + scheduled.below(Self.stepsAfterKillMax, .stepsAfterKill))
@@ -246,13 +248,20 @@ public final class Simulation {
   }
 
   /// A process ends where it stands; another one opens the files again.
-  private func kill(_ number: Int) {
+  private func kill(_ number: Int) throws(Finding) {
+    world.disk.noteTurn()
     world.disk.kill(processes[number].process)
     processes[number] = world.makeProcess()
     for name in clients.indices where homes[name] == number {
       clients[name].die()
       clients[name] = makeClient(name)
     }
+    try checkEndless()
+  }
+
+  private func checkEndless() throws(Finding) {
+    if !world.disk.isEndless { return }
+    throw Finding(oracle: .liveness, text: "somebody has made more than \(SimulatedDisk.requestCountMax) requests without a wait")
   }
 
   /// One step of the schedule: a request completes, or a connection goes on.
@@ -279,7 +288,11 @@ public final class Simulation {
     }
     let name = ready[schedule.choose(ready, scheduled)]
     if profile.processCount == 1 { noteReady(ready) }
+    world.disk.noteTurn()
+    let wake = CommitWake(clients[name], clients.filter { $0.name != name && homes[$0.name] == homes[name] })
     try clients[name].run(mayBegin: mayBegin(name))
+    try checkEndless()
+    try wake.check()
     if clients[name].line.hasTurn { try checkLine(name) }
     readySince[name] = nil
     if clients[name].yields { schedule.demote(name) }
@@ -296,8 +309,11 @@ public final class Simulation {
 
   private func noteReady(_ ready: [Int]) {
     let now = world.clock.monotonicNanoseconds
-    for client in clients where !ready.contains(client.name) { readySince[client.name] = nil }
-    for name in ready where readySince[name] == nil { readySince[name] = now }
+    for client in clients {
+      // Who was called has to come, whatever of his own he waits for.
+      let isDue = ready.contains(client.name) || client.isRung
+      readySince[client.name] = isDue ? readySince[client.name] ?? now : nil
+    }
   }
 
   private func checkCompletion() throws(Finding) {
@@ -326,11 +342,11 @@ public final class Simulation {
     let isTrusted = !world.disk.hasUntrustedFiles && !world.faults.liesAboutSyncs
     mishaps.endAll()
     world.faults.noteRetried(.powerCut)
-    cutPower()
+    try cutPower()
     // Recovery itself may meet faults and lose power; what it has done by then must not matter.
     if survivors.oneIn(2, .cutsRecovery) {
       try recoverInPart(isTrusted: isTrusted)
-      cutPower()
+      try cutPower()
     }
     world.faults.isActive = false
     if !isTrusted {
@@ -368,12 +384,14 @@ public final class Simulation {
     return true
   }
 
-  private func cutPower() {
+  private func cutPower() throws(Finding) {
+    world.disk.noteTurn()
     let survivals = SimulatedDisk.Survival.allCases
     world.disk.cutPower(survivals[survivors.below(survivals.count, .survival)])
     for client in clients { client.die() }
     closeEra()
     cutCount += 1
+    try checkEndless()
   }
 
   private func recoverInPart(isTrusted: Bool) throws(Finding) {
@@ -505,6 +523,7 @@ public final class Simulation {
     engine.start(sql, bindings)
     var rows: [[ImageField]] = []
     for _ in 0..<Self.patienceSteps {
+      world.disk.noteTurn()
       switch engine.poll() {
       case .row(let fields): rows.append(fields)
       case .done: return .success(rows)

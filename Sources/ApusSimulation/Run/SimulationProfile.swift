@@ -8,6 +8,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public enum Kind: String, CaseIterable, Sendable { case mixed, calm, power, flaky, rot, ops, inferno }
   public enum Journal: String, Sendable { case wal, delete, truncate, persist, memory, off }
   public enum Synchronous: String, Sendable { case normal, full, extra }
+  /// Which clients say PRAGMA concurrent_isolation = snapshot: nobody, all, every second one, or both of every second pair.
+  public enum Isolation: String, Sendable { case serializable, snapshot, snapshotBeside, snapshotPairs }
 
   public var kind: Kind
   public var pageSize: Int
@@ -75,6 +77,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var sideOneIn = 2
   /// Most of those are over keys of every kind.
   public var hasKeys = false
+  /// What concurrent transactions are compared with.
+  public var isolation = Isolation.serializable
   /// One of those in so many is over lists, where there are some.
   public var listOneIn = 3
   /// One transaction in so many is the end of the connection instead, and another one opened.
@@ -133,6 +137,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       stepsPerEra *= 2
     }
     if isConcurrent { hasKeys = choices.oneIn(2, .hasKeys) }
+    isolation = choices.pick([.serializable, .serializable, .serializable, .snapshot, .snapshotBeside, .snapshotPairs], .isolation)
   }
 
   private var vacuumName: String {
@@ -147,6 +152,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
       + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
+      + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")"
   }
 
   /// What a connection says before anything else.
@@ -161,8 +167,18 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     return statements + ["PRAGMA journal_mode=\(journal.rawValue)"]
   }
 
-  /// What every connection says when it has opened the file.
-  var connectionStatements: [String] {
+  /// Whether the client's concurrent transactions are at snapshot isolation.
+  func isAtSnapshot(_ client: Int) -> Bool {
+    switch isolation {
+    case .serializable: false
+    case .snapshot: isConcurrent
+    case .snapshotBeside: isConcurrent && client % 2 == 1
+    case .snapshotPairs: isConcurrent && client / 2 % 2 == 1
+    }
+  }
+
+  /// What the client's connection says when it has opened the file.
+  func connectionStatements(of client: Int) -> [String] {
     // The file remembers only whether it has a log.
     var statements = journal == .wal ? [] : ["PRAGMA journal_mode=\(journal.rawValue)"]
     if let attachStatement { statements.insert(attachStatement, at: 0) }
@@ -174,6 +190,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
         "PRAGMA wal_autocheckpoint=\(autocheckpointFrames)",
       ]
     }
+    if isAtSnapshot(client) { statements.append("PRAGMA concurrent_isolation=snapshot") }
     return statements
   }
 

@@ -36,6 +36,8 @@ public struct Verdict: Sendable {
   public var listCount: Int
   /// Transactions over keys that were done once more in the order of the log, and answered the same.
   public var replayedCount: Int
+  /// How often what was answered at snapshot isolation is explained by snapshots, and by no serial order.
+  public var skewCount: Int
   /// Faults and buggify points that it has met.
   public var coverage: Coverage
   /// With the events, where they were asked for.

@@ -139,7 +139,7 @@ public struct Scenario: Sendable {
       plants: [
         "compareFirstCommitOnly", "forgetAllocation", "validateWritesOnly", "foreignSeenLate", "keepStalePages",
         "snapshotPageCount", "keepSavepointTip", "forgetLooks", "dropReadsAtRollbackTo", "skipRebase", "trimOneTooEarly",
-        "forgetIndexRange", "forgetGapAtEnd", "keepChangesAtRollbackTo", "rebaseSkipsIndex",
+        "forgetIndexRange", "forgetGapAtEnd", "keepChangesAtRollbackTo", "rebaseSkipsIndex", "forgetPlainPages",
       ],
       budgetSeconds: 60
     ) { profile in
@@ -159,14 +159,22 @@ public struct Scenario: Sendable {
       ],
       budgetSeconds: 60
     ) { profile in
-      profile.beConcurrent()
-      profile.hasKeys = true
-      profile.sideOneIn = 1
-      profile.clientCount = max(4, profile.clientCount)
-      profile.pageSize = min(profile.pageSize, 2048)
-      profile.cachePages = max(20, profile.cachePages)
-      profile.initialRowCount = 0
-      profile.stepsPerEra *= 2
+      profile.beKeyed()
+      profile.isolation = .serializable
+    },
+    Scenario(
+      name: "snapshot-writers", symptom: "an update is lost, or a name claimed twice, where only plain reads may be stale",
+      kind: .calm,
+      plants: [
+        "forgetAssertedLook", "forgetWrittenPath", "leakIsolation",
+      ],
+      budgetSeconds: 60
+    ) { profile in
+      profile.beKeyed()
+      profile.hasLists = true
+      if profile.isolation == .serializable { profile.isolation = .snapshot }
+      // Commits of other processes have no keys: they are compared with the pages that were looked at.
+      if profile.stepsPerEra % 4 == 0 { profile.processCount = 3 }
     },
     Scenario(
       name: "list-appends", symptom: "what was read cannot come from transactions one after the other", kind: .power,
@@ -177,6 +185,7 @@ public struct Scenario: Sendable {
       profile.hasKeys = true
       profile.sideOneIn = 1
       profile.listOneIn = 1
+      profile.isolation = .serializable
       profile.clientCount = max(4, profile.clientCount)
       profile.pageSize = min(profile.pageSize, 2048)
       profile.cachePages = max(20, profile.cachePages)
@@ -188,7 +197,8 @@ public struct Scenario: Sendable {
     Scenario(
       name: "group-commit", symptom: "a commit was answered or seen, and the sync that it shared had failed", kind: .flaky,
       plants: [
-        "publishBeforeSync", "answerOnPendingBase", "ackByRunningSync", "pendingImagesShared", "barge",
+        "publishBeforeSync", "answerOnPendingBase", "ackByRunningSync", "pendingImagesShared", "barge", "retryFailedSync",
+        "forgetSettled", "publishTooFar",
       ],
       budgetSeconds: 120
     ) { profile in
@@ -214,6 +224,31 @@ public struct Scenario: Sendable {
       profile.autocheckpointFrames = 1000
       if profile.checkpointOneIn > 0 { profile.checkpointOneIn = 30 }
     },
+    Scenario(
+      name: "checkpoint-sync", symptom: "a checkpoint was told that the log is not on the disk, and the commit was not",
+      kind: .flaky, plants: ["checkpointSyncsAlone"], budgetSeconds: 120
+    ) { profile in
+      profile.beConcurrent()
+      profile.synchronous = .full
+      profile.clientCount = max(6, profile.clientCount)
+      profile.processCount = 1 + profile.stepsPerEra % 2
+      profile.pageSize = min(profile.pageSize, 1024)
+      profile.initialRowCount = 0
+      profile.keyCount = min(profile.keyCount, 30)
+      profile.payloadMax = min(profile.payloadMax, 1_500)
+      profile.operationCountMax = min(profile.operationCountMax, 6)
+      profile.cachePages = max(20, profile.cachePages)
+      profile.vacuumOneIn = 0
+      profile.busyTimeoutMilliseconds = 5000
+      profile.faults = FaultRates()
+      profile.faults[.delay] = 8
+      profile.faults[.syncKeepsView] = 24
+      profile.faults[.syncToldOnce] = 24
+      profile.autocheckpointFrames = 4
+      profile.checkpointOneIn = 4
+      profile.reconnectOneIn = 4
+      profile.stepsPerEra *= 2
+    },
   ]
 
   /// Scenarios whose feature the engine does not have yet.
@@ -230,6 +265,18 @@ public struct Scenario: Sendable {
 }
 
 extension SimulationProfile {
+  /// Nearly all transactions are over keys, in trees of more than one page.
+  fileprivate mutating func beKeyed() {
+    beConcurrent()
+    hasKeys = true
+    sideOneIn = 1
+    clientCount = max(4, clientCount)
+    pageSize = min(pageSize, 2048)
+    cachePages = max(20, cachePages)
+    initialRowCount = 0
+    stepsPerEra *= 2
+  }
+
   /// Concurrent transactions are only to be had with a log.
   fileprivate mutating func beConcurrent() {
     isConcurrent = true

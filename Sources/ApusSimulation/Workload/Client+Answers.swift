@@ -71,6 +71,9 @@ extension Client {
     if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
       throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
     }
+    if isCommit, world.keepsWhatIsAnswered, world.disk.hasLostLogWrite(name) {
+      throw Finding(oracle: .logAudit, text: "client \(name): COMMIT was answered, and a sync that was to cover it had failed")
+    }
     switch phase {
     case .reopening, .closing, .gone: break
     case .settingUp(let index):
@@ -239,7 +242,7 @@ extension Client {
     }
     if error.code == .abort, case .rollingBack = phase, world.ledger.doubtful.contains(stamp) {
       // A dropped COMMIT had come past its commit point: that is an answer.
-      guard world.ledger.acknowledge(stamp) else {
+      if !world.ledger.acknowledge(stamp), world.damage == .none {
         throw Finding(oracle: .durability, text: "client \(name) has committed \(stamp), which another one knows nothing of")
       }
       phase = .resting

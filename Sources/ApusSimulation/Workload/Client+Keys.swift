@@ -56,13 +56,13 @@ extension Client {
     keys.padding = choices.oneIn(2, .sidePadding) ? world.profile.pageSize / (4 + choices.below(12, .sidePages)) : 0
     keys.savepoint = choices.oneIn(4, .usesSavepoint) ? 1 : 0
     keys.isConcurrent = !choices.oneIn(Self.ordinaryOneIn, .beginsConcurrently)
-    keys.id = world.keys.begin(name)
+    keys.id = world.keys.begin(name, isAtSnapshot: keys.isConcurrent && isAtSnapshot)
     isWriting = true
     isDeferred = true
     rollsBackAtWill = false
     busyCount = 0
     phase = .siding(.keys(.beginning))
-    world.recorder?.begin(name, isConcurrent: keys.isConcurrent)
+    world.recorder?.begin(name, isConcurrent: keys.isConcurrent, isAtSnapshot: keys.isConcurrent && isAtSnapshot)
     start(keys.isConcurrent ? "BEGIN CONCURRENT" : choices.oneIn(2, .upgrades) ? "BEGIN" : "BEGIN IMMEDIATE", [])
   }
 
@@ -187,16 +187,16 @@ extension Client {
     case .beginning, .choosing: phase = .siding(.keys(.choosing))
     case .savepoint:
       keys.savepoint = 2
-      world.keys.note(.savepoint, by: name)
+      world.keys.note(.savepoint, by: name, now: world.disk.logWriteCount)
       world.recorder?.noteSavepoint(name)
       phase = .siding(.keys(.choosing))
     case .goingBack:
-      world.keys.note(.wayBack, by: name)
+      world.keys.note(.wayBack, by: name, now: world.disk.logWriteCount)
       world.recorder?.noteWayBack(name, to: 0)
       phase = .siding(.keys(.choosing))
     case .operating(let operation, let rows):
       keys.lastRows = rows
-      world.keys.note(.statement(operation, .rows(rows)), by: name)
+      world.keys.note(.statement(operation, .rows(rows)), by: name, now: world.disk.logWriteCount)
       phase = .siding(.keys(.choosing))
     case .listing(.append(let key, let value), _):
       world.recorder?.note(.append(key: key, value: value), by: name)
@@ -205,7 +205,7 @@ extension Client {
       world.recorder?.note(.read(key: key, values: HistoryRecorder.values(rows.first?.first)), by: name)
       phase = .siding(.keys(.choosing))
     case .marking:
-      world.keys.noteMarked(name)
+      world.keys.noteMarked(name, now: world.disk.logWriteCount)
       phase = .siding(.keys(.committing))
     case .committing:
       world.keys.noteCommitted(name, at: world.disk.logWrites[name] ?? 0)
@@ -233,7 +233,7 @@ extension Client {
   /// A constraint is violated.
   func refuseKeys(_ operation: KeyOperation) {
     keys.lastRows = []
-    world.keys.note(.statement(operation, .violates), by: name)
+    world.keys.note(.statement(operation, .violates), by: name, now: world.disk.logWriteCount)
     phase = .siding(.keys(.choosing))
   }
 }

@@ -102,7 +102,8 @@ extension Client {
     case .committing:
       world.commitCount += 1
       commitCount += 1
-      if let problem = world.side.acknowledge(side.number, of: name), world.damage == .none {
+      let place = world.disk.logWrites[name] ?? 0
+      if let problem = world.side.acknowledge(side.number, of: name, at: place, isAtSnapshot: isAtSnapshot), world.damage == .none {
         throw Finding(oracle: .snapshot, text: "client \(name): \(problem)")
       }
       phase = .resting

@@ -7,7 +7,7 @@ extension Client {
     switch phase {
     case .reopening, .closing, .gone: break
     case .settingUp(let index):
-      let statements = world.profile.connectionStatements
+      let statements = world.profile.connectionStatements(of: name)
       if index < statements.count {
         start(statements[index], [])
       } else {
@@ -52,7 +52,7 @@ extension Client {
       rollsBackAtWill = false
       phase = .beginning
       isConcurrent = isWriting && world.profile.isConcurrent && choices.oneIn(2, .beginsConcurrently)
-      world.recorder?.begin(name, isConcurrent: isConcurrent)
+      world.recorder?.begin(name, isConcurrent: isConcurrent, isAtSnapshot: isConcurrent && isAtSnapshot)
       start(isConcurrent ? "BEGIN CONCURRENT" : isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
     case .beginning: phase = .resting
     case .readingStamp: start("SELECT n FROM stamp", [])

@@ -114,6 +114,9 @@ final class Client {
   /// The connection is gone; what is left of its tape is not for the next one.
   func endEra() { choices.end(.era) }
 
+  /// Its concurrent transactions are at snapshot isolation.
+  var isAtSnapshot: Bool { world.profile.isAtSnapshot(name) }
+
   /// True between two transactions, and where there are no more; false where a dropped statement has left something to do.
   var isResting: Bool {
     switch phase {
@@ -223,6 +226,17 @@ final class Client {
     case .completion, .nothing: break
     }
   }
+
+  /// Its COMMIT is under way.
+  var isCommitting: Bool {
+    switch phase {
+    case .committing, .siding(.committing), .siding(.keys(.committing)): engine?.isBusy == true
+    default: false
+    }
+  }
+
+  /// It waits until another connection rings.
+  var waitsForOthers: Bool { if case .signal? = wait { true } else { false } }
 
   var mayBeDropped: Bool {
     if !world.mayDrop { return false }

@@ -61,6 +61,11 @@ final class World {
     profile.journal == .wal && profile.promise == .everything && faults.tallies[FaultKind.readOnlyFileSystem.rawValue].injected == 0
   }
 
+  /// A commit is answered when a sync of the log has covered it, as far as the disk tells the truth.
+  var keepsWhatIsAnswered: Bool {
+    profile.journal == .wal && profile.synchronous != .normal && damage == .none && !faults.liesAboutSyncs
+  }
+
   /// A new process of this world.
   func makeProcess() -> SimulatedEnvironment {
     let process = SimulatedEnvironment(disk: disk, clock: clock, seed: chance.number(.processSeed))
@@ -75,6 +80,9 @@ final class World {
   func noteOpened() {
     if damage == .detectable, faults.tallies[FaultKind.logRot.rawValue].injected > 0 { damage = .anything }
   }
+
+  /// Write skews, and reads that others had made stale before the commit.
+  var skewCount: Int { keys.skewCount + side.skewCount + (recorder?.skewCount ?? 0) }
 
   /// What the run has exercised.
   var coverage: Coverage {
@@ -130,9 +138,7 @@ final class World {
   /// What the platter would hold if the power went now and took all that no sync has covered: for a commit in WAL mode with
   /// FULL, whatever was acknowledged, as a whole (O13).
   private func checkPlatter(_ moment: String) throws(Finding) {
-    guard profile.journal == .wal, profile.synchronous != .normal, !faults.liesAboutSyncs, !disk.hasUntrustedFiles else {
-      return
-    }
+    guard keepsWhatIsAnswered, !disk.hasUntrustedFiles else { return }
     let image = FileImage(
       database: disk.durableContent(of: Self.path) ?? [], wal: disk.durableContent(of: Self.path + "-wal"),
       lockByteOffset: Int(profile.lockByteOffset))

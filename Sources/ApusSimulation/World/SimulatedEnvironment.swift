@@ -127,7 +127,7 @@ final class SimulatedQueue: IOQueue {
   }
 
   private func submit(_ file: any File, _ kind: (DiskFile) -> DiskRequest.Kind) -> Ticket {
-    guard let content = content(of: file) else { return Ticket(rawValue: 0) }
+    guard disk.admitRequest(), let content = content(of: file) else { return Ticket(rawValue: 0) }
     return disk.submit(kind(content), of: file.path, from: identity, process)
   }
 
@@ -156,7 +156,7 @@ final class SimulatedQueue: IOQueue {
   }
 
   func syncDirectory(of path: String) -> Ticket {
-    if !isAlive { return Ticket(rawValue: 0) }
+    if !disk.admitRequest() || !isAlive { return Ticket(rawValue: 0) }
     let directory = SimulatedDisk.directory(of: path)
     disk.syncLog?.append(directory + "/")
     return disk.submit(
@@ -165,6 +165,7 @@ final class SimulatedQueue: IOQueue {
 
   func take(_ ticket: Ticket) -> IOResult? {
     if !isAlive || ticket.rawValue == 0 {
+      if disk.isEndless { return .done(0) }
       return .failed(EngineError(.ioError, cause: "the power is off"))
     }
     return disk.takeResult(ticket)

@@ -278,6 +278,9 @@ extension CursorState {
   /// A search for a constraint: a change rests on what it finds, or does not find.
   mutating func seekAsserting(key: ValueRange) throws(Fault) -> Bool {
     if !pager.isNoting { return try seek(key: key, .equal) }
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetAssertedLook) { return try seek(key: key, .equal) }
+    #endif
     pager.assertsLooks = true
     defer { pager.assertsLooks = false }
     let found = try seek(key: key, .equal)
@@ -295,6 +298,9 @@ extension CursorState {
   /// The path that a write has found.
   private func noteStaged() {
     if !pager.keepsPlainReadsApart { return }
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetWrittenPath) { return }
+    #endif
     for level in 0..<stagedCount { noteLook(staged[level].page) }
   }
 

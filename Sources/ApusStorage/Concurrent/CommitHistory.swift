@@ -89,6 +89,15 @@ final class CommitHistory: Sendable {
     }
   }
 
+  #if PlantedBugs
+    private let lastIsolation = Atomic<Int>(0)
+
+    /// What the last transaction of the process had asked for.
+    func leaked(_ isolation: ConcurrentIsolation) -> ConcurrentIsolation {
+      ConcurrentIsolation(rawValue: Int64(lastIsolation.exchange(Int(isolation.rawValue), ordering: .relaxed))) ?? isolation
+    }
+  #endif
+
   /// For tests.
   var entryCount: Int { state.withLock { $0.entries.count } }
 
@@ -137,6 +146,9 @@ final class CommitHistory: Sendable {
       }
       guard position > 0, state.entries[position - 1].number > state.published else { return }
       state.published = state.entries[position - 1].number
+      #if PlantedBugs
+        if PlantedBug.isActive(.publishTooFar) { state.published = state.newest }
+      #endif
       if state.open.isEmpty { state.trim() }
     }
   }
@@ -149,7 +161,7 @@ final class CommitHistory: Sendable {
       for entry in state.entries where entry.salts == salts && entry.from &+ 1 >= next && entry.to < frames.upperBound {
         if entry.from &+ 1 > next {
           #if PlantedBugs
-            let passes = PlantedBug.isActive(.trimOneTooEarly)
+            let passes = PlantedBug.isActive(.trimOneTooEarly) || PlantedBug.isActive(.publishTooFar)
           #else
             let passes = false
           #endif

@@ -100,6 +100,12 @@ extension Pager {
     return store.lostCount >= Self.lostCountMax || store.isLostToPending
   }
 
+  /// A write transaction has the write lock and has not begun yet: it waits, or its statement was dropped at a wait.
+  public var isBeginningWrite: Bool {
+    guard let store, let wal = store.wal, store.concurrent == nil else { return false }
+    return state != .write && wal.holdsWriteLock && !wal.isCheckpointWriting
+  }
+
   /// A concurrent transaction is about to open its snapshot: what is published from now on it can be compared with by key.
   public func announceConcurrent() {
     guard state == .none, let store, store.wal != nil, store.announced == nil else { return }
@@ -114,6 +120,9 @@ extension Pager {
     try cursors.saveAllBeforeRollback()
     cursors.forgetPaths()
     announceConcurrent()
+    #if PlantedBugs
+      let isolation = PlantedBug.isActive(.leakIsolation) ? store.cache?.history.leaked(isolation) ?? isolation : isolation
+    #endif
     store.concurrent = ConcurrentTransaction(
       store.announced ?? (store.cache?.history).map { .init($0) }, isolation)
     store.announced = nil
@@ -201,6 +210,9 @@ extension Pager {
     // What it has taken itself is in nobody's snapshot.
     if state == .write, number > committedPageCount || contentlessPages.contains(number) { return }
     if isPlain, !assertsLooks, keepsPlainReadsApart {
+      #if PlantedBugs
+        if PlantedBug.isActive(.forgetPlainPages) { return }
+      #endif
       store.concurrent?.plainPages.insert(number)
       return
     }

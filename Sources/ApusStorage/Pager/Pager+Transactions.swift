@@ -32,7 +32,11 @@ extension Pager {
 
   private func openRead() throws(Fault) {
     if state != .none { return }
-    if let store { try openSnapshot(store) } else if let brokenContents { throw .failure(brokenContents) }
+    if let store {
+      // Others of the process wait for the end of the sync that a dropped checkpoint has left.
+      if store.wal?.awaited?.isForCheckpoint == true { try awaitBase() }
+      try openSnapshot(store)
+    } else if let brokenContents { throw .failure(brokenContents) }
     state = .read
   }
 
@@ -146,6 +150,8 @@ extension Pager {
   public func awaitBase() throws(Fault) {
     guard let store, let wal = store.wal else { return }
     do throws(Fault) {
+      // The sync that a dropped checkpoint has left is not what the transaction began on.
+      if wal.awaited?.isForCheckpoint == true { try wal.awaitPublication() }
       if wal.awaited == nil, let serial = store.unpublishedBase { wal.awaited = AwaitedCommit(serial: serial, isOwn: false) }
       if wal.awaited?.isOwn == false { try wal.awaitPublication() }
     } catch {

@@ -6,6 +6,11 @@
 //
 // The queue has a descriptor of the wal-index of its own, and with it the write lock: from the first turn until nobody is in line
 // and nothing is pending. The mutex is held for memory work, for a lock that is taken at once, and for the wal-index header.
+//
+// It has one of the log, too, for the syncs. A system tells of what it could not write down only those descriptors that were open
+// then, each once, and some tell one alone. So the syncs of a process's commits go by a descriptor that is older than what they
+// cover, and no two syncs of the log are under way in one process, a checkpoint's included: each that fails is seen to fail before
+// another one is believed.
 
 import ApusBase
 import ApusIO
@@ -34,8 +39,8 @@ final class CommitQueue: Sendable {
   enum Publication {
     case done
     case failed(EngineError)
-    /// The caller is to sync the log: that covers the commits up to `upTo`.
-    case lead(upTo: Serial)
+    /// The caller is to sync the log, by `file` where there is one: that covers the commits up to `upTo`.
+    case lead(upTo: Serial, file: (any File)?)
     /// The alarm rings when something has changed. Who was to lead may not have come by then.
     case wait(until: UInt64)
   }
@@ -66,6 +71,8 @@ final class CommitQueue: Sendable {
 
   fileprivate struct State: Sendable {
     var memory: (any SharedMemory)?
+    /// The log.
+    var file: (any File)?
     var holdsLock = false
     var heldSince: UInt64 = 0
     /// Other processes get their chance: no turn is given until the lock was free for a while.
@@ -73,6 +80,8 @@ final class CommitQueue: Sendable {
     var restsUntil: UInt64 = 0
 
     var holder: ObjectIdentifier?
+    /// A sync has failed that may have been to cover what the holder has written.
+    var holderFailure: EngineError?
     var line: [Place] = []
     /// The first in line was told to come, and the turn is its own until then.
     var offer: (id: ObjectIdentifier, ends: UInt64)?
@@ -130,7 +139,8 @@ final class CommitQueue: Sendable {
   /// Asks for the right to append. Who does not get it is in line from now on, until `leaveTurn`.
   /// - Parameter isAlone: only with nothing pending.
   func takeTurn(
-    _ id: ObjectIdentifier, _ alarm: Alarm, isAlone: Bool, now: UInt64, open: () throws(EngineError) -> any SharedMemory
+    _ id: ObjectIdentifier, _ alarm: Alarm, isAlone: Bool, now: UInt64,
+    open: () throws(EngineError) -> (memory: any SharedMemory, file: any File)
   ) throws(Fault) -> Turn {
     try withState { (state) throws(Fault) -> Turn in
       if state.holder == id { return .taken(state.base) }
@@ -151,7 +161,7 @@ final class CommitQueue: Sendable {
       if !state.holdsLock {
         let isLocked: Bool
         do throws(EngineError) {
-          if state.memory == nil { state.memory = try open() }
+          if state.memory == nil { (state.memory, state.file) = try open() }
           isLocked = try state.memory?.lock(.exclusive, slot: WALIndex.writeSlot, count: 1) ?? false
         } catch {
           state.line.removeAll { $0.id == id }
@@ -166,6 +176,7 @@ final class CommitQueue: Sendable {
       }
       state.line.removeAll { $0.id == id }
       state.holder = id
+      state.holderFailure = nil
       if state.offer?.id == id {
         state.offer = nil
         state.lastOffer = now
@@ -190,8 +201,8 @@ final class CommitQueue: Sendable {
     }
   }
 
-  /// The turn that began on `base` goes on top of a commit that has failed.
-  func failure(of base: Serial) -> EngineError? { state.withLock { $0.failure(of: base) } }
+  /// The turn that began on `base` goes on top of a commit that has failed, or has lost what it has written itself.
+  func failure(of base: Serial, by id: ObjectIdentifier) -> EngineError? { state.withLock { $0.failure(of: base, by: id) } }
 
   // MARK: Commits
 
@@ -205,7 +216,7 @@ final class CommitQueue: Sendable {
   ) throws(Fault) -> Serial? {
     try withState { (state) throws(Fault) -> Serial? in
       precondition(state.holder == id)
-      if let error = state.failure(of: base) { throw .failure(error) }
+      if let error = state.failure(of: base, by: id) { throw .failure(error) }
       let isVisible = !needsSync && state.pending.isEmpty
       if isVisible { try publish(header) }
       if let keys { history.add(keys, salts: header.salts, from: firstFrame - 1, to: header.frameCount) }
@@ -239,12 +250,21 @@ final class CommitQueue: Sendable {
       }
       if state.syncing == nil, state.clearing == nil {
         state.syncing = id
-        return .lead(upTo: state.lastSerial)
+        return .lead(upTo: state.lastSerial, file: state.file)
       }
       if !state.waiting.contains(where: { $0.id == id }) { state.waiting.append((id, serial, alarm)) }
       return .wait(until: now + Self.offerNanoseconds)
     }
   }
+
+  /// A checkpoint is to sync the log: when nobody else does, as the leader of what is pending then.
+  /// - Returns: `.lead` or `.wait`.
+  func syncForCheckpoint(_ id: ObjectIdentifier, _ alarm: Alarm, now: UInt64) -> Publication {
+    publication(of: .max, for: id, alarm, now: now)
+  }
+
+  /// It does not wait for its sync any more.
+  func leaveSyncLine(_ id: ObjectIdentifier) { withState { state in state.waiting.removeAll { $0.id == id } } }
 
   /// The sync that `id` led has ended well.
   func syncEnded(
@@ -271,13 +291,14 @@ final class CommitQueue: Sendable {
     }
   }
 
-  /// The sync that `id` led has failed: so has every commit that is pending, whatever it asked for.
+  /// The sync that `id` led has failed: so has every commit that is pending, whatever it asked for, and the turn that is under way.
   /// - Returns: the first frame that no recovery must find; the caller sees to that, and says `clearingEnded`.
   func syncFailed(by id: ObjectIdentifier, _ error: EngineError) -> UInt32? {
     withState { state -> UInt32? in
       precondition(state.syncing == id)
       state.syncing = nil
       defer { state.wakeWaiting() }
+      if state.holder != id { state.holderFailure = error }
       guard let first = state.pending.first else { return nil }
       #if PlantedBugs
         if PlantedBug.isActive(.retryFailedSync), first.serial == state.lastSerial { return nil }
@@ -331,6 +352,7 @@ final class CommitQueue: Sendable {
   func close() {
     state.withLock { state in
       state.memory?.close(delete: false)
+      state.file?.close()
       let (last, failures) = (state.lastSerial, state.failures)
       state = State()
       state.lastSerial = last
@@ -345,6 +367,10 @@ extension CommitQueue.State {
 
   fileprivate func failure(of serial: CommitQueue.Serial) -> EngineError? {
     failures.last { $0.serials.contains(serial) }?.error
+  }
+
+  fileprivate func failure(of base: CommitQueue.Serial, by id: ObjectIdentifier) -> EngineError? {
+    failure(of: base) ?? (holder == id ? holderFailure : nil)
   }
 
   fileprivate mutating func fail(_ error: EngineError) {
@@ -379,6 +405,9 @@ extension CommitQueue.State {
   fileprivate mutating func noteAnswered(_ id: ObjectIdentifier) {
     guard let index = settled.firstIndex(where: { $0.id == id }) else { return }
     settled.remove(at: index)
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetSettled) { return }
+    #endif
     if index < settled.count { rings.append(settled[index].alarm) }
   }
 

@@ -34,6 +34,8 @@ struct Checkpoint {
   /// The write lock is its own, or it is in line for it.
   var wantsWriteLock = false
   var holdsCopyLock = false
+  /// The sync of the log is under way, for whatever is pending as well.
+  var syncsLog = false
   #if PlantedBugs
     var sampled: (WALIndexHeader, UInt32)?
   #endif
@@ -126,6 +128,7 @@ extension WriteAheadLog {
     for image in state.images { image.release() }
     state.images = []
     if state.holdsCopyLock { unlock(WALIndex.readSlot(0)) }
+    if case .walSync = state.phase, !state.syncsLog { cache?.commits.leaveSyncLine(ObjectIdentifier(self)) }
     if state.wantsWriteLock { releaseWriteLock() }
     if state.holdsCheckpointLock { unlock(WALIndex.checkpointSlot) }
     state.holdsCopyLock = false
@@ -198,6 +201,9 @@ extension WriteAheadLog {
           let skips = false
         #endif
         if state.synchronous == .off || skips {
+          state.phase = .read
+        } else if state.group == nil, let commits = commitsToSync {
+          try syncForCheckpoint(&state.syncsLog, commits)
           state.phase = .read
         } else if let group = state.group {
           try finish(group, &state)
@@ -272,6 +278,14 @@ extension WriteAheadLog {
         return
       }
     }
+  }
+
+  /// Whose commits a sync of the log is for; nil where no other connection of the process could have any.
+  private var commitsToSync: CommitQueue? {
+    #if PlantedBugs
+      if PlantedBug.isActive(.checkpointSyncsAlone) { return nil }
+    #endif
+    return isReadOnly || index.memory.isPrivate ? nil : cache?.commits
   }
 
   private func finish(_ group: RequestGroup, _ state: inout Checkpoint) throws(Fault) {

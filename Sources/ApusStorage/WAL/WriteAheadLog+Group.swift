@@ -16,6 +16,8 @@ struct AwaitedCommit {
 
   var serial: CommitQueue.Serial
   var isOwn: Bool
+  /// It is a checkpoint's sync: whoever waits must know how it ended, whatever it covers.
+  var isForCheckpoint = false
   var phase = Phase.waiting
 
   var group: RequestGroup? {
@@ -50,9 +52,11 @@ extension WriteAheadLog {
       return true
     }
     isInLine = true
-    let database = self.database
+    let (environment, database, path) = (environment, database, path)
     let answer = try commits.takeTurn(id, queue.alarm, isAlone: isAlone, now: environment.monotonicNanoseconds()) {
-      () throws(EngineError) in try database.openSharedMemory(readOnly: false)
+      () throws(EngineError) in
+      let log = try environment.open(path, .readWrite)
+      return (try database.openSharedMemory(readOnly: false), log)
     }
     switch answer {
     case .taken(let base):
@@ -91,7 +95,7 @@ extension WriteAheadLog {
 
   /// The commit under this turn has failed.
   func checkTurn() throws(Fault) {
-    guard let turn, let commits = cache?.commits, let error = commits.failure(of: turn.serial) else { return }
+    guard let turn, let commits = cache?.commits, let error = commits.failure(of: turn.serial, by: id) else { return }
     throw .failure(error)
   }
 
@@ -125,9 +129,9 @@ extension WriteAheadLog {
         case .failed(let error):
           awaited = nil
           throw .failure(error)
-        case .lead(let upTo):
+        case .lead(let upTo, let file):
           let group = RequestGroup()
-          addSync(to: group)
+          addSync(to: group, file)
           awaited?.phase = .syncing(group, upTo: upTo)
         case .wait(let until): throw .wait(.signal(until: until))
         }
@@ -136,8 +140,17 @@ extension WriteAheadLog {
           try group.finish(queue)
         } catch {
           guard case .failure(let failure) = error else { throw error }
-          let frame = commits.syncFailed(by: id, failure)
-          awaited?.phase = frame.map { .breaking(breakFrame($0), failure) } ?? .waiting
+          guard let frame = commits.syncFailed(by: id, failure) else {
+            #if PlantedBugs
+              if PlantedBug.isActive(.retryFailedSync), !current.isForCheckpoint {
+                awaited?.phase = .waiting
+                continue
+              }
+            #endif
+            awaited = nil
+            throw .failure(failure)
+          }
+          awaited?.phase = .breaking(breakFrame(frame), failure)
           continue
         }
         settle(group)
@@ -151,6 +164,26 @@ extension WriteAheadLog {
         throw .failure(failure)
       }
     }
+  }
+
+  /// Syncs the log for a checkpoint, when no other connection of the process does. Called again until it returns. Where it fails,
+  /// so have the commits that are pending: nobody else may ever be told.
+  /// - Parameter isUnderWay: it has begun.
+  func syncForCheckpoint(_ isUnderWay: inout Bool, _ commits: CommitQueue) throws(Fault) {
+    while !isUnderWay {
+      // What a dropped statement has left comes first.
+      if awaited != nil { try awaitPublication() }
+      switch commits.syncForCheckpoint(id, queue.alarm, now: environment.monotonicNanoseconds()) {
+      case .lead(let upTo, let file):
+        let group = RequestGroup()
+        addSync(to: group, file)
+        awaited = AwaitedCommit(serial: upTo, isOwn: false, isForCheckpoint: true, phase: .syncing(group, upTo: upTo))
+        isUnderWay = true
+      case .wait(let until): throw .wait(.signal(until: until))
+      case .done, .failed: preconditionFailure("no commit is the last one")
+      }
+    }
+    try awaitPublication()
   }
 
   /// The connection lets go of the log. What it has under way for others is brought to its end; blocks meanwhile.

@@ -103,8 +103,9 @@ final class WriteAheadLog {
   // MARK: Syncs
 
   /// Adds the sync of the log, and of its directory entry where that may be needed, to `group`.
-  func addSync(to group: RequestGroup) {
-    group.add(queue.sync(file, .data))
+  /// - Parameter other: the log by another descriptor; nil: by this connection's own.
+  func addSync(to group: RequestGroup, _ other: (any File)? = nil) {
+    group.add(queue.sync(other ?? file, .data))
     if needsDirectorySync {
       group.add(queue.syncDirectory(of: path))
       directorySync = group

@@ -77,8 +77,10 @@ extension ConnectionState {
   func joinConcurrent(_ index: Int, _ pager: Pager) throws(Fault) {
     try pager.checkConcurrent()
     if pager.isConcurrent || pager.state == .write { return }
-    // Who waits for nobody does not make others wait either.
-    if pager.state == .none, pager.hasRightToTurn, settings.values[.busyTimeout] ?? 0 > 0 {
+    // Who waits for nobody does not make others wait either. Who has come to the turn keeps it, whatever waits come before the end
+    // of its beginning.
+    let takesTurn = pager.state == .none && pager.hasRightToTurn && settings.values[.busyTimeout] ?? 0 > 0
+    if takesTurn || pager.isBeginningWrite {
       try checkIsOnlyFile(index)
       try beginWrite(index, pager, exclusive: false)
       return
