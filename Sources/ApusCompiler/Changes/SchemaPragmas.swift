@@ -38,7 +38,8 @@ extension Generator {
   private static let pragmaNames = [
     "application_id", "auto_vacuum", "automatic_index", "busy_timeout", "cache_size", "cache_spill",
     "case_sensitive_like",
-    "cell_size_check", "collation_list", "compile_options", "concurrent_isolation", "data_version", "database_list",
+    "cell_size_check", "collation_list", "compile_options", "concurrent_conflicts",
+    "concurrent_isolation", "data_version", "database_list",
     "direct_reads", "encoding",
     "foreign_key_list", "foreign_keys", "freelist_count", "function_list", "ignore_check_constraints",
     "incremental_vacuum", "index_info",

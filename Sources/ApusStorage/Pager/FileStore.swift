@@ -55,6 +55,8 @@ final class FileStore {
   /// Concurrent transactions that were lost since the last commit; `Pager.hasRightToTurn`.
   var lostCount = 0
   var isLostToPending = false
+  /// A concurrent transaction that has the turn from its beginning.
+  var beganByRight = false
   /// Of a concurrent transaction that has no snapshot yet.
   var announced: ConcurrentTransaction.Registration?
   /// What an ordinary writer changes while concurrent transactions of the process are open, which its commit is compared with.

@@ -38,8 +38,18 @@ extension Pager {
     }
     store.lostCount = 0
     store.isLostToPending = false
+    if store.isCommitPrepared { countConcurrentCommit(store) }
     endWrite()
     if store.needsCheckpoint { try checkpointAfterCommit(store) }
+  }
+
+  private func countConcurrentCommit(_ store: FileStore) {
+    if let concurrent = store.concurrent {
+      concurrent.registration?.isCommitted = true
+      concurrent.registration?.isRebased = concurrent.rebaseSerial != nil
+    } else if store.beganByRight {
+      store.cache?.history.countCommit()
+    }
   }
 
   /// The write transaction has changed something.

@@ -71,13 +71,16 @@ struct ConcurrentTransaction {
   final class Registration {
     let history: CommitHistory
     let number: UInt64
+    /// For the conflict report.
+    var isCommitted = false
+    var isRebased = false
 
     init(_ history: CommitHistory) {
       self.history = history
       number = history.register()
     }
 
-    deinit { history.leave(number) }
+    deinit { history.leave(number, isCommitted: isCommitted, isRebased: isRebased) }
   }
 }
 
@@ -99,6 +102,9 @@ extension Pager {
     guard let store, canBeConcurrent else { return false }
     return store.lostCount >= Self.lostCountMax || store.isLostToPending
   }
+
+  /// A concurrent transaction has begun as a writer, by that right.
+  public func noteRightTaken() { store?.beganByRight = state == .write }
 
   /// A concurrent transaction is about to open its snapshot: what is published from now on it can be compared with by key.
   public func announceConcurrent() {
@@ -142,6 +148,7 @@ extension Pager {
       let conflict = conflict(
         store, "COMMIT was given up when others had changed what this transaction has read at snapshot isolation")
       store.concurrent?.conflict = conflict
+      store.cache?.history.countLoss(.oldReads, table: nil)
       throw .failure(conflict)
     }
     if concurrent.phase != .open { store.concurrent?.isBehindLog = true }
@@ -257,7 +264,7 @@ extension Pager {
         guard let header = try wal.takePlace() else { throw writerBusy(wal) }
         published = header
       } catch {
-        if case .failure(let failure) = error, failure.code == .busySnapshot { throw lose(failure, store, wal) }
+        if case .failure(let failure) = error, failure.code == .busySnapshot { throw lose(failure, .log, store, wal) }
         throw error
       }
       busyAttempts = 0
@@ -316,7 +323,7 @@ extension Pager {
     if rebases, isPrivate(1) { return }
     let one = try loadedPage(.one).bytes
     if one.bigEndianUInt32(at: DatabaseHeader.schemaCookieOffset) != store.concurrent?.cookie {
-      throw lose(conflict(store, "schema: changed since this transaction began"), store, wal)
+      throw lose(conflict(store, "schema: changed since this transaction began"), .schema, store, wal)
     }
     #if PlantedBugs
       if PlantedBug.isActive(.snapshotPageCount) { return }
@@ -350,8 +357,11 @@ extension Pager {
   }
 
   /// The transaction is lost: nobody must find it holding the lock.
-  func lose(_ conflict: EngineError, _ store: FileStore, _ wal: WriteAheadLog) -> Fault {
+  func lose(
+    _ conflict: EngineError, _ kind: ConcurrentConflicts.Kind, table: String? = nil, _ store: FileStore, _ wal: WriteAheadLog
+  ) -> Fault {
     store.concurrent?.conflict = conflict
+    store.cache?.history.countLoss(kind, table: table)
     store.lostCount += 1
     store.isLostToPending = wal.turn?.pendingTip != nil
     isNoting = false

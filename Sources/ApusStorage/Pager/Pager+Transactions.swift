@@ -292,6 +292,7 @@ extension Pager {
     store.stopsBeforeEnd = false
     store.syncsDirectoryAtEnd = false
     store.isCommitted = false
+    store.beganByRight = false
     store.journaledPages.removeAll()
     store.journalOffsets = [:]
     store.journalByteCount = 0

@@ -81,6 +81,7 @@ extension ConnectionState {
     if pager.state == .none, pager.hasRightToTurn, settings.values[.busyTimeout] ?? 0 > 0 {
       try checkIsOnlyFile(index)
       try beginWrite(index, pager, exclusive: false)
+      pager.noteRightTaken()
       return
     }
     pager.announceConcurrent()
