@@ -7,6 +7,10 @@ import ApusStorage
 public typealias ConcurrentConflicts = ApusStorage.ConcurrentConflicts
 
 extension Connection {
+  /// What messages about the log call this connection: its number among those that this process has opened the main database's
+  /// file with, from 1; 0 for a database without a file.
+  public var number: Int { state.databases[0]?.pager.connectionNumber ?? 0 }
+
   /// What this process has seen of the concurrent transactions of a database's file since the first of its connections opened it;
   /// nil for a database in memory, a temporary one, and a name that no database has. Touches no file.
   /// - Parameter database: "main", or the name that it is attached as.

@@ -82,6 +82,7 @@ extension Generator {
       argument: .words(["off": 0, "normal": 1, "full": 2, "extra": 3, "no": 0, "false": 0, "on": 1, "yes": 1, "true": 1])),
     "busy_timeout": SettingPragma(setting: .busyTimeout, argument: .number, answers: true),
     "wal_autocheckpoint": SettingPragma(setting: .walAutocheckpoint, argument: .number, answers: true),
+    "wal_size_limit": SettingPragma(setting: .walSizeLimit, argument: .number, answers: true),
     "data_version": SettingPragma(setting: .dataVersion, argument: .none, usesFile: true),
     "encoding": SettingPragma(
       setting: .encoding,

@@ -83,7 +83,10 @@ extension SimulatedDisk {
     }
     if case .write(let file, let offset, let views) = request.kind {
       faults.noteWritten(offset..<offset + views.reduce(0) { $0 + $1.count }, file, by: request.actor)
-      if file.role == .log, views.contains(where: { $0.array.contains { $0 != 0 } }) { noteLogWrite(of: request.actor) }
+      if file.role == .log, views.contains(where: { $0.array.contains { $0 != 0 } }) {
+        noteLogWrite(of: request.actor)
+        logLimit?.note(file.inode, offset, views.flatMap(\.array), by: request.actor)
+      }
     }
   }
 

@@ -138,6 +138,8 @@ public final class SimulatedDisk: @unchecked Sendable {
   private(set) var logWriteCount: UInt64 = 0
   private(set) var logWrites: [Int: UInt64] = [:]
   private var logWriter: Int?
+  /// Sees to `PRAGMA wal_size_limit`, where the world has one.
+  var logLimit: LogLimit?
   private var nextSequence: UInt64 = 1
   private var nextInode: UInt64 = 1
   private var nextOwner: UInt64 = 1

@@ -28,6 +28,8 @@ public struct ConcurrentConflicts: Sendable, Hashable {
     case schemaChange = "schema change"
     /// The log was started again or recovered by another process: what was committed cannot be told.
     case log
+    /// The log had reached `PRAGMA wal_size_limit`, and its own snapshot was what held it back.
+    case logSize = "log size"
     /// At snapshot isolation: its COMMIT was given up when others had changed what it had only read.
     case oldReads = "old reads"
   }

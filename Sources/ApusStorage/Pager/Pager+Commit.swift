@@ -164,6 +164,9 @@ extension Pager {
     if configuration.autocheckpointFrames > 0 && wal.tip >= UInt32(configuration.autocheckpointFrames) {
       store.needsCheckpoint = true
     }
+    // A log that is to be short is copied back whatever the pragma for others says.
+    if wal.isHalfFull(through: wal.tip) { store.needsCheckpoint = true }
+    noteGrowth(store, wal)
     #if PlantedBugs
       if environment.fires(.forceCheckpoint) { store.needsCheckpoint = true }
     #endif

@@ -261,10 +261,13 @@ extension Pager {
     if store.concurrent?.phase == .open {
       let published: WALIndexHeader
       do throws(Fault) {
-        guard let header = try wal.takePlace() else { throw writerBusy(wal) }
-        published = header
+        published = try takeTurn(store, wal)
       } catch {
-        if case .failure(let failure) = error, failure.code == .busySnapshot { throw lose(failure, .log, store, wal) }
+        if case .failure(let failure) = error {
+          if isLost { throw error }
+          if failure.code == .busySnapshot { throw lose(failure, .log, store, wal) }
+          wal.releaseWriteLock()
+        }
         throw error
       }
       busyAttempts = 0
@@ -288,6 +291,19 @@ extension Pager {
       unsafe table.pointee.dirtyRoom = 0
       unsafe table.pointee.hideHits(faultInjection != nil)
     }
+  }
+
+  /// Waits for room in the log, and for the turn.
+  /// - Returns: the newest commit.
+  private func takeTurn(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) -> WALIndexHeader {
+    if wal.holdsWriteLock {
+      // It was starting the log again, and has no mark there yet.
+      if wal.readMark == nil { try restartLog(store, wal) }
+      return try claimRoom(store, wal, wal.newestHeader() ?? wal.header)
+    }
+    try awaitRoomForPlace(store, wal)
+    guard let header = try wal.takePlace() else { throw writerBusy(wal) }
+    return try claimRoom(store, wal, header)
   }
 
   /// The newest commit is what this transaction goes on top of; what others have changed leaves its table.

@@ -221,6 +221,11 @@ extension ConnectionState {
     for (index, database) in databases.enumerated() where used & (1 << UInt64(index)) != 0 { database?.pager.giveUpTurn() }
   }
 
+  /// A statement was dropped at a wait, perhaps for room in a log.
+  func giveUpRoom() {
+    for database in databases { database?.pager.giveUpRoom() }
+  }
+
   /// Gives up the snapshots that a dropped statement was opening; the connection has no next one that would go on with them.
   public func giveUpOpenings() {
     if !active.isEmpty { return }
