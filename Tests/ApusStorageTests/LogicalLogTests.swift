@@ -199,7 +199,13 @@ import Testing
     let small = CommitHistory(byteCountMax: 200)
     let watcher = small.register()
     for frame in 0..<UInt32(10) { small.add(keys, salts: 1, from: frame, to: frame + 1) }
-    #expect(small.entryCount == 3)
+    // The others are one entry without keys, of which a part is a piece, too.
+    #expect(small.entryCount == 4)
+    let rest = small.pieces(of: 3..<11, salts: 1)
+    #expect(rest.map(\.frames) == [3..<8, 8..<9, 9..<10, 10..<11])
+    #expect(rest.map { $0.keys != nil } == [false, true, true, true] && rest.allSatisfy { !$0.isForeign })
+    small.add(nil, salts: 1, from: 12, to: 13)
+    #expect(small.pieces(of: 11..<14, salts: 1).map(\.isForeign) == [true, false])
     small.leave(watcher)
   }
 

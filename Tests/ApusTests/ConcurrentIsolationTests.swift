@@ -303,6 +303,7 @@ private let levels = ["serializable", "snapshot"]
         lost += 1
         #expect(error.cause?.hasPrefix("COMMIT was given up") == true)
         #expect(bench.second.failure("COMMIT") == .busySnapshot)
+        #expect(bench.second.concurrentConflicts()?.losses == [.init(kind: .oldReads, count: 1)])
       } catch let error as EngineError {
         #expect(error.code == .abort)
       }

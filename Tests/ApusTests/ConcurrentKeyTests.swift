@@ -34,6 +34,13 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
     KeyCase(first: "DELETE FROM bird WHERE id = 1", second: "UPDATE bird SET note = 1 WHERE id = 1", isRefused: true),
     KeyCase(first: "INSERT INTO bird(id) VALUES (7)", second: "INSERT INTO bird(id) VALUES (7)", isRefused: true),
     KeyCase(first: "INSERT INTO bird(id) VALUES (7)", second: "INSERT INTO bird(id) VALUES (8)", isRefused: false),
+    // The sequence's row is a key like any.
+    KeyCase(
+      setUp: "CREATE TABLE log(id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO log(v) VALUES (1)",
+      first: "INSERT INTO log(v) VALUES (2)", second: "INSERT INTO log(v) VALUES (3)", isRefused: true),
+    KeyCase(
+      setUp: "CREATE TABLE log(id INTEGER PRIMARY KEY AUTOINCREMENT, v); INSERT INTO log(v) VALUES (1), (1)",
+      first: "UPDATE log SET v = 2 WHERE id = 2", second: "INSERT INTO log(v) VALUES (3)", isRefused: false),
     // Lost update, unique claim, a key that was absent.
     KeyCase(
       first: "UPDATE bird SET weight = weight + 1 WHERE id = 1",

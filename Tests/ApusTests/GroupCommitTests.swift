@@ -61,6 +61,36 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     for connection in connections { try connection.closeBlocking() }
   }
 
+  @Test("the conflict report counts syncs, the commits that they serve, and the largest group")
+  func groupsAreCounted() throws {
+    let environment = MemoryEnvironment(seed: 11, completesAtOnce: false)
+    let connections = try open(environment, count: 3)
+    let before = try #require(connections[0].concurrentConflicts())
+    let first = try Stepped(connections[0], "INSERT INTO t VALUES (0)")
+    while case .pending(let wait) = try first.statement.step() {
+      if try begins(connections[1]) { break }
+      connections[0].wait(for: wait)
+    }
+    // While the first one syncs for itself two come on top, whom one sync serves.
+    var others: [Stepped] = []
+    for connection in connections.dropFirst() {
+      if connection.isAutocommit { #expect(try begins(connection)) }
+      try connection.execute("INSERT INTO t VALUES (1)")
+      others.append(try Stepped(connection, "COMMIT"))
+      #expect(waitsForOthers(try others[others.count - 1].goOn(through: isCompletion)))
+    }
+    for stepped in [first] + others { #expect(isDone(try stepped.goOn { _ in true })) }
+    let report = try #require(connections[0].concurrentConflicts())
+    #expect(report.groupCount - before.groupCount == 2)
+    #expect(report.groupedCommitCount - before.groupedCommitCount == 3)
+    #expect(report.largestGroup == 2 && before.largestGroup <= 1)
+    #expect(report.commitCount == 0 && report.losses.isEmpty, "these are ordinary transactions")
+    let rows = try connections[2].text("PRAGMA concurrent_conflicts")
+    #expect(rows.count == 5)
+    for stepped in [first] + others { stepped.statement.finalize() }
+    for connection in connections { try connection.closeBlocking() }
+  }
+
   @Test("a statement that begins on a commit that is not durable, and fails there, fails when that is durable")
   func failureOnPendingBase() throws {
     let environment = MemoryEnvironment(seed: 14, completesAtOnce: false)

@@ -61,6 +61,22 @@ struct ConcurrentTests {
     #expect("\(try shared.sqlite.rows("SELECT sum FROM account WHERE id = 1").rows)".contains("99"))
   }
 
+  @Test("a conflict with SQLite's commit is counted as one with another process, and so is a log that it replaced")
+  func foreignConflicts() throws {
+    let shared = try Shared()
+    let ours = shared.ours[0]
+    func count(_ kind: String) throws -> Bool {
+      "\(try ours.rows("PRAGMA concurrent_conflicts").rows)".contains(kind)
+    }
+    for statement in ["BEGIN CONCURRENT", "UPDATE account SET sum = sum - 1 WHERE id = 1"] { try ours.execute(statement) }
+    try shared.sqlite.execute("UPDATE account SET note = zeroblob(99) WHERE id = 1")
+    #expect(!(try count("foreign page")))
+    #expect(code(ours, "COMMIT") & 0xff == 5)
+    try ours.execute("ROLLBACK")
+    #expect(try count("foreign page"))
+    #expect(!(try count("\"log\"")))
+  }
+
   @Test(
     "the sum holds while SQLite transfers, checkpoints and starts the log again", arguments: UInt64(1)...3,
     ["serializable", "snapshot"])

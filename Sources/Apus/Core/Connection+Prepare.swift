@@ -127,7 +127,7 @@ extension Connection {
   /// file is to be opened comes before it is.
   private static let pragmasWithoutCatalogs: Set<String> = [
     "busy_timeout", "concurrent_isolation", "direct_reads", "journal_size_limit", "locking_mode", "page_checksums",
-    "query_only", "recovery", "strict_pragmas", "synchronous", "wal_autocheckpoint",
+    "query_only", "recovery", "strict_pragmas", "synchronous", "wal_autocheckpoint", "wal_size_limit",
   ]
 
   /// Nor do the statements around a transaction: ROLLBACK must come through while another connection has the file locked.

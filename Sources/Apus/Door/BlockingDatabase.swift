@@ -23,9 +23,30 @@ public struct BlockingDatabase: Sendable {
     return try transaction(mode.role, mode.statement, plan) { session in try body(BlockingWriteTransaction(session)) }
   }
 
+  /// The same report as `Database.concurrentConflicts`.
+  public func concurrentConflicts() throws -> ConcurrentConflicts {
+    try withHandle(.read) { handle in
+      try Session(handle).block(sql: nil) { handle throws(Fault) in try handle.conflicts() }
+    }
+  }
+
   private func transaction<T>(
     _ role: ConnectionPool.Role, _ begin: String, _ plan: RetryPlan, _ body: (Session) throws -> T
   ) throws -> T {
+    try withHandle(role) { handle in
+      var plan = plan
+      while true {
+        do {
+          return try attempt(Session(handle), begin, body)
+        } catch {
+          guard let moment = plan.nextAttempt(behind: error) else { throw error }
+          database.setup.environment.sleep(untilMonotonic: moment)
+        }
+      }
+    }
+  }
+
+  private func withHandle<T>(_ role: ConnectionPool.Role, _ body: (ConnectionHandle) throws -> T) throws -> T {
     let pool = database.pool
     let semaphore = ThreadSemaphore()
     let handle = try pool.leaseBlocking(
@@ -35,15 +56,7 @@ public struct BlockingDatabase: Sendable {
     handle.clearInterrupt()
     handle.leaveHub()
     if handle.connection == nil { try Session(handle).block(sql: nil) { handle throws(Fault) in try opening.open(handle) } }
-    var plan = plan
-    while true {
-      do {
-        return try attempt(Session(handle), begin, body)
-      } catch {
-        guard let moment = plan.nextAttempt(behind: error) else { throw error }
-        database.setup.environment.sleep(untilMonotonic: moment)
-      }
-    }
+    return try body(handle)
   }
 
   private func attempt<T>(_ session: Session, _ begin: String, _ body: (Session) throws -> T) throws -> T {

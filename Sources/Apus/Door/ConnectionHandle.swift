@@ -135,3 +135,9 @@ extension PreparedStatement {
     }
   }
 }
+
+extension ConnectionHandle {
+  func conflicts() throws(Fault) -> ConcurrentConflicts {
+    do { return try opened().concurrentConflicts() ?? ConcurrentConflicts() } catch { throw Fault.failure(error) }
+  }
+}

@@ -148,6 +148,19 @@ public final class Database: Sendable {
     }
   }
 
+  /// What this process has seen of the file's concurrent transactions (`WriteMode.concurrent`, BEGIN CONCURRENT) since the first of
+  /// its connections opened the file: those that were lost, by table and kind of conflict, those that have committed, and how
+  /// many commits each sync has served. All counts are zero for a database in memory.
+  ///
+  /// It waits for a free reader, as `read` does, and touches no file. Counting costs a transaction nothing but an addition.
+  /// - Throws: `ApusError` with the code `misuse` where the database is closed; what opening a reader's connection meets.
+  public nonisolated(nonsending) func concurrentConflicts() async throws -> ConcurrentConflicts {
+    let handle = try await pool.lease(.read)
+    defer { pool.giveBack(handle) }
+    try await prepare(handle)
+    return try await Session(handle).perform(sql: nil) { handle throws(Fault) in try handle.conflicts() }
+  }
+
   /// The threads that the statements of reading transactions run on, as executors.
   ///
   /// A task that prefers one of them (`addTask(executorPreference:)`) is not handed to another thread and back at each of

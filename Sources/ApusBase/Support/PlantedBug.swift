@@ -42,6 +42,8 @@
     // Group commit.
     case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase
     case checkpointSyncsAlone, forgetSettled
+    // The log's size.
+    case appendAtLimit, roomBeforeTurnOnly, waitForRoomForEver
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,

@@ -63,7 +63,6 @@ extension Generator {
     if let column = table.columns.first(where: { $0.generation != nil }) {
       throw unsupported("\(verb.rawValue) on a table with generated columns (column \(column.name.text))")
     }
-    if table.isAutoincrement, verb == .insert { throw unsupported("INSERT on a table with AUTOINCREMENT") }
   }
 
   /// Opens the row tree and the indexes for writing.

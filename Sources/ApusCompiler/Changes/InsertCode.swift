@@ -29,7 +29,9 @@ extension Generator {
     guard case .select(var select) = insert.source else {
       map.positions = map.positions.map { _ in nil }
       try openForWriting(target)
-      try writeNewRow(target, row, map, conflict: insert.conflict) { _, _ in }
+      let sequence = try beginSequence(table)
+      try writeNewRow(target, row, map, sequence, conflict: insert.conflict) { _, _ in }
+      endSequence(sequence)
       return
     }
     if let with = insert.with {
@@ -43,9 +45,11 @@ extension Generator {
 
     if let values = singleRow(bound) {
       try openForWriting(target)
-      try writeNewRow(target, row, map, conflict: insert.conflict) { (position, register) throws(EngineError) in
+      let sequence = try beginSequence(table)
+      try writeNewRow(target, row, map, sequence, conflict: insert.conflict) { (position, register) throws(EngineError) in
         try self.code(values[position], into: register)
       }
+      endSequence(sequence)
       return
     }
     if readsTarget {
@@ -54,14 +58,16 @@ extension Generator {
       builder.emit(.openEphemeral, cursor, Int32(bound.columnCount))
       try code(bound, to: .table(cursor))
       try openForWriting(target)
+      let sequence = try beginSequence(table)
       let done = builder.makeLabel()
       builder.emit(.rewind, cursor, to: done)
       let loop = builder.labelHere()
-      try writeNewRow(target, row, map, conflict: insert.conflict) { position, register in
+      try writeNewRow(target, row, map, sequence, conflict: insert.conflict) { position, register in
         self.builder.emit(.column, cursor, Int32(position), register)
       }
       builder.emit(.next, cursor, to: loop)
       builder.place(done)
+      endSequence(sequence)
       return
     }
     let state = register()
@@ -73,14 +79,16 @@ extension Generator {
     builder.emit(.endCoroutine, state)
     builder.place(behind)
     try openForWriting(target)
+    let sequence = try beginSequence(table)
     let done = builder.makeLabel()
     let loop = builder.labelHere()
     builder.emit(.yield, state, to: done)
-    try writeNewRow(target, row, map, conflict: insert.conflict) { position, register in
+    try writeNewRow(target, row, map, sequence, conflict: insert.conflict) { position, register in
       self.builder.emit(.copy, base + Int32(position), register)
     }
     builder.emit(.goto, to: loop)
     builder.place(done)
+    endSequence(sequence)
   }
 
   /// Registers for a row to be written, and the source that expressions read it through.
@@ -104,7 +112,7 @@ extension Generator {
   // MARK: one row
 
   private func writeNewRow(
-    _ target: ChangeTarget, _ pattern: NewRow, _ map: ColumnMap, conflict: ConflictAction?,
+    _ target: ChangeTarget, _ pattern: NewRow, _ map: ColumnMap, _ sequence: Sequence?, conflict: ConflictAction?,
     value: (_ position: Int, _ register: Int32) throws(EngineError) -> Void
   ) throws(EngineError) {
     let table = target.table
@@ -130,13 +138,14 @@ extension Generator {
         try value(position, row.rowid)
         let given = builder.makeLabel(), known = builder.makeLabel()
         builder.emit(.notNull, row.rowid, to: given)
-        builder.emit(.newRowid, target.cursor, row.rowid)
+        builder.emit(.newRowid, target.cursor, row.rowid, sequence?.largest ?? 0)
         builder.emit(.goto, to: known)
         builder.place(given)
         builder.emit(.mustBeInt, row.rowid, 0)
+        if let sequence { raise(sequence, to: row.rowid) }
         builder.place(known)
       } else {
-        builder.emit(.newRowid, target.cursor, row.rowid)
+        builder.emit(.newRowid, target.cursor, row.rowid, sequence?.largest ?? 0)
         row.hasNewRowid = true
       }
     }

@@ -34,6 +34,7 @@ extension Generator {
       integer(1, into: value)
       builder.emit(.setting, 0, value, Setting.shrinkMemory.rawValue, p5: 1)
     case "wal_checkpoint": try checkpoint(pragma, database)
+    case "concurrent_conflicts": try conflicts(pragma, database)
     case "integrity_check": try integrityCheck(pragma, database, isQuick: false)
     case "quick_check": try integrityCheck(pragma, database, isQuick: true)
     default: try warn("unknown pragma: \(pragma.name.text)")
@@ -81,6 +82,7 @@ extension Generator {
       argument: .words(["off": 0, "normal": 1, "full": 2, "extra": 3, "no": 0, "false": 0, "on": 1, "yes": 1, "true": 1])),
     "busy_timeout": SettingPragma(setting: .busyTimeout, argument: .number, answers: true),
     "wal_autocheckpoint": SettingPragma(setting: .walAutocheckpoint, argument: .number, answers: true),
+    "wal_size_limit": SettingPragma(setting: .walSizeLimit, argument: .number, answers: true),
     "data_version": SettingPragma(setting: .dataVersion, argument: .none, usesFile: true),
     "encoding": SettingPragma(
       setting: .encoding,
@@ -234,6 +236,21 @@ extension Generator {
     builder.emit(.journalMode, Int32(database), result, mode)
     answer(["journal_mode"], from: result)
     builder.isReadOnly = mode < 0
+  }
+
+  /// Without a schema in the pragma's name all databases that have a file are reported.
+  private func conflicts(_ pragma: Pragma, _ database: Int) throws(EngineError) {
+    if let argument = pragma.argument { try warn("PRAGMA concurrent_conflicts: the value '\(argument.text)' has no effect") }
+    let names = ["schema", "measure", "table", "kind", "count"]
+    builder.resultColumns = names.map { ResultColumn(name: $0) }
+    let first = registers(names.count)
+    for number in context.schemas.databases.indices where pragma.schema == nil ? number != 1 : number == database {
+      let next = builder.labelHere(), behind = builder.makeLabel()
+      builder.emit(.conflictNext, Int32(number), to: behind, first)
+      builder.emit(.resultRow, first, Int32(names.count))
+      builder.emit(.goto, to: next)
+      builder.place(behind)
+    }
   }
 
   private func checkpoint(_ pragma: Pragma, _ database: Int) throws(EngineError) {

@@ -22,7 +22,6 @@ extension Generator {
     guard case .columns = create.body else { throw unsupported("CREATE TABLE ... AS SELECT") }
     let sql = create.schemaText(text)
     let table = try TableBuilder(create, database: database, sql: sql).build()
-    if table.isAutoincrement { throw unsupported("AUTOINCREMENT") }
     if let column = table.columns.first(where: { $0.generation != nil }) {
       throw unsupported("generated columns (column \(column.name.text))")
     }
@@ -46,7 +45,18 @@ extension Generator {
     for row in rows {
       insertSchemaRow(cursor, type: "index", name: row.name, table: create.name.text, root: row.root, sql: nil)
     }
+    if table.isAutoincrement { try createSequenceTable(database, cursor) }
     changeSchema(database)
+  }
+
+  /// The first table with AUTOINCREMENT makes the table of all their sequences.
+  private func createSequenceTable(_ database: Int, _ cursor: Int32) throws(EngineError) {
+    if try context.schemas.databases[database].schema.table(key: Self.sequenceTable) != nil { return }
+    let root = register()
+    builder.emit(.createBtree, Int32(database), root, 1)
+    insertSchemaRow(
+      cursor, type: "table", name: Self.sequenceTable, table: Self.sequenceTable, root: root,
+      sql: "CREATE TABLE \(Self.sequenceTable)(name,seq)")
   }
 
   /// A definition that cannot be bound now never could be: refuse it before it is stored.

@@ -38,7 +38,8 @@ extension Generator {
   private static let pragmaNames = [
     "application_id", "auto_vacuum", "automatic_index", "busy_timeout", "cache_size", "cache_spill",
     "case_sensitive_like",
-    "cell_size_check", "collation_list", "compile_options", "concurrent_isolation", "data_version", "database_list",
+    "cell_size_check", "collation_list", "compile_options", "concurrent_conflicts",
+    "concurrent_isolation", "data_version", "database_list",
     "direct_reads", "encoding",
     "foreign_key_list", "foreign_keys", "freelist_count", "function_list", "ignore_check_constraints",
     "incremental_vacuum", "index_info",
@@ -46,7 +47,8 @@ extension Generator {
     "legacy_alter_table", "locking_mode", "max_page_count", "mmap_size", "page_count", "page_size", "pragma_list",
     "query_only", "quick_check", "recursive_triggers", "reverse_unordered_selects", "schema_version", "secure_delete",
     "shrink_memory", "strict_pragmas", "synchronous", "table_info", "table_list", "table_xinfo", "temp_store", "threads",
-    "trusted_schema", "user_version", "wal_autocheckpoint", "wal_checkpoint", "writable_schema",
+    "trusted_schema", "user_version", "wal_autocheckpoint", "wal_checkpoint",
+    "wal_size_limit", "writable_schema",
   ]
 
   /// Emits a result row for each of `rows`.

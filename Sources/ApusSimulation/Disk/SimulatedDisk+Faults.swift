@@ -85,6 +85,7 @@ extension SimulatedDisk {
       faults.noteWritten(offset..<offset + views.reduce(0) { $0 + $1.count }, file, by: request.actor)
       if file.role == .log, views.contains(where: { $0.array.contains { $0 != 0 } }) {
         noteLogWrite(of: request.actor, request.process)
+        logLimit?.note(file.inode, offset, views.flatMap(\.array), by: request.actor)
       }
     }
   }

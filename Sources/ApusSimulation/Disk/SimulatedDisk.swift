@@ -142,6 +142,8 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// Changes of logs that a failed sync was to cover; with the process that was told, where no other one will be.
   private var lostLogChanges: [UInt64: SimulatedProcess?] = [:]
   private var logWriter: Int?
+  /// Sees to `PRAGMA wal_size_limit`, where the world has one.
+  var logLimit: LogLimit?
   private var nextSequence: UInt64 = 1
   private var nextInode: UInt64 = 1
   private var nextOwner: UInt64 = 1

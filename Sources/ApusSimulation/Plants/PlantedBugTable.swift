@@ -220,6 +220,12 @@
       case .answerOnPendingBase:
         .init(.concurrency, "what was found on a commit that may fail is told at once", .transactions)
 
+      // The log's size.
+      case .appendAtLimit: .init(.concurrency, "whoever has the turn appends, however long the log is", [.logSize])
+      case .roomBeforeTurnOnly:
+        .init(.concurrency, "the log's size is looked at before the turn, and not again when that has come", [.logSize])
+      case .waitForRoomForEver: .init(.concurrency, "the wait for room in the log has no end", [.liveness])
+
       // Freelist and pointer map.
       case .allocateLockBytePage: .init(.freelist, "the page of the lock bytes is used", .structure)
       case .staleMapEntryAfterBalance:

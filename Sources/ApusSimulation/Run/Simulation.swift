@@ -62,6 +62,9 @@ public final class Simulation {
     world = World(choices, profile: profile, model: model)
     world.disk.trace.keepsEvents = keepsTrace
     world.disk.hasCache = profile.hasCache
+    if profile.sizeLimitFrames > 0 {
+      world.disk.logLimit = LogLimit(byteCount: profile.sizeLimitBytes, pageSize: profile.pageSize)
+    }
     schedule = Schedule(profile.schedule)
     mishaps = Mishaps(world)
     probe = CrashProbe(world)
@@ -321,6 +324,7 @@ public final class Simulation {
       try checkLine(name)
     }
     if let problem = world.faults.problem { throw Finding(oracle: .faultAccount, text: problem) }
+    if let problem = world.disk.logLimit?.problem { throw Finding(oracle: .logSize, text: problem) }
     if world.faults.hasRevertedView {
       world.faults.hasRevertedView = false
       world.ledger.forgetRefuted()

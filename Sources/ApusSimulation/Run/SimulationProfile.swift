@@ -81,6 +81,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var isolation = Isolation.serializable
   /// One of those in so many is over lists, where there are some.
   public var listOneIn = 3
+  /// `PRAGMA wal_size_limit`, in frames; 0: none.
+  public var sizeLimitFrames = 0
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
 
@@ -138,6 +140,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     }
     if isConcurrent { hasKeys = choices.oneIn(2, .hasKeys) }
     isolation = choices.pick([.serializable, .serializable, .serializable, .snapshot, .snapshotBeside, .snapshotPairs], .isolation)
+    // The last of the profile's draws, so that the others are what they were before there was a limit.
+    if journal == .wal, choices.oneIn(3, .hasSizeLimit) { sizeLimitFrames = choices.pick([40, 12, 100], .sizeLimitFrames) }
   }
 
   private var vacuumName: String {
@@ -147,7 +151,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
 
   public var description: String {
     "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
-      + "log \(autocheckpointFrames) "
+      + "log \(autocheckpointFrames)\(sizeLimitFrames > 0 ? " of \(sizeLimitFrames)" : "") "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
@@ -167,6 +171,9 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     return statements + ["PRAGMA journal_mode=\(journal.rawValue)"]
   }
 
+  /// Bytes of a log of `sizeLimitFrames`.
+  var sizeLimitBytes: Int { sizeLimitFrames == 0 ? 0 : 32 + sizeLimitFrames * (24 + pageSize) }
+
   /// Whether the client's concurrent transactions are at snapshot isolation.
   func isAtSnapshot(_ client: Int) -> Bool {
     switch isolation {
@@ -183,6 +190,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     var statements = journal == .wal ? [] : ["PRAGMA journal_mode=\(journal.rawValue)"]
     if let attachStatement { statements.insert(attachStatement, at: 0) }
     if busyTimeoutMilliseconds > 0 { statements.append("PRAGMA busy_timeout=\(busyTimeoutMilliseconds)") }
+    // It touches no file: nothing can keep it from being in force before the connection writes.
+    if sizeLimitFrames > 0 { statements.insert("PRAGMA wal_size_limit=\(sizeLimitBytes)", at: 0) }
     if pageCountMax > 0 { statements.append("PRAGMA max_page_count=\(pageCountMax)") }
     for schema in attaches ? ["", "o."] : [""] {
       statements += [

@@ -5,6 +5,7 @@ public struct Finding: Error, Sendable, CustomStringConvertible {
     case read = "O3 model", durability = "O4 durability", walk = "O1 integrity walk", snapshot = "O5 snapshot"
     case error = "O10 unexpected error", liveness = "O8 liveness", leak = "O9 leaks", logAudit = "O13 log audit"
     case pragma = "O15 pragma effect", faultAccount = "O17 fault accounting"
+    case logSize = "O18 log size"
     // Seen from outside of a run: two of a seed, a process that stops, a dropped statement.
     case determinism = "O11 determinism", trap = "O14 trap", cancellation = "A1 cancellation"
   }

@@ -249,6 +249,23 @@ public struct Scenario: Sendable {
       profile.reconnectOneIn = 4
       profile.stepsPerEra *= 2
     },
+    Scenario(
+      name: "log-limit", symptom: "the log grows while somebody reads, until the disk is full", kind: .flaky,
+      plants: ["appendAtLimit", "roomBeforeTurnOnly", "waitForRoomForEver"], budgetSeconds: 60
+    ) { profile in
+      profile.beConcurrent()
+      profile.sizeLimitFrames = profile.stepsPerEra % 2 == 0 ? 12 : 30
+      profile.clientCount = max(5, profile.clientCount)
+      profile.pageSize = min(profile.pageSize, 2048)
+      profile.cachePages = max(20, profile.cachePages)
+      profile.operationCountMax = min(profile.operationCountMax, 6)
+      profile.payloadMax = min(profile.payloadMax, 1_500)
+      profile.busyTimeoutMilliseconds = 50
+      profile.autocheckpointFrames = 1000
+      profile.faults = FaultRates()
+      profile.faults[.delay] = 8
+      profile.faults[.stall] = 60
+    },
   ]
 
   /// Scenarios whose feature the engine does not have yet.

@@ -213,8 +213,8 @@ public struct BTreeCursor: ~Copyable {
 
   /// A row id for a new row: one more than the largest; once that is taken, random ones are tried.
   /// - Throws: `database or disk is full` where no free one is found.
-  public mutating func newRowid() throws(Fault) -> Int64 {
+  public mutating func newRowid(mayBeRandom: Bool = true) throws(Fault) -> Int64 {
     precondition(isTable)
-    return try unsafe state.pointee.newRowid()
+    return try unsafe state.pointee.newRowid(mayBeRandom: mayBeRandom)
   }
 }

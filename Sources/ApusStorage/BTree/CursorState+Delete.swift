@@ -143,14 +143,17 @@ extension CursorState {
   }
 
   /// One more than the largest row id; where that is taken, a random one that is free.
-  mutating func newRowid() throws(Fault) -> Int64 {
-    if !isAtLastLeaf, pager.isNoting { return try newRowidNoting() }
+  mutating func newRowid(mayBeRandom: Bool) throws(Fault) -> Int64 {
+    if !isAtLastLeaf, pager.isNoting { return try newRowidNoting(mayBeRandom: mayBeRandom) }
     guard try moveToLast() else { return 1 }
     let largest = try current.page.rowid(current.index)
-    return largest < Int64.max ? largest &+ 1 : try randomRowid()
+    return largest < Int64.max ? largest &+ 1 : try randomRowid(mayBeRandom)
   }
 
-  mutating func randomRowid() throws(Fault) -> Int64 {
+  mutating func randomRowid(_ isAllowed: Bool) throws(Fault) -> Int64 {
+    if !isAllowed {
+      throw Fault.error(.full, object: "table with root page \(root.rawValue)", cause: "the largest row id is taken")
+    }
     for _ in 0..<100 {
       let candidate = Int64(bitPattern: pager.environment.randomUInt64() >> 2)
       if candidate > 0, try !seek(rowid: candidate, .equal) { return candidate }

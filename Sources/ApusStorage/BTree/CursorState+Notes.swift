@@ -404,7 +404,7 @@ extension CursorState {
   }
 
   /// A row id that no other transaction is given. The largest one that is here is not read: nobody is promised the next.
-  mutating func newRowidNoting() throws(Fault) -> Int64 {
+  mutating func newRowidNoting(mayBeRandom: Bool) throws(Fault) -> Int64 {
     flushNotes()
     beginOperation()
     let page = try load(root, atDepth: 0)
@@ -415,6 +415,6 @@ extension CursorState {
     notes?.isOpen = false
     setPosition(.unpositioned)
     if largest < .max, let rowid = pager.newRowid(in: root, behind: largest) { return rowid }
-    return try randomRowid()
+    return try randomRowid(mayBeRandom)
   }
 }

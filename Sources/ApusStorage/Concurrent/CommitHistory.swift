@@ -1,12 +1,13 @@
 // The history of a file's commits as far as this process knows their keys: what open concurrent transactions are compared
 // with. One object a file and process; it belongs to the file's cache.
 //
-//   entries   in the order of the log, each with the frames that it covers: (from, to] of the log with its salts
+//   entries   in the order of the log, each with the frames that it covers: (from, to] of the log with its salts; without keys
+//             where they are not known, or were too many
 //   open      the concurrent transactions, each with the number of the newest published entry when it registered, which it does
 //             before it opens its snapshot
 //
 // An entry is kept until it is published, and while a transaction is open that registered before that. What is not here
-// (commits of other processes, of ordinary writers, entries that were too many) is a gap, and a gap is compared by pages. Its
+// (commits of other processes, and those of this one from before somebody was open) is a gap, and a gap is compared by pages. Its
 // memory is worked on under one mutex, never over a request or a wait.
 
 import ApusBase
@@ -18,13 +19,15 @@ final class CommitHistory: Sendable {
     var salts: UInt64
     var from: UInt32
     var to: UInt32
-    var keys: CommittedKeys
+    var keys: CommittedKeys?
   }
 
   /// Commits behind a snapshot, oldest first; without keys where they are not known.
   struct Piece {
     var frames: Range<UInt32>
     var keys: CommittedKeys?
+    /// No commit that this process knows of.
+    var isForeign = false
   }
 
   fileprivate struct State: Sendable {
@@ -36,9 +39,10 @@ final class CommitHistory: Sendable {
     var open: [UInt64: UInt64] = [:]
     var nextTransaction: UInt64 = 1
     var rowids = RowidAllocator()
+    var counters = ConflictCounters()
   }
 
-  /// Beyond it the oldest entries go.
+  /// Beyond it the oldest entries lose their keys.
   static let byteCountMax = 16 << 20
   /// So many commits without a concurrent transaction, and none is expected.
   fileprivate static let quietCountMax = 64
@@ -67,8 +71,12 @@ final class CommitHistory: Sendable {
   }
 
   /// It has ended; its commit, if there was one, was added before.
-  func leave(_ transaction: UInt64) {
+  func leave(_ transaction: UInt64, isCommitted: Bool = false, isRebased: Bool = false) {
     state.withLock { state in
+      if isCommitted {
+        state.counters.commitCount += 1
+        if isRebased { state.counters.rebaseCount += 1 }
+      }
       state.open[transaction] = nil
       openCount.store(state.open.count, ordering: .relaxed)
       state.rowids.forget(transaction)
@@ -98,6 +106,18 @@ final class CommitHistory: Sendable {
     }
   #endif
 
+  // MARK: The conflict report
+
+  /// A transaction is lost.
+  func countLoss(_ kind: ConcurrentConflicts.Kind, table: String?) {
+    state.withLock { $0.counters.addLoss(kind, table: table) }
+  }
+
+  /// A concurrent transaction has committed that was not registered: it began with the turn.
+  func countCommit() { state.withLock { $0.counters.commitCount += 1 } }
+
+  var conflicts: ConcurrentConflicts { state.withLock { $0.counters.report() } }
+
   /// For tests.
   var entryCount: Int { state.withLock { $0.entries.count } }
 
@@ -109,7 +129,7 @@ final class CommitHistory: Sendable {
       var kept: [Entry] = []
       for entry in state.entries {
         if entry.salts == salts && entry.to > frame {
-          state.byteCount -= entry.keys.byteCount
+          state.byteCount -= entry.keys?.byteCount ?? 0
         } else {
           kept.append(entry)
         }
@@ -119,17 +139,19 @@ final class CommitHistory: Sendable {
   }
 
   /// A commit was appended; the write lock is held.
-  func add(_ keys: CommittedKeys, salts: UInt64, from: UInt32, to: UInt32) {
+  /// - Parameter keys: nil where they are not known.
+  func add(_ keys: CommittedKeys?, salts: UInt64, from: UInt32, to: UInt32) {
+    // Nobody is compared with it who would learn from that whose commit it was.
+    if keys == nil, !hasOpen { return }
     state.withLock { state in
       state.newest += 1
       state.entries.append(Entry(number: state.newest, salts: salts, from: from, to: to, keys: keys))
+      guard let keys else { return }
       state.byteCount += keys.byteCount
       for tree in keys.trees {
         if let largest = tree.rowids.last { state.rowids.settle(tree.root, largest) }
       }
-      while state.byteCount > byteCountMax, !state.entries.isEmpty {
-        state.byteCount -= state.entries.removeFirst().keys.byteCount
-      }
+      while state.byteCount > byteCountMax, state.dropOldestKeys() {}
     }
   }
 
@@ -158,19 +180,26 @@ final class CommitHistory: Sendable {
     state.withLock { state in
       var pieces: [Piece] = []
       var next = frames.lowerBound
-      for entry in state.entries where entry.salts == salts && entry.from &+ 1 >= next && entry.to < frames.upperBound {
+      for entry in state.entries where entry.salts == salts && entry.to >= next && entry.to < frames.upperBound {
+        if entry.from &+ 1 < next {
+          // Entries without keys are joined: this one may begin before the snapshot.
+          if entry.keys != nil { continue }
+          pieces.append(Piece(frames: next..<entry.to + 1, keys: nil))
+          next = entry.to + 1
+          continue
+        }
         if entry.from &+ 1 > next {
           #if PlantedBugs
             let passes = PlantedBug.isActive(.trimOneTooEarly) || PlantedBug.isActive(.publishTooFar)
           #else
             let passes = false
           #endif
-          if !passes { pieces.append(Piece(frames: next..<entry.from + 1, keys: nil)) }
+          if !passes { pieces.append(Piece(frames: next..<entry.from + 1, keys: nil, isForeign: true)) }
         }
         pieces.append(Piece(frames: entry.from + 1..<entry.to + 1, keys: entry.keys))
         next = entry.to + 1
       }
-      if next < frames.upperBound { pieces.append(Piece(frames: next..<frames.upperBound, keys: nil)) }
+      if next < frames.upperBound { pieces.append(Piece(frames: next..<frames.upperBound, keys: nil, isForeign: true)) }
       return pieces
     }
   }
@@ -191,6 +220,19 @@ final class CommitHistory: Sendable {
 }
 
 extension CommitHistory.State {
+  /// The oldest entry that has keys goes on without them, as one with those before it.
+  /// - Returns: false where none has.
+  fileprivate mutating func dropOldestKeys() -> Bool {
+    guard let place = entries.firstIndex(where: { $0.keys != nil }) else { return false }
+    byteCount -= entries[place].keys?.byteCount ?? 0
+    entries[place].keys = nil
+    if place > 0, entries[place - 1].salts == entries[place].salts, entries[place - 1].to == entries[place].from {
+      entries[place].from = entries[place - 1].from
+      entries.remove(at: place - 1)
+    }
+    return true
+  }
+
   /// Lets the entries go that no open transaction needs.
   fileprivate mutating func trim() {
     var oldest = open.values.min() ?? published
@@ -201,7 +243,7 @@ extension CommitHistory.State {
     #endif
     var count = 0
     while count < entries.count, entries[count].number <= oldest {
-      byteCount -= entries[count].keys.byteCount
+      byteCount -= entries[count].keys?.byteCount ?? 0
       count += 1
     }
     entries.removeFirst(count)

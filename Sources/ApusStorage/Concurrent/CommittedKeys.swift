@@ -46,6 +46,8 @@ struct KeyConflict {
   var root: UInt32
   /// nil where all rows went.
   var key: String?
+  /// A change rests on what was read there.
+  var isAsserted = false
 }
 
 extension KeyConflict {

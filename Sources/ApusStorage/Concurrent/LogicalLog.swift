@@ -19,6 +19,7 @@ final class LogicalLog {
     private(set) var keys = RangeList<KeyCut>()
     /// All of the tree was read.
     private(set) var isWhole: Bool
+    private var isWholeAsserted = false
     private let keepsPlainReads: Bool
 
     fileprivate init(
@@ -54,6 +55,7 @@ final class LogicalLog {
     func noteAll(isAsserted: Bool = false) {
       if !isAsserted, !keepsPlainReads { return }
       isWhole = true
+      if isAsserted { isWholeAsserted = true }
       rowids = RangeList()
       keys = RangeList()
     }
@@ -71,19 +73,24 @@ final class LogicalLog {
       if other.isCleared, isWhole || rowids.count > 0 || keys.count > 0 { return KeyConflict(root: root, key: nil) }
       rowids.settle(())
       for rowid in other.rowids {
+        var isAsserted = isWholeAsserted
         if !isWhole {
           guard let range = rowids.firstRange({ $0 >= rowid }) else { break }
           if range.low > rowid { continue }
+          isAsserted = range.isAsserted
         }
-        return KeyConflict(root: root, key: KeyConflict.text(rowid))
+        return KeyConflict(root: root, key: KeyConflict.text(rowid), isAsserted: isAsserted)
       }
       if let comparer { keys.settle(comparer) }
       for record in other.records {
+        var isAsserted = isWholeAsserted
         if !isWhole {
           guard let comparer, let range = keys.firstRange({ comparer.order($0, entry: record) > 0 }) else { break }
           if comparer.order(range.low, entry: record) > 0 { continue }
+          isAsserted = range.isAsserted
         }
-        return KeyConflict(root: root, key: KeyConflict.text(record, other.description?.columns.count ?? .max))
+        let text = KeyConflict.text(record, other.description?.columns.count ?? .max)
+        return KeyConflict(root: root, key: text, isAsserted: isAsserted)
       }
       return nil
     }

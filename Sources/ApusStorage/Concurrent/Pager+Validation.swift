@@ -17,14 +17,15 @@ extension Pager {
   ) throws(Fault) {
     guard let concurrent = store.concurrent else { return }
     guard let frames = wal.framesBehindSnapshot(published) else {
-      throw lose(conflict(store, "the log was replaced by another process since this transaction began"), store, wal)
+      throw lose(
+        conflict(store, "the log was replaced by another process since this transaction began"), .log, store, wal)
     }
     // Whoever is in the midst of a statement takes part as well.
     cursors.flushNotes()
     let log = concurrent.log
     let pieces =
       concurrent.registration?.history.pieces(of: frames, salts: published.salts)
-      ?? (frames.isEmpty ? [] : [CommitHistory.Piece(frames: frames, keys: nil)])
+      ?? (frames.isEmpty ? [] : [CommitHistory.Piece(frames: frames, keys: nil, isForeign: true)])
     let isRebasable = mayRebase && log.isKeyed
     // Page 1 counts the pages, and is stamped at the commit.
     let takesPages = currentPageCount != committedPageCount || savepoints.contains { $0.pageCount != committedPageCount }
@@ -36,7 +37,7 @@ extension Pager {
         switch compare(log, commit) {
         case .passes: break
         case .unknown: keys = nil
-        case .conflict(let key): throw lose(conflict(store, key), store, wal)
+        case .conflict(let key): throw lose(store, key, wal)
         }
       }
       var pages: [UInt32] = []
@@ -60,14 +61,12 @@ extension Pager {
         let isKeyed = log.pages.contains(page) && !writesOnly
         let isKnown = keys != nil && isRebasable
         if isRead || isKeyed && !isKnown || isChanged && !isRebasable {
-          throw lose(
-            conflict(store, "page \(page): changed by another transaction since this one began"), store, wal)
+          throw lose(store, page: page, isForeign: piece.isForeign, wal)
         }
         if concurrent.plainPages.contains(page) {
           // At COMMIT nothing is read any more.
           if !mayRebase {
-            throw lose(
-              conflict(store, "page \(page): changed by another transaction since this one began"), store, wal)
+            throw lose(store, page: page, isForeign: piece.isForeign, wal)
           }
           store.concurrent?.hasOldReads = true
         }
@@ -85,7 +84,8 @@ extension Pager {
     }
     if !frames.isEmpty, isPrivate(1), try loadedCookie() != concurrent.cookie {
       throw lose(
-        conflict(store, "this transaction changes the schema, and another one has committed since it began"), store, wal)
+        conflict(store, "this transaction changes the schema, and another one has committed since it began"),
+        .schemaChange, store, wal)
     }
     store.concurrent?.isHeaderOther = changed.contains(1)
     #if PlantedBugs
@@ -109,17 +109,32 @@ extension Pager {
     try loadedPage(.one).bytes.bigEndianUInt32(at: DatabaseHeader.schemaCookieOffset)
   }
 
-  /// The words for a key: those of its table and index, where somebody knows them.
-  private func conflict(_ store: FileStore, _ key: KeyConflict) -> EngineError {
+  /// Lost to a key, in the words of its table and index, where somebody knows them.
+  private func lose(_ store: FileStore, _ key: KeyConflict, _ wal: WriteAheadLog) -> Fault {
     let rows = key.key.map { "key \($0)" } ?? "all rows"
-    guard let name = nameOfTree?(key.root) else {
-      return conflict(
-        store, "tree \(key.root), \(rows): changed by another transaction since this one began")
+    let name = nameOfTree?(key.root)
+    let isIndex = name?.index != nil
+    let kind: ConcurrentConflicts.Kind =
+      switch (key.key, key.isAsserted) {
+      case (nil, _): .allRows
+      case (_, true): isIndex ? .indexKey : .key
+      case (_, false): isIndex ? .indexRange : .range
+      }
+    guard let name else {
+      return lose(
+        conflict(store, "tree \(key.root), \(rows): changed by another transaction since this one began"), kind, store, wal)
     }
     let index = name.index.map { ", index \($0)" } ?? ""
-    return conflict(
+    let error = conflict(
       store, object: name.index.map { "\(name.table).\($0)" } ?? name.table,
       "table \(name.table)\(index), \(rows): changed by another transaction since this one began")
+    return lose(error, kind, table: name.table, store, wal)
+  }
+
+  private func lose(_ store: FileStore, page: UInt32, isForeign: Bool, _ wal: WriteAheadLog) -> Fault {
+    let cause = isForeign
+      ? "changed by another process since this transaction began" : "changed by another transaction since this one began"
+    return lose(conflict(store, "page \(page): \(cause)"), isForeign ? .foreignPage : .page, store, wal)
   }
 
   /// What others are compared with that are open now; nil where nobody is, or where it is not known by keys.
@@ -134,7 +149,7 @@ extension Pager {
 
   /// The commit of this transaction is published without the queue; the write lock is held still.
   func publishKeys(_ keys: CommittedKeys?, _ store: FileStore, _ wal: WriteAheadLog) {
-    guard let keys, let history = store.cache?.history else { return }
+    guard let history = store.cache?.history else { return }
     let from = wal.base.salts == wal.header.salts ? wal.base.frameCount : 0
     history.add(keys, salts: wal.header.salts, from: from, to: wal.header.frameCount)
     history.publish(salts: wal.header.salts, through: wal.header.frameCount)

@@ -61,6 +61,8 @@ final class FileCache: Sendable {
 
   /// What open concurrent transactions are compared with.
   let history = CommitHistory()
+  /// Who reads from the log, and how large it may be.
+  let logs = LogRegistry()
   private let state: Mutex<State>
   private let registryKey: RegistryKey
   private let userCount = Atomic<Int>(0)

@@ -11,6 +11,8 @@ final class FileStore {
   let isTemporary: Bool
   /// nil for a temporary file, which nobody shares.
   let cache: FileCache?
+  /// This connection among those of the process that have the file open.
+  let connection: LogRegistry.Connection?
   var lock: DatabaseLock
   var wal: WriteAheadLog? {
     didSet {
@@ -55,6 +57,8 @@ final class FileStore {
   /// Concurrent transactions that were lost since the last commit; `Pager.hasRightToTurn`.
   var lostCount = 0
   var isLostToPending = false
+  /// A concurrent transaction that has the turn from its beginning.
+  var beganByRight = false
   /// Of a concurrent transaction that has no snapshot yet.
   var announced: ConcurrentTransaction.Registration?
   /// What an ordinary writer changes while concurrent transactions of the process are open, which its commit is compared with.
@@ -93,6 +97,10 @@ final class FileStore {
   var undoing: RequestGroup?
   var isUndoingJournal = false
   var needsCheckpoint = false
+  /// The checkpoint behind a commit is in line for the turn, to copy the last frames, until then.
+  var lastFramesUntil: UInt64?
+  /// A writer copies back what it can, since the log has reached its limit.
+  var makesRoom = false
   /// See PageSeal.
   var hasChecksums = false
   var verifiesChecksums = true
@@ -134,7 +142,13 @@ final class FileStore {
     self.isTemporary = isTemporary
     cache = isTemporary
       ? nil : FileCache.open(environment, file.identity, byteCountMax: sharedCacheBytes)
+    connection = cache?.logs.join()
     lock = DatabaseLock(file, isIgnored: ignoresLocks)
+  }
+
+  func leaveCache() {
+    if let connection { cache?.logs.leave(connection) }
+    cache?.close()
   }
 
   var journalPath: String { path + "-journal" }

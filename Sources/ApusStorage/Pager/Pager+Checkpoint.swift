@@ -49,18 +49,50 @@ extension Pager {
   public var owesCheckpoint: Bool { store?.needsCheckpoint ?? false }
 
   /// After a commit: what can be copied is, without waiting for anybody. Its failure is not the commit's.
+  ///
+  /// From half of `wal_size_limit` on, what others have committed meanwhile is copied with the turn in hand: once everything
+  /// is, new snapshots do not keep the log, and the next writer starts it again.
   func checkpointAfterCommit(_ store: FileStore) throws(Fault) {
     guard let wal = store.wal else { return }
     do {
-      _ = try wal.runCheckpoint(
-        .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
-        generation: { self.checkpointGeneration(store, $0) }
-      ) { () throws(Fault) in }
+      if store.lastFramesUntil == nil {
+        let result = try runCheckpoint(.passive, store, wal)
+        if try mayCopyLastFrames(wal, result) {
+          store.lastFramesUntil = store.environment.monotonicNanoseconds() + Self.lastFramesPatienceNanoseconds
+        }
+      }
+      if let limit = store.lastFramesUntil {
+        _ = try runCheckpoint(.passive, takesTurn: true, store, wal) { () throws(Fault) in
+          if store.environment.monotonicNanoseconds() < limit {
+            throw .wait(.moment(min(limit, wal.turnBegins ?? limit)))
+          }
+        }
+      }
     } catch {
       if case .wait = error { throw error }
       store.note(error)
     }
+    store.lastFramesUntil = nil
     store.needsCheckpoint = false
+  }
+
+  /// How long a commit that is done stands in line to copy the last frames.
+  private static let lastFramesPatienceNanoseconds: UInt64 = 50_000_000
+
+  private func mayCopyLastFrames(_ wal: WriteAheadLog, _ result: CheckpointResult) throws(Fault) -> Bool {
+    guard !result.isWhole, !result.isBusy, !result.isHeldBack, let published = try wal.index.readHeader() else { return false }
+    guard wal.isHalfFull(through: published.frameCount), published.frameCount > result.backfill else { return false }
+    return published.frameCount - result.backfill <= WriteAheadLog.lastFrameCountMax
+  }
+
+  /// A checkpoint that waits for nobody, unless `busy` says so.
+  func runCheckpoint(
+    _ mode: CheckpointMode, takesTurn: Bool = false, _ store: FileStore, _ wal: WriteAheadLog,
+    busy: () throws(Fault) -> Void = { () throws(Fault) in }
+  ) throws(Fault) -> CheckpointResult {
+    try wal.runCheckpoint(
+      mode, takesTurn: takesTurn, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
+      generation: { self.checkpointGeneration(store, $0) }, busy: busy)
   }
 
   /// A checkpoint, a switch of the journal mode or a closing was dropped at a wait. What it held goes: a plan that was made
@@ -100,6 +132,8 @@ extension Pager {
     #endif
     store.abandon(store.wal?.abandonCheckpoint())
     store.needsCheckpoint = false
+    store.lastFramesUntil = nil
+    store.makesRoom = false
   }
 
   // MARK: Journal mode
@@ -281,6 +315,6 @@ extension Pager {
     store.journal = nil
     store.lock.release()
     store.file.close()
-    store.cache?.close()
+    store.leaveCache()
   }
 }

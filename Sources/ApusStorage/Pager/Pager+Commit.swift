@@ -38,8 +38,18 @@ extension Pager {
     }
     store.lostCount = 0
     store.isLostToPending = false
+    if store.isCommitPrepared { countConcurrentCommit(store) }
     endWrite()
     if store.needsCheckpoint { try checkpointAfterCommit(store) }
+  }
+
+  private func countConcurrentCommit(_ store: FileStore) {
+    if let concurrent = store.concurrent {
+      concurrent.registration?.isCommitted = true
+      concurrent.registration?.isRebased = concurrent.rebaseSerial != nil
+    } else if store.beganByRight {
+      store.cache?.history.countCommit()
+    }
   }
 
   /// The write transaction has changed something.
@@ -154,6 +164,9 @@ extension Pager {
     if configuration.autocheckpointFrames > 0 && wal.tip >= UInt32(configuration.autocheckpointFrames) {
       store.needsCheckpoint = true
     }
+    // A log that is to be short is copied back whatever the pragma for others says.
+    if wal.isHalfFull(through: wal.tip) { store.needsCheckpoint = true }
+    noteGrowth(store, wal)
     #if PlantedBugs
       if environment.fires(.forceCheckpoint) { store.needsCheckpoint = true }
     #endif

@@ -71,13 +71,16 @@ struct ConcurrentTransaction {
   final class Registration {
     let history: CommitHistory
     let number: UInt64
+    /// For the conflict report.
+    var isCommitted = false
+    var isRebased = false
 
     init(_ history: CommitHistory) {
       self.history = history
       number = history.register()
     }
 
-    deinit { history.leave(number) }
+    deinit { history.leave(number, isCommitted: isCommitted, isRebased: isRebased) }
   }
 }
 
@@ -105,6 +108,9 @@ extension Pager {
     guard let store, let wal = store.wal, store.concurrent == nil else { return false }
     return state != .write && wal.holdsWriteLock && !wal.isCheckpointWriting
   }
+
+  /// A concurrent transaction has begun as a writer, by that right.
+  public func noteRightTaken() { store?.beganByRight = state == .write }
 
   /// A concurrent transaction is about to open its snapshot: what is published from now on it can be compared with by key.
   public func announceConcurrent() {
@@ -151,6 +157,7 @@ extension Pager {
       let conflict = conflict(
         store, "COMMIT was given up when others had changed what this transaction has read at snapshot isolation")
       store.concurrent?.conflict = conflict
+      store.cache?.history.countLoss(.oldReads, table: nil)
       throw .failure(conflict)
     }
     if concurrent.phase != .open { store.concurrent?.isBehindLog = true }
@@ -266,10 +273,13 @@ extension Pager {
     if store.concurrent?.phase == .open {
       let published: WALIndexHeader
       do throws(Fault) {
-        guard let header = try wal.takePlace() else { throw writerBusy(wal) }
-        published = header
+        published = try takeTurn(store, wal)
       } catch {
-        if case .failure(let failure) = error, failure.code == .busySnapshot { throw lose(failure, store, wal) }
+        if case .failure(let failure) = error {
+          if isLost { throw error }
+          if failure.code == .busySnapshot { throw lose(failure, .log, store, wal) }
+          wal.releaseWriteLock()
+        }
         throw error
       }
       busyAttempts = 0
@@ -293,6 +303,19 @@ extension Pager {
       unsafe table.pointee.dirtyRoom = 0
       unsafe table.pointee.hideHits(faultInjection != nil)
     }
+  }
+
+  /// Waits for room in the log, and for the turn.
+  /// - Returns: the newest commit.
+  private func takeTurn(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) -> WALIndexHeader {
+    if wal.holdsWriteLock {
+      // It was starting the log again, and has no mark there yet.
+      if wal.readMark == nil { try restartLog(store, wal) }
+      return try claimRoom(store, wal, wal.newestHeader() ?? wal.header)
+    }
+    try awaitRoomForPlace(store, wal)
+    guard let header = try wal.takePlace() else { throw writerBusy(wal) }
+    return try claimRoom(store, wal, header)
   }
 
   /// The newest commit is what this transaction goes on top of; what others have changed leaves its table.
@@ -328,7 +351,7 @@ extension Pager {
     if rebases, isPrivate(1) { return }
     let one = try loadedPage(.one).bytes
     if one.bigEndianUInt32(at: DatabaseHeader.schemaCookieOffset) != store.concurrent?.cookie {
-      throw lose(conflict(store, "schema: changed since this transaction began"), store, wal)
+      throw lose(conflict(store, "schema: changed since this transaction began"), .schema, store, wal)
     }
     #if PlantedBugs
       if PlantedBug.isActive(.snapshotPageCount) { return }
@@ -362,8 +385,11 @@ extension Pager {
   }
 
   /// The transaction is lost: nobody must find it holding the lock.
-  func lose(_ conflict: EngineError, _ store: FileStore, _ wal: WriteAheadLog) -> Fault {
+  func lose(
+    _ conflict: EngineError, _ kind: ConcurrentConflicts.Kind, table: String? = nil, _ store: FileStore, _ wal: WriteAheadLog
+  ) -> Fault {
     store.concurrent?.conflict = conflict
+    store.cache?.history.countLoss(kind, table: table)
     store.lostCount += 1
     store.isLostToPending = wal.turn?.pendingTip != nil
     isNoting = false

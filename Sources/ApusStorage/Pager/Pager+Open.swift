@@ -363,6 +363,7 @@ extension Pager {
     wal.recoversStrictly = configuration.recoversStrictly
     wal.syncsAtRecovery = configuration.synchronous >= .full
     wal.sizeLimit = configuration.journalSizeLimit
+    wal.connection = store.connection
     store.wal = wal
     store.stamp = nil
     store.salts = .max

@@ -51,7 +51,12 @@ extension Pager {
     if let store {
       store.writeOpensRead = false
       store.switching = nil
-      if store.needsCheckpoint { abandonCheckpoint(store) }
+      if let wal = store.wal, wal.hasMoved {
+        // The log counts the commit that the turn was on top of as the last snapshot, but nothing was adopted of it.
+        wal.hasMoved = false
+        store.salts = .max
+      }
+      if store.needsCheckpoint || store.makesRoom { abandonCheckpoint(store) }
       dropReads(store)
       if !keepsPlace { store.wal?.releaseWriteLock() }
       if store.journal != nil { removeKeptJournal(store) }
@@ -81,6 +86,7 @@ extension Pager {
     if state == .write { return }
     if configuration.isReadOnly { throw .error(.readOnly, object: store?.path) }
     if state == .none { store?.writeOpensRead = true }
+    if let store, store.concurrent == nil { try awaitRoom(store) }
     do throws(Fault) {
       try openRead()
     } catch {
@@ -134,6 +140,7 @@ extension Pager {
     noteUnpublishedBase(store, wal)
     // Leaves mark 0, under which everything is read from the file.
     try restartLog(store, wal)
+    try claimRoom(store, wal)
     if wal.hasMoved { try moveSnapshot(store, wal) }
   }
 
@@ -164,6 +171,8 @@ extension Pager {
 
   /// The next frame goes where it may: to the log's beginning, where nobody needs what is in it.
   func restartLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    // Nothing is written yet: a snapshot that the file holds as well need not keep a log that is to be short.
+    if wal.tip == wal.header.frameCount, wal.isHalfFull(through: wal.tip), !store.keepsLog { _ = try wal.moveToMarkZero() }
     let old = wal.header
     let oldGeneration = store.generation
     try wal.restartIfPossible { (salts) throws(Fault) in
@@ -208,7 +217,7 @@ extension Pager {
   }
 
   /// Lets the snapshot go, so that the next try has the newest one.
-  private func reopen(_ store: FileStore) {
+  func reopen(_ store: FileStore) {
     endSnapshot(keepsPlace: true)
     store.writeOpensRead = true
   }
@@ -321,6 +330,7 @@ extension Pager {
     store.stopsBeforeEnd = false
     store.syncsDirectoryAtEnd = false
     store.isCommitted = false
+    store.beganByRight = false
     store.journaledPages.removeAll()
     store.journalOffsets = [:]
     store.journalByteCount = 0

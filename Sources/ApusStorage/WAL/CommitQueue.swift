@@ -69,6 +69,13 @@ final class CommitQueue: Sendable {
     var error: EngineError
   }
 
+  /// What the conflict report says of syncs.
+  fileprivate struct Groups: Sendable {
+    var count = 0
+    var commitCount = 0
+    var largest = 0
+  }
+
   fileprivate struct State: Sendable {
     var memory: (any SharedMemory)?
     /// The log.
@@ -105,6 +112,7 @@ final class CommitQueue: Sendable {
     var failures: [Failure] = []
     /// Whom to ring once the mutex is free.
     var rings: [Alarm] = []
+    var groups = Groups()
   }
 
   private let state = Mutex(State())
@@ -219,7 +227,7 @@ final class CommitQueue: Sendable {
       if let error = state.failure(of: base, by: id) { throw .failure(error) }
       let isVisible = !needsSync && state.pending.isEmpty
       if isVisible { try publish(header) }
-      if let keys { history.add(keys, salts: header.salts, from: firstFrame - 1, to: header.frameCount) }
+      history.add(keys, salts: header.salts, from: firstFrame - 1, to: header.frameCount)
       state.lastSerial += 1
       if isVisible {
         history.publish(salts: header.salts, through: header.frameCount)
@@ -283,6 +291,9 @@ final class CommitQueue: Sendable {
       try publish(last.header)
       history.publish(salts: last.header.salts, through: last.header.frameCount)
       state.pending.removeFirst(undurable)
+      state.groups.count += 1
+      state.groups.commitCount += undurable
+      state.groups.largest = max(state.groups.largest, undurable)
       state.settledSerial = last.serial
       if state.pending.isEmpty {
         state.tip = nil
@@ -348,13 +359,21 @@ final class CommitQueue: Sendable {
     history.forget(salts: first.header.salts, behind: first.firstFrame - 1)
   }
 
+  func addGroups(to report: inout ConcurrentConflicts) {
+    let groups = state.withLock { $0.groups }
+    report.groupCount = groups.count
+    report.groupedCommitCount = groups.commitCount
+    report.largestGroup = groups.largest
+  }
+
   /// No connection of the process has the log open any more.
   func close() {
     state.withLock { state in
       state.memory?.close(delete: false)
       state.file?.close()
-      let (last, failures) = (state.lastSerial, state.failures)
+      let (last, failures, groups) = (state.lastSerial, state.failures, state.groups)
       state = State()
+      state.groups = groups
       state.lastSerial = last
       state.settledSerial = last
       state.failures = failures

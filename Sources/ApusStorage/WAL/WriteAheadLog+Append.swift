@@ -45,7 +45,7 @@ extension WriteAheadLog {
   func appendFrames(
     _ images: [PageImage], commitPageCount: UInt32, syncsHeader: Bool, syncsFrames: Bool
   ) throws(Fault) {
-    precondition(holdsWriteLock && !images.isEmpty)
+    precondition(holdsWriteLock && hasRoom && !images.isEmpty)
     let fills = commitPageCount != 0 && syncsFrames
     while true {
       #if PlantedBugs

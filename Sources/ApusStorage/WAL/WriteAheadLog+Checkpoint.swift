@@ -16,6 +16,8 @@ struct Checkpoint {
   /// What was asked for; `mode` falls back to passive where a writer stays in the way.
   let requested: CheckpointMode
   var mode: CheckpointMode
+  /// A passive one that takes the turn, so that everything is copied at one moment.
+  let takesTurn: Bool
   var database: any File
   var synchronous: Synchronous
   var phase = Phase.begin
@@ -40,8 +42,9 @@ struct Checkpoint {
     var sampled: (WALIndexHeader, UInt32)?
   #endif
 
-  init(mode: CheckpointMode, database: any File, synchronous: Synchronous) {
+  init(mode: CheckpointMode, takesTurn: Bool, database: any File, synchronous: Synchronous) {
     requested = mode
+    self.takesTurn = takesTurn
     self.mode = mode
     self.database = database
     self.synchronous = synchronous
@@ -54,9 +57,13 @@ struct CheckpointResult {
   var backfill: UInt32
   /// The file holds all that the log does, as it is now.
   var isWhole: Bool
+  /// A reader misses what was not copied.
+  var isHeldBack: Bool
 }
 
 extension WriteAheadLog {
+  /// Most frames that are copied with the turn in hand.
+  static let lastFrameCountMax: UInt32 = 1000
   /// Most pages that are in memory at once.
   private static let batchPageCount = 128
   /// The largest page.
@@ -67,11 +74,11 @@ extension WriteAheadLog {
 
   /// Called again until it returns. `busy` decides about waiting for a lock: it throws a wait or returns.
   func runCheckpoint(
-    _ mode: CheckpointMode, database: any File, synchronous: Synchronous, cache: FileCache?,
+    _ mode: CheckpointMode, takesTurn: Bool = false, database: any File, synchronous: Synchronous, cache: FileCache?,
     generation: (_ salts: UInt64) -> UInt32, busy: () throws(Fault) -> Void
   ) throws(Fault) -> CheckpointResult {
     try settleAbandonedCheckpoint()
-    var state = checkpoint ?? Checkpoint(mode: mode, database: database, synchronous: synchronous)
+    var state = checkpoint ?? Checkpoint(mode: mode, takesTurn: takesTurn, database: database, synchronous: synchronous)
     checkpoint = nil
     do {
       try advance(&state, cache, generation, busy)
@@ -93,7 +100,7 @@ extension WriteAheadLog {
     let isCurrent = isTrusted || now == state.header
     return CheckpointResult(
       isBusy: state.isBusy, frameCount: state.header.frameCount, backfill: backfill,
-      isWhole: isCurrent && backfill == state.header.frameCount)
+      isWhole: isCurrent && backfill == state.header.frameCount, isHeldBack: state.safeFrame < state.header.frameCount)
   }
 
   /// Gives up a checkpoint whose statement was dropped; the copied pages do no harm. Pages that are still on their way must not
@@ -157,13 +164,14 @@ extension WriteAheadLog {
           return
         }
         state.holdsCheckpointLock = true
-        state.phase = state.mode == .passive || holdsWriteLock ? .plan : .writerLock
+        state.phase = state.mode == .passive && !state.takesTurn || holdsWriteLock ? .plan : .writerLock
       case .writerLock:
         state.wantsWriteLock = true
         if try !lockWriter(isAlone: true) {
           try busy()
           releaseWriteLock()
           state.isBusy = true
+          if state.takesTurn { return }
           state.mode = .passive
         }
         state.phase = .plan
@@ -310,6 +318,10 @@ extension WriteAheadLog {
     state.safeFrame = state.header.frameCount
     state.nextMark = 1
     state.phase = state.backfill < state.header.frameCount ? .readMarks : .reset
+    // Others have gone on while it was in line: they must not wait for so much.
+    if state.takesTurn, state.header.frameCount - min(state.backfill, state.header.frameCount) > Self.lastFrameCountMax {
+      state.phase = .reset
+    }
   }
 
   /// A mark below the last frame belongs to a reader that must not see later pages in the file; one that nobody holds

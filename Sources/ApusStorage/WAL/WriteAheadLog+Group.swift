@@ -45,6 +45,7 @@ extension WriteAheadLog {
   /// - Returns: false where somebody else writes; the connection may be in line then, until `releaseWriteLock`.
   func lockWriter(isAlone: Bool = false) throws(Fault) -> Bool {
     precondition(!holdsWriteLock)
+    hasRoom = false
     turnBegins = nil
     guard let commits = sharedCommits else {
       guard try lock(.exclusive, WALIndex.writeSlot) else { return false }
@@ -77,6 +78,7 @@ extension WriteAheadLog {
   func releaseWriteLock() {
     if turn == nil, holdsWriteLock { unlock(WALIndex.writeSlot) }
     holdsWriteLock = false
+    hasRoom = false
     turn = nil
     if isInLine { cache?.commits.leaveTurn(id, now: environment.monotonicNanoseconds()) }
     isInLine = false
@@ -110,6 +112,7 @@ extension WriteAheadLog {
     ) { (header) throws(Fault) in try index.writeHeader(header) }
     doubtfulFrame = nil
     holdsWriteLock = false
+    hasRoom = false
     isInLine = false
     self.turn = nil
     if let serial { awaited = AwaitedCommit(serial: serial, isOwn: true) } else { sharedFrameCount = header.frameCount }

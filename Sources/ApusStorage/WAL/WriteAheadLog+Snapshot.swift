@@ -17,6 +17,7 @@ extension WriteAheadLog {
         attempts = 0
         tip = header.frameCount
         sharedFrameCount = tip
+        connection?.note(since: environment.monotonicNanoseconds())
         #if PlantedBugs
           if PlantedBug.isActive(.compareFrameCountOnly) { return header.frameCount != old.frameCount }
         #endif

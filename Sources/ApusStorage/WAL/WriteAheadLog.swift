@@ -23,7 +23,11 @@ final class WriteAheadLog {
   /// What the published header is while this connection writes.
   var base = WALIndexHeader()
   /// The read mark that protects the snapshot, or nil.
-  var readMark: Int?
+  var readMark: Int? { didSet { connection?.note(mark: readMark) } }
+  /// Where the process's other connections see which snapshot this one has.
+  var connection: LogRegistry.Connection?
+  /// The log was below its limit when the turn began, or there was none.
+  var hasRoom = false
   var holdsWriteLock = false
   /// The snapshot has no read mark, and is lost when the write lock goes.
   var isGuardedByLock = false

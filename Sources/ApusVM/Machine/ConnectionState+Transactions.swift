@@ -83,6 +83,7 @@ extension ConnectionState {
     if takesTurn || pager.isBeginningWrite {
       try checkIsOnlyFile(index)
       try beginWrite(index, pager, exclusive: false)
+      pager.noteRightTaken()
       return
     }
     pager.announceConcurrent()
@@ -259,6 +260,11 @@ extension ConnectionState {
   /// A statement was dropped at a wait, perhaps for its turn to write.
   func giveUpTurns(of used: UInt64) {
     for (index, database) in databases.enumerated() where used & (1 << UInt64(index)) != 0 { database?.pager.giveUpTurn() }
+  }
+
+  /// A statement was dropped at a wait, perhaps for room in a log.
+  func giveUpRoom() {
+    for database in databases { database?.pager.giveUpRoom() }
   }
 
   /// Gives up the snapshots that a dropped statement was opening; the connection has no next one that would go on with them.

@@ -406,6 +406,7 @@ extension MachineCore {
           try beginSpaceWalk(i)
           pc &+= 1
         case .spaceNext: pc = try nextSpaceRow(i) ? pc &+ 1 : Int(i.p2)
+        case .conflictNext: pc = nextConflictRow(i) ? pc &+ 1 : Int(i.p2)
         case .attach:
           try attachDatabase(i)
           pc &+= 1

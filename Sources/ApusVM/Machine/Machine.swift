@@ -129,6 +129,7 @@ extension MachineCore {
     progress = 0
     // Setting what is nil to nil moves its memory.
     if integrityCheck != nil { integrityCheck = nil }
+    if conflictReport != nil { conflictReport = nil }
     progressCount = 0
     permutation = -1
     order = 0

@@ -42,7 +42,8 @@ extension MachineCore {
   private static let compactMax = 140_737_488_355_328.0
 
   mutating func newRowid(_ i: Instruction) throws(Fault) {
-    var rowid = try cursors[tree: i.p1].newRowid()
+    // A sequence only grows: there is no id by chance.
+    var rowid = try cursors[tree: i.p1].newRowid(mayBeRandom: i.p3 == 0)
     if i.p3 != 0 {
       let largest = registers[i.p3].asInteger
       guard largest < .max else { throw .error(.full, cause: "the largest row id is taken") }

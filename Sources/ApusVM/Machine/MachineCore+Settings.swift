@@ -127,6 +127,7 @@ extension MachineCore {
     case .queryOnly: registers[target] = .boolean(state.settings.isQueryOnly)
     case .maxPageCount: registers[target] = .integer(Int64(pager.configuration.pageCountMax))
     case .journalSizeLimit: registers[target] = .integer(pager.configuration.journalSizeLimit)
+    case .walSizeLimit: registers[target] = .integer(pager.logSizeLimit)
     case .automaticIndex, .trustedSchema, .shortColumnNames: registers[target] = .integer(kept ?? 1)
     case .busyTimeout, .foreignKeys, .recursiveTriggers, .reverseUnordered, .ignoreCheckConstraints,
       .caseSensitiveLike, .tempStore, .secureDelete, .mmapSize, .threads, .writableSchema, .deferForeignKeys,
@@ -156,6 +157,7 @@ extension MachineCore {
     case .recovery: pager.setRecovery(strict: value != 0)
     case .directReads: pager.setDirectReads(value != 0)
     case .journalSizeLimit: pager.setJournalSizeLimit(value)
+    case .walSizeLimit: pager.setLogSizeLimit(value)
     case .cacheSpill:
       if value != Setting.spillsAsBefore { pager.setSpillSize(value) }
       // Whether pages spill is said for all databases, how many for one.

@@ -250,7 +250,10 @@ extension MachineCore {
   /// The statement is over and its transaction settled: snapshots that nobody needs any more end.
   mutating func finish() {
     phase = .ended
-    if isMidway { state.giveUpTurns(of: uses) }
+    if isMidway {
+      state.giveUpTurns(of: uses)
+      state.giveUpRoom()
+    }
     marks.removeAll()
     uses = 0
     writes = 0

@@ -73,6 +73,8 @@ struct MachineCore: ~Copyable {
   var digestKey: UInt64?
   /// Walks for `dbstat`, by their number.
   var spaceWalks: [Int32: DatabaseWalk] = [:]
+  /// Rows of the conflict report that are still to be given.
+  var conflictReport: ConflictReport?
   var vacuumRun: VacuumRun?
   /// Where VACUUM INTO writes.
   var vacuumTarget: Pager?

@@ -346,6 +346,8 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case spaceBegin
   /// The next row of walk c1 goes to the 12 registers from r3 on; jumps behind the last.
   case spaceNext
+  /// The next row of the conflict report of database p1 goes to the 5 registers from r3 on; jumps behind the last.
+  case conflictNext
 }
 
 /// What `p4` is.
@@ -378,7 +380,7 @@ extension Opcode {
       .ifNullRow, .mustBeInt, .ifPos, .ifNotZero, .decrJumpZero, .rewind, .last, .next, .nextScan, .prev, .seekGE, .seekGT, .seekLE,
       .seekLT, .seekRowid, .notExists, .notFound, .found, .noConflict, .idxGE, .idxGT, .idxLE, .idxLT, .sorterSort,
       .sorterNext, .sorterFull, .sorterCompare, .rowSetRead, .rowSetTest, .groupFind, .groupNext, .fitsColumn,
-      .spaceNext:
+      .spaceNext, .conflictNext:
       (false, true, false)
     case .initCoroutine: (false, true, true)
     case .jump: (true, true, true)

@@ -130,7 +130,7 @@ public enum Setting: Int32, Sendable {
   case queryOnly, ignoreCheckConstraints, caseSensitiveLike, tempStore, journalSizeLimit, secureDelete, mmapSize
   case threads, writableSchema, deferForeignKeys, automaticIndex, legacyAlterTable, trustedSchema, cellSizeCheck
   case fullColumnNames, shortColumnNames, countChanges, shrinkMemory, strictPragmas, pageChecksums, recovery, cacheSpill
-  case directReads, concurrentIsolation
+  case directReads, concurrentIsolation, walSizeLimit
 
   /// The value of `cacheSpill` that switches it on and leaves its limit.
   public static let spillsAsBefore = Int64.max
