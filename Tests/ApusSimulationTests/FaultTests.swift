@@ -11,13 +11,14 @@ struct FaultTests {
   @Test("a kind of world finds nothing, and has its faults", arguments: SimulationProfile.Kind.allCases)
   func findsNothing(kind: SimulationProfile.Kind) {
     var coverage = Coverage()
-    for seed in UInt64(1)...12 {
+    func run(_ seed: UInt64) {
       let verdict = Simulation(seed: seed, kind: kind).run()
       #expect(verdict.finding == nil, "seed \(seed): \(verdict.profile)")
       #expect(verdict.profile.kind == kind)
       coverage.add(verdict.coverage)
     }
-    let met = FaultKind.allCases.filter { coverage.faults[$0.rawValue].injected > 0 }
+    var met: [FaultKind] { FaultKind.allCases.filter { coverage.faults[$0.rawValue].injected > 0 } }
+    for seed in UInt64(1)...12 { run(seed) }
     let due: [FaultKind] =
       switch kind {
       case .mixed, .power: [.powerCut]
@@ -27,6 +28,8 @@ struct FaultTests {
       case .ops: [.processKill]
       case .inferno: [.powerCut, .notCarriedOut]
       }
+    // Which of the first worlds draw the rarer ones changes with what the engine asks of the disk.
+    for seed in UInt64(13)...60 where !due.allSatisfy(met.contains) { run(seed) }
     #expect(due.allSatisfy(met.contains), "\(kind) met \(met.map(\.name))")
   }
 

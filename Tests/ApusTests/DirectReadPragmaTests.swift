@@ -8,7 +8,7 @@ import Testing
 
 @testable import Apus
 
-@Suite(.timeLimit(.minutes(5))) struct DirectReadPragmaTests {
+@Suite(.timeLimit(.minutes(20))) struct DirectReadPragmaTests {
   struct Setting: CustomTestStringConvertible, Sendable {
     var seed: UInt64
     var pageSize = 4096

@@ -7,7 +7,7 @@ import Testing
 
 @testable import Apus
 
-@Suite(.timeLimit(.minutes(5))) struct MemoryTests {
+@Suite(.timeLimit(.minutes(20))) struct MemoryTests {
   private static let fill = """
     CREATE TABLE t(id INTEGER PRIMARY KEY, v); WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < 300)
     INSERT INTO t SELECT i, randomblob(3000) FROM s

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Apus
 
-@Suite(.timeLimit(.minutes(10))) struct NestedSavepointTests {
+@Suite(.timeLimit(.minutes(20))) struct NestedSavepointTests {
   private struct Row: Equatable {
     var n: Int
     var length: Int

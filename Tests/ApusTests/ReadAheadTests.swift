@@ -8,7 +8,7 @@ import Testing
 
 @testable import Apus
 
-@Suite(.timeLimit(.minutes(10))) struct ReadAheadTests {
+@Suite(.timeLimit(.minutes(20))) struct ReadAheadTests {
   struct Setting: CustomTestStringConvertible, Sendable {
     var seed: UInt64
     var mode: String

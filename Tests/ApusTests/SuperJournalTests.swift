@@ -10,7 +10,7 @@ import Testing
 
 @testable import Apus
 
-@Suite(.timeLimit(.minutes(10))) struct SuperJournalTests {
+@Suite(.timeLimit(.minutes(20))) struct SuperJournalTests {
   private static func open(_ environment: MemoryEnvironment, _ directory: String, mode: String) throws -> Connection {
     let connection = try Connection("\(directory)/main.db", environment: environment)
     try connection.execute("ATTACH '\(directory)/o.db' AS o; ATTACH '\(directory)/w.db' AS w; PRAGMA journal_mode = \(mode)")

@@ -8,7 +8,7 @@ import Testing
 
 @testable import Apus
 
-@Suite(.timeLimit(.minutes(10))) struct UndoneStatementTests {
+@Suite(.timeLimit(.minutes(20))) struct UndoneStatementTests {
   /// What is changed. The columns are the same for all: id, k, u, v.
   enum Shape: String, CaseIterable, Sendable {
     case plain = "CREATE TABLE t(id INTEGER PRIMARY KEY, k, u, v)"

@@ -4,7 +4,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Differential: attached databases", .timeLimit(.minutes(5)))
+@Suite("Differential: attached databases", .timeLimit(.minutes(20)))
 struct AttachTests {
   /// The engines work in directories of their own; `$` in a statement is the directory, in what is compared it is again.
   private final class Side {

@@ -3,7 +3,7 @@
 import ApusHarness
 import Testing
 
-@Suite("Differential: AUTOINCREMENT", .timeLimit(.minutes(2)))
+@Suite("Differential: AUTOINCREMENT", .timeLimit(.minutes(20)))
 struct AutoincrementTests {
   private struct Pair {
     let ours: any HarnessConnection

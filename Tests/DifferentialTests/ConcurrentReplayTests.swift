@@ -7,7 +7,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Concurrent transactions, replayed", .timeLimit(.minutes(10)))
+@Suite("Concurrent transactions, replayed", .timeLimit(.minutes(20)))
 struct ConcurrentReplayTests {
   private struct Step {
     var sql: String

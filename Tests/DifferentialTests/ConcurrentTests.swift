@@ -5,7 +5,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Concurrent transactions beside SQLite", .timeLimit(.minutes(5)))
+@Suite("Concurrent transactions beside SQLite", .timeLimit(.minutes(20)))
 struct ConcurrentTests {
   /// A file that two of our connections and one of SQLite's have open.
   private final class Shared {

@@ -4,7 +4,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Differential: corrupt files", .timeLimit(.minutes(10)))
+@Suite("Differential: corrupt files", .timeLimit(.minutes(20)))
 struct CorruptionTests {
   private func path(_ name: String) -> String {
     FileManager.default.temporaryDirectory.appendingPathComponent("apus-corrupt-\(getpid())-\(name).db").path

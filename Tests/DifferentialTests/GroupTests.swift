@@ -27,7 +27,7 @@ private struct EnginePair {
   }
 }
 
-@Suite("Differential: groups", .timeLimit(.minutes(10)))
+@Suite("Differential: groups", .timeLimit(.minutes(20)))
 struct GroupTests {
   /// Bytes that the engine's table of groups may have, in a sorter's budget (twice as much); the usual one last.
   static let budgets = [1 << 10, 16 << 10, 200 << 10, 4 << 20]

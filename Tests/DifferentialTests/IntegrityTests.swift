@@ -4,7 +4,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Differential: integrity_check", .timeLimit(.minutes(5)))
+@Suite("Differential: integrity_check", .timeLimit(.minutes(20)))
 struct IntegrityTests {
   private static let schema = """
     CREATE TABLE t(a INTEGER PRIMARY KEY, b, c REAL NOT NULL, d TEXT COLLATE NOCASE);

@@ -7,7 +7,7 @@ import ApusIO
 import Foundation
 import Testing
 
-@Suite("A log with a size limit beside SQLite", .timeLimit(.minutes(2)))
+@Suite("A log with a size limit beside SQLite", .timeLimit(.minutes(20)))
 struct LogSizeBesideSQLiteTests {
   private static let frameBytes = 24 + 512
   private static let limit = 32 + 40 * frameBytes

@@ -4,7 +4,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Differential: journals and spilling", .timeLimit(.minutes(5)))
+@Suite("Differential: journals and spilling", .timeLimit(.minutes(20)))
 struct MemoryPragmaTests {
   private final class Side {
     let directory: String

@@ -4,7 +4,7 @@ import ApusBase
 import ApusHarness
 import Testing
 
-@Suite("Differential: ORDER BY", .timeLimit(.minutes(10)))
+@Suite("Differential: ORDER BY", .timeLimit(.minutes(20)))
 struct OrderingTests {
   private static let build = """
     CREATE TABLE t(id INTEGER PRIMARY KEY, n INT, r REAL, k TEXT, c TEXT COLLATE NOCASE, b BLOB, m);

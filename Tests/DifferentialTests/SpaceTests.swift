@@ -5,7 +5,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Differential: dbstat", .timeLimit(.minutes(10)))
+@Suite("Differential: dbstat", .timeLimit(.minutes(20)))
 struct SpaceTests {
   struct Shape: CustomTestStringConvertible {
     var pageSize: Int

@@ -4,7 +4,7 @@ import ApusFuzzing
 import ApusHarness
 import Testing
 
-@Suite("Logic tester", .timeLimit(.minutes(10)))
+@Suite("Logic tester", .timeLimit(.minutes(20)))
 struct LogicTesterTests {
   @Test("nothing is found in our engine", arguments: UInt64(0)...3)
   func ours(part: UInt64) throws {

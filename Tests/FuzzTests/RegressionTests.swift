@@ -4,7 +4,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Fuzz regressions", .timeLimit(.minutes(10)))
+@Suite("Fuzz regressions", .timeLimit(.minutes(20)))
 struct RegressionTests {
   static let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent()

@@ -4,7 +4,7 @@ import ApusHarness
 import Foundation
 import Testing
 
-@Suite("Proofs on whole files", .timeLimit(.minutes(10)))
+@Suite("Proofs on whole files", .timeLimit(.minutes(20)))
 struct ProofTests {
   /// The tool, built beside these tests.
   private static func prove(_ arguments: [String]) throws -> ChildResult {

@@ -54,8 +54,6 @@
         .init(.wal, "a reader becomes a writer although somebody has committed since", .transactions)
       case .snapshotBeforeLock:
         .init(.wal, "a writer reads which commit is the newest before it has the write lock", .transactions)
-      case .readOnWithoutMark:
-        .init(.wal, "a COMMIT leaves nothing that protects the snapshot of statements that read on", .transactions)
       case .restartUnderReaders:
         .init(.wal, "the log begins anew while others read it", .transactions)
       case .keepBackfillAtRestart:

@@ -78,9 +78,6 @@ extension WriteAheadLog {
   /// Somebody reads on in a snapshot whose write lock is about to go: it gets a read mark. Called again until it returns.
   func guardByMark() throws(Fault) {
     guard isGuardedByLock, readMark == nil else { return }
-    #if PlantedBugs
-      if PlantedBug.isActive(.readOnWithoutMark) { return }
-    #endif
     try takeMark()
     isGuardedByLock = false
   }
