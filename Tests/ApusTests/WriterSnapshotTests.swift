@@ -25,6 +25,20 @@ import Testing
     return (writer, try Connection("/w.db", environment: environment))
   }
 
+  /// What a driver does behind a statement that was dropped.
+  private static func settle(_ connection: Connection) throws {
+    while true {
+      do {
+        return try connection.settle()
+      } catch {
+        switch error {
+        case .wait(let wait): connection.wait(for: wait)
+        case .failure(let failure): throw failure
+        }
+      }
+    }
+  }
+
   /// What is left of a scan of `n`.
   private static func rest(of statement: PreparedStatement) throws -> [Int64] {
     var values: [Int64] = []
@@ -79,6 +93,30 @@ import Testing
     #expect { try writer.execute("ROLLBACK") } throws: { ($0 as? EngineError)?.code == .abort }
     try other.execute("ROLLBACK")
     #expect(try other.value("SELECT sum(n) FROM t") == "1")
+    for connection in [writer, other] { try connection.closeBlocking() }
+  }
+
+  @Test(
+    "behind a COMMIT that was dropped at its checkpoint, the next write begins on a snapshot of its own",
+    arguments: [false, true])
+  func writesBehindDroppedCheckpoint(reads: Bool) throws {
+    let (writer, other) = try Self.world()
+    try writer.execute("PRAGMA wal_autocheckpoint = 1")
+    try writer.execute("BEGIN IMMEDIATE; UPDATE t SET n = 1 WHERE id = 7")
+    let commit = try Stepped(writer, "COMMIT")
+    var isPublished = false
+    while !isPublished, case .pending(let wait) = try commit.statement.step() {
+      isPublished = try other.value("SELECT sum(n) FROM t") == "1"
+      if !isPublished { writer.wait(for: wait) }
+    }
+    #expect(isPublished, "it copies back what it has committed")
+    commit.statement.finalize()
+    try Self.settle(writer)
+    try other.execute("UPDATE t SET n = 5 WHERE id = 8; PRAGMA wal_checkpoint(TRUNCATE); UPDATE t SET n = n + 1 WHERE id = 7")
+    if reads { #expect(try writer.value("SELECT sum(n) FROM t") == "7") }
+    try writer.execute("UPDATE t SET n = n + 1 WHERE id = 8; COMMIT")
+    #expect(try other.value("SELECT sum(n) FROM t") == "8")
+    #expect(try other.value("PRAGMA integrity_check") == "ok")
     for connection in [writer, other] { try connection.closeBlocking() }
   }
 

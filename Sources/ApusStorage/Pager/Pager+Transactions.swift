@@ -84,6 +84,7 @@ extension Pager {
   ///   before and is not the newest state; SQLITE_READONLY.
   public func beginWrite(exclusive: Bool = false) throws(Fault) {
     if state == .write { return }
+    if state == .read, let store, store.wal?.isUnguarded == true { try leaveUnguarded(store) }
     if configuration.isReadOnly { throw .error(.readOnly, object: store?.path) }
     if state == .none { store?.writeOpensRead = true }
     if let store, store.concurrent == nil { try awaitRoom(store) }
