@@ -39,6 +39,17 @@ import Testing
     }
   }
 
+  /// The commit has its frames in the log and waits for their sync: `other` has the turn then.
+  private static func step(_ commit: Stepped, untilAppendedBefore other: Connection) throws {
+    other.busyTimeoutMilliseconds = 0
+    var isAppended = false
+    while !isAppended, case .pending(let wait) = try commit.statement.step() {
+      isAppended = (try? other.execute("BEGIN IMMEDIATE")) != nil
+      if !isAppended { commit.statement.connection.wait(for: wait) }
+    }
+    #expect(isAppended)
+  }
+
   /// What is left of a scan of `n`.
   private static func rest(of statement: PreparedStatement) throws -> [Int64] {
     var values: [Int64] = []
@@ -81,13 +92,7 @@ import Testing
     let (writer, other) = try Self.world("full")
     try writer.execute("BEGIN IMMEDIATE; UPDATE t SET n = 1 WHERE id = 7")
     let commit = try Stepped(writer, "COMMIT")
-    other.busyTimeoutMilliseconds = 0
-    var isAppended = false
-    while !isAppended, case .pending(let wait) = try commit.statement.step() {
-      isAppended = (try? other.execute("BEGIN IMMEDIATE")) != nil
-      if !isAppended { writer.wait(for: wait) }
-    }
-    #expect(isAppended)
+    try Self.step(commit, untilAppendedBefore: other)
     commit.statement.finalize()
     #expect(try writer.value("SELECT n FROM t WHERE id = 7") == "1")
     #expect { try writer.execute("ROLLBACK") } throws: { ($0 as? EngineError)?.code == .abort }
@@ -126,13 +131,7 @@ import Testing
     try writer.execute("BEGIN IMMEDIATE; UPDATE t SET n = 1 WHERE id = 7")
     let commit = try Stepped(writer, "COMMIT")
     let scan = try Stepped(writer, "SELECT sum(n) FROM t")
-    other.busyTimeoutMilliseconds = 0
-    var isAppended = false
-    while !isAppended, case .pending(let wait) = try commit.statement.step() {
-      isAppended = (try? other.execute("BEGIN IMMEDIATE")) != nil
-      if !isAppended { writer.wait(for: wait) }
-    }
-    #expect(isAppended)
+    try Self.step(commit, untilAppendedBefore: other)
     guard case .pending(.moment) = try scan.goOn(through: { if case .completion = $0 { true } else { false } }) else {
       Issue.record("it must not read what is not durable")
       return

@@ -202,22 +202,10 @@ public struct Scenario: Sendable {
       ],
       budgetSeconds: 120
     ) { profile in
-      profile.beConcurrent()
+      profile.commitInGroups()
       profile.hasKeys = profile.stepsPerEra % 2 == 0
-      profile.synchronous = .full
-      profile.clientCount = max(6, profile.clientCount)
       profile.processCount = 1
       profile.cutCount = max(1, profile.cutCount)
-      profile.pageSize = min(profile.pageSize, 1024)
-      profile.initialRowCount = 0
-      profile.keyCount = min(profile.keyCount, 30)
-      profile.payloadMax = min(profile.payloadMax, 1_500)
-      profile.operationCountMax = min(profile.operationCountMax, 6)
-      profile.cachePages = max(20, profile.cachePages)
-      profile.vacuumOneIn = 0
-      profile.busyTimeoutMilliseconds = 5000
-      profile.faults = FaultRates()
-      profile.faults[.delay] = 8
       profile.faults[.syncKeepsView] = 12
       profile.faults[.syncRevertsView] = 12
       // A log that goes on, so that what has failed is written over.
@@ -228,20 +216,8 @@ public struct Scenario: Sendable {
       name: "checkpoint-sync", symptom: "a checkpoint was told that the log is not on the disk, and the commit was not",
       kind: .flaky, plants: ["checkpointSyncsAlone"], budgetSeconds: 120
     ) { profile in
-      profile.beConcurrent()
-      profile.synchronous = .full
-      profile.clientCount = max(6, profile.clientCount)
+      profile.commitInGroups()
       profile.processCount = 1 + profile.stepsPerEra % 2
-      profile.pageSize = min(profile.pageSize, 1024)
-      profile.initialRowCount = 0
-      profile.keyCount = min(profile.keyCount, 30)
-      profile.payloadMax = min(profile.payloadMax, 1_500)
-      profile.operationCountMax = min(profile.operationCountMax, 6)
-      profile.cachePages = max(20, profile.cachePages)
-      profile.vacuumOneIn = 0
-      profile.busyTimeoutMilliseconds = 5000
-      profile.faults = FaultRates()
-      profile.faults[.delay] = 8
       profile.faults[.syncKeepsView] = 24
       profile.faults[.syncToldOnce] = 24
       profile.autocheckpointFrames = 4
@@ -292,6 +268,23 @@ extension SimulationProfile {
     cachePages = max(20, cachePages)
     initialRowCount = 0
     stepsPerEra *= 2
+  }
+
+  /// Many clients with small transactions, each of which waits for a sync; no faults but what the scenario adds.
+  fileprivate mutating func commitInGroups() {
+    beConcurrent()
+    synchronous = .full
+    clientCount = max(6, clientCount)
+    pageSize = min(pageSize, 1024)
+    initialRowCount = 0
+    keyCount = min(keyCount, 30)
+    payloadMax = min(payloadMax, 1_500)
+    operationCountMax = min(operationCountMax, 6)
+    cachePages = max(20, cachePages)
+    vacuumOneIn = 0
+    busyTimeoutMilliseconds = 5000
+    faults = FaultRates()
+    faults[.delay] = 8
   }
 
   /// Concurrent transactions are only to be had with a log.
