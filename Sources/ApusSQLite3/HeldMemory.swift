@@ -5,7 +5,7 @@
 
 import Apus
 import ApusBase
-import Synchronization
+import ApusIO
 
 /// The open connections of the process, from open to close.
 final class HandleRegistry: Sendable {
@@ -14,7 +14,7 @@ final class HandleRegistry: Sendable {
     let handle: DatabaseHandle
   }
 
-  private let entries = Mutex<[ObjectIdentifier: Entry]>([:])
+  private let entries = ThreadMutex<[ObjectIdentifier: Entry]>([:])
 
   func add(_ handle: DatabaseHandle) {
     let entry = Entry(handle: handle)

@@ -16,6 +16,7 @@ let unsafeFiles: [String: Set<String>] = [
     "MemorySharedMemory.swift",
     "Ring.swift",
     "SystemCalls.swift",
+    "ThreadMutex.swift",
     "ThreadSemaphore.swift",
     "Waiter.swift",
   ],

@@ -3,7 +3,6 @@
 
 import ApusBase
 import ApusIO
-import Synchronization
 
 final class ConnectionHandle: @unchecked Sendable {
   /// Set by the owner that opens it.
@@ -11,7 +10,7 @@ final class ConnectionHandle: @unchecked Sendable {
   let driver: Driver
   let role: ConnectionPool.Role
   // What other threads may touch.
-  private let interruptible = Mutex<Interruptible?>(nil)
+  private let interruptible = ThreadMutex<Interruptible?>(nil)
 
   private struct Interruptible: @unchecked Sendable {
     let connection: Connection

@@ -1,7 +1,7 @@
 // Who has which connection: one that writes, some that write concurrently, some that read; and who waits for one.
 
 import ApusBase
-import Synchronization
+import ApusIO
 
 final class ConnectionPool: Sendable {
   enum Role: Int, CaseIterable, Sendable { case read, concurrentWrite, write }
@@ -13,7 +13,7 @@ final class ConnectionPool: Sendable {
 
   /// A thread that waits, and what it gets.
   final class ThreadWaiter: Sendable {
-    private let answer = Mutex<ConnectionHandle?>(nil)
+    private let answer = ThreadMutex<ConnectionHandle?>(nil)
     private let wakeUp: @Sendable () -> Void
     init(wakeUp: @escaping @Sendable () -> Void) { self.wakeUp = wakeUp }
 
@@ -42,7 +42,7 @@ final class ConnectionPool: Sendable {
     var closeContinuation: CheckedContinuation<Void, Never>?
   }
 
-  private let state: Mutex<State>
+  private let state: ThreadMutex<State>
   /// There is one connection for all: a database in memory.
   private let isSingle: Bool
   private let make: @Sendable (Role, Int) -> ConnectionHandle
@@ -57,7 +57,7 @@ final class ConnectionPool: Sendable {
     let lanes = [
       Lane(countMax: readers), Lane(countMax: concurrentWriters), Lane(idle: [writer], count: 1, countMax: 1),
     ]
-    state = Mutex(State(lanes: lanes))
+    state = ThreadMutex(State(lanes: lanes))
     isSingle = readers == 0
     self.make = make
   }

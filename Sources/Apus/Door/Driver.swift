@@ -22,7 +22,7 @@ final class Job: @unchecked Sendable {
   }
 
   let handle: ConnectionHandle
-  private let state = Mutex(State())
+  private let state = ThreadMutex(State())
   /// Set before the job is submitted, then the driver's.
   private var body: @Sendable (Job) -> Progress
   private let begun = Atomic<Bool>(false)
@@ -93,7 +93,7 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     }
   }
 
-  private let inbox = Mutex(Inbox())
+  private let inbox = ThreadMutex(Inbox())
   private let environment: any Environment
   private let waiter: Waiter
   /// The thread sleeps, or is about to: who has something for it wakes it. Nobody else spends a system call.

@@ -1,6 +1,7 @@
 // One transaction of a task: the leased connection, and the jobs that run on it one after the other.
 
 import ApusBase
+import ApusIO
 import Synchronization
 
 /// The connection of a running transaction. It has nothing to offer outside the library.
@@ -10,8 +11,8 @@ public final class Session: Sendable {
   private let isOpen = Atomic<Bool>(true)
   private let savepointSerial = Atomic<Int>(0)
   /// Statements that are under way.
-  private let runs = Mutex<[StatementRun]>([])
-  private let delayedBegin = Mutex<StatementRun?>(nil)
+  private let runs = ThreadMutex<[StatementRun]>([])
+  private let delayedBegin = ThreadMutex<StatementRun?>(nil)
 
   init(_ handle: ConnectionHandle) { self.handle = handle }
 

@@ -9,7 +9,7 @@ final class PosixFile: File {
   let identity: FileIdentity
   let isWritable: Bool
   // nil after `close()`. A queue keeps the descriptor for as long as a request of its is in flight.
-  private let held: Mutex<Descriptor?>
+  private let held: ThreadMutex<Descriptor?>
   /// False once the file system has refused `RWF_NOWAIT`.
   let knowsNowait = Atomic<Bool>(true)
 
@@ -19,7 +19,7 @@ final class PosixFile: File {
     case open(Descriptor)
     case refused(reason: String)
   }
-  private let direct = Mutex(DirectAccess.untried)
+  private let direct = ThreadMutex(DirectAccess.untried)
   private let options: RingOptions?
 
   init(_ descriptor: Descriptor, isWritable: Bool, _ options: RingOptions? = nil) throws(EngineError) {
@@ -31,7 +31,7 @@ final class PosixFile: File {
     identity = status.identity
     self.isWritable = isWritable
     self.options = options
-    held = Mutex(descriptor)
+    held = ThreadMutex(descriptor)
   }
 
   var descriptor: Descriptor {

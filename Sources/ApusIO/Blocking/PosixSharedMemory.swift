@@ -34,7 +34,7 @@ final class PosixSharedMemory: SharedMemory {
     var regions: [Int: MutableByteView] = [:]
     var isOpen = true
   }
-  private let state = Mutex(State())
+  private let state = ThreadMutex(State())
 
   init(beside file: PosixFile, readOnly: Bool) throws(EngineError) {
     let path = file.path + "-shm"

@@ -2,7 +2,6 @@
 
 import ApusBase
 import Glibc
-import Synchronization
 
 public final class SystemEnvironment: Environment {
   public enum Backend: Sendable {
@@ -21,7 +20,7 @@ public final class SystemEnvironment: Environment {
 
   private let options: RingOptions
   private let temporaryDirectory: String?
-  private let choice: Mutex<Choice>
+  private let choice: ThreadMutex<Choice>
 
   /// - Parameters:
   ///   - temporaryDirectory: where temporary files go; by default the first of /var/tmp, /usr/tmp, /tmp and . that there is.
@@ -30,8 +29,8 @@ public final class SystemEnvironment: Environment {
     self.options = options
     self.temporaryDirectory = temporaryDirectory
     switch backend {
-    case .automatic, .ioUring: choice = Mutex(.undecided)
-    case .posix: choice = Mutex(.posix(reason: "asked for"))
+    case .automatic, .ioUring: choice = ThreadMutex(.undecided)
+    case .posix: choice = ThreadMutex(.posix(reason: "asked for"))
     }
     tzset()
   }

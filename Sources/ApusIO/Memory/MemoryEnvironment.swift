@@ -19,7 +19,7 @@ public final class MemoryEnvironment: Environment {
     case sometimes
   }
 
-  private let state: Mutex<State>
+  private let state: ThreadMutex<State>
   /// False: requests complete in seeded order, one at each `waitForCompletion`, as on a slow disk.
   public let completesAtOnce: Bool
   public let cacheHits: CacheHits
@@ -32,7 +32,7 @@ public final class MemoryEnvironment: Environment {
   public init(
     seed: UInt64 = 1, completesAtOnce: Bool = true, cacheHits: CacheHits = .never, fileByteCountMax: Int64 = 1 << 32
   ) {
-    state = Mutex(State(random: SeededRandom(seed: seed)))
+    state = ThreadMutex(State(random: SeededRandom(seed: seed)))
     self.completesAtOnce = completesAtOnce
     self.cacheHits = cacheHits
     self.fileByteCountMax = fileByteCountMax

@@ -1,7 +1,6 @@
 // What a name in a memory environment leads to: bytes, byte-range locks, and the wal-index of the database.
 
 import ApusBase
-import Synchronization
 
 final class MemoryNode: Sendable {
   struct State: ~Copyable {
@@ -14,7 +13,7 @@ final class MemoryNode: Sendable {
   /// Where the file ends at the latest. A damaged journal may ask for any length, and memory that is not to be had ends the
   /// process.
   private let byteCountMax: Int64
-  private let state = Mutex(State())
+  private let state = ThreadMutex(State())
 
   init(_ identity: FileIdentity, byteCountMax: Int64) {
     self.identity = identity

@@ -12,7 +12,7 @@ final class MemorySharedRegions: Sendable {
     var locks = RangeLocks()
     var openerCount = 0
   }
-  private let state = Mutex(State())
+  private let state = ThreadMutex(State())
 
   deinit {
     for region in state.withLock({ Array($0.regions.values) }) { unsafe region.unsafeBase.deallocate() }

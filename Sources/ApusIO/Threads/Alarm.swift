@@ -10,7 +10,7 @@ public final class Alarm: Sendable {
   private let isRung = Atomic<Bool>(false)
   private let semaphore = ThreadSemaphore()
   private let isExpected = Atomic<Bool>(false)
-  private let listener = Mutex<(@Sendable () -> Void)?>(nil)
+  private let listener = ThreadMutex<(@Sendable () -> Void)?>(nil)
 
   public init() {}
 

@@ -11,6 +11,7 @@
 // memory is worked on under one mutex, never over a request or a wait.
 
 import ApusBase
+import ApusIO
 import Synchronization
 
 final class CommitHistory: Sendable {
@@ -47,7 +48,7 @@ final class CommitHistory: Sendable {
   /// So many commits without a concurrent transaction, and none is expected.
   fileprivate static let quietCountMax = 64
 
-  private let state = Mutex(State())
+  private let state = ThreadMutex(State())
   private let openCount = Atomic<Int>(0)
   /// Commits in a row without a concurrent transaction open.
   private let quietCount = Atomic<Int>(CommitHistory.quietCountMax)

@@ -57,13 +57,13 @@ final class FileCache: Sendable {
     var file: FileIdentity
   }
 
-  private static let registry = Mutex<[RegistryKey: FileCache]>([:])
+  private static let registry = ThreadMutex<[RegistryKey: FileCache]>([:])
 
   /// What open concurrent transactions are compared with.
   let history = CommitHistory()
   /// Who reads from the log, and how large it may be.
   let logs = LogRegistry()
-  private let state: Mutex<State>
+  private let state: ThreadMutex<State>
   private let registryKey: RegistryKey
   private let userCount = Atomic<Int>(0)
 
@@ -78,7 +78,7 @@ final class FileCache: Sendable {
   private init(_ key: RegistryKey, byteCountMax: Int) {
     registryKey = key
     commits = CommitQueue(history)
-    state = Mutex(State(byteCountMax: byteCountMax))
+    state = ThreadMutex(State(byteCountMax: byteCountMax))
   }
 
   deinit {

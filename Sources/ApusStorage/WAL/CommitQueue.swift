@@ -14,7 +14,6 @@
 
 import ApusBase
 import ApusIO
-import Synchronization
 
 final class CommitQueue: Sendable {
   /// Counts the commits that were appended by this process.
@@ -115,7 +114,7 @@ final class CommitQueue: Sendable {
     var groups = Groups()
   }
 
-  private let state = Mutex(State())
+  private let state = ThreadMutex(State())
   /// What the commits have changed, in the order in which they were appended.
   private let history: CommitHistory
 

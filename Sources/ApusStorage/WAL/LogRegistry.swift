@@ -1,6 +1,7 @@
 // What the connections of one process know of each other's snapshots of a file, and the limit of its log. One object a file and
 // process; it belongs to the file's cache. A snapshot costs two stores and a look at the clock, and nobody waits for anybody.
 
+import ApusIO
 import Synchronization
 
 final class LogRegistry: Sendable {
@@ -24,7 +25,7 @@ final class LogRegistry: Sendable {
     var nextNumber = 1
   }
 
-  private let state = Mutex(State())
+  private let state = ThreadMutex(State())
   private let limitBytes = Atomic<Int64>(0)
   private let warnedBytes = Atomic<Int64>(0)
 
