@@ -5,16 +5,19 @@
 // root's. Where an entry does not fit into a page whose entries divide its children or neighbours, it is `carried` until
 // the next one comes: it goes up between the two pages then. At the end, where no next one comes, the page's last entry
 // goes up instead.
+//
+// A value, moved in and out of whoever keeps it: a row costs no check for exclusive access.
 
 import ApusBase
 
-public final class TreeBuilder {
+struct TreeBuilder: ~Copyable {
   private let pager: Pager
   private let root: PageNumber
   private let isTable: Bool
   private let geometry: TreeGeometry
-  private let leaf: BuilderLevel
-  private var levels: [BuilderLevel]
+  private var leaf: BuilderLevel
+  /// The levels above the leaves, from below.
+  private var uppers: [UpperLevel] = []
   private var lastRowid: Int64?
   private var chain = OverflowChain()
   private var cell = ByteBuffer()
@@ -23,20 +26,19 @@ public final class TreeBuilder {
   private static var pagesPerStep: Int { 2 * TreeGeometry.depthMax + OverflowChain.pagesPerStep }
 
   /// - Parameter root: an empty tree's.
-  public init(_ pager: Pager, root: PageNumber, isTable: Bool) {
+  init(_ pager: Pager, root: PageNumber, isTable: Bool) {
     self.pager = pager
     self.root = root
     self.isTable = isTable
     geometry = TreeGeometry(usableBytes: pager.usableSize)
     leaf = BuilderLevel(isTable ? .tableLeaf : .indexLeaf, usableBytes: geometry.usableBytes)
-    levels = [leaf]
   }
 
   // MARK: Entries
 
   /// Appends a record: behind the row of the id before, or in its index's order, which nobody checks here. Called again
   /// after a wait.
-  public func append(_ record: ByteView, rowid: Int64 = 0) throws(Fault) {
+  mutating func append(_ record: ByteView, rowid: Int64 = 0) throws(Fault) {
     if isTable, let lastRowid, rowid <= lastRowid { throw .corrupt(root, "rows out of order") }
     try writeChain(record)
     let new = NewCell(record: record, rowid: rowid, isTable: isTable, overflowHead: chain.head, geometry)
@@ -61,7 +63,7 @@ public final class TreeBuilder {
     chain = OverflowChain()
   }
 
-  private func writeChain(_ record: ByteView) throws(Fault) {
+  private mutating func writeChain(_ record: ByteView) throws(Fault) {
     let local = geometry.localBytes(payload: record.count, isTable: isTable)
     let total = record.count - local
     while chain.byteCount < total {
@@ -88,16 +90,12 @@ public final class TreeBuilder {
   // MARK: Pages
 
   /// Writes the page of level `level` and gives its number.
-  private func flush(_ level: Int, rightChild: UInt32 = 0) throws(Fault) -> UInt32 {
-    levels[level].close(rightChild: rightChild)
-    let page = try pager.allocate()
-    page.mutableBytes.copy(levels[level].bytes.bytes, to: 0)
-    if pager.usesPointerMap { pager.notePointers(below: page) }
-    levels[level].empty()
-    return page.numberValue
+  private mutating func flush(_ level: Int, rightChild: UInt32 = 0) throws(Fault) -> UInt32 {
+    level == 0
+      ? try leaf.flush(to: pager, rightChild: rightChild) : try uppers[level - 1].level.flush(to: pager, rightChild: rightChild)
   }
 
-  private func flushTableLeaf() throws(Fault) {
+  private mutating func flushTableLeaf() throws(Fault) {
     guard leaf.count > 0, let lastRowid else { return }
     let number = try flush(0)
     cell.resize(to: 4 + 9)
@@ -107,80 +105,70 @@ public final class TreeBuilder {
   }
 
   /// The page of level `level` is full, and one more entry follows the carried one: that one divides the two.
-  private func flushCarried(_ level: Int) throws(Fault) {
-    let isLeaf = levels[level].kind.isLeaf
-    let carried = levels[level].carried.bytes
-    cell.resize(to: 4)
-    cell.append(isLeaf ? carried : carried.suffix(from: 4))
-    let rightChild = isLeaf ? 0 : carried.bigEndianUInt32(at: 0)
-    levels[level].carried.removeAll()
+  private mutating func flushCarried(_ level: Int) throws(Fault) {
+    let rightChild = level == 0 ? leaf.liftCarried(into: &cell) : uppers[level - 1].level.liftCarried(into: &cell)
     let number = try flush(level, rightChild: rightChild)
     try addDivider(above: level, child: number)
   }
 
   /// Puts `cell`, whose first four bytes are free, into the level above, with `child` to its left.
-  private func addDivider(above level: Int, child: UInt32) throws(Fault) {
-    let above = level + 1
-    guard above < TreeGeometry.depthMax else { throw .corrupt(root, "b-tree too deep") }
-    if above == levels.count {
-      levels.append(BuilderLevel(isTable ? .tableInterior : .indexInterior, usableBytes: geometry.usableBytes))
+  private mutating func addDivider(above level: Int, child: UInt32) throws(Fault) {
+    guard level + 1 < TreeGeometry.depthMax else { throw .corrupt(root, "b-tree too deep") }
+    if level == uppers.count {
+      uppers.append(UpperLevel(isTable ? .tableInterior : .indexInterior, usableBytes: geometry.usableBytes))
     }
+    let above = uppers[level]
     cell.mutableBytes.setBigEndianUInt32(child, at: 0)
-    if !levels[above].hasCarried, max(cell.count, TreeGeometry.cellBytesMin) + 2 > levels[above].room {
-      levels[above].carried.append(cell.bytes)
+    if !above.level.hasCarried, max(cell.count, TreeGeometry.cellBytesMin) + 2 > above.level.room {
+      above.level.carried.append(cell.bytes)
       return
     }
-    if levels[above].hasCarried {
+    if above.level.hasCarried {
       var kept = ByteBuffer()
       swap(&kept, &cell)
-      try flushCarried(above)
+      try flushCarried(level + 1)
       swap(&kept, &cell)
     }
-    levels[above].place(cell.bytes)
+    above.level.place(cell.bytes)
   }
 
   // MARK: The end
 
   /// Writes what is left, the root last. Called again after a wait.
-  public func finish() throws(Fault) {
+  mutating func finish() throws(Fault) {
     try pager.beginWriteOperation(pages: Self.pagesPerStep)
     _ = try pager.page(root)
-    if levels.count == 1, leaf.count == 0 { return }
+    if uppers.isEmpty, leaf.count == 0 { return }
     // Everything is in memory: act.
     var level = 0
     var child: UInt32 = 0
+    var kept = ByteBuffer()
     while true {
-      if levels[level].hasCarried {
-        var kept = ByteBuffer()
-        swap(&kept, &levels[level].carried)
-        var last = ByteBuffer()
-        levels[level].removeLast(into: &last)
-        let isLeaf = levels[level].kind.isLeaf
-        cell.resize(to: 4)
-        cell.append(isLeaf ? trimmed(last.bytes) : last.bytes.suffix(from: 4))
-        let number = try flush(level, rightChild: isLeaf ? 0 : last.bytes.bigEndianUInt32(at: 0))
+      if level == 0 ? leaf.hasCarried : uppers[level - 1].level.hasCarried {
+        let rightChild =
+          level == 0 ? leaf.liftLast(into: &cell, &kept) : uppers[level - 1].level.liftLast(into: &cell, &kept)
+        let number = try flush(level, rightChild: rightChild)
         try addDivider(above: level, child: number)
-        levels[level].place(kept.bytes)
+        if level == 0 { leaf.place(kept.bytes) } else { uppers[level - 1].level.place(kept.bytes) }
       }
-      if level == levels.count - 1 { break }
+      if level == uppers.count { break }
       child = try flush(level, rightChild: child)
       level += 1
     }
-    levels[level].close(rightChild: child)
     let page = pager.blankPage(root.rawValue)
-    page.mutableBytes.copy(levels[level].bytes.bytes, to: 0)
+    if level == 0 { leaf.write(to: page, rightChild: child) } else { uppers[level - 1].level.write(to: page, rightChild: child) }
     if pager.usesPointerMap { pager.notePointers(below: page) }
-  }
-
-  /// A leaf's entry without the padding of one that is shorter than a cell may be.
-  private func trimmed(_ cell: ByteView) -> ByteView {
-    guard cell.count == TreeGeometry.cellBytesMin, let (size, end) = cell.varint(at: 0) else { return cell }
-    return cell.slice(0, min(cell.count, end + Int(size)))
   }
 }
 
+/// A level above the leaves, with a place of its own.
+private final class UpperLevel {
+  var level: BuilderLevel
+  init(_ kind: PageKind, usableBytes: Int) { level = BuilderLevel(kind, usableBytes: usableBytes) }
+}
+
 /// The page of one level that is being filled.
-private final class BuilderLevel {
+private struct BuilderLevel: ~Copyable {
   var bytes = ByteBuffer()
   let kind: PageKind
   var count = 0
@@ -198,39 +186,65 @@ private final class BuilderLevel {
   var room: Int { content - kind.headerBytes - 2 * count }
   var hasCarried: Bool { carried.count > 0 }
 
-  func take(_ byteCount: Int) -> Int {
+  mutating func take(_ byteCount: Int) -> Int {
     content -= max(byteCount, TreeGeometry.cellBytesMin)
     bytes.mutableBytes.setBigEndianUInt16(content, at: kind.headerBytes + 2 * count)
     count += 1
     return content
   }
 
-  func place(_ cell: ByteView) {
+  mutating func place(_ cell: ByteView) {
     let offset = take(cell.count)
     bytes.mutableBytes.copy(cell, to: offset)
   }
 
-  /// Takes the last entry, which is the first of the content area, off into `cell`.
-  func removeLast(into cell: inout ByteBuffer) {
+  /// The carried entry becomes the divider `cell`, with four bytes in front for a child.
+  /// - Returns: the child that is the last one of the page before it.
+  mutating func liftCarried(into cell: inout ByteBuffer) -> UInt32 {
+    cell.resize(to: 4)
+    cell.append(kind.isLeaf ? carried.bytes : carried.bytes.suffix(from: 4))
+    defer { carried.removeAll() }
+    return kind.isLeaf ? 0 : carried.bytes.bigEndianUInt32(at: 0)
+  }
+
+  /// As `liftCarried`, of the last entry, since none follows the carried one, which goes to `kept`.
+  mutating func liftLast(into cell: inout ByteBuffer, _ kept: inout ByteBuffer) -> UInt32 {
+    kept.removeAll()
+    swap(&kept, &carried)
     let end = count == 1 ? bytes.count : bytes.bytes.bigEndianUInt16(at: kind.headerBytes + 2 * (count - 2))
-    cell.removeAll()
-    cell.append(bytes.bytes.slice(content, end - content))
+    let last = bytes.bytes.slice(content, end - content)
+    cell.resize(to: 4)
+    cell.append(kind.isLeaf ? Self.trimmed(last) : last.suffix(from: 4))
+    let rightChild = kind.isLeaf ? 0 : last.bigEndianUInt32(at: 0)
     bytes.mutableBytes.fill(content, end - content)
     content = end
     count -= 1
+    return rightChild
   }
 
-  func close(rightChild: UInt32) {
+  /// A leaf's entry without the padding of one that is shorter than a cell may be.
+  private static func trimmed(_ cell: ByteView) -> ByteView {
+    guard cell.count == TreeGeometry.cellBytesMin, let (size, end) = cell.varint(at: 0) else { return cell }
+    return cell.slice(0, min(cell.count, end + Int(size)))
+  }
+
+  /// Writes the page, which is whole, to a new one, and begins anew.
+  mutating func flush(to pager: Pager, rightChild: UInt32) throws(Fault) -> UInt32 {
+    let page = try pager.allocate()
+    write(to: page, rightChild: rightChild)
+    if pager.usesPointerMap { pager.notePointers(below: page) }
+    bytes.mutableBytes.fill(0, bytes.count)
+    content = bytes.count
+    count = 0
+    return page.numberValue
+  }
+
+  mutating func write(to page: Page, rightChild: UInt32) {
     let target = bytes.mutableBytes
     target[0] = kind.rawValue
     target.setBigEndianUInt16(count, at: 3)
     target.setBigEndianUInt16(content & 0xffff, at: 5)
     if !kind.isLeaf { target.setBigEndianUInt32(rightChild, at: 8) }
-  }
-
-  func empty() {
-    bytes.mutableBytes.fill(0, bytes.count)
-    content = bytes.count
-    count = 0
+    page.mutableBytes.copy(bytes.bytes, to: 0)
   }
 }

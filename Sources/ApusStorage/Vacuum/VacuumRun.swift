@@ -46,7 +46,7 @@ public final class VacuumRun {
   private var phase = Phase.schema
   private var rows: [SchemaRow] = []
   private var next = 0
-  private var reader: ReaderBox?
+  private var reader: EntryReader?
   private var builder: TreeBuilder?
   private var copied: UInt32 = 0
 
@@ -61,7 +61,7 @@ public final class VacuumRun {
     self.source = source
     self.target = target
     self.replaces = replaces
-    reader = ReaderBox(BTreeCursor(pager: source, root: .one, key: nil, isWritable: false))
+    reader = EntryReader(BTreeCursor(pager: source, root: .one, key: nil, isWritable: false))
   }
 
   /// - Returns: true when all is done and durable. A source that was replaced has no transaction any more.
@@ -88,11 +88,10 @@ public final class VacuumRun {
   // MARK: The schema
 
   private func readSchema() throws(Fault) {
-    guard let reader else { return }
     source.beginOperation()
     let encoding = TextEncoding(rawValue: try source.meta(5)) ?? .utf8
-    while try reader.advance() {
-      let record = try reader.cursor.payload()
+    while try reader?.advance() == true {
+      guard let record = try reader?.cursor.payload() else { break }
       let values = try Self.schemaValues(record, encoding)
       var row = values
       row.record = record.array
@@ -103,11 +102,11 @@ public final class VacuumRun {
         row.hasRowids = try BTreePage(source.page(PageNumber(row.root))).kind.isTable
       }
       rows.append(row)
-      reader.take()
+      reader?.take()
     }
     rows = Self.inOrderOfCreation(rows)
     next = 0
-    self.reader = nil
+    reader = nil
     phase = .roots
   }
 
@@ -152,12 +151,12 @@ public final class VacuumRun {
   }
 
   private func writeSchema() throws(Fault) {
-    let cursor = ReaderBox(BTreeCursor(pager: target, root: .one, key: nil, isWritable: true))
+    var cursor = BTreeCursor(pager: target, root: .one, key: nil, isWritable: true)
     while next < rows.count {
       let record = rows[next].record
       var changed = ByteBuffer()
       try Self.replaceRoot(record, rows[next].newRoot, into: &changed)
-      try cursor.cursor.insert(rowid: Int64(next + 1), record: changed.bytes, isAppend: true)
+      try cursor.insert(rowid: Int64(next + 1), record: changed.bytes, isAppend: true)
       next += 1
     }
     phase = .fields
@@ -184,26 +183,41 @@ public final class VacuumRun {
       return
     }
     let row = rows[next]
-    let builder =
-      self.builder ?? TreeBuilder(target, root: PageNumber(row.newRoot), isTable: row.hasRowids)
-    self.builder = builder
-    let reader =
-      self.reader
-      ?? ReaderBox(
+    var builder = self.builder.take() ?? TreeBuilder(target, root: PageNumber(row.newRoot), isTable: row.hasRowids)
+    var reader =
+      self.reader.take()
+      ?? EntryReader(
         BTreeCursor(
           pager: source, root: PageNumber(row.root), key: row.hasRowids ? nil : KeyDescription([]), isWritable: false))
-    self.reader = reader
+    var isAtEnd = false
+    do throws(Fault) {
+      isAtEnd = try copyPiece(&builder, &reader, hasRowids: row.hasRowids)
+    } catch {
+      self.builder = consume builder
+      self.reader = consume reader
+      throw error
+    }
+    if isAtEnd {
+      next += 1
+    } else {
+      self.builder = consume builder
+      self.reader = consume reader
+    }
+  }
+
+  /// - Returns: true when the tree is done.
+  private func copyPiece(
+    _ builder: inout TreeBuilder, _ reader: inout EntryReader, hasRowids: Bool
+  ) throws(Fault) -> Bool {
     for _ in 0..<Self.entriesPerPiece {
       guard try reader.advance() else {
         try builder.finish()
-        self.builder = nil
-        self.reader = nil
-        next += 1
-        return
+        return true
       }
-      try builder.append(try reader.cursor.payload(), rowid: row.hasRowids ? try reader.cursor.rowid : 0)
+      try builder.append(try reader.cursor.payload(), rowid: hasRowids ? try reader.cursor.rowid : 0)
       reader.take()
     }
+    return false
   }
 
   // MARK: The header
@@ -260,7 +274,7 @@ public final class VacuumRun {
 }
 
 /// A cursor and whether its row was taken, so that what waits finds its place again.
-private final class ReaderBox {
+private struct EntryReader: ~Copyable {
   var cursor: BTreeCursor
   private var isPositioned = false
   private var isTaken = false
@@ -269,7 +283,7 @@ private final class ReaderBox {
   init(_ cursor: consuming BTreeCursor) { self.cursor = cursor }
 
   /// - Returns: false behind the last row.
-  func advance() throws(Fault) -> Bool {
+  mutating func advance() throws(Fault) -> Bool {
     if isAtEnd { return false }
     if isPositioned, !isTaken { return true }
     let found = isPositioned ? try cursor.next() : try cursor.moveToFirst()
@@ -279,5 +293,5 @@ private final class ReaderBox {
     return found
   }
 
-  func take() { isTaken = true }
+  mutating func take() { isTaken = true }
 }
