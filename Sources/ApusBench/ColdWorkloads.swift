@@ -173,10 +173,15 @@ extension Workloads {
       configuration.readers = readers
       configuration.readsDirectly = readsDirectly
       let database = try await Database.open(path, configuration)
-      // The connections are opened now: what is timed is the reading.
+      // The connections are opened now, and the statement is prepared: what is timed is the reading.
       try await withThrowingTaskGroup(of: Void.self) { group in
         for _ in 0..<readers {
-          group.addTask { _ = try await database.read { try await $0.one("SELECT max(id) FROM t", as: Int64.self) } }
+          group.addTask {
+            try await database.read { transaction in
+              let last = try await transaction.one("SELECT max(id) FROM t", as: Int64.self)
+              _ = try await transaction.one("SELECT a FROM t WHERE id = \(last)", as: Int64.self)
+            }
+          }
         }
         try await group.waitForAll()
       }

@@ -16,15 +16,12 @@ final class ConnectionHandle: @unchecked Sendable {
     let connection: Connection
   }
 
-  // Prepared statements that nobody uses, oldest first.
-  private var idle: [String: PreparedStatement] = [:]
-  private var idleOrder: [String] = []
-  private let idleCountMax: Int
+  private var idle: StatementCache
 
   init(driver: Driver, role: ConnectionPool.Role, cachedStatements: Int) {
     self.driver = driver
     self.role = role
-    idleCountMax = cachedStatements
+    idle = StatementCache(countMax: cachedStatements)
   }
 
   func adopt(_ connection: Connection) {
@@ -69,8 +66,7 @@ final class ConnectionHandle: @unchecked Sendable {
     let connection: Connection
     do { connection = try opened() } catch { throw Fault.failure(error) }
     let statement: PreparedStatement
-    if let cached = idle.removeValue(forKey: sql.text) {
-      idleOrder.removeAll { $0 == sql.text }
+    if let cached = idle.take(sql.text) {
       statement = cached
     } else {
       statement = try connection.prepare(sql.text)
@@ -87,21 +83,14 @@ final class ConnectionHandle: @unchecked Sendable {
   /// Takes a statement back that is done with.
   func release(_ statement: PreparedStatement, _ sql: SQL) {
     statement.reset()
-    if idleCountMax == 0 || idle[sql.text] != nil || connection == nil {
-      statement.finalize()
-      return
-    }
+    if connection == nil { return statement.finalize() }
     statement.clearBindings()
-    idle[sql.text] = statement
-    idleOrder.append(sql.text)
-    if idleOrder.count > idleCountMax { idle.removeValue(forKey: idleOrder.removeFirst())?.finalize() }
+    idle.give(sql.text, statement)
   }
 
   /// Ends the connection; an open transaction is undone. May wait.
   func close() throws(Fault) {
-    for statement in idle.values { statement.finalize() }
-    idle = [:]
-    idleOrder = []
+    idle.clear()
     guard let connection else { return }
     try connection.close()
     interruptible.withLock { $0 = nil }

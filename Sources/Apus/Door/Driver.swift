@@ -16,13 +16,11 @@ final class Job: @unchecked Sendable {
   }
 
   private enum Phase { case waiting, running, finished }
-  private struct State {
-    var phase = Phase.waiting
-    var isCancelled = false
-  }
 
   let handle: ConnectionHandle
-  private let state = ThreadMutex(State())
+  private let phase = ThreadMutex(Phase.waiting)
+  /// Changed under the mutex; the driver looks at it in each round.
+  private let wasCancelled = Atomic<Bool>(false)
   /// Set before the job is submitted, then the driver's.
   private var body: @Sendable (Job) -> Progress
   private let begun = Atomic<Bool>(false)
@@ -42,30 +40,30 @@ final class Job: @unchecked Sendable {
   /// True from the second call of its body on.
   var hasBegun: Bool { begun.load(ordering: .relaxed) }
 
-  var isCancelled: Bool { state.withLock { $0.isCancelled } }
+  var isCancelled: Bool { wasCancelled.load(ordering: .acquiring) }
 
   /// Interrupts the statement at its next instruction. Any thread may call it; after the job's end it does nothing.
   func cancel() {
-    state.withLock { state in
-      if state.phase == .finished { return }
-      state.isCancelled = true
-      if state.phase == .running { handle.interrupt() }
+    phase.withLock { phase in
+      if phase == .finished { return }
+      wasCancelled.store(true, ordering: .releasing)
+      if phase == .running { handle.interrupt() }
     }
     handle.driver.wake()
   }
 
   fileprivate func advance() -> Progress {
-    state.withLock { state in
+    phase.withLock { phase in
       // An interrupt that was meant for an earlier job does not hit this one; one for this job comes behind the lock.
-      if state.phase == .waiting, !state.isCancelled { handle.clearInterrupt() }
-      state.phase = .running
+      if phase == .waiting, !isCancelled { handle.clearInterrupt() }
+      phase = .running
     }
     defer { begun.store(true, ordering: .relaxed) }
     return body(self)
   }
 
   /// From now on `cancel` does nothing. To be called before whoever waits is answered.
-  func finish() { state.withLock { $0.phase = .finished } }
+  func finish() { phase.withLock { $0 = .finished } }
 }
 
 /// The thread is an executor too: a task that prefers it runs between the statements, on the same thread, and is not handed
@@ -83,6 +81,8 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     /// What it waits for; nil: it can go on.
     var wait: Wait?
     var descriptor: Int32?
+    /// Its connection's, while it waits.
+    var queue: (any IOQueue)?
 
     /// It waits for nothing that others bring.
     var isReadyNow: Bool {
@@ -199,7 +199,7 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     var advanced = false
     var kept = 0
     for index in turns.indices {
-      if isReady(turns[index], readable) {
+      if isReady(index, readable) {
         advanced = true
         if !advance(&turns[index]) { continue }
       }
@@ -218,24 +218,24 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     return true
   }
 
-  private func isReady(_ turn: Turn, _ readable: [Int32]) -> Bool {
-    if turn.job.isCancelled { return true }
-    switch turn.wait {
+  private func isReady(_ index: Int, _ readable: [Int32]) -> Bool {
+    if turns[index].job.isCancelled { return true }
+    switch turns[index].wait {
     case nil, .nothing: return true
-    case .moment(let moment), .signal(let moment): return rings(turn) || turn.job.handle.monotonicNanoseconds() >= moment
+    case .moment(let moment), .signal(let moment):
+      return turns[index].queue?.alarm.take() ?? true || turns[index].job.handle.monotonicNanoseconds() >= moment
     case .completion:
-      if let descriptor = turn.descriptor { return readable.contains(descriptor) }
-      return turn.job.handle.queue?.takeNews() ?? true
+      if let descriptor = turns[index].descriptor { return readable.contains(descriptor) }
+      return turns[index].queue?.takeNews() ?? true
     }
   }
 
-  private func rings(_ turn: Turn) -> Bool { turn.job.handle.queue?.alarm.take() ?? true }
-
   private func park(_ turn: inout Turn, _ wait: Wait) {
+    let queue = turn.job.handle.queue
     turn.wait = wait
     turn.descriptor = nil
+    turn.queue = queue
     guard case .completion = wait else { return }
-    let queue = turn.job.handle.queue
     queue?.submit()
     if hub != nil { return }
     turn.descriptor = queue?.completionDescriptor

@@ -39,7 +39,7 @@ public struct SQL: ExpressibleByStringInterpolation, Sendable {
       values.reserveCapacity(interpolationCount)
     }
 
-    public mutating func appendLiteral(_ literal: StaticString) { text += "\(literal)" }
+    public mutating func appendLiteral(_ literal: StaticString) { text += literal.description }
 
     /// Binds a value.
     public mutating func appendInterpolation(_ value: some Bindable) {

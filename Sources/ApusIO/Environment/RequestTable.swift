@@ -50,12 +50,6 @@ struct RequestTable<Request> {
     return nil
   }
 
-  mutating func update(_ ticket: Ticket, _ request: Request) {
-    let slot = slot(ticket)
-    guard case .pending = states[slot] else { preconditionFailure("a completed request is changed") }
-    states[slot] = .pending(request)
-  }
-
   mutating func complete(_ ticket: Ticket, _ result: IOResult) {
     let slot = slot(ticket)
     guard case .pending = states[slot] else { preconditionFailure("a request completes once") }

@@ -19,15 +19,23 @@ final class RingQueue: IOQueue {
     case syncDirectory
   }
 
-  private struct Request {
-    var operation: Operation
-    var descriptor: Descriptor
-    var offset: Int64
+  /// An object: it is looked at several times on its way, and holds four others.
+  private final class Request {
+    let operation: Operation
+    let descriptor: Descriptor
+    let offset: Int64
     /// Bytes transferred so far.
     var done = 0
     var vectors: VectorList?
     /// A read past the kernel's cache; nil once that has failed.
     var direct: DirectRead?
+
+    init(_ operation: Operation, _ descriptor: Descriptor, offset: Int64, direct: DirectRead? = nil) {
+      self.operation = operation
+      self.descriptor = descriptor
+      self.offset = offset
+      self.direct = direct
+    }
   }
 
   private struct DirectRead {
@@ -74,7 +82,7 @@ final class RingQueue: IOQueue {
     guard let file = file as? PosixFile else { preconditionFailure("a file of another environment") }
     let descriptor: Descriptor
     do { descriptor = try file.descriptor } catch { return table.insert(completed: .failed(error)) }
-    var request = Request(operation: .read(buffer), descriptor: descriptor, offset: offset)
+    let request = Request(.read(buffer), descriptor, offset: offset)
     // In a hub the ring itself looks into the kernel's cache first, and reads what is missing for many requests by one call.
     if hub == nil, file.knowsNowait.load(ordering: .relaxed), !options.sendsEverything {
       switch SystemCalls.readCached(descriptor.number, at: offset, into: buffer) {
@@ -116,9 +124,8 @@ final class RingQueue: IOQueue {
     guard let file = file as? PosixFile, let descriptor = try? file.descriptor,
       let direct = file.directDescriptor(at: offset, buffer.count)
     else { return read(file, at: offset, into: buffer) }
-    var request = Request(operation: .read(buffer), descriptor: descriptor, offset: offset)
-    request.direct = DirectRead(file: file, descriptor: direct, buffer: buffers.take(buffer.count))
-    return enqueue(request)
+    let read = DirectRead(file: file, descriptor: direct, buffer: buffers.take(buffer.count))
+    return enqueue(Request(.read(buffer), descriptor, offset: offset, direct: read))
   }
 
   func readDirectlyAtOnce(_ file: any File, at offset: Int64, into views: [MutableByteView]) -> Int? {
@@ -137,14 +144,14 @@ final class RingQueue: IOQueue {
     switch DirectorySync.open(of: path) {
     case .failure(let error): return table.insert(completed: .failed(error))
     case .success(let directory):
-      return enqueue(Request(operation: .syncDirectory, descriptor: directory, offset: 0))
+      return enqueue(Request(.syncDirectory, directory, offset: 0))
     }
   }
 
   private func start(_ file: any File, _ operation: Operation, offset: Int64) -> Ticket {
     let descriptor: Descriptor
     do { descriptor = try PosixQueue.descriptor(of: file) } catch { return table.insert(completed: .failed(error)) }
-    let request = Request(operation: operation, descriptor: descriptor, offset: offset)
+    let request = Request(operation, descriptor, offset: offset)
     if case .write(_, let total) = operation, total <= Self.directWriteBytesMax, !options.sendsEverything || total == 0
     {
       return table.insert(completed: perform(request))
@@ -264,7 +271,7 @@ final class RingQueue: IOQueue {
   /// - Parameter token: what the completion comes back with; the ticket where the ring is the queue's own.
   func send(_ ticket: Ticket, _ ring: Ring, token: UInt64? = nil) -> Bool {
     let token = token ?? ticket.rawValue
-    guard var request = table.pending(ticket) else { return true }
+    guard let request = table.pending(ticket) else { return true }
     let fd = request.descriptor.number, offset = request.offset + Int64(request.done)
     switch request.operation {
     case .read(let buffer):
@@ -276,7 +283,6 @@ final class RingQueue: IOQueue {
     case .write(let views, _):
       let vectors = VectorList(views, skipping: request.done)
       request.vectors = vectors
-      table.update(ticket, request)
       return ring.write(fd, at: offset, vectors, token: token)
     case .sync(let kind): return ring.sync(fd, kind, token: token)
     case .syncDirectory: return ring.sync(fd, .full, token: token)
@@ -311,7 +317,7 @@ final class RingQueue: IOQueue {
   enum Settlement { case settled, transferGoesOn }
 
   func settle(_ ticket: Ticket, _ code: Int32) -> Settlement {
-    guard var request = table.pending(ticket) else { return .settled }
+    guard let request = table.pending(ticket) else { return .settled }
     request.vectors = nil
     if let direct = request.direct { return settle(ticket, request, direct, direct.file.injectedReadFailure ?? Int(code)) }
     let kind: TransferStep.Kind, byteCount: Int
@@ -325,9 +331,7 @@ final class RingQueue: IOQueue {
     case .failed(let number): table.complete(ticket, failure(request, Int(number)))
     // Not carried out, or not known to this kernel: done here instead.
     case .notCarriedOut: table.complete(ticket, perform(request))
-    case .goesOn:
-      table.update(ticket, request)
-      return .transferGoesOn
+    case .goesOn: return .transferGoesOn
     }
     return .settled
   }
@@ -340,9 +344,7 @@ final class RingQueue: IOQueue {
       return .settled
     }
     direct.file.noteDirectRead(code)
-    var request = request
     request.direct = nil
-    table.update(ticket, request)
     return .transferGoesOn
   }
 

@@ -37,11 +37,11 @@ extension Pager {
       if let cache { cache.insert(image, version: place.version) }
       return unsafe Page(table.pointee.insertClean(image), byteCount: usableSize, isWritable: false)
     }
-    if !store.reads.contains(where: { $0.matches(number.rawValue, place) }) {
+    var position = store.reads.count - 1
+    while position >= 0, !store.reads[position].matches(number.rawValue, place) { position -= 1 }
+    if position < 0 {
       submitRead(number.rawValue, place, store)
-    }
-    guard let position = store.reads.firstIndex(where: { $0.matches(number.rawValue, place) }) else {
-      preconditionFailure("the read was just submitted")
+      position = store.reads.count - 1
     }
     let read = store.reads[position]
     do {
@@ -51,7 +51,7 @@ extension Pager {
       throw error
     }
     store.reads.remove(at: position)
-    let byteCount = read.group.results.first ?? 0
+    let byteCount = read.group.firstResult ?? 0
     if byteCount < pageSize {
       if read.frame != 0 {
         read.image.release()

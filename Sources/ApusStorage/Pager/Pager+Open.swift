@@ -142,7 +142,7 @@ extension Pager {
       }
     case .journalByte(let group, let view, let file):
       try group.finish(store.queue)
-      if group.results.first == 1 && view[0] != 0 {
+      if group.firstResult == 1 && view[0] != 0 {
         try startRollback(store, file)
       } else {
         file.close()
@@ -175,11 +175,11 @@ extension Pager {
         store.opening = mark
         return false
       }
-      return try adoptHeader(store, view.readable, byteCount: group.results.first ?? 0)
+      return try adoptHeader(store, view.readable, byteCount: group.firstResult ?? 0)
     case .mark(let group, let reading, let view, let reserved):
       try reading.finish(store.queue)
       store.hasChecksums = PageSeal.isMarked(reserved.readable)
-      return try adoptHeader(store, view.readable, byteCount: group.results.first ?? 0)
+      return try adoptHeader(store, view.readable, byteCount: group.firstResult ?? 0)
     case .logHeader: preconditionFailure("a log without one")
     }
     return false
@@ -195,7 +195,7 @@ extension Pager {
   /// Where the header reserves as many bytes as a checksum has, page 1 says whether it is one; looked at once per state of the
   /// file.
   private func readMark(_ store: FileStore, _ group: RequestGroup, _ view: MutableByteView) -> OpenPhase? {
-    guard group.results.first == DatabaseHeader.byteCount else { return nil }
+    guard group.firstResult == DatabaseHeader.byteCount else { return nil }
     guard let shape = DatabaseShape(view.readable), shape.reserved == PageSeal.byteCount else {
       store.hasChecksums = false
       return nil

@@ -9,14 +9,18 @@ import ApusIO
 
 @safe
 final class RequestGroup {
-  private var tickets: [Ticket] = []
+  // Most groups are one request with one image: those stand here, and take no array.
+  private var first: Ticket?
+  private var others: [Ticket] = []
   private var taken = 0
   /// The first failure of those that are done.
   private(set) var failure: EngineError?
-  private var images: [PageImage] = []
+  private var firstImage: PageImage?
+  private var otherImages: [PageImage] = []
   private var memory: [UnsafeMutableRawBufferPointer] = unsafe []
-  /// Results of the requests, in the order in which they were added.
-  private(set) var results: [Int] = []
+  /// What the request that was added first has transferred.
+  private(set) var firstResult: Int?
+  private var otherResults: [Int] = []
 
   #if PlantedBugs
     private var hasWaited = false
@@ -26,8 +30,9 @@ final class RequestGroup {
 
   deinit {
     // Memory that a request may still read or write must not be used again: rather lose it (a queue that died).
-    if taken < tickets.count { return }
-    for image in images { image.release() }
+    if taken < count { return }
+    firstImage?.release()
+    for image in otherImages { image.release() }
     for index in unsafe memory.indices {
       #if PlantedBugs
         unsafe memory[index].initializeMemory(as: UInt8.self, repeating: PageImage.poison)
@@ -36,7 +41,14 @@ final class RequestGroup {
     }
   }
 
-  func add(_ ticket: Ticket) { tickets.append(ticket) }
+  private var count: Int { first == nil ? 0 : 1 + others.count }
+
+  func add(_ ticket: Ticket) { if first == nil { first = ticket } else { others.append(ticket) } }
+
+  /// Each request that is done has transferred so many bytes.
+  func hasTransferredOnly(_ byteCount: Int) -> Bool {
+    (firstResult ?? byteCount) == byteCount && otherResults.allSatisfy { $0 == byteCount }
+  }
 
   /// Memory that lives as long as the group.
   func allocate(_ byteCount: Int) -> MutableByteView {
@@ -48,32 +60,34 @@ final class RequestGroup {
   /// Keeps an image's bytes until the group ends.
   func hold(_ image: PageImage) {
     image.retain()
-    images.append(image)
+    if firstImage == nil { firstImage = image } else { otherImages.append(image) }
   }
 
   /// Throws `.wait` until every request is done, then the first failure, if there was one.
   func finish(_ queue: any IOQueue) throws(Fault) {
-    while taken < tickets.count {
+    while let ticket = taken == 0 ? first : taken <= others.count ? others[taken - 1] : nil {
       // Whoever waits submits: a request that is alone is then done by that very thread, which costs less than the ring.
-      guard let result = queue.take(tickets[taken]) else {
+      guard let result = queue.take(ticket) else {
         #if PlantedBugs
           hasWaited = true
         #endif
-        throw .wait(.completion(tickets[taken]))
+        throw .wait(.completion(ticket))
       }
       #if PlantedBugs
         // A completion that is there before anybody waits for it is dropped.
-        if PlantedBug.isActive(.loseEarlyCompletion), !hasWaited, tickets.count > 1 {
-          throw .wait(.completion(tickets[taken]))
+        if PlantedBug.isActive(.loseEarlyCompletion), !hasWaited, count > 1 {
+          throw .wait(.completion(ticket))
         }
       #endif
       taken += 1
+      let byteCount: Int
       switch result {
-      case .done(let count): results.append(count)
+      case .done(let count): byteCount = count
       case .failed(let error):
-        results.append(0)
+        byteCount = 0
         if failure == nil { failure = error }
       }
+      if taken == 1 { firstResult = byteCount } else { otherResults.append(byteCount) }
     }
     if let failure { throw .failure(failure) }
   }

@@ -131,7 +131,7 @@ public final class LogWalk {
     }
     guard let group, let view = buffer?.readable else { return false }
     try group.finish(store.queue)
-    guard group.results.first == view.count else { throw foreign("the log is shorter than its index says") }
+    guard group.firstResult == view.count else { throw foreign("the log is shorter than its index says") }
     if !knowsStart {
       guard view.bigEndianUInt64(at: 16) == end.salts else { throw foreign("the log's header has other salts") }
       position.checksum = view.bigEndianUInt64(at: 24)

@@ -225,7 +225,7 @@ extension WriteAheadLog {
       case .read:
         if let group = state.group {
           try finish(group, &state)
-          if group.results.contains(where: { $0 != pageSize }) {
+          if !group.hasTransferredOnly(pageSize) {
             throw .error(.ioErrorShortRead, object: path, cause: "a committed frame is missing")
           }
           state.phase = .write

@@ -170,7 +170,7 @@ extension WriteAheadLog {
   private func finishRead(_ state: inout Recovery, _ byteCount: Int) throws(Fault) -> ByteView? {
     guard let group = state.group, let buffer = state.buffer else { return nil }
     try group.finish(queue)
-    return group.results.first == byteCount ? buffer.readable : nil
+    return group.firstResult == byteCount ? buffer.readable : nil
   }
 
   private func readFrames(_ state: inout Recovery) {
