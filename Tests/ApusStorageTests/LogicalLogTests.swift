@@ -212,16 +212,40 @@ import Testing
   @Test("no row id is given to two open transactions, and what is let go is given again")
   func rowids() {
     var ids = RowidAllocator()
-    #expect(ids.take(2, 1, behind: 10) == 11)
-    #expect(ids.take(2, 2, behind: 10) == 12)
-    #expect(ids.take(2, 1, behind: 11) == 13)
-    #expect(ids.take(2, 2, behind: 12) == 14)
-    #expect(ids.take(3, 2, behind: 0) == 1)
+    #expect(ids.take(2, 1, behind: 10, count: 1) == 11)
+    #expect(ids.take(2, 2, behind: 10, count: 1) == 12)
+    #expect(ids.take(2, 1, behind: 11, count: 1) == 13)
+    #expect(ids.take(2, 2, behind: 12, count: 1) == 14)
+    #expect(ids.take(3, 2, behind: 0, count: 1) == 1)
     ids.forget(2)
-    #expect(ids.take(2, 1, behind: 13) == 14)
+    #expect(ids.take(2, 1, behind: 13, count: 1) == 14)
     ids.settle(2, 20)
-    #expect(ids.take(2, 3, behind: 10) == 21)
+    #expect(ids.take(2, 3, behind: 10, count: 1) == 21)
     ids.settle(2, .max)
-    #expect(ids.take(2, 3, behind: 10) == nil)
+    #expect(ids.take(2, 3, behind: 10, count: 1) == nil)
+  }
+
+  @Test("who goes on gets row ids by blocks, which nobody else has a part of")
+  func rowidBlocks() {
+    let history = CommitHistory()
+    let one = ConcurrentTransaction(.init(history), .serializable)
+    let two = ConcurrentTransaction(.init(history), .serializable)
+    var taken: Set<Int64> = []
+    var largest: [Int64] = [10, 10]
+    for step in 0..<600 {
+      let place = step % 7 == 0 ? 1 : 0
+      guard let rowid = (place == 0 ? one : two).newRowid(in: 2, behind: largest[place]) else {
+        Issue.record("no row id")
+        return
+      }
+      #expect(rowid > largest[place] && taken.insert(rowid).inserted)
+      // A row of an explicit id, now and then.
+      largest[place] = step % 50 == 49 ? rowid + 100 : rowid
+    }
+    // Another table's are its own, and alone there is no gap.
+    #expect((1...200).allSatisfy { one.newRowid(in: 3, behind: $0 - 1) == $0 })
+    let last = (2...4).map { one.newRowid(in: 4, behind: Int64.max - 4 + Int64($0) - 1) }
+    #expect(last == [Int64.max - 2, Int64.max - 1, Int64.max])
+    #expect(one.newRowid(in: 4, behind: Int64.max) == nil)
   }
 }

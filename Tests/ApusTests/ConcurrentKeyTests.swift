@@ -177,7 +177,8 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
       }
       for connection in connections { #expect(connection.refusal("COMMIT")?.cause == nil) }
     }
-    #expect(try bench.first.row("SELECT count(*), count(DISTINCT id), max(id) FROM t") == ["320", "320", "320"])
+    // Five rows take blocks of 1, 2 and 4 ids: two of each transaction's may be gaps.
+    #expect(try bench.first.row("SELECT count(*), count(DISTINCT id), max(id) <= 448 FROM t") == ["320", "320", "1"])
     try bench.check()
   }
 

@@ -207,10 +207,10 @@ final class CommitHistory: Sendable {
 
   // MARK: Row ids
 
-  /// A row id for a new row, larger than `largest` and than each that another open transaction was given.
-  /// - Returns: nil where there is none.
-  func newRowid(in root: UInt32, for transaction: UInt64, behind largest: Int64) -> Int64? {
-    state.withLock { $0.rowids.take(root, transaction, behind: largest) }
+  /// Row ids for new rows, larger than `largest` and than each that another open transaction was given.
+  /// - Returns: the first of `count`, or of as many as there are; nil where there is none.
+  func newRowids(in root: UInt32, for transaction: UInt64, behind largest: Int64, count: Int64) -> Int64? {
+    state.withLock { $0.rowids.take(root, transaction, behind: largest, count: count) }
   }
 
   /// The same for an ordinary transaction, which is alone in its turn.
@@ -262,13 +262,15 @@ struct RowidAllocator: Sendable {
 
   private var tables: [UInt32: Table] = [:]
 
-  mutating func take(_ root: UInt32, _ transaction: UInt64, behind largest: Int64) -> Int64? {
-    var table = tables[root] ?? Table()
-    var highest = max(largest, table.settled)
-    for (other, rowid) in table.open where other != transaction { highest = max(highest, rowid) }
+  mutating func take(_ root: UInt32, _ transaction: UInt64, behind largest: Int64, count: Int64) -> Int64? {
+    var highest = largest
+    if let table = tables[root] {
+      highest = max(highest, table.settled)
+      for (other, rowid) in table.open where other != transaction { highest = max(highest, rowid) }
+    }
     if highest == .max { return nil }
-    table.open[transaction] = max(highest + 1, table.open[transaction] ?? .min)
-    tables[root] = table
+    let last = highest + min(count, .max - highest)
+    tables[root, default: Table()].open[transaction] = max(last, tables[root]?.open[transaction] ?? .min)
     return highest + 1
   }
 

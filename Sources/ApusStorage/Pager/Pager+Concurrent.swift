@@ -25,8 +25,8 @@ public enum ConcurrentIsolation: Int64, Sendable, CaseIterable {
   }
 }
 
-/// What a concurrent transaction knows of itself.
-struct ConcurrentTransaction {
+/// What a concurrent transaction knows of itself. One for each, used by its connection alone.
+final class ConcurrentTransaction {
   enum Phase {
     /// No lock is held.
     case open
@@ -60,11 +60,47 @@ struct ConcurrentTransaction {
   var isBehindLog = false
   /// Why the transaction cannot commit any more.
   var conflict: EngineError?
+  /// Row ids that it has got and not used yet, of the table that asked last.
+  private var rowids = RowidBlock()
 
   init(_ registration: Registration?, _ isolation: ConcurrentIsolation) {
     self.registration = registration
     self.isolation = isolation
     log = LogicalLog(reads: isolation == .serializable ? .all : .asserted)
+  }
+
+  /// A row id for a new row of a table, larger than `largest` and than each that another open transaction has.
+  func newRowid(in root: UInt32, behind largest: Int64) -> Int64? {
+    if rowids.root != root { rowids = RowidBlock(root: root) }
+    if let rowid = rowids.next(behind: largest) { return rowid }
+    guard let registration,
+      let first = registration.history.newRowids(
+        in: root, for: registration.number, behind: largest, count: rowids.nextCount)
+    else { return nil }
+    return rowids.begin(first)
+  }
+
+  /// Row ids in a row. The history gives them out under its lock: who asks again and again gets more at a time.
+  private struct RowidBlock {
+    var root: UInt32 = 0
+    private var free: Range<Int64> = 0..<0
+    private(set) var nextCount: Int64 = 1
+    private static let countMax: Int64 = 64
+
+    init(root: UInt32 = 0) { self.root = root }
+
+    mutating func next(behind largest: Int64) -> Int64? {
+      guard let first = free.first, first > largest else { return nil }
+      free = first + 1..<free.upperBound
+      return first
+    }
+
+    /// - Parameter first: the first of `nextCount`, or of as many as there are below the largest one.
+    mutating func begin(_ first: Int64) -> Int64 {
+      free = first == .max ? 0..<0 : first + 1..<first + min(nextCount, .max - first)
+      nextCount = min(2 * nextCount, Self.countMax)
+      return first
+    }
   }
 
   /// Ends with the transaction, however that ends.
@@ -236,10 +272,10 @@ extension Pager {
 
   /// A row id for a new row that no other open transaction has; nil where there is none, or nobody gives them out.
   func newRowid(in root: PageNumber, behind largest: Int64) -> Int64? {
-    guard let registration = store?.concurrent?.registration else {
+    guard let concurrent = store?.concurrent, concurrent.registration != nil else {
       return store?.cache?.history.newRowid(in: root.rawValue, behind: largest)
     }
-    return registration.history.newRowid(in: root.rawValue, for: registration.number, behind: largest)
+    return concurrent.newRowid(in: root.rawValue, behind: largest)
   }
 
   /// A roll-back has come to the mark. Where it lies below a rebase, the changes before it are made anew.
