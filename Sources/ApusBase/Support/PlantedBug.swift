@@ -40,7 +40,7 @@
     case trimOneTooEarly, publishTooFar
     case forgetAssertedLook, forgetWrittenPath, leakIsolation, forgetPlainPages
     // Group commit.
-    case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase
+    case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase, gatherForEver
     case checkpointSyncsAlone, forgetSettled
     // The log's size.
     case appendAtLimit, roomBeforeTurnOnly, waitForRoomForEver

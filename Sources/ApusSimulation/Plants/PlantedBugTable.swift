@@ -210,6 +210,8 @@
       case .pendingImagesShared:
         .init(.concurrency, "images of commits that may fail are in the shared cache", .transactions)
       case .barge: .init(.concurrency, "whoever asks when the turn is free gets it, before the line", [.liveness])
+      case .gatherForEver:
+        .init(.concurrency, "a sync that waits for more commits waits until all have come", [.liveness])
       case .checkpointSyncsAlone:
         .init(
           .concurrency, "a failed sync of a checkpoint is not told to the commits that it may have taken away",

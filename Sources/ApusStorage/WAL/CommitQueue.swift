@@ -110,6 +110,9 @@ final class CommitQueue: Sendable {
     /// Their commits are settled. Each one that comes rings the next: so they do not all ask for their next turn at once.
     var settled: [(id: ObjectIdentifier, alarm: Alarm)] = []
     var syncing: ObjectIdentifier?
+    var gathering = SyncGathering()
+    /// Who begins the sync that waits for more commits, when its time is over.
+    var gatherer: ObjectIdentifier?
     /// Who makes sure that no recovery finds what a failed sync has left.
     var clearing: ObjectIdentifier?
     var failures: [Failure] = []
@@ -251,6 +254,7 @@ final class CommitQueue: Sendable {
         state.pending.append(
           Pending(serial: state.lastSerial, header: header, firstFrame: firstFrame, needsSync: needsSync, owner: id))
         state.tip = header
+        state.gathering.noteAppend(now, pendingCount: state.pending.count)
         #if PlantedBugs
           if PlantedBug.isActive(.publishBeforeSync) { try publish(header) }
         #endif
@@ -270,12 +274,20 @@ final class CommitQueue: Sendable {
         state.noteAnswered(id)
         return state.failure(of: serial).map { .failed($0) } ?? .done
       }
+      var until = now + Self.offerNanoseconds
       if state.syncing == nil, state.clearing == nil {
-        state.syncing = id
-        return .lead(upTo: state.lastSerial, file: state.file)
+        guard let end = state.gatheringEnd(serial, now) else {
+          state.syncing = id
+          state.gatherer = nil
+          state.gathering.noteSyncBegan(now)
+          return .lead(upTo: state.lastSerial, file: state.file)
+        }
+        // Who came first begins when the time is over; who makes them complete, before.
+        if state.gatherer == nil { state.gatherer = id }
+        if state.gatherer == id { until = min(until, end) }
       }
       if !state.waiting.contains(where: { $0.id == id }) { state.waiting.append((id, serial, alarm)) }
-      return .wait(until: now + Self.offerNanoseconds)
+      return .wait(until: until)
     }
   }
 
@@ -286,7 +298,15 @@ final class CommitQueue: Sendable {
   }
 
   /// It does not wait for its sync any more.
-  func leaveSyncLine(_ id: ObjectIdentifier) { withState { state in state.waiting.removeAll { $0.id == id } } }
+  func leaveSyncLine(_ id: ObjectIdentifier) {
+    withState { state in
+      state.waiting.removeAll { $0.id == id }
+      if state.gatherer == id {
+        state.gatherer = nil
+        state.wakeWaiting()
+      }
+    }
+  }
 
   /// The sync that `id` led has ended well.
   func syncEnded(
@@ -300,6 +320,7 @@ final class CommitQueue: Sendable {
         let upTo = PlantedBug.isActive(.ackByRunningSync) ? state.lastSerial : upTo
       #endif
       let undurable = state.pending.firstIndex { $0.needsSync && $0.serial > upTo } ?? state.pending.count
+      state.gathering.noteSyncEnded(now, coveredCount: undurable, pendingCount: state.pending.count - undurable)
       guard undurable > 0 else { return }
       let last = state.pending[undurable - 1]
       try publish(last.header)
@@ -348,6 +369,7 @@ final class CommitQueue: Sendable {
     withState { state in
       state.line.removeAll { $0.id == id }
       state.waiting.removeAll { $0.id == id }
+      if state.gatherer == id { state.gatherer = nil }
       state.noteAnswered(id)
       if state.holder == id { state.holder = nil }
       if state.clearing == id { state.clearing = nil }
@@ -406,7 +428,15 @@ extension CommitQueue.State {
     failure(of: base) ?? (holder == id ? holderFailure : nil)
   }
 
+  /// Until when a sync for commit `serial` waits for others.
+  fileprivate func gatheringEnd(_ serial: CommitQueue.Serial, _ now: UInt64) -> UInt64? {
+    // A checkpoint's sync is waited for by nobody's commit.
+    serial == .max ? nil : gathering.end(now, pendingCount: pending.count)
+  }
+
   fileprivate mutating func fail(_ error: EngineError) {
+    gathering = SyncGathering()
+    gatherer = nil
     guard !pending.isEmpty else { return }
     failures.append(CommitQueue.Failure(serials: settledSerial + 1...lastSerial, error: error))
     if failures.count > CommitQueue.failureCountMax { failures.removeFirst() }
