@@ -118,12 +118,12 @@ struct WritersProof {
       let end = started + UInt64(options.seconds) * 1_000_000_000
       var next = started
       while Console.nanoseconds() < end, !control.isOver.load(ordering: .relaxed) {
-        next += UInt64(max(1, min(10, options.seconds / 4))) * 1_000_000_000
+        next = max(next, Console.nanoseconds()) + UInt64(max(1, min(10, options.seconds / 4))) * 1_000_000_000
         while Console.nanoseconds() < min(next, end), !control.isOver.load(ordering: .relaxed) {
           try listen(to: foreign)
           usleep(20_000)
         }
-        try pause(control, foreign)
+        try pause(control, foreign, number: checks)
         if !control.isOver.load(ordering: .relaxed) { try check(sqlite, control, foreign) }
         checks += 1
         Console.remove(path + ".pause")
@@ -192,9 +192,10 @@ struct WritersProof {
   }
 
   /// Waits until nobody is inside a transaction.
-  private func pause(_ control: Control, _ foreign: [Foreign]) throws {
+  /// - Parameter number: what tells a process that still rests from this pause's forerunner that it is another one.
+  private func pause(_ control: Control, _ foreign: [Foreign], number: Int) throws {
     for one in foreign { one.rests = false }
-    guard Console.put(Array("x".utf8), to: path + ".pause") else { throw ProofFailure("cannot write \(path).pause") }
+    guard Console.put(Array("\(number)".utf8), to: path + ".pause") else { throw ProofFailure("cannot write \(path).pause") }
     control.pauses.store(true, ordering: .sequentiallyConsistent)
     let limit = Console.nanoseconds() + 120_000_000_000
     func isResting() -> Bool {
@@ -308,9 +309,11 @@ struct WritersProof {
       try connection.execute("PRAGMA busy_timeout = \(Self.busyMilliseconds); PRAGMA synchronous = full")
       var n = 0
       while true {
-        if Console.contents(of: path + ".pause") != nil {
-          Console.line("P")
-          while Console.contents(of: path + ".pause") != nil { usleep(2000) }
+        var answered: [UInt8]?
+        while let pause = Console.contents(of: path + ".pause") {
+          if pause != answered { Console.line("P") }
+          answered = pause
+          usleep(2000)
         }
         n += 1
         if options.mode == "read" { try read(connection) } else { try commit(n, connection, &random) }
