@@ -2,12 +2,12 @@
 
 import ApusBase
 import ApusIO
-import ApusStorage
 import ApusVM
 import Foundation
 import Testing
 
 @testable import Apus
+@testable import ApusStorage
 
 private func waitsForOthers(_ result: StepResult) -> Bool { if case .pending(.signal) = result { true } else { false } }
 private func isCompletion(_ wait: Wait) -> Bool { if case .completion = wait { true } else { false } }
@@ -58,6 +58,65 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     #expect(isDone(try second.goOn { _ in true }))
     #expect(try connections[2].value("SELECT count(*) FROM t") == "2")
     for stepped in [first, second] { stepped.statement.finalize() }
+    for connection in connections { try connection.closeBlocking() }
+  }
+
+  /// The write lock as another process has it.
+  private func foreignLock(_ environment: MemoryEnvironment) throws -> any SharedMemory {
+    let memory = try environment.open("/g.db", .readWrite).openSharedMemory(readOnly: false)
+    #expect(try memory.lock(.exclusive, slot: WALIndex.writeSlot, count: 1))
+    return memory
+  }
+
+  /// How long a statement wants to wait, in microseconds, before it looks again.
+  private func pause(_ stepped: Stepped, _ environment: MemoryEnvironment) throws -> UInt64? {
+    let now = environment.monotonicNanoseconds()
+    guard case .pending(.moment(let moment)) = try stepped.goOn(through: isCompletion) else { return nil }
+    return (moment - min(now, moment)) / 1000
+  }
+
+  @Test("of those who wait for another process's write lock the first asks often, and the others wait for it")
+  func firstAsksOthers() throws {
+    let environment = MemoryEnvironment(seed: 15, completesAtOnce: true)
+    let connections = try open(environment, count: 3)
+    connections[0].busyTimeoutMilliseconds = 5000
+    let foreign = try foreignLock(environment)
+    let statements = try connections.map { try Stepped($0, "INSERT INTO t VALUES (1)") }
+    #expect(try #require(try pause(statements[0], environment)) < 100)
+    for other in statements.dropFirst() { #expect(try #require(try pause(other, environment)) > 500) }
+    // Nobody commits meanwhile: it asks less and less often.
+    var pauses: [UInt64] = []
+    for _ in 0..<12 {
+      environment.sleep(untilMonotonic: environment.monotonicNanoseconds() + 1_000_000)
+      pauses.append(try #require(try pause(statements[0], environment)))
+    }
+    #expect(pauses == pauses.sorted() && (500...1100).contains(pauses[11]), "\(pauses)")
+    try foreign.unlock(slot: WALIndex.writeSlot, count: 1)
+    // It is free, and stays the first one's.
+    #expect(try pause(statements[1], environment) != nil)
+    #expect(isDone(try statements[0].goOn { _ in true }))
+    for other in statements.dropFirst() { #expect(isDone(try other.goOn { _ in true })) }
+    #expect(try connections[0].value("SELECT count(*) FROM t") == "3")
+    for stepped in statements { stepped.statement.finalize() }
+    for connection in connections { try connection.closeBlocking() }
+    foreign.close(delete: false)
+  }
+
+  @Test("who waits for another process's write lock and does not come any more loses its place to the next")
+  func firstDoesNotCome() throws {
+    let environment = MemoryEnvironment(seed: 16, completesAtOnce: true)
+    let connections = try open(environment, count: 2)
+    connections[0].busyTimeoutMilliseconds = 5000
+    let foreign = try foreignLock(environment)
+    let statements = try connections.map { try Stepped($0, "INSERT INTO t VALUES (1)") }
+    for stepped in statements { #expect(try pause(stepped, environment) != nil) }
+    try foreign.unlock(slot: WALIndex.writeSlot, count: 1)
+    foreign.close(delete: false)
+    let began = environment.monotonicNanoseconds()
+    #expect(isDone(try statements[1].goOn { _ in true }))
+    #expect(environment.monotonicNanoseconds() - began < 200_000_000)
+    #expect(isDone(try statements[0].goOn { _ in true }))
+    for stepped in statements { stepped.statement.finalize() }
     for connection in connections { try connection.closeBlocking() }
   }
 

@@ -82,6 +82,10 @@ final class CommitQueue: Sendable {
     var file: (any File)?
     var holdsLock = false
     var heldSince: UInt64 = 0
+    /// Another process had the lock when it was asked for the last time: the first in line alone asks again.
+    var isForeign = false
+    /// When that was found the last time.
+    var foreignSeen: UInt64?
     /// Other processes get their chance: no turn is given until the lock was free for a while.
     var mustRest = false
     var restsUntil: UInt64 = 0
@@ -125,6 +129,11 @@ final class CommitQueue: Sendable {
   static let holdNanosecondsMax: UInt64 = 20_000_000
   /// How long it is free for others then.
   static let restNanoseconds: UInt64 = 2_000_000
+  /// The same two where another process was seen to have the lock lately.
+  static let contestedHoldNanosecondsMax: UInt64 = 10_000_000
+  static let contestedRestNanoseconds: UInt64 = 10_000_000
+  /// How long ago that is at most.
+  fileprivate static let contestNanoseconds: UInt64 = 1_000_000_000
   /// How often the first in line gets the turn for certain. Meanwhile those go on whose threads are awake: to put one to sleep and
   /// to wake another for each commit would cost more than the commit.
   static let patienceNanoseconds: UInt64 = 1_000_000
@@ -161,9 +170,12 @@ final class CommitQueue: Sendable {
       #else
         let barges = false
       #endif
-      if place > 0, !barges, state.isFirstDue(now) {
+      if place > 0, !barges, state.isForeign || state.isFirstDue(now) {
         state.offerTurn(now)
-        if state.line.first?.id != id { return state.notYet(state.line.firstIndex { $0.id == id } ?? 0, now) }
+        if state.line.first?.id != id {
+          if state.isForeign { return .notYet(until: now + Self.offerNanoseconds) }
+          return state.notYet(state.line.firstIndex { $0.id == id } ?? 0, now)
+        }
       }
       if isAlone, !state.pending.isEmpty { return .notYet(until: nil) }
       if !state.holdsLock {
@@ -175,7 +187,10 @@ final class CommitQueue: Sendable {
           state.line.removeAll { $0.id == id }
           throw .failure(error)
         }
+        state.isForeign = !isLocked
         if !isLocked {
+          state.foreignSeen = now
+          if state.offer?.id == id { state.offer?.ends = now + Self.offerNanoseconds }
           return .isForeign
         }
         state.holdsLock = true
@@ -440,6 +455,9 @@ extension CommitQueue.State {
     return now >= max(first.since, lastOffer) + CommitQueue.patienceNanoseconds
   }
 
+  /// Another process has had the lock lately, and may be waiting for it.
+  private func isContested(_ now: UInt64) -> Bool { foreignSeen.map { now < $0 + CommitQueue.contestNanoseconds } ?? false }
+
   /// The turn is for the first in line alone, unless that does not come.
   fileprivate mutating func offerTurn(_ now: UInt64) {
     if let offer, offer.id == line.first?.id {
@@ -465,9 +483,11 @@ extension CommitQueue.State {
   /// - Parameter mayComeBack: who had it is likely to ask for it again.
   fileprivate mutating func passOn(_ now: UInt64, mayComeBack: Bool = false) {
     if holder != nil || clearing != nil { return }
-    if holdsLock, !line.isEmpty, now >= heldSince + CommitQueue.holdNanosecondsMax { mustRest = true }
+    let isContested = isContested(now)
+    let holdMax = isContested ? CommitQueue.contestedHoldNanosecondsMax : CommitQueue.holdNanosecondsMax
+    if holdsLock, !line.isEmpty, now >= heldSince + holdMax { mustRest = true }
     if !mustRest, let first = line.first {
-      if isFirstDue(now) {
+      if isForeign || isFirstDue(now) {
         offerTurn(now)
       } else if let next = line.first(where: { $0.watchesUntil > now }) ?? (mayComeBack ? nil : first) {
         rings.append(next.alarm)
@@ -480,7 +500,7 @@ extension CommitQueue.State {
     tip = nil
     if mustRest {
       mustRest = false
-      restsUntil = now + CommitQueue.restNanoseconds
+      restsUntil = now + (isContested ? CommitQueue.contestedRestNanoseconds : CommitQueue.restNanoseconds)
       ringFirst()
     }
   }

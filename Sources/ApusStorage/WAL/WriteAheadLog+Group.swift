@@ -28,6 +28,13 @@ struct AwaitedCommit {
   }
 }
 
+/// A wait for the write lock while another process has it.
+struct ForeignWait {
+  /// When it began, or when somebody was seen to have committed since.
+  var since: UInt64
+  var newest: WALIndexHeader?
+}
+
 extension WriteAheadLog {
   private var id: ObjectIdentifier { ObjectIdentifier(self) }
 
@@ -37,8 +44,21 @@ extension WriteAheadLog {
     return cache.commits
   }
 
-  /// How soon the lock is tried again that another process has: nobody rings when that gives it back, and it may take it again.
-  private static let foreignPauseNanoseconds: UInt64 = 1_000_000
+  /// How soon the lock is tried again that another process has, by how long ago that process has committed or this wait has begun:
+  /// nobody rings when it gives the lock back, and who commits without a pause has it again some microseconds later.
+  private static let foreignPauses: [(until: UInt64, pause: UInt64)] = [
+    (2_000_000, 50_000), (10_000_000, 200_000), (.max, 1_000_000),
+  ]
+
+  /// When the lock is tried again.
+  private func foreignMoment(_ now: UInt64) -> UInt64 {
+    let newest = (try? index.readHeader()) ?? nil
+    var wait = foreignWait ?? ForeignWait(since: now, newest: newest)
+    if wait.newest != newest { wait = ForeignWait(since: now, newest: newest) }
+    foreignWait = wait
+    let waited = now &- wait.since
+    return now + (Self.foreignPauses.first { waited < $0.until }?.pause ?? 1_000_000)
+  }
 
   /// Takes the write lock, or this connection's turn under the process's one.
   /// - Parameter isAlone: with no commit of the process pending.
@@ -48,8 +68,12 @@ extension WriteAheadLog {
     hasRoom = false
     turnBegins = nil
     guard let commits = sharedCommits else {
-      guard try lock(.exclusive, WALIndex.writeSlot) else { return false }
+      guard try lock(.exclusive, WALIndex.writeSlot) else {
+        turnBegins = foreignMoment(environment.monotonicNanoseconds())
+        return false
+      }
       holdsWriteLock = true
+      foreignWait = nil
       return true
     }
     isInLine = true
@@ -59,6 +83,7 @@ extension WriteAheadLog {
       let log = try environment.open(path, .readWrite)
       return (try database.openSharedMemory(readOnly: false), log)
     }
+    if case .isForeign = answer {} else { foreignWait = nil }
     switch answer {
     case .taken(let base):
       turn = base
@@ -69,7 +94,7 @@ extension WriteAheadLog {
       if isSoon { queue.alarm.expect() }
       return false
     case .isForeign:
-      turnBegins = environment.monotonicNanoseconds() + WriteAheadLog.foreignPauseNanoseconds
+      turnBegins = foreignMoment(environment.monotonicNanoseconds())
       return false
     }
   }
@@ -80,6 +105,7 @@ extension WriteAheadLog {
     holdsWriteLock = false
     hasRoom = false
     turn = nil
+    foreignWait = nil
     if isInLine { cache?.commits.leaveTurn(id, now: environment.monotonicNanoseconds()) }
     isInLine = false
   }

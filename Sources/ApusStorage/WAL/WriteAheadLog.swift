@@ -41,6 +41,8 @@ final class WriteAheadLog {
   var hasMoved = false
   /// No turn is given before this moment.
   var turnBegins: UInt64?
+  /// Another process has the write lock, and this connection is the one that asks for it.
+  var foreignWait: ForeignWait?
   /// Frames behind it are other connections' commits that are not durable yet: no image of them is shared.
   var sharedFrameCount: UInt32 = 0
   /// The commit that the connection waits for.
