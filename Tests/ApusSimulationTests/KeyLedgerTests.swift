@@ -56,6 +56,40 @@ struct KeyLedgerTests {
     #expect(found == nil)
   }
 
+  private static func take(_ id: Int64) -> KeyLedger.Event { .statement(.takeTicket(7, id: id), .rows([])) }
+
+  private static func tickets(_ ids: [Int64], sequence: Int64?) -> KeyModel {
+    var model = KeyModel()
+    for id in ids { model.tickets[id] = 7 }
+    model.sequence = sequence
+    return model
+  }
+
+  @Test("tickets: ids in any order, the largest of them in the sequence; none twice, and no sequence that falls")
+  func tickets() {
+    let saved = KeyLedger.Event.savepoint, back = KeyLedger.Event.wayBack
+    let inverted: [(events: [KeyLedger.Event], place: UInt64)] = [
+      ([Self.take(1), Self.take(3)], 2), ([Self.take(2)], 1),
+    ]
+    #expect(finding(inverted, Self.tickets([1, 2, 3], sequence: 3)) == nil)
+    #expect(finding(inverted, Self.tickets([1, 2, 3], sequence: 2)) == .read)
+    #expect(finding(inverted, Self.tickets([1, 2, 3], sequence: 3), atSnapshot: [0, 1]) == nil)
+    #expect(finding([([saved, Self.take(4), back, Self.take(1)], 1)], Self.tickets([1], sequence: 1)) == nil)
+    let dropped = KeyLedger.Event.statement(.dropTickets(from: 1), .rows([]))
+    #expect(finding([([Self.take(1), dropped], 1), ([Self.take(1)], 2)], Self.tickets([1], sequence: 1)) == .snapshot)
+    #expect(
+      finding([([Self.take(1), dropped], 1), ([Self.take(1)], 2)], Self.tickets([1], sequence: 1), atSnapshot: [1])
+        == .snapshot)
+    let setBack = KeyLedger.Event.statement(.setSequence(0), .rows([]))
+    #expect(
+      finding([([Self.take(1), dropped, setBack], 1), ([Self.take(1)], 2)], Self.tickets([1], sequence: 1)) == nil)
+    let readsOne = KeyLedger.Event.statement(.sequence, .rows([[.integer(1)]]))
+    #expect(
+      finding(
+        [([Self.take(1)], 1), ([Self.take(2)], 2), ([readsOne, Self.take(3)], 3)], Self.tickets([1, 2, 3], sequence: 3))
+        == .snapshot)
+  }
+
   @Test("a count that another commit has made stale is found, by whoever counted")
   func skew() {
     let both = Self.content([1: "a", 2: "b"])
@@ -151,7 +185,7 @@ struct KeyLedgerTests {
   func worlds(name: String) throws {
     let scenario = try #require(Scenario.named(name))
     var listCount = 0, replayedCount = 0
-    for seed in UInt64(1)...4 {
+    for seed in UInt64(1)...8 {
       let verdict = RunSettings(scenario: scenario).run(.seed(seed))
       #expect(verdict.finding == nil, "seed \(seed): \(verdict.profile)")
       listCount += verdict.listCount

@@ -2,11 +2,11 @@
 
 import ApusBase
 import ApusIO
-import ApusStorage
 import Foundation
 import Testing
 
 @testable import Apus
+@testable import ApusStorage
 
 private let birds = "CREATE TABLE bird(id INTEGER PRIMARY KEY, name TEXT UNIQUE, note);"
   + " CREATE TABLE nest(a, b, PRIMARY KEY (a, b)) WITHOUT ROWID; INSERT INTO nest VALUES (1, 'x'), (2, 'y');"
@@ -81,6 +81,60 @@ struct LossCase: CustomTestStringConvertible, Sendable {
     let report = bench.second.concurrentConflicts()
     #expect(report?.losses == [.init(table: test.table, kind: test.kind, count: 1)])
     #expect(report?.lossCount == 1 && report?.commitCount == 1)
+  }
+
+  @Test("a log that is not the one of the snapshot any more, or whose index is damaged", arguments: [true, false])
+  func lostLog(isDamaged: Bool) throws {
+    let bench = try TwoWriters(birds)
+    try bench.second.execute("BEGIN CONCURRENT; UPDATE bird SET note = 2 WHERE id = 1")
+    // As another process leaves it that has recovered the log, or has died in the midst of that.
+    let memory = try bench.environment.open("/a.db", .readWrite).openSharedMemory(readOnly: false)
+    let index = WALIndex(memory)
+    let header = try #require(try index.readHeader())
+    var other = header
+    other.salts &+= 5 << 32
+    if isDamaged {
+      try #require(try memory.region(0, extend: false)).fill(0, 2 * WALIndexHeader.byteCount)
+    } else {
+      try index.writeHeader(other)
+    }
+    let refusal = bench.second.refusal("COMMIT")
+    #expect(refusal?.code == .busySnapshot)
+    let cause = isDamaged ? "the wal-index was damaged" : "the log was replaced by another process"
+    #expect(refusal?.cause == cause + " since this transaction began")
+    #expect(try rows(bench.first) == [["main", "lost", "NULL", "log", "1"]] + totals())
+    try index.writeHeader(header)
+    memory.close(delete: false)
+    try bench.second.execute("ROLLBACK; UPDATE bird SET note = 3 WHERE id = 1")
+    try bench.check()
+  }
+
+  @Test(
+    "a commit that was written, and not published, before the first concurrent transaction began is this process's own")
+  func pendingIsOwn() throws {
+    let bench = try TwoWriters(birds)
+    let third = try bench.another()
+    for connection in [bench.first, bench.second, third] {
+      try connection.execute("PRAGMA synchronous = full; SELECT * FROM bird")
+    }
+    let writing = try Stepped(bench.first, "UPDATE bird SET note = 1 WHERE id = 1")
+    while case .pending(let wait) = try writing.statement.step() {
+      // Whoever gets the turn does so behind the commit, which nobody sees yet.
+      if third.failure("BEGIN IMMEDIATE") == nil { break }
+      bench.first.wait(for: wait)
+    }
+    try bench.second.execute("BEGIN CONCURRENT; UPDATE bird SET note = 2 WHERE id = 1")
+    _ = try writing.goOn { _ in true }
+    try third.execute("ROLLBACK")
+    writing.statement.finalize()
+    let refusal = bench.second.refusal("COMMIT")
+    #expect(
+      refusal?.cause?.hasSuffix("changed by another transaction since this one began") == true,
+      "\(String(describing: refusal))")
+    #expect(try rows(third) == [["main", "lost", "NULL", "page", "1"]] + totals())
+    try bench.second.execute("ROLLBACK")
+    #expect(try bench.second.value("SELECT note FROM bird WHERE id = 1") == "1")
+    for connection in [bench.first, bench.second, third] { try connection.closeBlocking() }
   }
 
   @Test("counts add up, most first; who only reads, rolls back or is ordinary is no commit")

@@ -26,6 +26,8 @@ struct ConcurrentReplayTests {
     "CREATE TABLE t(id INTEGER PRIMARY KEY, a, b TEXT COLLATE NOCASE UNIQUE, c)",
     "CREATE INDEX ta ON t(a DESC, b)", "CREATE INDEX tp ON t(c) WHERE a > 5", "CREATE INDEX te ON t(a + 1)",
     "CREATE TABLE w(k TEXT COLLATE NOCASE, n, v, PRIMARY KEY(k, n DESC)) WITHOUT ROWID",
+    "CREATE TABLE q(id INTEGER PRIMARY KEY AUTOINCREMENT, a)",
+    "CREATE TABLE q2(id INTEGER PRIMARY KEY AUTOINCREMENT, a)",
     "CREATE INDEX wv ON w(v)", "CREATE TABLE done(n INTEGER PRIMARY KEY)",
     "WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i < 60) "
       + "INSERT INTO t SELECT i * 3, i % 11, 'k' || i, i % 7 FROM n",
@@ -47,7 +49,18 @@ struct ConcurrentReplayTests {
     let width = random.below(12)
     let padding = random.oneIn(6) ? "zeroblob(\(random.below(3000)))" : "\(random.below(9))"
     let action = ["", "", "OR REPLACE", "OR IGNORE"][random.below(4)]
-    switch random.below(24) {
+    switch random.below(29) {
+    case 23, 24: return "INSERT INTO q(a) VALUES (\(a))"
+    case 25: return "INSERT \(action) INTO q VALUES (\(id), \(a))"
+    case 26: return random.oneIn(3) ? "DELETE FROM q WHERE id > \(id)" : "INSERT INTO q2(a) VALUES (\(a))"
+    case 27:
+      let table = random.oneIn(3) ? "q2" : "q"
+      return switch random.below(6) {
+      case 0: "UPDATE sqlite_sequence SET seq = \(id) WHERE name = '\(table)'"
+      case 1: "DELETE FROM sqlite_sequence WHERE name = '\(table)'"
+      case 2: "SELECT count(*) FROM \(table) WHERE id > \(id)"
+      default: "SELECT seq FROM sqlite_sequence WHERE name = '\(table)'"
+      }
     case 0: return "SELECT id, a, b, length(c) FROM t WHERE id = \(id)"
     case 1: return "SELECT count(*), sum(a) FROM t WHERE id BETWEEN \(id) AND \(id + width)"
     case 2: return "SELECT id FROM t WHERE id >= \(id) ORDER BY id LIMIT \(1 + random.below(3))"
@@ -155,7 +168,7 @@ struct ConcurrentReplayTests {
       }
       try serial.execute("COMMIT")
     }
-    for table in ["t", "w", "done"] {
+    for table in ["t", "w", "q", "q2", "sqlite_sequence", "done"] {
       let query = "SELECT * FROM \(table) ORDER BY 1, 2"
       let query1 = table == "done" ? "SELECT * FROM done ORDER BY 1" : query
       #expect(Self.run(sqlite, query1) == Self.run(serial, query1), "seed \(seed), table \(table)")
@@ -172,7 +185,9 @@ struct ConcurrentReplayTests {
     let result = Self.run(client.connection, sql)
     var replayed = sql
     if !result.hasPrefix("failure"), client.connection.changes > 0 {
-      if let range = sql.range(of: "INTO t(a, b, c) VALUES (") {
+      if let range = sql.range(of: "(a) VALUES (") {
+        replayed.replaceSubrange(range, with: "(id, a) VALUES (\(client.connection.lastInsertRowid), ")
+      } else if let range = sql.range(of: "INTO t(a, b, c) VALUES (") {
         replayed.replaceSubrange(range, with: "INTO t(id, a, b, c) VALUES (\(client.connection.lastInsertRowid), ")
       } else if let range = sql.range(of: "INTO t(a, b, c) SELECT ") {
         replayed.replaceSubrange(range, with: "INTO t(id, a, b, c) SELECT \(client.connection.lastInsertRowid), ")

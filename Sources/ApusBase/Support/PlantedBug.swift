@@ -37,7 +37,7 @@
     case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo
     case cutBeforeRangeEnd, forgetGapAtEnd, forgetAbsentKey, forgetIndexRange, keepChangesAtRollbackTo
     case cancelEqualKeys, replaceNamesTableOnly, compareBytes, rebaseSkipsIndex, skipRebase, lookedAtStaysOld
-    case trimOneTooEarly, publishTooFar
+    case trimOneTooEarly, publishTooFar, raiseOverwrites, raiseUnseen
     case forgetAssertedLook, forgetWrittenPath, leakIsolation, forgetPlainPages
     // Group commit.
     case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase, gatherForEver

@@ -29,7 +29,7 @@ extension Generator {
     guard case .select(var select) = insert.source else {
       map.positions = map.positions.map { _ in nil }
       try openForWriting(target)
-      let sequence = try beginSequence(table)
+      let sequence = try beginSequence(table, target.cursor)
       try writeNewRow(target, row, map, sequence, conflict: insert.conflict) { _, _ in }
       endSequence(sequence)
       return
@@ -45,7 +45,7 @@ extension Generator {
 
     if let values = singleRow(bound) {
       try openForWriting(target)
-      let sequence = try beginSequence(table)
+      let sequence = try beginSequence(table, target.cursor)
       try writeNewRow(target, row, map, sequence, conflict: insert.conflict) { (position, register) throws(EngineError) in
         try self.code(values[position], into: register)
       }
@@ -58,7 +58,7 @@ extension Generator {
       builder.emit(.openEphemeral, cursor, Int32(bound.columnCount))
       try code(bound, to: .table(cursor))
       try openForWriting(target)
-      let sequence = try beginSequence(table)
+      let sequence = try beginSequence(table, target.cursor)
       let done = builder.makeLabel()
       builder.emit(.rewind, cursor, to: done)
       let loop = builder.labelHere()
@@ -79,7 +79,7 @@ extension Generator {
     builder.emit(.endCoroutine, state)
     builder.place(behind)
     try openForWriting(target)
-    let sequence = try beginSequence(table)
+    let sequence = try beginSequence(table, target.cursor)
     let done = builder.makeLabel()
     let loop = builder.labelHere()
     builder.emit(.yield, state, to: done)

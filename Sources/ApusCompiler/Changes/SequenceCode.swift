@@ -22,8 +22,9 @@ extension Generator {
   static let sequenceTable = "sqlite_sequence"
 
   /// Reads the sequence; nil for a table without one.
+  /// - Parameter target: the cursor of the table, which is open.
   /// - Throws: SQLITE_CORRUPT_SEQUENCE where `sqlite_sequence` is missing or is another kind of table.
-  func beginSequence(_ table: CatalogTable) throws(EngineError) -> Sequence? {
+  func beginSequence(_ table: CatalogTable, _ target: Int32) throws(EngineError) -> Sequence? {
     guard table.isAutoincrement else { return nil }
     let schema = context.schemas.databases[table.database].schema
     guard let known = try schema.table(key: Self.sequenceTable), known.hasRowid, !known.isView, !known.isVirtual,
@@ -34,6 +35,7 @@ extension Generator {
     for cleared in [sequence.old, sequence.rowid] { builder.emit(.null, 0, cleared) }
     integer(0, into: sequence.largest)
     try open(known, cursor: sequence.cursor, forWriting: true)
+    builder.emit(.serveSequence, sequence.cursor, target)
     let found = register()
     let done = builder.makeLabel(), behind = builder.makeLabel()
     builder.emit(.rewind, sequence.cursor, to: done)

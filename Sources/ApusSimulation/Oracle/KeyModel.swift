@@ -2,6 +2,7 @@
 //
 //   item   row ids; a UNIQUE name that does not tell cases apart; an index over a group and a value
 //   mark   WITHOUT ROWID, a key of two columns, one of which does not tell cases apart; a UNIQUE number that may be NULL
+//   ticket row ids that are given by AUTOINCREMENT, and its row of sqlite_sequence
 //   done   for each client the transactions that have happened, by number: what a crash has left of them
 
 struct KeyModel: Equatable {
@@ -27,6 +28,12 @@ struct KeyModel: Equatable {
 
   var items: [Int64: Item] = [:]
   var marks: [MarkKey: Mark] = [:]
+  var tickets: [Int64: Int64] = [:]
+  var sequence: Int64?
+  /// Row ids of tickets that somebody has used or raised the sequence to, since it was last set back.
+  var usedTickets: Set<Int64> = []
+  /// How often the sequence was made another by UPDATE or DELETE.
+  private var settingCount = 0
 
   static func creationStatements(_ profile: SimulationProfile) -> [String] {
     tableStatements + (0..<profile.clientCount).map { "CREATE TABLE done\($0)(id INTEGER PRIMARY KEY)" }
@@ -37,15 +44,25 @@ struct KeyModel: Equatable {
     "CREATE INDEX item_g ON item(g, v)",
     "CREATE TABLE mark(a TEXT COLLATE NOCASE, b INTEGER, u INTEGER UNIQUE, v INTEGER NOT NULL, pad BLOB, PRIMARY KEY(a, b)) "
       + "WITHOUT ROWID",
+    "CREATE TABLE ticket(id INTEGER PRIMARY KEY AUTOINCREMENT, v INTEGER NOT NULL)",
   ]
 
   static let itemStatement = "SELECT id, name, g, v FROM item ORDER BY id"
   static let markStatement = "SELECT a, b, u, v FROM mark ORDER BY a, b"
+  static let ticketStatement = "SELECT id, v FROM ticket ORDER BY id"
+  static let sequenceStatement = "SELECT seq FROM sqlite_sequence WHERE name='ticket'"
 
   init() {}
 
-  /// What `itemStatement` and `markStatement` gave.
-  init(items rows: [[ImageField]], marks markRows: [[ImageField]]) {
+  /// What `itemStatement`, `markStatement`, `ticketStatement` and `sequenceStatement` gave.
+  init(
+    items rows: [[ImageField]], marks markRows: [[ImageField]], tickets ticketRows: [[ImageField]], sequence: [[ImageField]]
+  ) {
+    for row in ticketRows where row.count == 2 {
+      if case .integer(let id) = row[0], case .integer(let value) = row[1] { tickets[id] = value }
+    }
+    if case .integer(let value)? = sequence.first?.first { self.sequence = value }
+    usedTickets = Set(tickets.keys)
     for row in rows where row.count == 4 {
       guard case .integer(let id) = row[0], case .integer(let group) = row[2], case .integer(let value) = row[3] else { continue }
       items[id] = Item(name: Self.text(row[1]), group: group, value: value)
@@ -84,6 +101,30 @@ struct KeyModel: Equatable {
         marks.map { [$0.fields[2], $0.fields[0], $0.fields[1]] })
   }
 
+  /// The tables are the same, whatever has led to them.
+  func shows(_ other: KeyModel) -> Bool {
+    items == other.items && marks == other.marks && tickets == other.tickets && sequence == other.sequence
+  }
+
+  // MARK: tickets
+
+  mutating func putTicket(_ id: Int64, _ value: Int64) {
+    tickets[id] = value
+    raise(to: id)
+  }
+
+  mutating func raise(to id: Int64) {
+    sequence = max(sequence ?? 0, id)
+    usedTickets.insert(id)
+  }
+
+  /// Row ids behind it may be given again, where they are free.
+  mutating func setSequence(_ value: Int64?) {
+    if value != sequence { settingCount += 1 }
+    sequence = value
+    usedTickets = usedTickets.filter { $0 <= value ?? .min }.union(tickets.keys).union(value.map { [$0] } ?? [])
+  }
+
   // MARK: snapshots
 
   /// Changes here what differs in `after` from `snapshot`.
@@ -97,6 +138,27 @@ struct KeyModel: Equatable {
       if marks[key] != snapshot.marks[key] { return "mark \(key.family) \(key.number)" }
       marks[key] = after.marks[key]
     }
+    for id in Set(snapshot.tickets.keys).union(after.tickets.keys).sorted() where snapshot.tickets[id] != after.tickets[id] {
+      if tickets[id] != snapshot.tickets[id] { return "ticket \(id)" }
+      tickets[id] = after.tickets[id]
+    }
+    return applySequence(from: snapshot, to: after)
+  }
+
+  private mutating func applySequence(from snapshot: KeyModel, to after: KeyModel) -> String? {
+    let taken = after.usedTickets.subtracting(snapshot.usedTickets)
+    if let twice = taken.intersection(usedTickets.subtracting(snapshot.usedTickets)).min() { return "the use of ticket \(twice)" }
+    if after.settingCount != snapshot.settingCount {
+      if after.sequence != snapshot.sequence, sequence != snapshot.sequence { return "the sequence" }
+      if after.sequence != snapshot.sequence { sequence = after.sequence }
+      usedTickets = after.usedTickets.union(usedTickets.subtracting(snapshot.usedTickets))
+    } else if !taken.isEmpty || after.sequence != snapshot.sequence {
+      // Raises go beside each other, and beside nothing else.
+      if settingCount != snapshot.settingCount { return "the sequence" }
+      sequence = after.sequence.map { max(sequence ?? 0, $0) }
+      usedTickets.formUnion(taken)
+    }
+    settingCount += after.settingCount - snapshot.settingCount
     return nil
   }
 

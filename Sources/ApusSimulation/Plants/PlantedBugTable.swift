@@ -185,6 +185,10 @@
       case .trimOneTooEarly:
         .init(.concurrency, "the commit next behind the oldest snapshot is let go, and the gap passes", .transactions)
 
+      case .raiseOverwrites:
+        .init(.concurrency, "a rebase writes its own value of a sequence, not the larger one", .transactions)
+      case .raiseUnseen:
+        .init(.concurrency, "who has read a sequence is not compared with those who raise it", .transactions)
       case .publishTooFar:
         .init(
           .concurrency, "commits count as published before they are: their entries go too early, and the gap passes",

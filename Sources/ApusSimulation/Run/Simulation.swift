@@ -477,12 +477,14 @@ public final class Simulation {
     if !profile.hasKeys { return }
     // A transaction of which nobody knows, with none behind it.
     for client in clients { client.endKeys() }
-    let items = try runToEnd(engine, KeyModel.itemStatement), marks = try runToEnd(engine, KeyModel.markStatement)
+    let content = KeyModel(
+      items: try runToEnd(engine, KeyModel.itemStatement), marks: try runToEnd(engine, KeyModel.markStatement),
+      tickets: try runToEnd(engine, KeyModel.ticketStatement), sequence: try runToEnd(engine, KeyModel.sequenceStatement))
     var done: [Int64] = []
     for client in 0..<profile.clientCount {
       for case .integer(let id)? in try runToEnd(engine, "SELECT id FROM done\(client)").map(\.first) { done.append(id) }
     }
-    try world.keys.check(KeyModel(items: items, marks: marks), done: done, losesTail: losesTail)
+    try world.keys.check(content, done: done, losesTail: losesTail)
   }
 
   /// Damaged files: everything ends, with rows or with an error that says what they are.

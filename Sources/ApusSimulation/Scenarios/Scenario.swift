@@ -155,7 +155,8 @@ public struct Scenario: Sendable {
       kind: .calm,
       plants: [
         "cutBeforeRangeEnd", "forgetGapAtEnd", "forgetAbsentKey", "forgetIndexRange", "keepChangesAtRollbackTo", "cancelEqualKeys",
-        "replaceNamesTableOnly", "compareBytes", "rebaseSkipsIndex", "skipRebase", "trimOneTooEarly",
+        "replaceNamesTableOnly", "compareBytes", "rebaseSkipsIndex", "skipRebase", "trimOneTooEarly", "raiseOverwrites",
+        "raiseUnseen",
       ],
       budgetSeconds: 60
     ) { profile in

@@ -23,6 +23,8 @@ enum KeyPlan {
   case child(parent: Int64), orphan(parent: Int64)
   /// From one row to another, where the first has enough.
   case transfer(from: Int64, to: Int64)
+  /// Row ids of a table with AUTOINCREMENT, or what its sequence says.
+  case tickets(left: Int)
   case lists(left: Int)
   case finished
 }
@@ -67,13 +69,14 @@ extension Client {
   }
 
   private func drawPlan() {
-    let kind = choices.below(10, .keyPlan)
+    let kind = choices.below(12, .keyPlan)
     let id = KeyOperation.drawnId(choices)
     switch kind {
     case 0: keys.plan = .claim(KeyOperation.drawnName(choices))
     case 1: keys.plan = .child(parent: id)
     case 2: keys.plan = .orphan(parent: id)
     case 3: keys.plan = .transfer(from: id, to: KeyOperation.drawnId(choices))
+    case 4, 5: keys.plan = .tickets(left: choices.below(3, .operationCount))
     default:
       let count = 1 + choices.below(5, .operationCount)
       let isReader = choices.oneIn(Self.readerOneIn, .isReader)
@@ -149,6 +152,9 @@ extension Client {
     case .any(let left, let reads):
       keys.plan = .any(left: left - 1, reads: reads - 1)
       return reads > 0 || choices.oneIn(4, .isReader) ? KeyOperation.drawnRead(choices) : KeyOperation.drawnChange(choices)
+    case .tickets(let left):
+      keys.plan = left > 1 ? .tickets(left: left - 1) : .finished
+      return left == 0 ? .sequence : .takeTicket(1, id: nil)
     case .claim(let claimed):
       if keys.step == 0 { return advance(.itemNamed(claimed)) }
       keys.plan = .finished
@@ -194,7 +200,8 @@ extension Client {
       world.keys.note(.wayBack, by: name, now: world.disk.logWriteCount)
       world.recorder?.noteWayBack(name, to: 0)
       phase = .siding(.keys(.choosing))
-    case .operating(let operation, let rows):
+    case .operating(var operation, let rows):
+      if case .takeTicket(let value, _) = operation { operation = .takeTicket(value, id: engine?.lastInsertRowid) }
       keys.lastRows = rows
       world.keys.note(.statement(operation, .rows(rows)), by: name, now: world.disk.logWriteCount)
       phase = .siding(.keys(.choosing))

@@ -15,20 +15,25 @@ enum KeyOperation {
   case namesFrom(String, count: Int), groupSum(Int64), groupLargest(Int64)
   case mark(String, Int64), familySum(String), marksIn(String, ClosedRange<Int64>), lastMark(String, upTo: Int64)
   case markWith(unique: Int64)
+  case ticket(Int64), ticketCount, sequence
   // Changes.
   case putItem(id: Int64, KeyModel.Item, Operation.Conflict), rename(id: Int64, to: String, replaces: Bool)
   case addToItems(ClosedRange<Int64>, Int64), regroup(id: Int64, to: Int64)
   case dropItem(id: Int64), dropNamed(String)
   case putMark(number: Int64, KeyModel.Mark, Operation.Conflict), moveMark(String, Int64, to: String)
   case addToFamily(String, Int64), dropMark(String, Int64), dropFamily(String)
+  /// Its row id is the engine's: nil until that is known.
+  case takeTicket(Int64, id: Int64?)
+  case putTicket(id: Int64, Int64, Operation.Conflict), dropTickets(from: Int64)
+  case setSequence(Int64), dropSequence
 
   var isRead: Bool {
     switch self {
     case .item, .itemNamed, .idRange, .itemsFrom, .namesFrom, .groupSum, .groupLargest, .mark, .familySum, .marksIn, .lastMark,
-      .markWith:
+      .markWith, .ticket, .ticketCount, .sequence:
       true
     case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToFamily, .dropMark,
-      .dropFamily:
+      .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence:
       false
     }
   }
@@ -47,6 +52,9 @@ enum KeyOperation {
     case .marksIn: "SELECT b, v FROM mark WHERE a=?1 AND b BETWEEN ?2 AND ?3 ORDER BY b"
     case .lastMark: "SELECT b, v FROM mark WHERE a=?1 AND b<=?2 ORDER BY b DESC LIMIT 1"
     case .markWith: "SELECT a, b, v FROM mark WHERE u=?1"
+    case .ticket: "SELECT v FROM ticket WHERE id=?1"
+    case .ticketCount: "SELECT count(*), coalesce(max(id),0) FROM ticket"
+    case .sequence: "SELECT seq FROM sqlite_sequence WHERE name='ticket'"
     case .putItem(_, _, let conflict): "INSERT\(conflict.rawValue) INTO item(id,name,g,v,pad) VALUES(?1,?2,?3,?4,zeroblob(?5))"
     case .rename(_, _, let replaces): "UPDATE\(replaces ? " OR REPLACE" : "") item SET name=?2 WHERE id=?1"
     case .addToItems: "UPDATE item SET v=v+?3 WHERE id BETWEEN ?1 AND ?2"
@@ -58,6 +66,11 @@ enum KeyOperation {
     case .addToFamily: "UPDATE mark SET v=v+?2 WHERE a=?1"
     case .dropMark: "DELETE FROM mark WHERE a=?1 AND b=?2"
     case .dropFamily: "DELETE FROM mark WHERE a=?1"
+    case .takeTicket: "INSERT INTO ticket(v) VALUES(?1)"
+    case .putTicket(_, _, let conflict): "INSERT\(conflict.rawValue) INTO ticket(id,v) VALUES(?1,?2)"
+    case .dropTickets: "DELETE FROM ticket WHERE id>=?1"
+    case .setSequence: "UPDATE sqlite_sequence SET seq=?1 WHERE name='ticket'"
+    case .dropSequence: "DELETE FROM sqlite_sequence WHERE name='ticket'"
     }
   }
 
@@ -87,6 +100,9 @@ enum KeyOperation {
       ]
     case .moveMark(let family, let number, let other): return [text(family), .integer(number), text(other)]
     case .addToFamily(let family, let value): return [text(family), .integer(value)]
+    case .ticket(let id), .dropTickets(let id), .takeTicket(let id, _), .setSequence(let id): return [.integer(id)]
+    case .putTicket(let id, let value, _): return [.integer(id), .integer(value)]
+    case .ticketCount, .sequence, .dropSequence: return []
     }
   }
 
@@ -131,8 +147,11 @@ enum KeyOperation {
     case .markWith(let unique):
       guard let key = model.holder(ofUnique: unique), let mark = model.marks[key] else { return [] }
       return [[text(mark.family), .integer(key.number), .integer(mark.value)]]
+    case .ticket(let id): return model.tickets[id].map { [[.integer($0)]] } ?? []
+    case .ticketCount: return [[.integer(Int64(model.tickets.count)), .integer(model.tickets.keys.max() ?? 0)]]
+    case .sequence: return model.sequence.map { [[.integer($0)]] } ?? []
     case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToFamily, .dropMark,
-      .dropFamily:
+      .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence:
       return []
     }
   }
@@ -179,8 +198,21 @@ enum KeyOperation {
     case .dropFamily(let family):
       let folded = family.lowercased()
       model.marks = model.marks.filter { $0.key.family != folded }
+    case .takeTicket(let value, let id):
+      // Whatever the order: an id that was used once is not given again.
+      guard let id, model.tickets[id] == nil, !model.usedTickets.contains(id) else { return false }
+      model.putTicket(id, value)
+    case .putTicket(let id, let value, let conflict):
+      if model.tickets[id] != nil, conflict != .replace {
+        if conflict == .ignore { model.raise(to: id) }
+        return conflict == .ignore
+      }
+      model.putTicket(id, value)
+    case .dropTickets(let first): model.tickets = model.tickets.filter { $0.key < first }
+    case .setSequence(let value): if model.sequence != nil { model.setSequence(value) }
+    case .dropSequence: if model.sequence != nil { model.setSequence(nil) }
     case .item, .itemNamed, .idRange, .itemsFrom, .namesFrom, .groupSum, .groupLargest, .mark, .familySum, .marksIn, .lastMark,
-      .markWith:
+      .markWith, .ticket, .ticketCount, .sequence:
       break
     }
     return true
@@ -189,6 +221,7 @@ enum KeyOperation {
   // MARK: drawing
 
   private static let idCount = 24, groupCount = 4, familyCount = 3, numberCount = 10, uniqueCount = 16, spanMax = 6
+  private static let ticketIdCount = 40
 
   static func drawnId(_ choices: ChoiceStream) -> Int64 { Int64(choices.below(idCount, .keyId)) }
 
@@ -222,7 +255,7 @@ enum KeyOperation {
 
   static func drawnRead(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
-    switch choices.below(12, .kind) {
+    switch choices.below(15, .kind) {
     case 0: return .item(id: drawnId(choices))
     case 1: return .itemNamed(drawnName(choices))
     case 2: return .idRange(drawnSpan(choices, drawnId(choices)))
@@ -234,14 +267,27 @@ enum KeyOperation {
     case 8: return .familySum(drawnFamily(choices))
     case 9: return .marksIn(drawnFamily(choices), drawnSpan(choices, number))
     case 10: return .lastMark(drawnFamily(choices), upTo: number)
-    default: return .markWith(unique: Int64(choices.below(uniqueCount, .rowU)))
+    case 11: return .markWith(unique: Int64(choices.below(uniqueCount, .rowU)))
+    case 12: return .ticket(Int64(1 + choices.below(ticketIdCount, .keyTicket)))
+    case 13: return .ticketCount
+    default: return .sequence
     }
   }
 
   static func drawnChange(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
     let conflict = choices.pick([Operation.Conflict.abort, .replace, .replace, .ignore], .conflict)
-    switch choices.below(14, .kind) {
+    switch choices.below(20, .kind) {
+    case 14, 15, 16, 17: return .takeTicket(Int64(choices.below(50, .keyValue)), id: nil)
+    case 18:
+      return .putTicket(id: Int64(1 + choices.below(ticketIdCount, .keyTicket)), Int64(choices.below(50, .keyValue)), conflict)
+    case 19:
+      let id = Int64(1 + choices.below(ticketIdCount, .keyTicket))
+      switch choices.below(4, .keyTicketEnd) {
+      case 0, 1: return .dropTickets(from: id)
+      case 2: return .setSequence(id)
+      default: return .dropSequence
+      }
     case 0, 1: return .putItem(id: drawnId(choices), drawnItem(choices), conflict)
     case 2: return .rename(id: drawnId(choices), to: drawnName(choices), replaces: conflict == .replace)
     case 3: return .addToItems(drawnSpan(choices, drawnId(choices)), Int64(1 + choices.below(9, .keyValue)))

@@ -211,10 +211,19 @@ public struct BTreeCursor: ~Copyable {
   /// How many rows there are. Visits every page.
   public mutating func count() throws(Fault) -> Int { try unsafe state.pointee.count() }
 
-  /// A row id for a new row: one more than the largest; once that is taken, random ones are tried.
-  /// - Throws: `database or disk is full` where no free one is found.
-  public mutating func newRowid(mayBeRandom: Bool = true) throws(Fault) -> Int64 {
+  /// The cursor looks up the sequence of a table from now on, and raises it: its tree is that of the sequences. A concurrent
+  /// transaction that does so meets nobody but those who read the sequences or change them otherwise.
+  /// - Parameter root: the root page of the table.
+  public mutating func serveSequence(of root: UInt32) {
     precondition(isTable)
-    return try unsafe state.pointee.newRowid(mayBeRandom: mayBeRandom)
+    unsafe state.pointee.sequenceTable = root
+  }
+
+  /// A row id for a new row: one more than the largest; once that is taken, random ones are tried.
+  /// - Parameter sequence: the largest that the table has ever had, where that is known.
+  /// - Throws: `database or disk is full` where no free one is found.
+  public mutating func newRowid(mayBeRandom: Bool = true, behind sequence: Int64 = .min) throws(Fault) -> Int64 {
+    precondition(isTable)
+    return try unsafe state.pointee.newRowid(mayBeRandom: mayBeRandom, behind: sequence)
   }
 }

@@ -142,11 +142,10 @@ extension CursorState {
     return total
   }
 
-  /// One more than the largest row id; where that is taken, a random one that is free.
-  mutating func newRowid(mayBeRandom: Bool) throws(Fault) -> Int64 {
-    if !isAtLastLeaf, pager.isNoting { return try newRowidNoting(mayBeRandom: mayBeRandom) }
-    guard try moveToLast() else { return 1 }
-    let largest = try current.page.rowid(current.index)
+  /// One more than the largest row id, and than `sequence`; where that is taken, a random one that is free.
+  mutating func newRowid(mayBeRandom: Bool, behind sequence: Int64) throws(Fault) -> Int64 {
+    if !isAtLastLeaf, pager.isNoting { return try newRowidNoting(mayBeRandom: mayBeRandom, behind: sequence) }
+    let largest = max(try moveToLast() ? try current.page.rowid(current.index) : 0, sequence)
     return largest < Int64.max ? largest &+ 1 : try randomRowid(mayBeRandom)
   }
 

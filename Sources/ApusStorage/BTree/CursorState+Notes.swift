@@ -26,10 +26,13 @@ final class CursorNotes {
   var refusedIndex = -1
   /// The record that a write replaces.
   var old = ByteBuffer()
+  /// The root of the table whose sequence the cursor looks up and raises; 0 for any other cursor.
+  let sequenceTable: UInt32
 
-  init(_ log: LogicalLog, _ root: UInt32, _ description: KeyDescription?) {
+  init(_ log: LogicalLog, _ root: UInt32, _ description: KeyDescription?, sequenceTable: UInt32) {
     self.log = log
-    tree = log.tree(root, description)
+    self.sequenceTable = sequenceTable
+    tree = sequenceTable == 0 ? log.tree(root, description) : log.sequences(root, of: sequenceTable)
   }
 }
 
@@ -43,8 +46,8 @@ extension CursorState {
     leafScore = CursorState.farScore
     backFloor = .max
     log.tick()
-    if let notes, notes.log === log { return notes }
-    let new = CursorNotes(log, root.rawValue, description)
+    if let notes, notes.log === log, notes.sequenceTable == sequenceTable { return notes }
+    let new = CursorNotes(log, root.rawValue, description, sequenceTable: sequenceTable)
     notes = new
     return new
   }
@@ -74,7 +77,10 @@ extension CursorState {
 
   /// Puts what was passed since the anchor into the log; the stretch goes on from the current entry.
   mutating func flushNotes() {
-    guard let notes, notes.isOpen, !notes.tree.isWhole else { return }
+    guard let notes, notes.isOpen else { return }
+    // A row id rests on what was looked up.
+    if notes.sequenceTable != 0 { return notePath() }
+    if notes.tree.isWhole { return }
     guard position == .atRow || position == .nullRow, depth >= 0, current.index < current.page.cellCount else { return }
     if notes.refusedIndex == current.index, notes.refusedPage == current.page.number.rawValue { return }
     #if PlantedBugs
@@ -336,7 +342,12 @@ extension CursorState {
     noteStaged()
     if replaces { try keepOld(notes, at: stagedCount &- 1) }
     try put(rowid: rowid, record: record)
-    if let notes {
+    if let notes, notes.sequenceTable != 0 {
+      let values = RecordReader.values(record)
+      let value = values.count > 1 && values[1].kind == .integer ? values[1].integerValue : 0
+      notes.log.addRaise(in: root.rawValue, of: notes.sequenceTable, to: value, record: record)
+      open(notes, at: rowid)
+    } else if let notes {
       notes.log.add(notes.tree, rowid: rowid, old: replaces ? notes.old.bytes : nil, new: record)
       notes.tree.note(rowid, rowid, isAsserted: true)
       open(notes, at: rowid)
@@ -404,7 +415,7 @@ extension CursorState {
   }
 
   /// A row id that no other transaction is given. The largest one that is here is not read: nobody is promised the next.
-  mutating func newRowidNoting(mayBeRandom: Bool) throws(Fault) -> Int64 {
+  mutating func newRowidNoting(mayBeRandom: Bool, behind sequence: Int64) throws(Fault) -> Int64 {
     flushNotes()
     beginOperation()
     let page = try load(root, atDepth: 0)
@@ -414,7 +425,8 @@ extension CursorState {
     _ = book()
     notes?.isOpen = false
     setPosition(.unpositioned)
-    if largest < .max, let rowid = pager.newRowid(in: root, behind: largest) { return rowid }
+    let floor = max(largest, sequence)
+    if floor < .max, let rowid = pager.newRowid(in: root, behind: floor) { return rowid }
     return try randomRowid(mayBeRandom)
   }
 }

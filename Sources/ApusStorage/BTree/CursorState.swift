@@ -106,6 +106,8 @@ struct CursorState: ~Copyable {
 
   /// See CursorState+Notes.
   var notes: CursorNotes?
+  /// The root of the table whose sequence this cursor looks up and raises; 0: it is a cursor like any.
+  var sequenceTable: UInt32 = 0
   /// Entries of the leaf from here back that `previous` does not go to in its quick way.
   var backFloor = 0
   #if PlantedBugs
@@ -155,6 +157,7 @@ struct CursorState: ~Copyable {
     isAtLastLeaf = false
     aheadCount = 1
     leafDepth = -1
+    sequenceTable = 0
   }
 
   mutating func park() {

@@ -23,6 +23,12 @@ final class CommitHistory: Sendable {
     var keys: CommittedKeys?
   }
 
+  /// Frames of one log.
+  struct Stretch {
+    var salts: UInt64
+    var frames: Range<UInt32>
+  }
+
   /// Commits behind a snapshot, oldest first; without keys where they are not known.
   struct Piece {
     var frames: Range<UInt32>
@@ -38,6 +44,8 @@ final class CommitHistory: Sendable {
     /// Everybody sees the entries up to it.
     var published: UInt64 = 0
     var open: [UInt64: UInt64] = [:]
+    /// What was pending, by no entry, when the first of the open ones registered: commits of this process without keys.
+    var unnoted: Stretch?
     var nextTransaction: UInt64 = 1
     var rowids = RowidAllocator()
     var counters = ConflictCounters()
@@ -59,9 +67,11 @@ final class CommitHistory: Sendable {
   // MARK: Transactions
 
   /// A concurrent transaction begins.
+  /// - Parameter pending: what this process has written and not published; its snapshot may lie below that.
   /// - Returns: its number, for the other calls.
-  func register() -> UInt64 {
+  func register(pending: Stretch? = nil) -> UInt64 {
     state.withLock { state in
+      if state.open.isEmpty { state.unnoted = pending }
       let number = state.nextTransaction
       state.nextTransaction += 1
       state.open[number] = state.published
@@ -136,6 +146,9 @@ final class CommitHistory: Sendable {
         }
       }
       state.entries = kept
+      if let unnoted = state.unnoted, unnoted.salts == salts {
+        state.unnoted?.frames = unnoted.frames.clamped(to: 0..<frame + 1)
+      }
     }
   }
 
@@ -195,12 +208,12 @@ final class CommitHistory: Sendable {
           #else
             let passes = false
           #endif
-          if !passes { pieces.append(Piece(frames: next..<entry.from + 1, keys: nil, isForeign: true)) }
+          if !passes { pieces += state.gap(next..<entry.from + 1, salts: salts) }
         }
         pieces.append(Piece(frames: entry.from + 1..<entry.to + 1, keys: entry.keys))
         next = entry.to + 1
       }
-      if next < frames.upperBound { pieces.append(Piece(frames: next..<frames.upperBound, keys: nil, isForeign: true)) }
+      if next < frames.upperBound { pieces += state.gap(next..<frames.upperBound, salts: salts) }
       return pieces
     }
   }
@@ -221,6 +234,16 @@ final class CommitHistory: Sendable {
 }
 
 extension CommitHistory.State {
+  /// Frames that no entry covers: commits of other processes, and those of this one that were pending when nobody noted any.
+  fileprivate func gap(_ frames: Range<UInt32>, salts: UInt64) -> [CommitHistory.Piece] {
+    guard let unnoted, unnoted.salts == salts, unnoted.frames.overlaps(frames) else {
+      return [CommitHistory.Piece(frames: frames, keys: nil, isForeign: true)]
+    }
+    let own = unnoted.frames.clamped(to: frames)
+    let parts = [(frames.lowerBound..<own.lowerBound, true), (own, false), (own.upperBound..<frames.upperBound, true)]
+    return parts.filter { !$0.0.isEmpty }.map { CommitHistory.Piece(frames: $0.0, keys: nil, isForeign: $0.1) }
+  }
+
   /// The oldest entry that has keys goes on without them, as one with those before it.
   /// - Returns: false where none has.
   fileprivate mutating func dropOldestKeys() -> Bool {

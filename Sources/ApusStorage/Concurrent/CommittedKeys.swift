@@ -12,6 +12,8 @@ final class CommittedKeys: @unchecked Sendable {
     /// Sorted in the tree's order.
     var rowids: [Int64]
     var records: [[UInt8]]
+    /// The rows of sequences that were raised.
+    var raises: [[UInt8]] = []
   }
 
   let trees: [Tree]
@@ -22,22 +24,32 @@ final class CommittedKeys: @unchecked Sendable {
     var total = 64
     for tree in trees {
       total += 128 + 8 * tree.rowids.count
-      for record in tree.records { total += 40 + record.count }
+      for record in tree.records + tree.raises { total += 40 + record.count }
     }
     byteCount = total
   }
 
   convenience init(_ changes: [NetTree]) {
-    self.init(
-      changes.map { tree in
-        var rowids: [Int64] = []
-        var records: [[UInt8]] = []
-        for change in tree.changes {
-          if tree.description == nil { rowids.append(change.rowid) } else { records.append(change.key) }
-        }
-        return Tree(
-          root: tree.root, description: tree.description, isCleared: tree.isCleared, rowids: rowids, records: records)
-      })
+    var trees = changes.map { tree in
+      var rowids: [Int64] = []
+      var records: [[UInt8]] = []
+      for change in tree.changes {
+        if tree.description == nil { rowids.append(change.rowid) } else { records.append(change.key) }
+      }
+      return Tree(
+        root: tree.root, description: tree.description, isCleared: tree.isCleared, rowids: rowids, records: records,
+        raises: tree.raises.map(\.record))
+    }
+    // What a sequence was raised to is a row id that was used, whatever became of the row.
+    for raise in changes.flatMap(\.raises) {
+      let place = trees.firstIndex { $0.root == raise.table } ?? trees.count
+      if place == trees.count { trees.append(Tree(root: raise.table, isCleared: false, rowids: [], records: [])) }
+      let behind = trees[place].rowids.firstIndex { $0 >= raise.value } ?? trees[place].rowids.count
+      if behind == trees[place].rowids.count || trees[place].rowids[behind] != raise.value {
+        trees[place].rowids.insert(raise.value, at: behind)
+      }
+    }
+    self.init(trees)
   }
 }
 

@@ -21,6 +21,13 @@ final class LogicalLog {
     private(set) var isWhole: Bool
     private var isWholeAsserted = false
     private let keepsPlainReads: Bool
+    /// The tree has sequences, and some were looked up or raised: other raises do not meet that, but whatever else changes it does.
+    fileprivate var hasSequences = false
+    /// Of `changes`, whether some are raises, and whether some are not.
+    fileprivate var hasRaises = false
+    fileprivate var hasRowChanges = false
+    /// The table has a sequence: a key that has come and gone was used all the same.
+    fileprivate var keepsGoneKeys = false
 
     fileprivate init(
       _ root: UInt32, _ description: KeyDescription?, isTable: Bool, isWhole: Bool, keepsPlainReads: Bool
@@ -70,8 +77,20 @@ final class LogicalLog {
 
     /// The first of the commit's keys that lies in a range.
     func firstConflict(_ other: CommittedKeys.Tree) -> KeyConflict? {
-      if other.isCleared, isWhole || rowids.count > 0 || keys.count > 0 { return KeyConflict(root: root, key: nil) }
+      if other.isCleared, isWhole || hasSequences || rowids.count > 0 || keys.count > 0 { return KeyConflict(root: root, key: nil) }
       rowids.settle(())
+      #if PlantedBugs
+        let isBlind = PlantedBug.isActive(.raiseUnseen)
+      #else
+        let isBlind = false
+      #endif
+      if let raise = other.raises.first, isWhole || rowids.count > 0, !isBlind {
+        let isAsserted = isWholeAsserted || rowids.ranges.contains { $0.isAsserted }
+        return KeyConflict(root: root, key: KeyConflict.text(raise, 1), isAsserted: isAsserted)
+      }
+      if hasSequences, let rowid = other.rowids.first {
+        return KeyConflict(root: root, key: KeyConflict.text(rowid), isAsserted: true)
+      }
       for rowid in other.rowids {
         var isAsserted = isWholeAsserted
         if !isWhole {
@@ -97,10 +116,13 @@ final class LogicalLog {
   }
 
   struct Change {
-    enum Kind: UInt8 { case row, clear }
+    enum Kind: UInt8 { case row, clear, raise }
 
     var kind: Kind
+    /// Of a raise: the table whose sequence it is, by its root.
+    var table: UInt32 = 0
     var tree: Tree
+    /// Of a raise, what the sequence is raised to.
     var rowid: Int64
     /// Where the old and the new record lie in `bytes`; a length of -1 is none.
     var start: Int
@@ -150,6 +172,13 @@ final class LogicalLog {
     return addTree(root, description, isTable: description == nil)
   }
 
+  /// The tree of the sequences, for a cursor that looks up the one of `table` and raises it: none of its ranges is kept.
+  func sequences(_ root: UInt32, of table: UInt32) -> Tree {
+    tree(root, nil).hasSequences = true
+    tree(table, nil).keepsGoneKeys = true
+    return Tree(root, nil, isTable: true, isWhole: true, keepsPlainReads: false)
+  }
+
   private func addTree(_ root: UInt32, _ description: KeyDescription?, isTable: Bool) -> Tree {
     let tree = Tree(
       root, description, isTable: isTable, isWhole: reads == .none, keepsPlainReads: reads == .all)
@@ -186,12 +215,36 @@ final class LogicalLog {
 
   /// One key's change; nil is the absence of a record.
   func add(_ tree: Tree, rowid: Int64, old: ByteView?, new: ByteView?) {
+    tree.hasRowChanges = true
     if !isKeyed { return }
+    // What is left of a row that was raised and changed otherwise too is no raise.
+    if tree.hasRaises { return dropKeys() }
     let start = bytes.count
     if let old { bytes.append(old) }
     if let new { bytes.append(new) }
     changes.append(
       Change(kind: .row, tree: tree, rowid: rowid, start: start, oldBytes: old?.count ?? -1, newBytes: new?.count ?? -1))
+    boundChanges()
+  }
+
+  /// The sequence of a table is at least `value` from now on.
+  /// - Parameters:
+  ///   - root: the tree of the sequences.
+  ///   - table: the root of the table.
+  ///   - record: the sequence's row, with that value.
+  func addRaise(in root: UInt32, of table: UInt32, to value: Int64, record: ByteView) {
+    let tree = tree(root, nil)
+    tree.hasRaises = true
+    if !isKeyed { return }
+    if tree.hasRowChanges { return dropKeys() }
+    let start = bytes.count
+    bytes.append(record)
+    changes.append(
+      Change(kind: .raise, table: table, tree: tree, rowid: value, start: start, oldBytes: -1, newBytes: record.count))
+    boundChanges()
+  }
+
+  private func boundChanges() {
     if bytes.count + changes.count * MemoryLayout<Change>.stride > byteCountMax { dropKeys() }
   }
 
@@ -199,7 +252,9 @@ final class LogicalLog {
   func addClear(of root: UInt32) {
     let tree = trees[root] ?? cleared(root)
     tree.noteAll(isAsserted: true)
+    tree.hasRowChanges = true
     if !isKeyed { return }
+    if tree.hasRaises { return dropKeys() }
     if let last = changes.last, last.kind == .clear, last.tree === tree { return }
     changes.append(Change(kind: .clear, tree: tree, rowid: 0, start: bytes.count, oldBytes: -1, newBytes: -1))
   }
@@ -249,10 +304,25 @@ final class LogicalLog {
     }
     return order.compactMap { root in
       guard let tree = trees[root], let changes = byTree[root] else { return nil }
-      let net = tree.isTable ? netOfTable(changes) : netOfIndex(tree, changes)
+      if tree.hasRaises { return NetTree(root: root, isCleared: false, changes: [], raises: netRaises(changes)) }
+      let net = tree.isTable ? netOfTable(tree, changes) : netOfIndex(tree, changes)
       if net.isEmpty, !cleared.contains(root) { return nil }
       return NetTree(root: root, description: tree.description, isCleared: cleared.contains(root), changes: net)
     }
+  }
+
+  /// Of each table the largest value, with its row.
+  private func netRaises(_ changes: [Change]) -> [NetRaise] {
+    var net: [NetRaise] = []
+    for change in changes {
+      let raise = NetRaise(table: change.table, value: change.rowid, record: new(change) ?? [])
+      guard let known = net.firstIndex(where: { $0.table == raise.table }) else {
+        net.append(raise)
+        continue
+      }
+      if net[known].value < raise.value { net[known] = raise }
+    }
+    return net
   }
 
   private func old(_ change: Change) -> [UInt8]? {
@@ -263,7 +333,7 @@ final class LogicalLog {
     change.newBytes < 0 ? nil : bytes.bytes.slice(change.start + max(change.oldBytes, 0), change.newBytes).array
   }
 
-  private func netOfTable(_ changes: [Change]) -> [NetChange] {
+  private func netOfTable(_ tree: Tree, _ changes: [Change]) -> [NetChange] {
     let order = changes.indices.sorted {
       changes[$0].rowid != changes[$1].rowid ? changes[$0].rowid < changes[$1].rowid : $0 < $1
     }
@@ -273,7 +343,7 @@ final class LogicalLog {
       let first = changes[order[place]]
       while place + 1 < order.count, changes[order[place + 1]].rowid == first.rowid { place += 1 }
       let change = NetChange(rowid: first.rowid, key: [], old: old(first), new: new(changes[order[place]]))
-      if change.old != change.new { net.append(change) }
+      if change.old != change.new || tree.keepsGoneKeys && change.old == nil { net.append(change) }
       place += 1
     }
     return net
@@ -331,7 +401,7 @@ final class LogicalLog {
   }
 }
 
-/// A key's record before the transaction and behind it; they differ.
+/// A key's record before the transaction and behind it. They differ, but in a table with a sequence both may be missing.
 struct NetChange {
   var rowid: Int64
   /// The columns that make an index's entry unique.
@@ -340,10 +410,21 @@ struct NetChange {
   var new: [UInt8]?
 }
 
+/// A sequence that a transaction has raised.
+struct NetRaise {
+  /// The root of the table whose sequence it is.
+  var table: UInt32
+  var value: Int64
+  /// The row with that value: the table's name, and the value.
+  var record: [UInt8]
+}
+
 struct NetTree {
   var root: UInt32
   var description: KeyDescription?
   /// All that was in the tree goes before the changes.
   var isCleared: Bool
   var changes: [NetChange]
+  /// Where there are any, there is nothing else.
+  var raises: [NetRaise] = []
 }

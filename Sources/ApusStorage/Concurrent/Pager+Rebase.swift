@@ -70,12 +70,42 @@ final class RebaseRun {
         isChecked = false
         place += 1
       }
+      while place < net.raises.count {
+        try raise(net.raises[place])
+        place += 1
+      }
       cursor = nil
       tree += 1
       place = 0
       isCleared = false
     }
   }
+
+  /// The sequence becomes what it is on the newest pages, or what this transaction needs, whichever is larger. Begins anew behind a
+  /// wait.
+  private func raise(_ raise: NetRaise) throws(Fault) {
+    record.removeAll()
+    raise.record.withView { record.append($0) }
+    let name = raise.record.withView { RecordReader.values($0).first.map(Self.bytes) ?? [] }
+    var found = try cursor!.moveToFirst()
+    while found {
+      if let known = try cursor!.column(0), Self.bytes(known) == name { break }
+      found = try cursor!.next()
+    }
+    if !found {
+      let rowid = try cursor!.newRowid()
+      return try cursor!.insert(rowid: rowid, record: record.bytes)
+    }
+    // What is no integer stood there when this transaction looked it up, too.
+    var isReached = false
+    if let value = try cursor!.column(1), value.kind == .integer { isReached = value.integerValue >= raise.value }
+    #if PlantedBugs
+      if PlantedBug.isActive(.raiseOverwrites) { isReached = false }
+    #endif
+    if !isReached { try cursor!.insert(rowid: cursor!.rowid, record: record.bytes) }
+  }
+
+  private static func bytes(_ value: Value) -> [UInt8] { value.kind == .text ? value.bytes.array : [] }
 
   private func apply(_ change: NetChange) throws(Fault) {
     let isTable = trees[tree].description == nil
@@ -91,7 +121,10 @@ final class RebaseRun {
       }
       isChecked = true
     }
-    guard let new = change.new else { return try cursor!.delete() }
+    guard let new = change.new else {
+      if change.old != nil { try cursor!.delete() }
+      return
+    }
     record.removeAll()
     new.withView { record.append($0) }
     if isTable {

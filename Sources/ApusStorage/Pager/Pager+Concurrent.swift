@@ -111,9 +111,9 @@ final class ConcurrentTransaction {
     var isCommitted = false
     var isRebased = false
 
-    init(_ history: CommitHistory) {
-      self.history = history
-      number = history.register()
+    init(_ cache: FileCache) {
+      history = cache.history
+      number = cache.commits.registerConcurrent()
     }
 
     deinit { history.leave(number, isCommitted: isCommitted, isRebased: isRebased) }
@@ -151,7 +151,7 @@ extension Pager {
   /// A concurrent transaction is about to open its snapshot: what is published from now on it can be compared with by key.
   public func announceConcurrent() {
     guard state == .none, let store, store.wal != nil, store.announced == nil else { return }
-    store.announced = (store.cache?.history).map { ConcurrentTransaction.Registration($0) }
+    store.announced = store.cache.map { ConcurrentTransaction.Registration($0) }
   }
 
   /// From now on the transaction is a concurrent one; a snapshot is open and nothing was changed.
@@ -166,7 +166,7 @@ extension Pager {
       let isolation = PlantedBug.isActive(.leakIsolation) ? store.cache?.history.leaked(isolation) ?? isolation : isolation
     #endif
     store.concurrent = ConcurrentTransaction(
-      store.announced ?? (store.cache?.history).map { .init($0) }, isolation)
+      store.announced ?? store.cache.map { .init($0) }, isolation)
     store.announced = nil
     isNoting = true
     unsafe table.pointee.hideHits(true)

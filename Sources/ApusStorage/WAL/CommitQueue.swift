@@ -395,6 +395,15 @@ final class CommitQueue: Sendable {
     history.forget(salts: first.header.salts, behind: first.firstFrame - 1)
   }
 
+  /// A concurrent transaction registers in the history.
+  func registerConcurrent() -> UInt64 {
+    state.withLock { state in
+      guard let first = state.pending.first, let last = state.pending.last else { return history.register() }
+      return history.register(
+        pending: CommitHistory.Stretch(salts: last.header.salts, frames: first.firstFrame..<last.header.frameCount + 1))
+    }
+  }
+
   func addGroups(to report: inout ConcurrentConflicts) {
     let groups = state.withLock { $0.groups }
     report.groupCount = groups.count

@@ -276,6 +276,9 @@ extension MachineCore {
         case .makeRecord:
           try makeRecord(i)
           pc &+= 1
+        case .serveSequence:
+          cursors[tree: i.p1].serveSequence(of: cursors[i.p2].root)
+          pc &+= 1
         case .newRowid:
           try newRowid(i)
           pc &+= 1

@@ -43,7 +43,8 @@ extension MachineCore {
 
   mutating func newRowid(_ i: Instruction) throws(Fault) {
     // A sequence only grows: there is no id by chance.
-    var rowid = try cursors[tree: i.p1].newRowid(mayBeRandom: i.p3 == 0)
+    var rowid = try cursors[tree: i.p1].newRowid(
+      mayBeRandom: i.p3 == 0, behind: i.p3 == 0 ? .min : registers[i.p3].asInteger)
     if i.p3 != 0 {
       let largest = registers[i.p3].asInteger
       guard largest < .max else { throw .error(.full, cause: "the largest row id is taken") }

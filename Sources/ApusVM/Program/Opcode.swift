@@ -230,6 +230,8 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
 
   /// r3 = record of the p2 registers from r1 on, after affinity string p4 (-1: none). p5 = `RecordFlags`.
   case makeRecord
+  /// From now on c1, on `sqlite_sequence`, looks up and raises the sequence of the table of c2, and does nothing else.
+  case serveSequence
   /// r2 = a rowid that c1 does not have. p3 (0 = none) = register with the largest rowid ever used (AUTOINCREMENT); updated.
   case newRowid
   /// Inserts or overwrites record r2 at rowid r3 in table c1. p4 = table (table pool, -1), p5 = `ChangeFlags`.
