@@ -1,6 +1,7 @@
 // The logical log of a concurrent transaction, the history that it is compared with, and row ids: against sets of keys.
 
 import ApusBase
+import ApusIO
 import Testing
 
 @testable import ApusStorage
@@ -227,9 +228,11 @@ import Testing
 
   @Test("who goes on gets row ids by blocks, which nobody else has a part of")
   func rowidBlocks() {
-    let history = CommitHistory()
-    let one = ConcurrentTransaction(.init(history), .serializable)
-    let two = ConcurrentTransaction(.init(history), .serializable)
+    let environment = MemoryEnvironment(seed: 1)
+    let cache = FileCache.open(environment, FileIdentity(device: 1, inode: 1), byteCountMax: 1 << 20)
+    defer { cache.close() }
+    let one = ConcurrentTransaction(.init(cache), .serializable)
+    let two = ConcurrentTransaction(.init(cache), .serializable)
     var taken: Set<Int64> = []
     var largest: [Int64] = [10, 10]
     for step in 0..<600 {

@@ -131,7 +131,9 @@ final class LogicalLog {
   }
 
   private(set) var trees: [UInt32: Tree] = [:]
-  private(set) var changes: [Change] = []
+  private(set) var changes: [Change] = [] { didSet { net = nil } }
+  /// What `netChanges` has worked out: a rebase asks for it, and whoever is compared with the commit.
+  private var net: [NetTree]?
   private var bytes = ByteBuffer()
   /// Keys tell all that was changed.
   private(set) var isKeyed = true
@@ -289,6 +291,13 @@ final class LogicalLog {
 
   /// What is left of the changes, tree by tree, in the order of their keys.
   func netChanges() -> [NetTree] {
+    if let net { return net }
+    let new = workOutNetChanges()
+    net = new
+    return new
+  }
+
+  private func workOutNetChanges() -> [NetTree] {
     var order: [UInt32] = []
     var byTree: [UInt32: [Change]] = [:]
     var cleared: Set<UInt32> = []
