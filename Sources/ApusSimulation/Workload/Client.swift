@@ -159,7 +159,7 @@ final class Client {
 
   /// Puts a statement into the trace and starts it.
   func start(_ sql: String, _ bindings: [Operation.Binding]) {
-    world.disk.trace.add("client", "\(name): \(sql) \(bindings)")
+    world.disk.trace.add("client", "\(name): \(sql) [\(bindings.map(\.description).joined(separator: ", "))]")
     world.disk.trace.say(name) { SQLText(sql, bindings).text }
     lockWaitSince = nil
     undoesFirst = engine?.owesWork == true
@@ -385,7 +385,11 @@ final class Client {
   func explain(_ error: EngineError, _ place: String) throws(Finding) {
     if world.damage != .none, FaultKind.damageCodes.contains(error.code) { return world.faults.noteSurfaced(name) }
     // What is in a file that somebody has changed is his.
-    if world.damage == .anything, [.error, .schema, .full].contains(error.code) { return world.faults.noteSurfaced(name) }
+    if world.damage == .anything, [.error, .schema, .full, .readOnly].contains(error.code) {
+      return world.faults.noteSurfaced(name)
+    }
+    // The header has a word for it, which rot may write as well.
+    if world.damage != .none, error.code == .readOnly, world.saysReadOnly { return world.faults.noteSurfaced(name) }
     guard world.faults.excuse(error, of: name) != nil else {
       throw Finding(oracle: .error, text: "client \(name) in \(place): \(error) (code \(error.code.rawValue))")
     }

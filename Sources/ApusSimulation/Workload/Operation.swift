@@ -237,6 +237,15 @@ enum Operation: Sendable {
     return true
   }
 
+  /// Whether a read has given `rows` where `expected` are due.
+  func isAnswered(by rows: [[ImageField]], _ expected: [(Int64, ModelRow)], _ model: DatabaseModel) -> Bool {
+    rows.count == expected.count
+      && zip(rows, expected).allSatisfy { fields, due in
+        guard let key = fields.first else { return false }
+        return model.isKey(key, due.0, in: table) && due.1.isRow(fields.dropFirst())
+      }
+  }
+
   /// The rows that a read must return, in order.
   func expectedRows(_ model: DatabaseModel) -> [(Int64, ModelRow)] {
     let rows = model.tables[table]
