@@ -23,6 +23,8 @@ enum KeyPlan {
   case child(parent: Int64), orphan(parent: Int64)
   /// From one row to another, where the first has enough.
   case transfer(from: Int64, to: Int64)
+  /// Some rows are looked at, one by one; then others go on for some turns, before it says that it has seen them.
+  case witness(looks: Int, pauses: Int)
   case lists(left: Int)
   case finished
 }
@@ -44,6 +46,8 @@ struct KeyTransaction {
 
 extension Client {
   private static let readerOneIn = 6, ordinaryOneIn = 6
+  /// Most turns that a witness lets pass.
+  private static let pauseCountMax = 40
 
   func startKeys() {
     keys = KeyTransaction()
@@ -67,13 +71,16 @@ extension Client {
   }
 
   private func drawPlan() {
-    let kind = choices.below(10, .keyPlan)
+    let kind = choices.below(12, .keyPlan)
     let id = KeyOperation.drawnId(choices)
     switch kind {
     case 0: keys.plan = .claim(KeyOperation.drawnName(choices))
     case 1: keys.plan = .child(parent: id)
     case 2: keys.plan = .orphan(parent: id)
     case 3: keys.plan = .transfer(from: id, to: KeyOperation.drawnId(choices))
+    case 10, 11:
+      keys.plan = .witness(looks: 1 + choices.below(2, .operationCount), pauses: choices.below(Self.pauseCountMax, .keyPauses))
+      keys.isWriting = true
     default:
       let count = 1 + choices.below(5, .operationCount)
       let isReader = choices.oneIn(Self.readerOneIn, .isReader)
@@ -125,6 +132,10 @@ extension Client {
         return start("UPDATE l SET list=list||?2||',' WHERE key=?1", [.integer(Int64(key)), .integer(Int64(value))])
       }
     }
+    if case .witness(0, let pauses) = keys.plan, pauses > 0 {
+      keys.plan = .witness(looks: 0, pauses: pauses - 1)
+      return
+    }
     if let operation = nextOperation() {
       if !operation.isRead { keys.isWriting = true }
       phase = .siding(.keys(.operating(operation, rows: [])))
@@ -145,7 +156,10 @@ extension Client {
     let hasFound = !keys.lastRows.isEmpty
     switch keys.plan {
     case .finished, .lists: return nil
-    case .any(0, _): return nil
+    case .any(0, _), .witness(0, _): return nil
+    case .witness(let looks, let pauses):
+      keys.plan = .witness(looks: looks - 1, pauses: pauses)
+      return KeyOperation.drawnLook(choices)
     case .any(let left, let reads):
       keys.plan = .any(left: left - 1, reads: reads - 1)
       return reads > 0 || choices.oneIn(4, .isReader) ? KeyOperation.drawnRead(choices) : KeyOperation.drawnChange(choices)
