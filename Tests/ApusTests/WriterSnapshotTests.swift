@@ -76,6 +76,33 @@ import Testing
     for connection in [writer, other] { try connection.closeBlocking() }
   }
 
+  @Test(
+    "a scan of entries that go on in overflow pages finds its place behind ROLLBACK, and behind that of a statement",
+    arguments: ["wal", "delete"], ["ROLLBACK", "ROLLBACK TO s"])
+  func readsLongEntriesOn(mode: String, end: String) throws {
+    let environment = MemoryEnvironment(seed: 5, completesAtOnce: false)
+    let connection = try Connection("/l.db", environment: environment)
+    try connection.execute(
+      """
+      PRAGMA page_size = 512; PRAGMA journal_mode = \(mode); PRAGMA cache_size = 10;
+      CREATE TABLE t(id INTEGER PRIMARY KEY, n); INSERT INTO t VALUES(1, 1);
+      CREATE TABLE w(name TEXT PRIMARY KEY, d) WITHOUT ROWID;
+      WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 50)
+        INSERT INTO w SELECT 'name ' || (100 + i), zeroblob(1800) FROM c
+      """)
+    try connection.execute("BEGIN IMMEDIATE; UPDATE t SET n = 2; SAVEPOINT s; UPDATE t SET n = 3")
+    let scan = try connection.prepareBlocking("SELECT name FROM w ORDER BY name")
+    for _ in 0..<3 { #expect(try scan.stepBlocking()) }
+    try connection.execute(end)
+    var names: [String] = []
+    while try scan.stepBlocking() { names.append(String(decoding: scan.column(0).bytes.array, as: UTF8.self)) }
+    #expect(names == (104...150).map { "name \($0)" })
+    scan.finalize()
+    if end != "ROLLBACK" { try connection.execute("ROLLBACK") }
+    #expect(try connection.value("SELECT n FROM t") == "1")
+    try connection.closeBlocking()
+  }
+
   @Test("a writer that nobody reads beside keeps no log when its transaction is over")
   func leavesNoMark() throws {
     let (writer, other) = try Self.world()
@@ -122,6 +149,30 @@ import Testing
     try writer.execute("UPDATE t SET n = n + 1 WHERE id = 8; COMMIT")
     #expect(try other.value("SELECT sum(n) FROM t") == "8")
     #expect(try other.value("PRAGMA integrity_check") == "ok")
+    for connection in [writer, other] { try connection.closeBlocking() }
+  }
+
+  @Test("behind a COMMIT that was dropped at its checkpoint, ROLLBACK tells that the transaction was committed")
+  func rollsBackBehindDroppedCheckpoint() throws {
+    let (writer, other) = try Self.world()
+    try writer.execute("PRAGMA wal_autocheckpoint = 1")
+    try writer.execute("BEGIN IMMEDIATE; UPDATE t SET n = 1 WHERE id = 7")
+    let scan = try writer.prepareBlocking("SELECT n FROM t ORDER BY id")
+    #expect(try scan.stepBlocking())
+    let commit = try Stepped(writer, "COMMIT")
+    var isPublished = false
+    while !isPublished, case .pending(let wait) = try commit.statement.step() {
+      isPublished = try other.value("SELECT sum(n) FROM t") == "1"
+      if !isPublished { writer.wait(for: wait) }
+    }
+    commit.statement.finalize()
+    #expect { try writer.execute("ROLLBACK") } throws: { ($0 as? EngineError)?.code == .abort }
+    try Self.settle(writer)
+    try other.execute("UPDATE t SET n = 2")
+    #expect(try Self.rest(of: scan).reduce(0, +) == 1, "what it reads on is what was committed")
+    scan.finalize()
+    try writer.execute("BEGIN; UPDATE t SET n = 3; ROLLBACK")
+    #expect(try other.value("SELECT sum(n) FROM t") == "\(2 * Self.rowCount)")
     for connection in [writer, other] { try connection.closeBlocking() }
   }
 

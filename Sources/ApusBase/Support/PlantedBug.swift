@@ -11,7 +11,7 @@
     // WAL.
     case skipWALSync, syncBesideFrames, skipLogHeaderSync, keepSaltsAtReset, acceptUncommittedTail, chainFromLastFrame
     case keepChecksumAtRollback, forgetLogHeaderAtRollback, keepDoubtfulFrame, skipRecoverySync
-    case compareFrameCountOnly, writeOnStaleSnapshot, snapshotBeforeLock, restartUnderReaders
+    case compareFrameCountOnly, writeOnStaleSnapshot, snapshotBeforeLock, leaveReadersUnguarded, restartUnderReaders
     case keepBackfillAtRestart, dropReadMark,
       keepReadLock
     case backfillBeforeWALSync, staleCheckpointPlan, forgetForeignCommits, keepDroppedCheckpoint, releaseLocksEarly

@@ -7,9 +7,9 @@ struct CommitWake {
   private let isForgotten: Bool
 
   /// `client` is about to go on; `others` are of its process.
-  init(_ client: Client, _ others: [Client]) {
+  init(_ client: Client, _ others: @autoclosure () -> [Client]) {
     self.client = client
-    isForgotten = client.isCommitting && !client.isRung && client.waitsForOthers && !others.contains(where: Self.mayTell)
+    isForgotten = client.isCommitting && !client.isRung && client.waitsForOthers && !others().contains(where: Self.mayTell)
   }
 
   /// It has been rung and has not come yet, or has left a commit that is still to be asked for.

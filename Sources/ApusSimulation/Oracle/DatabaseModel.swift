@@ -16,15 +16,48 @@ public struct ModelRow: Equatable, Sendable {
   static func payload(tag: UInt64, length: Int) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(length)
-    var state = tag &* 0x9e37_79b9_7f4a_7c15 | 1
-    for _ in 0..<length {
-      state ^= state << 13
-      state ^= state >> 7
-      state ^= state << 17
-      let byte = UInt8(truncatingIfNeeded: state >> 32)
-      bytes.append(tag % 2 == 0 ? 0x61 + byte % 26 : byte)
-    }
+    var maker = PayloadMaker(tag)
+    for _ in 0..<length { bytes.append(maker.next()) }
     return bytes
+  }
+
+  /// Whether `field` is the payload. Made byte by byte, and nowhere kept: most looks at a row find it as it should be.
+  func isPayload(_ field: ImageField) -> Bool {
+    let bytes: [UInt8]
+    switch field {
+    case .text(let text) where isText: bytes = text
+    case .blob(let blob) where !isText: bytes = blob
+    case .null, .integer, .real, .text, .blob: return false
+    }
+    guard bytes.count == length else { return false }
+    var maker = PayloadMaker(tag)
+    return bytes.allSatisfy { $0 == maker.next() }
+  }
+
+  /// Whether `fields` are `k`, `u` and `v`.
+  func isRow(_ fields: ArraySlice<ImageField>) -> Bool {
+    let first = fields.startIndex
+    return fields.count == 3 && fields[first] == .integer(k) && fields[first + 1] == (u.map(ImageField.integer) ?? .null)
+      && isPayload(fields[first + 2])
+  }
+}
+
+/// The bytes of a payload, one by one.
+private struct PayloadMaker {
+  private var state: UInt64
+  private let isText: Bool
+
+  init(_ tag: UInt64) {
+    state = tag &* 0x9e37_79b9_7f4a_7c15 | 1
+    isText = tag % 2 == 0
+  }
+
+  mutating func next() -> UInt8 {
+    state ^= state << 13
+    state ^= state >> 7
+    state ^= state << 17
+    let byte = UInt8(truncatingIfNeeded: state >> 32)
+    return isText ? 0x61 + byte % 26 : byte
   }
 }
 
@@ -85,10 +118,19 @@ public struct DatabaseModel: Sendable {
     shapes[table].isWithoutRowid ? .text(Array(Self.textKey(id).utf8)) : .integer(id)
   }
 
+  /// Whether `field` is the key as the file holds it.
+  func isKey(_ field: ImageField, _ id: Int64, in table: Int) -> Bool {
+    switch field {
+    case .integer(let number): return !shapes[table].isWithoutRowid && number == id
+    case .text(let bytes): return shapes[table].isWithoutRowid && bytes.elementsEqual(Self.textKey(id).utf8)
+    case .null, .real, .blob: return false
+    }
+  }
+
   /// Text keys sort as their numbers do.
   public static func textKey(_ id: Int64) -> String {
     let digits = String(id)
-    return "key" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+    return "key" + "00000000".dropFirst(digits.utf8.count) + digits
   }
 
   /// Compares what a walk of a database's file found with the model, trees and indexes alike.
@@ -109,8 +151,9 @@ public struct DatabaseModel: Sendable {
       }
       let rows = tables[index].sorted { $0.key < $1.key }
       let stored = entries[table.root] ?? []
-      let expected = rows.map { expectedEntry($0.key, $0.value, table: index) }
-      if stored != expected { found.append(describe(stored, expected, "table \(shape.name)")) }
+      if stored.count != rows.count || !zip(stored, rows).allSatisfy({ isEntry($0, $1.key, $1.value, table: index) }) {
+        found.append(describe(stored, rows.map { expectedEntry($0.key, $0.value, table: index) }, "table \(shape.name)"))
+      }
       let isIndexed = indexed.contains(index)
       if shape.comesAndGoes, !isIndexed, schema.contains(where: { $0.name == "\(shape.name)_k" }) {
         found.append("index \(shape.name)_k is there, and was dropped or never made")
@@ -121,22 +164,32 @@ public struct DatabaseModel: Sendable {
           found.append("index \(name) is missing")
           continue
         }
-        var keys = rows.map { row in
-          let value: ImageField = column == 1 ? .integer(row.value.k) : row.value.u.map(ImageField.integer) ?? .null
-          return (value, row.key)
-        }
-        keys.sort { Self.order($0.0) != Self.order($1.0) ? Self.order($0.0) < Self.order($1.0) : $0.1 < $1.1 }
-        let wanted = keys.map { FileWalker.Entry(rowid: 0, fields: [$0.0, key($0.1, in: index)]) }
+        var keys = rows.map { (value: column == 1 ? $0.value.k : $0.value.u, id: $0.key) }
+        // NULL comes first.
+        keys.sort { ($0.value ?? .min, $0.id) < ($1.value ?? .min, $1.id) }
         let present = entries[tree.root] ?? []
-        if present != wanted { found.append(describe(present, wanted, "index \(name)")) }
+        if present.count != keys.count || !zip(present, keys).allSatisfy({ isEntry($0, $1.value, $1.id, table: index) }) {
+          let wanted = keys.map {
+            FileWalker.Entry(rowid: 0, fields: [$0.value.map(ImageField.integer) ?? .null, key($0.id, in: index)])
+          }
+          found.append(describe(present, wanted, "index \(name)"))
+        }
       }
     }
     return found
   }
 
-  private static func order(_ field: ImageField) -> Int64 {
-    if case .integer(let number) = field { return number }
-    return .min
+  /// Whether it is what `expectedEntry` says.
+  private func isEntry(_ entry: FileWalker.Entry, _ id: Int64, _ row: ModelRow, table: Int) -> Bool {
+    guard let first = entry.fields.first, row.isRow(entry.fields.dropFirst()) else { return false }
+    return shapes[table].isWithoutRowid
+      ? entry.rowid == 0 && isKey(first, id, in: table) : entry.rowid == id && first == .null
+  }
+
+  /// Whether it is an index's entry for the key `id`, of a row with `value` in the index's column.
+  private func isEntry(_ entry: FileWalker.Entry, _ value: Int64?, _ id: Int64, table: Int) -> Bool {
+    entry.rowid == 0 && entry.fields.count == 2 && entry.fields[0] == (value.map(ImageField.integer) ?? .null)
+      && isKey(entry.fields[1], id, in: table)
   }
 
   private func expectedEntry(_ id: Int64, _ row: ModelRow, table: Int) -> FileWalker.Entry {

@@ -13,6 +13,8 @@ public struct FileWalker {
   /// Longest root-to-leaf path that is believed.
   private static let depthMax = 20
   private static let violationCountMax = 20
+  /// Of the records that most walks meet.
+  private static let usualFieldCount = 4
 
   public init(_ image: FileImage) {
     self.image = image
@@ -36,6 +38,22 @@ public struct FileWalker {
     public var table: String
     public var root: Int
     public var sql: String
+
+    /// Whether the statement has these words, in whatever case. By bytes: a search for characters costs more than a walk of the
+    /// table.
+    ///
+    /// - Parameter words: in capitals.
+    func says(_ words: StaticString) -> Bool {
+      let text = Array(sql.utf8)
+      return words.withUTF8Buffer { words in
+        guard words.count <= text.count else { return false }
+        return (0...text.count - words.count).contains { start in
+          words.indices.allSatisfy { unsafe Self.capital(text[start + $0]) == words[$0] }
+        }
+      }
+    }
+
+    private static func capital(_ byte: UInt8) -> UInt8 { (97...122).contains(byte) ? byte - 32 : byte }
   }
 
   /// Walks the whole file.
@@ -62,10 +80,10 @@ public struct FileWalker {
           type: String(decoding: type, as: UTF8.self), name: String(decoding: name, as: UTF8.self),
           table: String(decoding: table, as: UTF8.self), root: root, sql: sql))
     }
-    let folding = Set(schema.filter { $0.type == "table" && $0.sql.contains("COLLATE NOCASE") }.map(\.name))
+    let folding = Set(schema.filter { $0.type == "table" && $0.says("COLLATE NOCASE") }.map(\.name))
     for row in schema where row.root > 0 {
       foldsText = folding.contains(row.table)
-      let isTable = row.type == "table" && !row.sql.uppercased().contains("WITHOUT ROWID")
+      let isTable = row.type == "table" && !row.says("WITHOUT ROWID")
       entries[row.root] = walkTree(root: row.root, name: row.name, isTable: isTable)
     }
     let lockPage = image.lockPage
@@ -352,6 +370,7 @@ public struct FileWalker {
     guard let headerCount = varint(record, &position), headerCount <= record.count else { return nil }
     var body = Int(headerCount)
     var fields: [ImageField] = []
+    fields.reserveCapacity(Self.usualFieldCount)
     func number(_ count: Int) -> UInt64 {
       var value: UInt64 = record[body] >= 128 ? .max : 0
       for index in 0..<count { value = value << 8 | UInt64(record[body + index]) }
@@ -359,7 +378,7 @@ public struct FileWalker {
     }
     while position < Int(headerCount) {
       guard let type = varint(record, &position), type < 1 << 32 else { return nil }
-      let count = type >= 12 ? Int(type - 12) / 2 : [0, 1, 2, 3, 4, 6, 8, 8, 0, 0, 0, 0][Int(type)]
+      let count = Self.byteCount(ofType: type)
       guard body + count <= record.count else { return nil }
       switch type {
       case 0: fields.append(.null)
@@ -375,6 +394,17 @@ public struct FileWalker {
       body += count
     }
     return body == record.count ? fields : nil
+  }
+
+  /// Bytes in a record's body, by the type in its header.
+  private static func byteCount(ofType type: UInt64) -> Int {
+    switch type {
+    case 0...4: Int(type)
+    case 5: 6
+    case 6, 7: 8
+    case 8...11: 0
+    default: Int(type - 12) / 2
+    }
   }
 
   /// Whether `left` stands strictly before `right` in an index with BINARY or NOCASE collation and ascending columns.

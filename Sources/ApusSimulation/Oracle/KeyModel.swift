@@ -62,7 +62,7 @@ struct KeyModel: Equatable {
       if case .integer(let id) = row[0], case .integer(let value) = row[1] { tickets[id] = value }
     }
     if case .integer(let value)? = sequence.first?.first { self.sequence = value }
-    usedTickets = Set(tickets.keys)
+    usedTickets = Set(tickets.keys.filter { $0 <= self.sequence ?? .min })
     for row in rows where row.count == 4 {
       guard case .integer(let id) = row[0], case .integer(let group) = row[2], case .integer(let value) = row[3] else { continue }
       items[id] = Item(name: Self.text(row[1]), group: group, value: value)
@@ -118,11 +118,11 @@ struct KeyModel: Equatable {
     usedTickets.insert(id)
   }
 
-  /// Row ids behind it may be given again, where they are free.
+  /// Row ids behind it may be given again, where they are free or become so.
   mutating func setSequence(_ value: Int64?) {
     if value != sequence { settingCount += 1 }
     sequence = value
-    usedTickets = usedTickets.filter { $0 <= value ?? .min }.union(tickets.keys).union(value.map { [$0] } ?? [])
+    usedTickets = usedTickets.filter { $0 <= value ?? .min }.union(value.map { [$0] } ?? [])
   }
 
   // MARK: snapshots

@@ -54,6 +54,8 @@
         .init(.wal, "a reader becomes a writer although somebody has committed since", .transactions)
       case .snapshotBeforeLock:
         .init(.wal, "a writer reads which commit is the newest before it has the write lock", .transactions)
+      case .leaveReadersUnguarded:
+        .init(.wal, "a transaction that ends leaves those of its connection who read on without a read mark", .transactions)
       case .restartUnderReaders:
         .init(.wal, "the log begins anew while others read it", .transactions)
       case .keepBackfillAtRestart:

@@ -27,12 +27,12 @@ public enum Choice: String, CaseIterable, Sendable {
   // A client's transactions.
   case drops, checkpoints, checkpointMode, vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
   case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
-  case opensScan, scanTable, scanByIndex, scanRows
-  case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, savepointOneIn, rollbackOneIn, reconnects
+  case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain
+  case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, growsFirst, savepointOneIn, rollbackOneIn, reconnects
   case beginsConcurrently, isSide, sidePadding, sidePages, sideWay
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
-  case keyTicket, keyTicketEnd
+  case keyTicket, keyTicketEnd, keyPauses, isUsual
 
   // An operation.
   case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
@@ -51,7 +51,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
 
   // Points in the engine, and what a client does behind an error.
-  case buggifyRate, buggify, goesOn, triesAgain
+  case buggifyRate, buggify, goesOn, triesAgain, variesRetry
 
   // Damage at the end of a run.
   case damagePage, damageOther, damageByte, damageBit, damageKind

@@ -39,6 +39,8 @@ extension Client {
           oracle: .snapshot, text: "client \(name) sees transaction \(base) in one file and \(fields) in the other")
       }
     case .operating(let operation, var rows):
+      // Nobody else has the rows then, and none of them is copied for the next one.
+      phase = .choosing
       rows.append(fields)
       phase = .operating(operation, rows: rows)
     case .settingUp, .checkpointing: break
@@ -48,13 +50,15 @@ extension Client {
         phase = .scanning(rowsLeft: rowsLeft - 1)
       } else {
         engine?.keepAsScan()
-        phase = .choosing
+        phase = phaseOfScan
       }
     case .finishingScan: scan?.seen.append(fields)
     case .checking(let rows): phase = .checking(rows: rows + [fields])
     case .siding(.reading(let rows)): phase = .siding(.reading(rows: rows + [fields]))
-    case .siding(.keys(.operating(let operation, let rows))):
-      phase = .siding(.keys(.operating(operation, rows: rows + [fields])))
+    case .siding(.keys(.operating(let operation, var rows))):
+      phase = .choosing
+      rows.append(fields)
+      phase = .siding(.keys(.operating(operation, rows: rows)))
     case .siding(.keys(.listing(let action, let rows))): phase = .siding(.keys(.listing(action, rows: rows + [fields])))
     case .reopening, .closing, .gone, .resting, .beginning, .choosing, .savepointing, .housekeeping, .stamping,
       .stampingOther, .committing, .rollingBack, .siding:
@@ -93,17 +97,18 @@ extension Client {
     case .readingOther: phase = .choosing
     case .choosing: break
     case .housekeeping:
-      if scan == nil, let last = savedModels.indices.last, choices.oneIn(3, .returnsToSavepoint) { wayBack = .goBack(to: last) }
+      drawWayBack(oneIn: 3)
       phase = .choosing
     case .scanning, .finishingScan:
       if let scan, let model, world.damage == .none, let problem = scan.problem(after: model) {
         throw Finding(oracle: .read, text: "client \(name): \(problem)")
       }
+      phase = phaseOfScan
       scan = nil
-      phase = .choosing
     case .operating(let operation, let rows):
       try verify(operation, rows)
       if !operation.isRead { noteWrite() }
+      if operation.givesPagesBack { drawWayBack(oneIn: 6) }
       phase = .choosing
     case .savepointing(.open):
       if let model { savedModels.append(model) }
@@ -139,8 +144,11 @@ extension Client {
         }
         try world.audit()
       }
+      if let model { scan?.noteEnd(model) }
       phase = .resting
-    case .rollingBack: phase = .resting
+    case .rollingBack:
+      noteRolledBack()
+      phase = .resting
     case .siding(let step): try finishSide(step)
     case .checking(let rows):
       if world.damage == .none, rows != [[.text(Array("ok".utf8))]] {
@@ -154,6 +162,24 @@ extension Client {
       isVacuuming = false
       phase = .resting
     }
+  }
+
+  /// Pages were given back, perhaps behind a savepoint: it is gone back to, at once or when something else lies on them.
+  private func drawWayBack(oneIn n: Int) {
+    guard scan == nil, growth == nil, let model, let last = savedModels.indices.last, choices.oneIn(n, .returnsToSavepoint)
+    else { return }
+    wayBack = .goBack(to: last)
+    if choices.oneIn(2, .growsFirst) { growth = world.generator.growth(choices, model) }
+  }
+
+  /// Where a scan that was put aside, or has come to its end, is gone on from.
+  private var phaseOfScan: Phase { scan?.outlivesTransaction == true ? .resting : .choosing }
+
+  /// The transaction is undone, by its own will; a scan reads on what was there before.
+  func noteRolledBack() {
+    if scan == nil { return }
+    guard let model = world.ledger.model(of: base) else { return dropScan() }
+    scan?.noteEnd(model)
   }
 
   /// The file's write lock is had; that of another file comes with the first change there.
@@ -200,13 +226,8 @@ extension Client {
       return
     }
     if operation.isRead {
-      let expected = operation.expectedRows(after).map { id, row in
-        [
-          after.key(id, in: operation.table), .integer(row.k), row.u.map(ImageField.integer) ?? .null,
-          row.isText ? .text(row.payload) : .blob(row.payload),
-        ]
-      }
-      if rows != expected {
+      let expected = operation.expectedRows(after)
+      if !operation.isAnswered(by: rows, expected, after) {
         throw Finding(
           oracle: .read,
           text: "client \(name), transaction on \(base): \(operation.sql(after)) gives \(rows.count) rows, "
@@ -235,6 +256,11 @@ extension Client {
 
   func fail(_ error: EngineError) throws(Finding) {
     if try failOrdinarily(error) { return world.faults.noteDropped(name) }
+    if error.code == .abortRollback, let scan, scan.outlivesTransaction, scan.mayBeAborted || world.faults.hasMet(name) {
+      dropScan()
+      phase = .resting
+      return
+    }
     if error.code == .abort, case .rollingBack = phase, keys.isInDoubt {
       keys.isInDoubt = false
       phase = .resting
@@ -245,6 +271,7 @@ extension Client {
       if !world.ledger.acknowledge(stamp), world.damage == .none {
         throw Finding(oracle: .durability, text: "client \(name) has committed \(stamp), which another one knows nothing of")
       }
+      if let model { scan?.noteEnd(model) }
       phase = .resting
       return
     }
@@ -303,8 +330,7 @@ extension Client {
       phase = .choosing
     case .operating where mayLack, .choosing where mayLack, .housekeeping where mayLack, .stamping where mayLack,
       .stampingOther where mayLack, .scanning where mayLack:
-      engine?.dropScan()
-      scan = nil
+      dropScan()
       phase = .rollingBack
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
       .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack,

@@ -25,6 +25,8 @@ enum KeyPlan {
   case transfer(from: Int64, to: Int64)
   /// Row ids of a table with AUTOINCREMENT, or what its sequence says.
   case tickets(left: Int)
+  /// Some rows are looked at, one by one; then others go on for some turns, before it says that it has seen them.
+  case witness(looks: Int, pauses: Int)
   case lists(left: Int)
   case finished
 }
@@ -46,6 +48,8 @@ struct KeyTransaction {
 
 extension Client {
   private static let readerOneIn = 6, ordinaryOneIn = 6
+  /// Most turns that a witness lets pass.
+  private static let pauseCountMax = 40
 
   func startKeys() {
     keys = KeyTransaction()
@@ -77,6 +81,9 @@ extension Client {
     case 2: keys.plan = .orphan(parent: id)
     case 3: keys.plan = .transfer(from: id, to: KeyOperation.drawnId(choices))
     case 4, 5: keys.plan = .tickets(left: choices.below(3, .operationCount))
+    case 10, 11:
+      keys.plan = .witness(looks: 1 + choices.below(2, .operationCount), pauses: choices.below(Self.pauseCountMax, .keyPauses))
+      keys.isWriting = true
     default:
       let count = 1 + choices.below(5, .operationCount)
       let isReader = choices.oneIn(Self.readerOneIn, .isReader)
@@ -128,6 +135,10 @@ extension Client {
         return start("UPDATE l SET list=list||?2||',' WHERE key=?1", [.integer(Int64(key)), .integer(Int64(value))])
       }
     }
+    if case .witness(0, let pauses) = keys.plan, pauses > 0 {
+      keys.plan = .witness(looks: 0, pauses: pauses - 1)
+      return
+    }
     if let operation = nextOperation() {
       if !operation.isRead { keys.isWriting = true }
       phase = .siding(.keys(.operating(operation, rows: [])))
@@ -148,7 +159,10 @@ extension Client {
     let hasFound = !keys.lastRows.isEmpty
     switch keys.plan {
     case .finished, .lists: return nil
-    case .any(0, _): return nil
+    case .any(0, _), .witness(0, _): return nil
+    case .witness(let looks, let pauses):
+      keys.plan = .witness(looks: looks - 1, pauses: pauses)
+      return KeyOperation.drawnLook(choices)
     case .any(let left, let reads):
       keys.plan = .any(left: left - 1, reads: reads - 1)
       return reads > 0 || choices.oneIn(4, .isReader) ? KeyOperation.drawnRead(choices) : KeyOperation.drawnChange(choices)

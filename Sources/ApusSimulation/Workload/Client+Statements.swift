@@ -14,6 +14,7 @@ extension Client {
         phase = .resting
       }
     case .resting:
+      if scan != nil { return goOnWithScan() }
       if !mayBegin { return }
       // Before it writes to the log again: that would pass for the commit.
       endKeys()
@@ -48,8 +49,10 @@ extension Client {
       oldestAllowed = world.ledger.lastSeen
       savedModels = []
       wayBack = nil
+      growth = nil
       retry = nil
       rollsBackAtWill = false
+      changedSchema = false
       phase = .beginning
       isConcurrent = isWriting && world.profile.isConcurrent && choices.oneIn(2, .beginsConcurrently)
       world.recorder?.begin(name, isConcurrent: isConcurrent, isAtSnapshot: isConcurrent && isAtSnapshot)
@@ -67,7 +70,10 @@ extension Client {
       world.recorder?.noteCommitBegun(name)
       start("COMMIT", [])
     case .rollingBack:
-      if engine?.isInTransaction == true { start("ROLLBACK", []) } else { phase = .resting }
+      if engine?.isInTransaction == true { return start("ROLLBACK", []) }
+      // What a dropped ROLLBACK has ended is undone; of a dropped COMMIT nobody knows yet.
+      if rollsBackAtWill { noteRolledBack() } else { dropScan() }
+      phase = .resting
     case .checkpointing, .checking: phase = .resting
     case .siding(let step): try startNextSide(step)
     }
@@ -93,13 +99,18 @@ extension Client {
   func choose() throws(Finding) {
     guard let model else { throw Finding(oracle: .error, text: "client \(name) has no model") }
     choices.end(.statement)
+    if let operation = growth {
+      growth = nil
+      return start(operation, model)
+    }
     if let step = wayBack {
       wayBack = nil
       operationsLeft = max(operationsLeft, 1)
       return change(step)
     }
     if !choices.begins(.statement, if: operationsLeft > 0) {
-      if scan != nil {
+      // The COMMIT of a concurrent transaction waits for no statement to end, and what it was lost with takes its readers along.
+      if scan != nil, isConcurrent || !choices.oneIn(2, .scanOutlives) {
         phase = .finishingScan
         engine?.resumeScan()
         return
@@ -120,11 +131,11 @@ extension Client {
       return
     }
     operationsLeft -= 1
-    if isWriting, scan == nil, retry == nil, choices.oneIn(world.profile.scanOneIn, .opensScan) {
+    if scan == nil, retry == nil, choices.oneIn(world.profile.scanOneIn, .opensScan) {
       let drawn = choices.below(model.shapes.count, .scanTable)
       let table = model.missing.contains(drawn) ? 0 : drawn
       let isByIndex = choices.oneIn(2, .scanByIndex)
-      scan = OpenScan(table: table, before: model, isByIndex: isByIndex)
+      scan = OpenScan(table: table, before: model, isByIndex: isByIndex, changedSchema: changedSchema)
       phase = .scanning(rowsLeft: choices.below(6, .scanRows))
       let name = model.shapes[table].name
       // The same text never comes from another operation: a statement is one run at a time.
@@ -147,6 +158,7 @@ extension Client {
       let name = "scratch\(choices.below(3, .scratchTable))"
       let statement =
         choices.oneIn(2, .dropsTable) ? "DROP TABLE IF EXISTS \(name)" : "CREATE TABLE IF NOT EXISTS \(name)(a, b UNIQUE)"
+      changedSchema = true
       phase = .housekeeping(statement)
       start(statement, [])
       return
@@ -154,8 +166,20 @@ extension Client {
     let operation =
       retry ?? listOperation() ?? world.generator.next(choices, model, readsOnly: !isWriting, mayChangeTables: scan == nil)
     retry = nil
+    start(operation, model)
+  }
+
+  private func start(_ operation: Operation, _ model: DatabaseModel) {
+    if operation.changesSchema { changedSchema = true }
     phase = .operating(operation, rows: [])
     start(operation.sql(model), operation.bindings(model))
+  }
+
+  /// The transaction is over, and its scan is not: it waits while others go on, gives some rows, or all that are left.
+  private func goOnWithScan() {
+    if choices.oneIn(3, .scanPauses) { return }
+    phase = choices.oneIn(3, .scanStopsAgain) ? .scanning(rowsLeft: choices.below(6, .scanRows)) : .finishingScan
+    engine?.resumeScan()
   }
 
   func savepointStep() -> SavepointStep {

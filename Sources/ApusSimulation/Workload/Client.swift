@@ -64,7 +64,7 @@ final class Client {
   var isConcurrent = false
   var side = SideTransaction(usesSavepoint: false, floors: [0, 0], padding: 0)
   var keys = KeyTransaction()
-  var model: DatabaseModel?
+  var model: DatabaseModel? { didSet { if let model { scan?.note(model) } } }
   /// At each open savepoint, outermost first.
   var savedModels: [DatabaseModel] = []
   /// What is done about a statement that was dropped behind a savepoint.
@@ -90,9 +90,13 @@ final class Client {
   var hasMore = true
   /// Could not get what it wants: others first.
   var yields = false
-  /// What was dropped, and is said again.
+  /// What was dropped, and is said again, perhaps with other values.
   var retry: Operation?
+  /// What takes pages that were given back behind a savepoint, before the way back to it.
+  var growth: Operation?
   var scan: OpenScan?
+  /// The transaction has changed the schema, or has tried to.
+  var changedSchema = false
   /// ROLLBACK is the transaction's own will, not what is left of a failure.
   var rollsBackAtWill = false
   var isVacuuming = false, isCheckpoint = false
@@ -117,11 +121,12 @@ final class Client {
   /// Its concurrent transactions are at snapshot isolation.
   var isAtSnapshot: Bool { world.profile.isAtSnapshot(name) }
 
-  /// True between two transactions, and where there are no more; false where a dropped statement has left something to do.
+  /// True between two transactions, and where there are no more; false where a dropped statement has left something to do, or a
+  /// scan is open still.
   var isResting: Bool {
     switch phase {
     case .gone: true
-    case .resting: engine?.owesWork != true
+    case .resting: scan == nil && engine?.owesWork != true
     case .reopening, .closing, .settingUp, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
       .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing,
       .checking, .siding:
@@ -159,7 +164,7 @@ final class Client {
 
   /// Puts a statement into the trace and starts it.
   func start(_ sql: String, _ bindings: [Operation.Binding]) {
-    world.disk.trace.add("client", "\(name): \(sql) \(bindings)")
+    world.disk.trace.add("client", "\(name): \(sql) [\(bindings.map(\.description).joined(separator: ", "))]")
     world.disk.trace.say(name) { SQLText(sql, bindings).text }
     lockWaitSince = nil
     undoesFirst = engine?.owesWork == true
@@ -180,7 +185,7 @@ final class Client {
     if case .reopening = phase { return try reopen() }
     guard let engine else { return }
     if case .closing = phase { return try closeInPart(engine) }
-    if !mayBegin, case .resting = phase { return try settle(engine) }
+    if !mayBegin, scan == nil, case .resting = phase { return try settle(engine) }
     if !engine.isBusy { try startNext(mayBegin: mayBegin) }
     guard engine.isBusy else {
       yields = true
@@ -278,11 +283,12 @@ final class Client {
       guard world.faults.hasMet(name) else {
         throw Finding(oracle: .cancellation, text: "client \(name): \(phaseName) was dropped, and its transaction is gone")
       }
-      engine.dropScan()
-      scan = nil
+      dropScan()
       phase = .resting
     case .operating(let operation, _):
-      if choices.oneIn(2, .triesAgain) { retry = operation }
+      if choices.oneIn(2, .triesAgain) {
+        retry = choices.oneIn(2, .variesRetry) ? operation.withOtherContent(choices.number(.tag)) : operation
+      }
       if scan == nil, let last = savedModels.indices.last, choices.oneIn(2, .returnsToSavepoint) { wayBack = .goBack(to: last) }
       phase = .choosing
     case .siding(.keys(let step)): dropKeys(step)
@@ -301,6 +307,12 @@ final class Client {
       .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .siding:
       phase = .choosing
     }
+  }
+
+  /// The scan that is open is of no use any more.
+  func dropScan() {
+    engine?.dropScan()
+    scan = nil
   }
 
   /// The commit has not ended well. Who undoes the transaction, and then looks, knows.
@@ -385,7 +397,11 @@ final class Client {
   func explain(_ error: EngineError, _ place: String) throws(Finding) {
     if world.damage != .none, FaultKind.damageCodes.contains(error.code) { return world.faults.noteSurfaced(name) }
     // What is in a file that somebody has changed is his.
-    if world.damage == .anything, [.error, .schema, .full].contains(error.code) { return world.faults.noteSurfaced(name) }
+    if world.damage == .anything, [.error, .schema, .full, .readOnly].contains(error.code) {
+      return world.faults.noteSurfaced(name)
+    }
+    // The header has a word for it, which rot may write as well.
+    if world.damage != .none, error.code == .readOnly, world.saysReadOnly { return world.faults.noteSurfaced(name) }
     guard world.faults.excuse(error, of: name) != nil else {
       throw Finding(oracle: .error, text: "client \(name) in \(place): \(error) (code \(error.code.rawValue))")
     }
@@ -410,8 +426,7 @@ final class Client {
   /// What a client does about an error that a fault explains: it goes on with the transaction, undoes it, or opens the file anew.
   func recover(from error: EngineError) {
     guard let engine else { return }
-    engine.dropScan()
-    scan = nil
+    dropScan()
     yields = true
     if case .committing = phase, isWriting { doubtCommit() }
     let mayGoOn: Bool

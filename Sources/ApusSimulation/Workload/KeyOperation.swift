@@ -21,7 +21,7 @@ enum KeyOperation {
   case addToItems(ClosedRange<Int64>, Int64), regroup(id: Int64, to: Int64)
   case dropItem(id: Int64), dropNamed(String)
   case putMark(number: Int64, KeyModel.Mark, Operation.Conflict), moveMark(String, Int64, to: String)
-  case addToFamily(String, Int64), dropMark(String, Int64), dropFamily(String)
+  case addToMark(String, Int64, Int64), addToFamily(String, Int64), dropMark(String, Int64), dropFamily(String)
   /// Its row id is the engine's: nil until that is known.
   case takeTicket(Int64, id: Int64?)
   case putTicket(id: Int64, Int64, Operation.Conflict), dropTickets(from: Int64)
@@ -32,7 +32,7 @@ enum KeyOperation {
     case .item, .itemNamed, .idRange, .itemsFrom, .namesFrom, .groupSum, .groupLargest, .mark, .familySum, .marksIn, .lastMark,
       .markWith, .ticket, .ticketCount, .sequence:
       true
-    case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToFamily, .dropMark,
+    case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToMark, .addToFamily, .dropMark,
       .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence:
       false
     }
@@ -63,6 +63,7 @@ enum KeyOperation {
     case .dropNamed: "DELETE FROM item WHERE name=?1"
     case .putMark(_, _, let conflict): "INSERT\(conflict.rawValue) INTO mark(a,b,u,v,pad) VALUES(?1,?2,?3,?4,zeroblob(?5))"
     case .moveMark: "UPDATE mark SET a=?3 WHERE a=?1 AND b=?2"
+    case .addToMark: "UPDATE mark SET v=v+?3 WHERE a=?1 AND b=?2"
     case .addToFamily: "UPDATE mark SET v=v+?2 WHERE a=?1"
     case .dropMark: "DELETE FROM mark WHERE a=?1 AND b=?2"
     case .dropFamily: "DELETE FROM mark WHERE a=?1"
@@ -99,6 +100,7 @@ enum KeyOperation {
         .integer(Int64(padding)),
       ]
     case .moveMark(let family, let number, let other): return [text(family), .integer(number), text(other)]
+    case .addToMark(let family, let number, let value): return [text(family), .integer(number), .integer(value)]
     case .addToFamily(let family, let value): return [text(family), .integer(value)]
     case .ticket(let id), .dropTickets(let id), .takeTicket(let id, _), .setSequence(let id): return [.integer(id)]
     case .putTicket(let id, let value, _): return [.integer(id), .integer(value)]
@@ -150,7 +152,7 @@ enum KeyOperation {
     case .ticket(let id): return model.tickets[id].map { [[.integer($0)]] } ?? []
     case .ticketCount: return [[.integer(Int64(model.tickets.count)), .integer(model.tickets.keys.max() ?? 0)]]
     case .sequence: return model.sequence.map { [[.integer($0)]] } ?? []
-    case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToFamily, .dropMark,
+    case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToMark, .addToFamily, .dropMark,
       .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence:
       return []
     }
@@ -191,6 +193,8 @@ enum KeyOperation {
       mark.family = other
       model.marks[key] = nil
       model.marks[new] = mark
+    case .addToMark(let family, let number, let value):
+      model.marks[KeyModel.MarkKey(family: family.lowercased(), number: number)]?.value += value
     case .addToFamily(let family, let value):
       let folded = family.lowercased()
       for key in model.marks.keys where key.family == folded { model.marks[key]?.value += value }
@@ -253,6 +257,22 @@ enum KeyOperation {
     first...first + Int64(choices.below(spanMax, .span))
   }
 
+  /// Rows that are more in demand than others.
+  private static let usualCount = 4
+
+  private static func usualId(_ choices: ChoiceStream) -> Int64 {
+    Int64(choices.below(choices.oneIn(2, .isUsual) ? idCount : usualCount, .keyId))
+  }
+
+  private static func usualNumber(_ choices: ChoiceStream) -> Int64 {
+    Int64(choices.below(choices.oneIn(2, .isUsual) ? numberCount : usualCount, .keyNumber))
+  }
+
+  /// One row, by its key.
+  static func drawnLook(_ choices: ChoiceStream) -> KeyOperation {
+    choices.oneIn(2, .kind) ? .item(id: usualId(choices)) : .mark(drawnFamily(choices), usualNumber(choices))
+  }
+
   static func drawnRead(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
     switch choices.below(15, .kind) {
@@ -277,11 +297,11 @@ enum KeyOperation {
   static func drawnChange(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
     let conflict = choices.pick([Operation.Conflict.abort, .replace, .replace, .ignore], .conflict)
-    switch choices.below(20, .kind) {
-    case 14, 15, 16, 17: return .takeTicket(Int64(choices.below(50, .keyValue)), id: nil)
-    case 18:
+    switch choices.below(22, .kind) {
+    case 16, 17, 18, 19: return .takeTicket(Int64(choices.below(50, .keyValue)), id: nil)
+    case 20:
       return .putTicket(id: Int64(1 + choices.below(ticketIdCount, .keyTicket)), Int64(choices.below(50, .keyValue)), conflict)
-    case 19:
+    case 21:
       let id = Int64(1 + choices.below(ticketIdCount, .keyTicket))
       switch choices.below(4, .keyTicketEnd) {
       case 0, 1: return .dropTickets(from: id)
@@ -301,6 +321,11 @@ enum KeyOperation {
     case 10: return .moveMark(drawnFamily(choices), number, to: drawnFamily(choices))
     case 11: return .addToFamily(drawnFamily(choices), Int64(1 + choices.below(9, .keyValue)))
     case 12: return .dropMark(drawnFamily(choices), number)
+    // A change of one row, where it lies.
+    case 14:
+      let id = usualId(choices)
+      return .addToItems(id...id, Int64(1 + choices.below(9, .keyValue)))
+    case 15: return .addToMark(drawnFamily(choices), usualNumber(choices), Int64(1 + choices.below(9, .keyValue)))
     default: return choices.oneIn(3, .keyDropsAll) ? .dropFamily(drawnFamily(choices)) : .dropMark(drawnFamily(choices), number)
     }
   }

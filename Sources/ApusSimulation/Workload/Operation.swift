@@ -76,6 +76,50 @@ enum Operation: Sendable {
     }
   }
 
+  /// Pages may be free behind it.
+  var givesPagesBack: Bool {
+    switch self {
+    case .deleteRange, .deleteByIndex, .emptyRange: true
+    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .moveKey, .setByIndex,
+      .copyRange, .appendToList, .createTable, .dropTable, .createIndex, .dropIndex, .readOne, .readByIndex, .readAll, .readList:
+      false
+    }
+  }
+
+  /// The same with other values, which take the same room: it changes the same pages, and leaves something else on them.
+  func withOtherContent(_ number: UInt64) -> Operation {
+    func other(_ row: ModelRow) -> ModelRow {
+      var row = row
+      // Text stays text.
+      row.tag ^= (number >> 1) & ~1
+      return row
+    }
+    switch self {
+    case .insert(let table, let id, let row, let conflict):
+      return .insert(table: table, id: id, row: other(row), conflict: conflict)
+    case .append(let table, let row): return .append(table: table, row: other(row))
+    case .insertPair(let table, let id, let first, let second):
+      return .insertPair(table: table, id: id, first: other(first), second: other(second))
+    case .insertMany(let table, let id, let rows): return .insertMany(table: table, id: id, rows: rows.map(other))
+    case .updateOne(let table, let id, let row): return .updateOne(table: table, id: id, row: other(row))
+    case .shiftUnique(let table, let ids, let by): return .shiftUnique(table: table, ids: ids, by: by + 1)
+    case .emptyRange(let table, let ids, let by): return .emptyRange(table: table, ids: ids, by: by + 1)
+    case .setByIndex(let table, let k, let to): return .setByIndex(table: table, k: k, to: to + 1)
+    case .bumpRange, .deleteOne, .deleteRange, .moveKey, .deleteByIndex, .copyRange, .appendToList, .createTable, .dropTable,
+      .createIndex, .dropIndex, .readOne, .readByIndex, .readAll, .readList:
+      return self
+    }
+  }
+
+  var changesSchema: Bool {
+    switch self {
+    case .createTable, .dropTable, .createIndex, .dropIndex: true
+    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange,
+      .moveKey, .setByIndex, .deleteByIndex, .emptyRange, .copyRange, .appendToList, .readOne, .readByIndex, .readAll, .readList:
+      false
+    }
+  }
+
   /// What the statement must be refused with since the schema is another; nil where nothing of that kind is the matter.
   func schemaError(_ model: DatabaseModel) -> String? {
     let name = model.shapes[table].name
@@ -237,6 +281,15 @@ enum Operation: Sendable {
     return true
   }
 
+  /// Whether a read has given `rows` where `expected` are due.
+  func isAnswered(by rows: [[ImageField]], _ expected: [(Int64, ModelRow)], _ model: DatabaseModel) -> Bool {
+    rows.count == expected.count
+      && zip(rows, expected).allSatisfy { fields, due in
+        guard let key = fields.first else { return false }
+        return model.isKey(key, due.0, in: table) && due.1.isRow(fields.dropFirst())
+      }
+  }
+
   /// The rows that a read must return, in order.
   func expectedRows(_ model: DatabaseModel) -> [(Int64, ModelRow)] {
     let rows = model.tables[table]
@@ -308,9 +361,7 @@ struct OperationGenerator: Sendable {
     switch kind {
     case 0..<8 where !shapes[table].isWithoutRowid: return .append(table: table, row: row(choices))
     case 8..<13: return .insertPair(table: table, id: id, first: row(choices), second: row(choices))
-    case 13..<13 + taste.bulkShare:
-      let rows = (0..<2 + choices.below(Self.bulkRowsMax, .bulkRows)).map { _ in row(choices) }
-      return .insertMany(table: table, id: id, rows: rows)
+    case 13..<13 + taste.bulkShare: return bulk(choices, table: table, id: id)
     case 0..<30:
       let conflict = choices.pick([Operation.Conflict.abort, .replace, .ignore], .conflict)
       return .insert(table: table, id: id, row: row(choices), conflict: conflict)
@@ -325,6 +376,16 @@ struct OperationGenerator: Sendable {
     case 86..<94: return .readByIndex(table: table, k: Int64(choices.below(14, .wantedK)))
     default: return .readAll(table: table)
     }
+  }
+
+  private func bulk(_ choices: ChoiceStream, table: Int, id: Int64) -> Operation {
+    let rows = (0..<2 + choices.below(Self.bulkRowsMax, .bulkRows)).map { _ in row(choices) }
+    return .insertMany(table: table, id: id, rows: rows)
+  }
+
+  /// What takes pages: many rows, of a table that is there.
+  func growth(_ choices: ChoiceStream, _ model: DatabaseModel) -> Operation {
+    bulk(choices, table: choices.pick(model.presentTables, .table), id: Int64(choices.below(keyCount, .key)))
   }
 
   private func another(_ choices: ChoiceStream) -> Operation {

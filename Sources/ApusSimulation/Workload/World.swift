@@ -5,6 +5,7 @@ import ApusBase
 /// What a client and the world around it share.
 final class World {
   static let path = "/sim/test.db", otherPath = "/sim/other.db"
+  private static let writeVersionOffset = 18
 
   /// What was done to the files from outside.
   enum Damage {
@@ -81,6 +82,12 @@ final class World {
     if damage == .detectable, faults.tallies[FaultKind.logRot.rawValue].injected > 0 { damage = .anything }
   }
 
+  /// The file's header has a write version from the future: the format bids every program only to read it.
+  var saysReadOnly: Bool {
+    guard let content = disk.file(named: Self.path)?.current, content.count > Self.writeVersionOffset else { return false }
+    return content[Self.writeVersionOffset] > 2
+  }
+
   /// Write skews, and reads that others had made stale before the commit.
   var skewCount: Int { keys.skewCount + side.skewCount + (recorder?.skewCount ?? 0) }
 
@@ -135,10 +142,16 @@ final class World {
     }
   }
 
+  /// The platter holds, byte for byte, what readers see of the file and of its log: what was found of the one is true of the
+  /// other.
+  private var isPlatterAsSeen: Bool {
+    [Self.path, Self.path + "-wal"].allSatisfy { disk.content(of: $0) == disk.durableContent(of: $0) }
+  }
+
   /// What the platter would hold if the power went now and took all that no sync has covered: for a commit in WAL mode with
   /// FULL, whatever was acknowledged, as a whole (O13).
   private func checkPlatter(_ moment: String) throws(Finding) {
-    guard keepsWhatIsAnswered, !disk.hasUntrustedFiles else { return }
+    guard keepsWhatIsAnswered, !disk.hasUntrustedFiles, !isPlatterAsSeen else { return }
     let image = FileImage(
       database: disk.durableContent(of: Self.path) ?? [], wal: disk.durableContent(of: Self.path + "-wal"),
       lockByteOffset: Int(profile.lockByteOffset))

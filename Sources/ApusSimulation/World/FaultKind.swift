@@ -89,6 +89,9 @@ public struct FaultRates: Sendable {
     set { oneIn[kind.rawValue] = newValue }
   }
 
+  /// None of them can happen.
+  public var isEmpty: Bool { !oneIn.contains { $0 > 0 } }
+
   /// The kinds that can happen.
   public var kinds: [FaultKind] { FaultKind.allCases.filter { self[$0] > 0 } }
 }

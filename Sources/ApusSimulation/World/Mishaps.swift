@@ -45,7 +45,7 @@ final class Mishaps {
     step += 1
     foreigner.step()
     if step == damageStep { damage() }
-    if faults.rates.kinds.isEmpty { return nil }
+    if faults.rates.isEmpty { return nil }
     if faults.hasEpisode {
       if step >= episodeEnd { endEpisode() }
     } else {

@@ -42,10 +42,14 @@ public struct TraceHash: Sendable {
     high ^= high >> 32
   }
 
-  private mutating func mix(_ text: String.UTF8View) {
-    var word: UInt64 = UInt64(text.count)
-    for byte in text { word = word << 8 ^ UInt64(byte) ^ word >> 56 }
-    mix(word)
+  /// The name of an event: a number of its own.
+  private mutating func mix(_ name: StaticString) {
+    // Its bytes where they stand: a string made of them would be a copy for each event.
+    name.withUTF8Buffer { text in
+      var word = UInt64(text.count)
+      for unsafe byte in unsafe text { word = word << 8 ^ UInt64(byte) ^ word >> 56 }
+      mix(word)
+    }
   }
 
   public mutating func add(_ event: StaticString, _ a: UInt64, _ b: Int, _ c: Int) {
@@ -53,7 +57,7 @@ public struct TraceHash: Sendable {
     if keepsEvents {
       events.append(TraceEvent(step: step, name: "\(event)", numbers: [Int(truncatingIfNeeded: a), b, c]))
     }
-    mix(event.description.utf8)
+    mix(event)
     mix(a)
     mix(UInt64(bitPattern: Int64(b)))
     mix(UInt64(bitPattern: Int64(c)))
@@ -62,18 +66,17 @@ public struct TraceHash: Sendable {
   public mutating func add(_ event: StaticString, _ text: String) {
     eventCount += 1
     if keepsEvents { events.append(TraceEvent(step: step, name: "\(event)", numbers: [], text: text)) }
-    mix(event.description.utf8)
+    mix(event)
     for byte in text.utf8 { mix(UInt64(byte)) }
   }
 
   /// The bytes of the event before.
   public mutating func add(_ bytes: [UInt8]) {
     if keepsEvents, let last = events.indices.last { events[last].bytes = bytes }
+    let span = unsafe bytes.span.bytes
     var start = 0
-    while start + 8 <= bytes.count {
-      var word: UInt64 = 0
-      for index in start..<start + 8 { word = word << 8 | UInt64(bytes[index]) }
-      mix(word)
+    while start + 8 <= span.byteCount {
+      mix(UInt64(bigEndian: span.word(at: start)))
       start += 8
     }
     for byte in bytes[start...] { mix(UInt64(byte)) }
@@ -89,5 +92,13 @@ public struct TraceHash: Sendable {
   private static func digits(_ value: UInt64) -> String {
     let digits = String(value, radix: 16)
     return String(repeating: "0", count: 16 - digits.count) + digits
+  }
+}
+
+extension RawSpan {
+  /// The eight bytes from `offset` on, as they lie in memory.
+  fileprivate func word(at offset: Int) -> UInt64 {
+    precondition(offset >= 0 && offset + 8 <= byteCount)
+    return unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self)
   }
 }

@@ -51,13 +51,16 @@ struct CursorRegistry {
     }
   }
 
-  /// Before a rollback to a savepoint: every cursor saves its key while the pages still show it. May wait; repeatable.
-  func saveAllBeforeRollback() throws(Fault) {
+  /// Before a rollback: every cursor saves its key while the pages still show it. May wait; repeatable.
+  /// - Returns: false where one has lost its place.
+  func saveAllBeforeRollback() throws(Fault) -> Bool {
+    var areSaved = true
     var next = unsafe head.pointee.first
     while let state = unsafe next {
-      try unsafe state.pointee.saveBeforeRollback()
+      if try unsafe !state.pointee.saveBeforeRollback() { areSaved = false }
       unsafe next = state.pointee.link.next
     }
+    return areSaved
   }
 
   /// Pages are about to move: every cursor saves its key. May wait; repeatable.

@@ -350,8 +350,9 @@ extension CursorState {
     gapHasKey = true
   }
 
-  /// Saves the key, however long it is, before pages are rolled back to a savepoint: statements that are open go on.
-  mutating func saveBeforeRollback() throws(Fault) {
+  /// Saves the key, however long it is, before pages are rolled back: statements that are open go on.
+  /// - Returns: false where it cannot be read. The cursor has no place then, and its statement must not pass for one at its end.
+  mutating func saveBeforeRollback() throws(Fault) -> Bool {
     if writeStep != .begin {
       // What this cursor was writing is what is being undone.
       writeStep = .begin
@@ -362,11 +363,13 @@ extension CursorState {
       if case .wait = error { throw error }
       setPosition(.unpositioned)
       isFresh = false
+      return false
     }
+    return true
   }
 
-  /// The same where nothing may be thrown: the whole transaction is rolled back, or the snapshot has ended. A key that
-  /// lies partly on overflow pages is lost, and the cursor with it; its statement ends anyway.
+  /// The same where nothing may be thrown: the snapshot has ended. A key that lies partly on overflow pages is lost, and the
+  /// cursor with it; its statement ends anyway.
   mutating func saveAtRollback() {
     writeStep = .begin
     chain = OverflowChain()

@@ -7,7 +7,10 @@ import ApusIO
 extension Pager {
   func commit(_ store: FileStore) throws(Fault) {
     if state != .write {
-      if store.needsCheckpoint { try checkpointAfterCommit(store) }
+      if store.needsCheckpoint {
+        try checkpointAfterCommit(store)
+        store.wasCommittedInstead = false
+      }
       return
     }
     do {
@@ -40,7 +43,12 @@ extension Pager {
     store.isLostToPending = false
     if store.isCommitPrepared { countConcurrentCommit(store) }
     endWrite()
-    if store.needsCheckpoint { try checkpointAfterCommit(store) }
+    if store.needsCheckpoint {
+      // Where nobody comes back from a wait, its COMMIT was dropped: ROLLBACK is told that there is nothing to be undone.
+      store.wasCommittedInstead = true
+      try checkpointAfterCommit(store)
+    }
+    store.wasCommittedInstead = false
   }
 
   private func countConcurrentCommit(_ store: FileStore) {

@@ -159,7 +159,7 @@ extension Pager {
     guard let store, store.concurrent == nil else { return }
     precondition(state == .read)
     // Statements that have begun before go on inside: what their paths lead over counts from here.
-    try cursors.saveAllBeforeRollback()
+    try cursors.saveEverything()
     cursors.forgetPaths()
     announceConcurrent()
     #if PlantedBugs
@@ -221,7 +221,7 @@ extension Pager {
     guard state == .write, let store, store.wal != nil, store.concurrent == nil, store.changeLog == nil,
       let history = store.cache?.history, history.hasOpen || history.mayBeOpened && commitsWait(store), !hasChanges
     else { return }
-    try cursors.saveAllBeforeRollback()
+    try cursors.saveEverything()
     cursors.forgetPaths()
     store.changeLog = LogicalLog(byteCountMax: 1 << 20, reads: .none)
     isNoting = true

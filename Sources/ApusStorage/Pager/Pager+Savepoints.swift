@@ -106,7 +106,7 @@ extension Pager {
       try store.undoFile?.settle(store.queue)
     }
     let mark = savepoints[index]
-    try cursors.saveAllBeforeRollback()
+    try saveCursorsBeforeRollback()
     try loadEntries(from: max(mark.undoCount, undo.count - Pager.entriesPerStep))
     // What is needed for the first step is loaded: act. What a dropped statement was reading may lie in frames that are used
     // anew.

@@ -237,7 +237,12 @@ extension Pager {
   /// Before `commit` or `rollback`, where the snapshot is to outlive them: the write lock may be all that protects it. Called again
   /// until it returns.
   /// - Throws: `.wait`; SQLITE_PROTOCOL where read marks change all the time, SQLITE_IOERR where one cannot be locked.
-  public func guardSnapshot() throws(Fault) { try store?.wal?.guardByMark() }
+  public func guardSnapshot() throws(Fault) {
+    #if PlantedBugs
+      if PlantedBug.isActive(.leaveReadersUnguarded) { return }
+    #endif
+    try store?.wal?.guardByMark()
+  }
 
   /// Ends the write transaction; its changes are what the next snapshots see, durable as `synchronous` says. A snapshot
   /// of the result stays open until `endRead`; but in WAL mode only where the transaction had read before it wrote, or after
@@ -255,6 +260,9 @@ extension Pager {
     endWrite()
   }
 
+  /// A roll-back of several files has found that the transaction could only be committed.
+  public func noteCommittedInstead() { store?.wasCommittedInstead = true }
+
   /// True once where the last roll-back has found that the transaction could only be committed.
   public func takeWasCommittedInstead() -> Bool {
     guard let store, store.wasCommittedInstead else { return false }
@@ -262,9 +270,22 @@ extension Pager {
     return true
   }
 
+  /// Every cursor saves its key while the pages still show it. May wait; repeatable.
+  func saveCursorsBeforeRollback() throws(Fault) {
+    if try !cursors.saveAllBeforeRollback() { hasLostCursors = true }
+  }
+
+  /// True once where a cursor has lost its place in a roll-back, since its key could not be read: its statement must fail, and not
+  /// end as if there were no more rows.
+  public func takeLostCursors() -> Bool {
+    defer { hasLostCursors = false }
+    return hasLostCursors
+  }
+
   /// Ends the write transaction; nothing of it stays. A snapshot stays open until `endRead`, as behind `commit`.
   public func rollback() throws(Fault) {
     if state != .write { return }
+    try saveCursorsBeforeRollback()
     cursors.forgetPaths()
     // The log's snapshot is a newer one than this pager has adopted.
     if store?.concurrent?.phase == .placed { store?.salts = .max }

@@ -164,6 +164,11 @@ public final class Pager {
     get { unsafe fields.pointee.isBackupTarget }
     set { unsafe fields.pointee.isBackupTarget = newValue }
   }
+  /// See `takeLostCursors`.
+  var hasLostCursors: Bool {
+    get { unsafe fields.pointee.hasLostCursors }
+    set { unsafe fields.pointee.hasLostCursors = newValue }
+  }
   /// What the bytes that a database in memory was made of suffer from.
   var brokenContents: EngineError? {
     get { unsafe fields.pointee.brokenContents }
@@ -430,6 +435,7 @@ private struct PagerFields {
   var recorders: [ChangeRecorder] = []
   var brokenContents: EngineError?
   var isBackupTarget = false
+  var hasLostCursors = false
   var isNoting = false
   var assertsLooks = false
 

@@ -201,6 +201,7 @@ extension ConnectionState {
     var undone: UInt64 = 0
     if let superCommit, superCommit.mustFinish {
       try commitAll(by: machine)
+      for database in databases { database?.pager.noteCommittedInstead() }
     } else {
       rollingBack = machine
       do {
@@ -215,6 +216,7 @@ extension ConnectionState {
         throw error
       }
       rollingBack = nil
+      stopReadersWithoutPlace(except: machine)
       superCommit?.discard()
       if superCommit != nil { superCommit = nil }
     }
@@ -243,6 +245,13 @@ extension ConnectionState {
   private func stopReaders(except machine: MachineReference?, of databases: UInt64) {
     for other in active where other != machine {
       if other.uses & databases != 0 { other.abort(.abortRollback) }
+    }
+  }
+
+  /// Something was rolled back, and the key of an open cursor could not be read before.
+  func stopReadersWithoutPlace(except machine: MachineReference?) {
+    for (index, database) in databases.enumerated() where database?.pager.takeLostCursors() == true {
+      stopReaders(except: machine, of: 1 << UInt64(index))
     }
   }
 
@@ -308,6 +317,7 @@ extension ConnectionState {
     let undone = try undo(toSavepoint: position)
     owed = nil
     savepoints.removeSubrange((position + 1)...)
+    stopReadersWithoutPlace(except: machine)
     if schemaChangedInTransaction != 0 { stopReaders(except: machine, of: undone) }
     forgetUndoneSchemas()
   }
@@ -409,6 +419,7 @@ extension ConnectionState {
         #endif
         pager.releaseSavepoint(mark)
       }
+      stopReadersWithoutPlace(except: nil)
       forgetUndoneSchemas()
     }
     owed = nil

@@ -199,6 +199,7 @@ extension MachineCore {
           try state.rollbackAll(by: reference)
         } else {
           try marks.forEach { (index, mark) throws(Fault) in try state.pager(index).rollback(toSavepoint: mark) }
+          state.stopReadersWithoutPlace(except: reference)
           releaseMarks()
           state.forgetUndoneSchemas()
         }
