@@ -32,7 +32,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case beginsConcurrently, isSide, sidePadding, sidePages, sideWay
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
-  case keyTicket, keyTicketEnd, keyPauses, isUsual
+  case keyTickets, keyTicket, keyTicketEnd, keyOther, keyPauses, isUsual
 
   // An operation.
   case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK

@@ -23,7 +23,7 @@ enum KeyPlan {
   case child(parent: Int64), orphan(parent: Int64)
   /// From one row to another, where the first has enough.
   case transfer(from: Int64, to: Int64)
-  /// Row ids of a table with AUTOINCREMENT, or what its sequence says.
+  /// Row ids of a table with AUTOINCREMENT and its sequence, with a change of another table now and then.
   case tickets(left: Int)
   /// Some rows are looked at, one by one; then others go on for some turns, before it says that it has seen them.
   case witness(looks: Int, pauses: Int)
@@ -47,7 +47,7 @@ struct KeyTransaction {
 }
 
 extension Client {
-  private static let readerOneIn = 6, ordinaryOneIn = 6
+  private static let readerOneIn = 6, ordinaryOneIn = 6, ticketsOneIn = 6
   /// Most turns that a witness lets pass.
   private static let pauseCountMax = 40
 
@@ -73,6 +73,10 @@ extension Client {
   }
 
   private func drawPlan() {
+    if choices.oneIn(Self.ticketsOneIn, .keyTickets) {
+      keys.plan = .tickets(left: 1 + choices.below(3, .operationCount))
+      return
+    }
     let kind = choices.below(12, .keyPlan)
     let id = KeyOperation.drawnId(choices)
     switch kind {
@@ -80,7 +84,6 @@ extension Client {
     case 1: keys.plan = .child(parent: id)
     case 2: keys.plan = .orphan(parent: id)
     case 3: keys.plan = .transfer(from: id, to: KeyOperation.drawnId(choices))
-    case 4, 5: keys.plan = .tickets(left: choices.below(3, .operationCount))
     case 10, 11:
       keys.plan = .witness(looks: 1 + choices.below(2, .operationCount), pauses: choices.below(Self.pauseCountMax, .keyPauses))
       keys.isWriting = true
@@ -168,7 +171,7 @@ extension Client {
       return reads > 0 || choices.oneIn(4, .isReader) ? KeyOperation.drawnRead(choices) : KeyOperation.drawnChange(choices)
     case .tickets(let left):
       keys.plan = left > 1 ? .tickets(left: left - 1) : .finished
-      return left == 0 ? .sequence : .takeTicket(1, id: nil)
+      return choices.oneIn(6, .keyOther) ? KeyOperation.drawnChange(choices) : KeyOperation.drawnOfTickets(choices)
     case .claim(let claimed):
       if keys.step == 0 { return advance(.itemNamed(claimed)) }
       keys.plan = .finished

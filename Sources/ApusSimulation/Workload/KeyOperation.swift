@@ -275,7 +275,7 @@ enum KeyOperation {
 
   static func drawnRead(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
-    switch choices.below(15, .kind) {
+    switch choices.below(12, .kind) {
     case 0: return .item(id: drawnId(choices))
     case 1: return .itemNamed(drawnName(choices))
     case 2: return .idRange(drawnSpan(choices, drawnId(choices)))
@@ -287,9 +287,20 @@ enum KeyOperation {
     case 8: return .familySum(drawnFamily(choices))
     case 9: return .marksIn(drawnFamily(choices), drawnSpan(choices, number))
     case 10: return .lastMark(drawnFamily(choices), upTo: number)
-    case 11: return .markWith(unique: Int64(choices.below(uniqueCount, .rowU)))
-    case 12: return .ticket(Int64(1 + choices.below(ticketIdCount, .keyTicket)))
-    case 13: return .ticketCount
+    default: return .markWith(unique: Int64(choices.below(uniqueCount, .rowU)))
+    }
+  }
+
+  static func drawnOfTickets(_ choices: ChoiceStream) -> KeyOperation {
+    let id = Int64(1 + choices.below(ticketIdCount, .keyTicket))
+    let value = Int64(choices.below(50, .keyValue))
+    switch choices.below(11, .kind) {
+    case 0, 1, 2, 3: return .takeTicket(value, id: nil)
+    case 4: return .putTicket(id: id, value, choices.pick([.abort, .replace, .ignore], .conflict))
+    case 5: return .dropTickets(from: id)
+    case 6: return choices.oneIn(2, .keyTicketEnd) ? .dropSequence : .setSequence(id)
+    case 7: return .ticket(id)
+    case 8: return .ticketCount
     default: return .sequence
     }
   }
@@ -297,17 +308,7 @@ enum KeyOperation {
   static func drawnChange(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
     let conflict = choices.pick([Operation.Conflict.abort, .replace, .replace, .ignore], .conflict)
-    switch choices.below(22, .kind) {
-    case 16, 17, 18, 19: return .takeTicket(Int64(choices.below(50, .keyValue)), id: nil)
-    case 20:
-      return .putTicket(id: Int64(1 + choices.below(ticketIdCount, .keyTicket)), Int64(choices.below(50, .keyValue)), conflict)
-    case 21:
-      let id = Int64(1 + choices.below(ticketIdCount, .keyTicket))
-      switch choices.below(4, .keyTicketEnd) {
-      case 0, 1: return .dropTickets(from: id)
-      case 2: return .setSequence(id)
-      default: return .dropSequence
-      }
+    switch choices.below(16, .kind) {
     case 0, 1: return .putItem(id: drawnId(choices), drawnItem(choices), conflict)
     case 2: return .rename(id: drawnId(choices), to: drawnName(choices), replaces: conflict == .replace)
     case 3: return .addToItems(drawnSpan(choices, drawnId(choices)), Int64(1 + choices.below(9, .keyValue)))
