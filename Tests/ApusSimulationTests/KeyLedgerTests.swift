@@ -152,7 +152,7 @@ struct KeyLedgerTests {
   @Test("worlds at snapshot isolation have write skews, and those at the other have none")
   func skews() throws {
     var counts: [Int] = []
-    for (name, last) in [("snapshot-writers", UInt64(20)), ("keyed-writers", 6)] {
+    for (name, last) in [("snapshot-writers", UInt64(60)), ("keyed-writers", 6)] {
       let scenario = try #require(Scenario.named(name))
       counts.append(try (1...last).reduce(0) { count, seed in
         let verdict = RunSettings(scenario: scenario).run(.seed(seed))

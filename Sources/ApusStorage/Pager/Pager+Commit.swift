@@ -207,6 +207,8 @@ extension Pager {
         changeCounterAndPageCount: one.bigEndianUInt64(at: 24), freelist: one.bigEndianUInt64(at: 32))
       store.stamp = stamp
       store.cache?.restamp(stamp)
+      // The file's state keeps its generation: what was asked for before, and not taken, would pass for what lies there now.
+      dropReads(store)
       let version = UInt64(store.generation) << 32
       #if PlantedBugs
         if !PlantedBug.isActive(.keepSpilledInCache) { store.spilledPages.forEach { store.cache?.remove($0, version) } }
