@@ -70,6 +70,31 @@ import Testing
     #expect(found == 33)
   }
 
+  @Test("a page that was asked for ahead of time, and never taken from there, is not the old one behind a COMMIT")
+  func oldReadBehindCommit() throws {
+    let environment = MemoryEnvironment(seed: 5, completesAtOnce: false)
+    let setup = try Driver(environment, "/db")
+    try setup.write { for page in UInt32(2)...60 { _ = try setup.append(page) } }
+    setup.pager.close()
+    let writer = try Driver(environment, "/db") {
+      $0.cacheBytes = 8 * 4096
+      $0.dirtyBytes = 8 * 4096
+    }
+    let reader = try Driver(environment, "/db")
+    try writer.run { () throws(Fault) in try writer.pager.beginRead() }
+    writer.pager.pages(prefetch: [PageNumber(5)])
+    // Now the file's cache has it too.
+    #expect(try reader.read { try reader.tag(5) } == 5)
+    try writer.begin()
+    for page in UInt32(5)...60 { try writer.set(page, 1000 + page) }
+    // It was written ahead of the commit, and has made room for others.
+    for page in UInt32(6)...60 { #expect(try writer.tag(page) == 1000 + page) }
+    try writer.commit()
+    for page in UInt32(5)...60 { #expect(try writer.tag(page) == 1000 + page) }
+    writer.pager.endRead()
+    #expect(try reader.read { try reader.tag(5) } == 1005)
+  }
+
   @Test("threads with a connection each count to the same number")
   func countsAcrossThreads() async throws {
     let environment = SystemEnvironment(backend: .posix)
