@@ -108,6 +108,7 @@ let unsafeFiles: [String: Set<String>] = [
   ],
   "ApusSimulation": [
     "SimulatedFile.swift",
+    "TraceHash.swift",
   ],
   "ApusHarness": [
     "ApusEngine.swift",

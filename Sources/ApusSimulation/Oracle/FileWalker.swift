@@ -43,13 +43,11 @@ public struct FileWalker {
     /// table.
     ///
     /// - Parameter words: in capitals.
-    func says(_ words: StaticString) -> Bool {
-      let text = Array(sql.utf8)
-      return words.withUTF8Buffer { words in
-        guard words.count <= text.count else { return false }
-        return (0...text.count - words.count).contains { start in
-          words.indices.allSatisfy { unsafe Self.capital(text[start + $0]) == words[$0] }
-        }
+    func says(_ words: String) -> Bool {
+      let (text, words) = (Array(sql.utf8), Array(words.utf8))
+      guard words.count <= text.count else { return false }
+      return (0...text.count - words.count).contains { start in
+        words.indices.allSatisfy { Self.capital(text[start + $0]) == words[$0] }
       }
     }
 

@@ -1,4 +1,5 @@
-// The fingerprint of an execution: 128 bits over every event, in order. Same seed, same hash.
+// The fingerprint of an execution: 128 bits over every event, in order. Same seed, same hash. `unsafe` lives here: the bytes of an
+// event's name are read where the program has them, within their count.
 
 import ApusBase
 
