@@ -39,7 +39,8 @@ enum DatabaseSeeds {
   }
 
   private static func sqlite(_ script: String) throws(EngineFailure) -> [UInt8] {
-    let path = "/dev/shm/apus-fuzz-seed-\(getpid()).db"
+    // Several threads of one process may be at it.
+    let path = "/dev/shm/apus-fuzz-seed-\(getpid())-\(SystemEnvironment().randomUInt64()).db"
     defer { for suffix in ["", "-journal", "-wal", "-shm"] { Console.remove(path + suffix) } }
     let connection = try SQLiteLibrary().open(path, readOnly: false)
     try connection.execute(script)

@@ -69,7 +69,7 @@ private final class Recovery {
   private let library: SQLiteLibrary
   private static let path = "/fuzzed.db"
   /// Where SQLite finds its copies.
-  private let referencePath = "/dev/shm/apus-fuzz-\(getpid()).db"
+  private let referencePath = "/dev/shm/apus-fuzz-\(getpid())-\(SystemEnvironment().randomUInt64()).db"
 
   init(suffix: String) throws(EngineFailure) {
     self.suffix = suffix
