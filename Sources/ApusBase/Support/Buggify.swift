@@ -5,7 +5,7 @@
 #if PlantedBugs
   public enum BuggifyPoint: Int, CaseIterable, Sendable {
     // Giving way between two steps of a protocol.
-    case walSnapshotRaced, walYieldInRecovery, walYieldInAppend, checkpointYield, journalYield, playbackYield
+    case walSnapshotRaced, walYieldInRecovery, walYieldInAppend, checkpointYield, placeYield, journalYield, playbackYield
     // Optional work left undone.
     case walSkipZeroFill, walSkipRestart, walSkipLengthCut, skipReadAhead, skipSharedCache
     // Limits.

@@ -197,7 +197,14 @@ extension Pager {
       throw .failure(conflict)
     }
     if concurrent.phase != .open { store.concurrent?.isBehindLog = true }
-    if concurrent.phase == .placed, let wal = store.wal { try takePlace(store, wal, mayRebase: true) }
+    try finishPlace()
+  }
+
+  /// Before a statement of a concurrent transaction goes on behind a wait. Where that came while the transaction took its place, its
+  /// pages are those of the newest commit already, and what it knows of the file, its size for one, is not.
+  public func finishPlace() throws(Fault) {
+    guard let store, let concurrent = store.concurrent, concurrent.phase == .placed, concurrent.conflict == nil else { return }
+    if let wal = store.wal { try takePlace(store, wal, mayRebase: false) }
   }
 
   /// The transaction cannot commit any more.
@@ -327,6 +334,9 @@ extension Pager {
       }
       store.concurrent?.phase = .placed
       isNoting = false
+      #if PlantedBugs
+        if environment.fires(.placeYield) { throw .wait(.nothing) }
+      #endif
     }
     if store.concurrent?.phase == .placed {
       try restartLog(store, wal)

@@ -396,9 +396,9 @@ extension Pager {
         let (file, size) = (store.file, Int64(pageSize))
         let byteCount = try faulting { () throws(EngineError) in try file.size() }
         let pageCount = UInt32(truncatingIfNeeded: (byteCount + size - 1) / size)
-        // The header was read under this SHARED lock, and nothing has been copied back since. Else a file that somebody has cut
-        // would pass for an empty database.
-        if isFirst, pageCount < store.headerPageCount {
+        // A file that somebody has cut must not pass for an empty database. That it is shorter than the header said is no matter:
+        // others may have copied back since that was read. What counts is the snapshot's page 1 (`adoptLogHeader`).
+        if isFirst, pageCount == 0, store.headerPageCount > 0 {
           throw .error(.corrupt, object: store.path, cause: "the file is shorter than its header says")
         }
         currentPageCount = pageCount

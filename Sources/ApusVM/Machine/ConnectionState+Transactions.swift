@@ -110,6 +110,11 @@ extension ConnectionState {
     for database in databases { try database?.pager.checkConcurrent() }
   }
 
+  /// The statement goes on behind a wait, and may have been taking the transaction's place in the log.
+  func finishPlaces() throws(Fault) {
+    for database in databases { try database?.pager.finishPlace() }
+  }
+
   /// COMMIT has failed. A transaction that has lost needs its snapshot no longer.
   func leaveLostSnapshots() {
     if !isConcurrent || active.count > 1 { return }

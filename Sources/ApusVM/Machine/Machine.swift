@@ -90,6 +90,7 @@ extension MachineCore {
         if writes != 0 && state.active.count > 1 { state.ownBorrowedValues(except: reference) }
         if let abortCode { throw .error(abortCode) }
         context.forgetMoment()
+        if uses != 0, state.isConcurrent { try state.finishPlaces() }
         switch try run() {
         case .row: return .row
         case .done, .pending: beginEnd(.keep, nil)
