@@ -50,15 +50,17 @@ extension Pager {
 
   /// After a commit: what can be copied is, without waiting for anybody. Its failure is not the commit's.
   ///
-  /// From half of `wal_size_limit` on, what others have committed meanwhile is copied with the turn in hand: once everything
-  /// is, new snapshots do not keep the log, and the next writer starts it again.
+  /// What others have committed meanwhile is copied with the turn in hand: once everything is, new snapshots do not keep the log,
+  /// and the next writer starts it again. Else each of the next commits would copy, and sync, the little that was left.
   func checkpointAfterCommit(_ store: FileStore) throws(Fault) {
     guard let wal = store.wal else { return }
     do {
       if store.lastFramesUntil == nil {
         let result = try runCheckpoint(.passive, store, wal)
         if try mayCopyLastFrames(wal, result) {
-          store.lastFramesUntil = store.environment.monotonicNanoseconds() + Self.lastFramesPatienceNanoseconds
+          let isUrgent = wal.isHalfFull(through: result.frameCount)
+          let patience = isUrgent ? Self.urgentLastFramesNanoseconds : Self.lastFramesNanoseconds
+          store.lastFramesUntil = store.environment.monotonicNanoseconds() + patience
         }
       }
       if let limit = store.lastFramesUntil {
@@ -76,12 +78,13 @@ extension Pager {
     store.needsCheckpoint = false
   }
 
-  /// How long a commit that is done stands in line to copy the last frames.
-  private static let lastFramesPatienceNanoseconds: UInt64 = 50_000_000
+  /// How long a commit that is done stands in line to copy the last frames; and from half of `wal_size_limit` on.
+  private static let lastFramesNanoseconds: UInt64 = 5_000_000
+  private static let urgentLastFramesNanoseconds: UInt64 = 50_000_000
 
   private func mayCopyLastFrames(_ wal: WriteAheadLog, _ result: CheckpointResult) throws(Fault) -> Bool {
     guard !result.isWhole, !result.isBusy, !result.isHeldBack, let published = try wal.index.readHeader() else { return false }
-    guard wal.isHalfFull(through: published.frameCount), published.frameCount > result.backfill else { return false }
+    guard published.frameCount > result.backfill else { return false }
     return published.frameCount - result.backfill <= WriteAheadLog.lastFrameCountMax
   }
 

@@ -52,6 +52,8 @@ final class CommitQueue: Sendable {
     var since: UInt64
     /// Its thread does not sleep before that.
     var watchesUntil: UInt64 = 0
+    /// It looks by itself whether the turn is free.
+    var knowsItIsFirst = false
   }
 
   fileprivate struct Pending: Sendable {
@@ -139,6 +141,10 @@ final class CommitQueue: Sendable {
   /// How often the first in line gets the turn for certain. Meanwhile those go on whose threads are awake: to put one to sleep and
   /// to wake another for each commit would cost more than the commit.
   static let patienceNanoseconds: UInt64 = 1_000_000
+  /// How long before that its thread is to be awake.
+  fileprivate static let wakeNanoseconds: UInt64 = 60_000
+  /// How soon the first in line looks whether the turn has fallen free, at first.
+  fileprivate static let lookNanoseconds: UInt64 = 300_000
   /// How long the first in line, or who is to lead a sync, may take to come.
   fileprivate static let offerNanoseconds: UInt64 = 10_000_000
   fileprivate static let failureCountMax = 64
@@ -199,13 +205,11 @@ final class CommitQueue: Sendable {
         state.heldSince = now
         state.tip = nil
       }
+      if place == 0, state.line.count > 1 || state.offer?.id == id { state.lastOffer = now }
+      if state.offer?.id == id { state.offer = nil }
       state.line.removeAll { $0.id == id }
       state.holder = id
       state.holderFailure = nil
-      if state.offer?.id == id {
-        state.offer = nil
-        state.lastOffer = now
-      }
       // Who is next is awake when this turn ends.
       if state.commitsWait, let next = state.line.first, next.watchesUntil <= now { state.rings.append(next.alarm) }
       return .taken(state.base)
@@ -512,9 +516,18 @@ extension CommitQueue.State {
 
   /// The answer to who has the place in line.
   fileprivate mutating func notYet(_ place: Int, _ now: UInt64) -> CommitQueue.Turn {
-    line[place].watchesUntil = now + Alarm.watchNanoseconds
-    let due = max(line[place].since, lastOffer) + CommitQueue.patienceNanoseconds
-    return .notYet(until: due > now ? due : nil, isSoon: true)
+    guard place == 0 else {
+      if commitsWait { line[place].watchesUntil = now + Alarm.watchNanoseconds }
+      return .notYet(until: now + CommitQueue.offerNanoseconds, isSoon: commitsWait)
+    }
+    // Who had the turn may not come back, and nobody rings then: the first in line looks by itself, and is awake when it is due.
+    line[0].knowsItIsFirst = true
+    let due = max(line[0].since, lastOffer) + CommitQueue.patienceNanoseconds
+    let isSoon = commitsWait || now + CommitQueue.wakeNanoseconds >= due
+    line[0].watchesUntil = isSoon ? now + Alarm.watchNanoseconds : 0
+    if isSoon { return .notYet(until: due > now ? due : nil, isSoon: true) }
+    let pause = max(CommitQueue.lookNanoseconds, now - min(now, line[0].since))
+    return .notYet(until: min(now + pause, due - CommitQueue.wakeNanoseconds))
   }
 
   /// Nobody has the turn: somebody in line gets it, or the lock goes.
@@ -529,6 +542,8 @@ extension CommitQueue.State {
         offerTurn(now)
       } else if let next = line.first(where: { $0.watchesUntil > now }) ?? (mayComeBack ? nil : first) {
         rings.append(next.alarm)
+      } else if !first.knowsItIsFirst {
+        rings.append(first.alarm)
       }
       return
     }
