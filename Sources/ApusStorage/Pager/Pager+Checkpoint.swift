@@ -56,7 +56,7 @@ extension Pager {
     guard let wal = store.wal else { return }
     do {
       if store.lastFramesUntil == nil {
-        let result = try runCheckpoint(.passive, store, wal)
+        let result = try runCheckpoint(.passive, leastFrameCount: leastFrameCount(wal), store, wal)
         if try mayCopyLastFrames(wal, result) {
           let isUrgent = wal.isHalfFull(through: result.frameCount)
           let patience = isUrgent ? Self.urgentLastFramesNanoseconds : Self.lastFramesNanoseconds
@@ -82,6 +82,12 @@ extension Pager {
   private static let lastFramesNanoseconds: UInt64 = 5_000_000
   private static let urgentLastFramesNanoseconds: UInt64 = 50_000_000
 
+  /// A log that has grown in spite of readers is copied by an eighth of what it may grow by: else each commit behind that point
+  /// would sync twice for what the oldest reader has moved on by.
+  private func leastFrameCount(_ wal: WriteAheadLog) -> UInt32 {
+    wal.isHalfFull(through: wal.tip) ? 0 : UInt32(clamping: min(configuration.autocheckpointFrames, 1000) / 8)
+  }
+
   private func mayCopyLastFrames(_ wal: WriteAheadLog, _ result: CheckpointResult) throws(Fault) -> Bool {
     guard !result.isWhole, !result.isBusy, !result.isHeldBack, let published = try wal.index.readHeader() else { return false }
     guard published.frameCount > result.backfill else { return false }
@@ -90,12 +96,12 @@ extension Pager {
 
   /// A checkpoint that waits for nobody, unless `busy` says so.
   func runCheckpoint(
-    _ mode: CheckpointMode, takesTurn: Bool = false, _ store: FileStore, _ wal: WriteAheadLog,
+    _ mode: CheckpointMode, takesTurn: Bool = false, leastFrameCount: UInt32 = 0, _ store: FileStore, _ wal: WriteAheadLog,
     busy: () throws(Fault) -> Void = { () throws(Fault) in }
   ) throws(Fault) -> CheckpointResult {
     try wal.runCheckpoint(
-      mode, takesTurn: takesTurn, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
-      generation: { self.checkpointGeneration(store, $0) }, busy: busy)
+      mode, takesTurn: takesTurn, leastFrameCount: leastFrameCount, database: store.file,
+      synchronous: configuration.synchronous, cache: store.cache, generation: { self.checkpointGeneration(store, $0) }, busy: busy)
   }
 
   /// A checkpoint, a switch of the journal mode or a closing was dropped at a wait. What it held goes: a plan that was made

@@ -162,15 +162,22 @@ final class CommitQueue: Sendable {
   // MARK: The turn
 
   /// Asks for the right to append. Who does not get it is in line from now on, until `leaveTurn`.
-  /// - Parameter isAlone: only with nothing pending.
+  /// - Parameters:
+  ///   - isAlone: only with nothing pending.
+  ///   - passesLine: before all others, and at once.
   func takeTurn(
-    _ id: ObjectIdentifier, _ alarm: Alarm, isAlone: Bool, now: UInt64,
+    _ id: ObjectIdentifier, _ alarm: Alarm, isAlone: Bool, passesLine: Bool = false, now: UInt64,
     open: () throws(EngineError) -> (memory: any SharedMemory, file: any File)
   ) throws(Fault) -> Turn {
     try withState { (state) throws(Fault) -> Turn in
       if state.holder == id { return .taken(state.base) }
-      let place = state.line.firstIndex { $0.id == id } ?? state.line.count
-      if place == state.line.count { state.line.append(Place(id: id, alarm: alarm, isAlone: isAlone, since: now)) }
+      let place = state.line.firstIndex { $0.id == id } ?? (passesLine ? 0 : state.line.count)
+      if state.line.first(where: { $0.id == id }) == nil {
+        // Who passes the line is due as soon as it has come.
+        let since = passesLine ? now - min(now, Self.patienceNanoseconds) : now
+        state.line.insert(Place(id: id, alarm: alarm, isAlone: isAlone, since: since), at: place)
+        if passesLine, state.line.count > 1 { state.line[1].knowsItIsFirst = false }
+      }
       if state.holder != nil || state.clearing != nil || state.mustRest { return state.notYet(place, now) }
       if now < state.restsUntil { return .notYet(until: state.restsUntil) }
       #if PlantedBugs
@@ -517,6 +524,7 @@ extension CommitQueue.State {
   /// The answer to who has the place in line.
   fileprivate mutating func notYet(_ place: Int, _ now: UInt64) -> CommitQueue.Turn {
     guard place == 0 else {
+      line[place].knowsItIsFirst = false
       if commitsWait { line[place].watchesUntil = now + Alarm.watchNanoseconds }
       return .notYet(until: now + CommitQueue.offerNanoseconds, isSoon: commitsWait)
     }

@@ -18,6 +18,8 @@ struct Checkpoint {
   var mode: CheckpointMode
   /// A passive one that takes the turn, so that everything is copied at one moment.
   let takesTurn: Bool
+  /// Where readers hold it back, it is not worth its syncs for fewer.
+  let leastFrameCount: UInt32
   var database: any File
   var synchronous: Synchronous
   var phase = Phase.begin
@@ -42,9 +44,10 @@ struct Checkpoint {
     var sampled: (WALIndexHeader, UInt32)?
   #endif
 
-  init(mode: CheckpointMode, takesTurn: Bool, database: any File, synchronous: Synchronous) {
+  init(mode: CheckpointMode, takesTurn: Bool, leastFrameCount: UInt32, database: any File, synchronous: Synchronous) {
     requested = mode
     self.takesTurn = takesTurn
+    self.leastFrameCount = leastFrameCount
     self.mode = mode
     self.database = database
     self.synchronous = synchronous
@@ -74,11 +77,14 @@ extension WriteAheadLog {
 
   /// Called again until it returns. `busy` decides about waiting for a lock: it throws a wait or returns.
   func runCheckpoint(
-    _ mode: CheckpointMode, takesTurn: Bool = false, database: any File, synchronous: Synchronous, cache: FileCache?,
-    generation: (_ salts: UInt64) -> UInt32, busy: () throws(Fault) -> Void
+    _ mode: CheckpointMode, takesTurn: Bool = false, leastFrameCount: UInt32 = 0, database: any File,
+    synchronous: Synchronous, cache: FileCache?, generation: (_ salts: UInt64) -> UInt32, busy: () throws(Fault) -> Void
   ) throws(Fault) -> CheckpointResult {
     try settleAbandonedCheckpoint()
-    var state = checkpoint ?? Checkpoint(mode: mode, takesTurn: takesTurn, database: database, synchronous: synchronous)
+    var state =
+      checkpoint
+      ?? Checkpoint(
+        mode: mode, takesTurn: takesTurn, leastFrameCount: leastFrameCount, database: database, synchronous: synchronous)
     checkpoint = nil
     do {
       try advance(&state, cache, generation, busy)
@@ -167,7 +173,7 @@ extension WriteAheadLog {
         state.phase = state.mode == .passive && !state.takesTurn || holdsWriteLock ? .plan : .writerLock
       case .writerLock:
         state.wantsWriteLock = true
-        if try !lockWriter(isAlone: true) {
+        if try !lockWriter(isAlone: true, passesLine: state.takesTurn) {
           try busy()
           releaseWriteLock()
           state.isBusy = true
@@ -180,7 +186,8 @@ extension WriteAheadLog {
       case .readMarks:
         try checkReadMarks(&state, busy)
       case .copyLock:
-        if state.safeFrame <= state.backfill {
+        let isHeldBack = state.safeFrame < state.header.frameCount
+        if state.safeFrame <= state.backfill || isHeldBack && state.safeFrame - state.backfill < state.leastFrameCount {
           state.phase = .reset
           continue
         }

@@ -61,9 +61,11 @@ extension WriteAheadLog {
   }
 
   /// Takes the write lock, or this connection's turn under the process's one.
-  /// - Parameter isAlone: with no commit of the process pending.
+  /// - Parameters:
+  ///   - isAlone: with no commit of the process pending.
+  ///   - passesLine: before the others of the process.
   /// - Returns: false where somebody else writes; the connection may be in line then, until `releaseWriteLock`.
-  func lockWriter(isAlone: Bool = false) throws(Fault) -> Bool {
+  func lockWriter(isAlone: Bool = false, passesLine: Bool = false) throws(Fault) -> Bool {
     precondition(!holdsWriteLock)
     hasRoom = false
     turnBegins = nil
@@ -78,7 +80,8 @@ extension WriteAheadLog {
     }
     isInLine = true
     let (environment, database, path) = (environment, database, path)
-    let answer = try commits.takeTurn(id, queue.alarm, isAlone: isAlone, now: environment.monotonicNanoseconds()) {
+    let now = environment.monotonicNanoseconds()
+    let answer = try commits.takeTurn(id, queue.alarm, isAlone: isAlone, passesLine: passesLine, now: now) {
       () throws(EngineError) in
       let log = try environment.open(path, .readWrite)
       return (try database.openSharedMemory(readOnly: false), log)
