@@ -133,15 +133,15 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if self.kind != .mixed { drawWorld(choices) }
     hasComingTables = choices.oneIn(3, .hasComingTables)
     hasLists = choices.oneIn(3, .hasLists)
-    isConcurrent = journal == .wal && choices.oneIn(4, .isConcurrent)
+    isConcurrent = journal == .wal && choices.oneIn(2, .isConcurrent)
     if choices.oneIn(4, .reconnectsOften) {
       reconnectOneIn = 4
       stepsPerEra *= 2
     }
     if isConcurrent { hasKeys = choices.oneIn(2, .hasKeys) }
     isolation = choices.pick([.serializable, .serializable, .serializable, .snapshot, .snapshotBeside, .snapshotPairs], .isolation)
-    // The last of the profile's draws, so that the others are what they were before there was a limit.
     if journal == .wal, choices.oneIn(3, .hasSizeLimit) { sizeLimitFrames = choices.pick([40, 12, 100], .sizeLimitFrames) }
+    if isConcurrent, self.kind != .mixed { drawWriters(choices) }
   }
 
   private var vacuumName: String {

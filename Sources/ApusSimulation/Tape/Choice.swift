@@ -7,7 +7,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case pageSize, isRollback, journal, synchronous, cachePages, autocheckpointFrames, clientCount, processCount, cutCount
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
-  case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation
+  case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind
   case hasSizeLimit, sizeLimitFrames
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.

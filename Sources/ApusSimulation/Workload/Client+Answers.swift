@@ -261,6 +261,11 @@ extension Client {
       phase = .resting
       return
     }
+    // Its place could not be kept, or the whole transaction was undone: what a fault can bring about in the connection's statements.
+    if error.code == .abortRollback, let scan, !scan.outlivesTransaction, world.faults.hasMet(name) {
+      recover(from: error)
+      return
+    }
     if error.code == .abort, case .rollingBack = phase, keys.isInDoubt {
       keys.isInDoubt = false
       phase = .resting

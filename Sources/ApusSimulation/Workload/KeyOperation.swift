@@ -275,7 +275,7 @@ enum KeyOperation {
 
   static func drawnRead(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
-    switch choices.below(12, .kind) {
+    switch choices.below(14, .kind) {
     case 0: return .item(id: drawnId(choices))
     case 1: return .itemNamed(drawnName(choices))
     case 2: return .idRange(drawnSpan(choices, drawnId(choices)))
@@ -287,6 +287,9 @@ enum KeyOperation {
     case 8: return .familySum(drawnFamily(choices))
     case 9: return .marksIn(drawnFamily(choices), drawnSpan(choices, number))
     case 10: return .lastMark(drawnFamily(choices), upTo: number)
+    // Scans that stop at an entry which others like to change.
+    case 12: return .itemsFrom(id: usualId(choices), count: 1 + choices.below(3, .keyLimit))
+    case 13: return .lastMark(drawnFamily(choices), upTo: usualNumber(choices))
     default: return .markWith(unique: Int64(choices.below(uniqueCount, .rowU)))
     }
   }

@@ -1,0 +1,55 @@
+// Worlds of concurrent transactions: what a seed draws of them, and what scenarios ask for.
+
+extension SimulationProfile {
+  /// Of the worlds with concurrent transactions some are all about them: over keys of every kind, or commits in groups.
+  mutating func drawWriters(_ choices: ChoiceStream) {
+    switch choices.pick([0, 0, 0, 1, 1, 2], .writersKind) {
+    case 1: beKeyed()
+    case 2: beMany()
+    default: break
+    }
+  }
+
+  /// Nearly all transactions are over keys, in trees of more than one page.
+  mutating func beKeyed() {
+    beConcurrent()
+    hasKeys = true
+    sideOneIn = 1
+    clientCount = max(4, clientCount)
+    pageSize = min(pageSize, 2048)
+    cachePages = max(20, cachePages)
+    initialRowCount = 0
+    stepsPerEra *= 2
+  }
+
+  /// Many clients with small transactions, each of which waits for a sync.
+  mutating func beMany() {
+    beConcurrent()
+    synchronous = .full
+    clientCount = max(6, clientCount)
+    pageSize = min(pageSize, 1024)
+    initialRowCount = 0
+    keyCount = min(keyCount, 30)
+    payloadMax = min(payloadMax, 1_500)
+    operationCountMax = min(operationCountMax, 6)
+    cachePages = max(20, cachePages)
+    vacuumOneIn = 0
+    busyTimeoutMilliseconds = 5000
+  }
+
+  /// The same, with no faults but what a scenario adds.
+  mutating func commitInGroups() {
+    beMany()
+    faults = FaultRates()
+    faults[.delay] = 8
+  }
+
+  /// Concurrent transactions are only to be had with a log.
+  mutating func beConcurrent() {
+    isConcurrent = true
+    if journal == .wal { return }
+    journal = .wal
+    synchronous = .full
+    attaches = false
+  }
+}
