@@ -261,7 +261,7 @@ extension Client {
       phase = .resting
       return
     }
-    // Its place could not be kept, or the whole transaction was undone: what a fault can bring about in the connection's statements.
+    // Its place could not be kept, or the whole transaction was undone: a fault of its connection can bring that about.
     if error.code == .abortRollback, let scan, !scan.outlivesTransaction, world.faults.hasMet(name) {
       recover(from: error)
       return

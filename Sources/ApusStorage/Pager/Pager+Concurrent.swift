@@ -200,8 +200,8 @@ extension Pager {
     try finishPlace()
   }
 
-  /// Before a statement of a concurrent transaction goes on behind a wait. Where that came while the transaction took its place, its
-  /// pages are those of the newest commit already, and what it knows of the file, its size for one, is not.
+  /// Before a statement of a concurrent transaction goes on behind a wait. Where that came while the transaction took its place,
+  /// its pages are those of the newest commit already, and what it knows of the file, its size for one, is not.
   public func finishPlace() throws(Fault) {
     guard let store, let concurrent = store.concurrent, concurrent.phase == .placed, concurrent.conflict == nil else { return }
     if let wal = store.wal { try takePlace(store, wal, mayRebase: false) }
