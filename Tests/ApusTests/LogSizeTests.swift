@@ -257,6 +257,37 @@ import Testing
     try bench.check()
   }
 
+  @Test("transactions on the newest state that found no free mark do not wait for each other for ever", arguments: [false, true])
+  func onOlderMarks(readersStay: Bool) throws {
+    let bench = try overgrown()
+    let readers = try (0..<4).map { _ in try bench.another() }
+    for reader in readers {
+      try reader.execute("BEGIN; SELECT count(*) FROM t")
+      try bench.first.execute("INSERT INTO t(v) VALUES (0)")
+    }
+    for (connection, id) in [(bench.first, 5), (bench.second, 6)] {
+      connection.busyTimeoutMilliseconds = 0
+      try connection.execute("BEGIN CONCURRENT; INSERT INTO u VALUES (\(id), 5)")
+    }
+    if !readersStay { for reader in readers { try reader.execute("COMMIT") } }
+    try bench.first.execute("PRAGMA wal_size_limit = \(Self.bytes(20))")
+    let refusal = bench.second.refusal("COMMIT")
+    #expect(refusal?.code == (readersStay ? .busySnapshot : .busy))
+    if readersStay {
+      // It would keep back all that is behind its mark.
+      #expect(refusal?.cause?.contains("the snapshot of this transaction holds it back") == true, "\(refusal?.cause ?? "no cause")")
+      for reader in readers { try reader.execute("COMMIT") }
+      try bench.second.execute("ROLLBACK")
+    } else {
+      #expect(bench.first.refusal("COMMIT")?.code == .busy, "the other one has taken a mark of the newest state")
+      try bench.second.execute("COMMIT")
+    }
+    try bench.first.execute("COMMIT")
+    #expect(try bench.first.text("SELECT id FROM u") == (readersStay ? ["5"] : ["5", "6"]))
+    for reader in readers { try reader.closeBlocking() }
+    try bench.check()
+  }
+
   @Test("a transaction that has read before it writes makes room, or is refused at once")
   func readBeforeWrite() throws {
     for isHeld in [false, true] {

@@ -24,6 +24,7 @@ extension Pager {
     guard let wal = store.wal, wal.roomLimit > 0, !wal.holdsWriteLock else { return }
     let published = try wal.index.readHeader()
     guard store.makesRoom || wal.isFull(through: published?.frameCount ?? 0) else { return }
+    if published == wal.header { _ = try wal.moveToNewestMark() }
     try copyForRoom(store, wal)
     // With a snapshot of its own it is looked at what that keeps, under the turn.
     if state == .none, try !wal.canRestart() {
@@ -34,14 +35,18 @@ extension Pager {
   }
 
   /// The same for a concurrent transaction, which has a snapshot.
-  /// - Throws: SQLITE_BUSY_SNAPSHOT where that is an older one than the newest: the transaction would wait for itself.
+  /// - Throws: SQLITE_BUSY_SNAPSHOT where that is an older one than the newest, or lies on an older mark, and the wait is over: the
+  ///   transaction would wait for itself.
   func awaitRoomForPlace(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
     guard wal.roomLimit > 0, !wal.holdsWriteLock, let published = try wal.index.readHeader() else { return }
     guard wal.isFull(through: published.frameCount) else { return }
     if published != wal.header { throw loseForRoom(store, wal) }
+    let isOnNewestMark = try wal.moveToNewestMark()
     try copyForRoom(store, wal)
     if !store.keepsLog, try wal.moveToMarkZero(), try wal.canRestart() { return }
-    throw noRoom(store, wal)
+    let fault = noRoom(store, wal)
+    if case .failure = fault, !isOnNewestMark { throw loseForRoom(store, wal) }
+    throw fault
   }
 
   /// The turn has come on top of `published`, before anything is compared.

@@ -54,6 +54,36 @@ extension WriteAheadLog {
     return limit > 0 && byteCount(through: frame) >= limit / 2
   }
 
+  /// Where all marks were taken when it began, a snapshot of the newest state lies on an older mark, and keeps frames from being
+  /// copied back that it does not need. It moves to a mark of the newest state, if one is to be had now.
+  /// - Returns: false where it keeps back what was copied: no mark is free.
+  func moveToNewestMark() throws(Fault) -> Bool {
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepOlderMark) { return true }
+    #endif
+    guard let mark = readMark, mark > 0 else { return true }
+    let frame = header.frameCount
+    if try index.readMark(mark) == frame { return true }
+    for other in 1..<WALIndex.readMarkCount where other != mark {
+      let slot = WALIndex.readSlot(other)
+      if try index.readMark(other) != frame {
+        if try !lockToChange(slot) { continue }
+        try index.setReadMark(other, frame)
+        unlock(slot)
+      }
+      if try !lock(.shared, slot) { continue }
+      index.memory.barrier()
+      // The old mark is held until here: the log cannot have started again.
+      if try index.readMark(other) == frame {
+        unlock(WALIndex.readSlot(mark))
+        readMark = other
+        return true
+      }
+      unlock(slot)
+    }
+    return false
+  }
+
   /// Where everything is copied back, a snapshot of the newest state need not keep the log: the file holds it.
   /// - Returns: true where it is on mark 0 now.
   func moveToMarkZero() throws(Fault) -> Bool {
