@@ -34,7 +34,7 @@
     case wrongCollapse, forgetLastChildAtCollapse, skipRowAfterRestore
     // Concurrent transactions.
     case compareFirstCommitOnly, forgetAllocation, validateWritesOnly, foreignSeenLate, keepStalePages
-    case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo
+    case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo, goOnWithHalfPlace
     case cutBeforeRangeEnd, forgetGapAtEnd, forgetAbsentKey, forgetIndexRange, keepChangesAtRollbackTo
     case cancelEqualKeys, replaceNamesTableOnly, compareBytes, rebaseSkipsIndex, skipRebase, lookedAtStaysOld
     case trimOneTooEarly, publishTooFar, raiseOverwrites, raiseUnseen
@@ -43,7 +43,7 @@
     case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase, gatherForEver
     case checkpointSyncsAlone, forgetSettled
     // The log's size.
-    case appendAtLimit, roomBeforeTurnOnly, waitForRoomForEver
+    case appendAtLimit, roomBeforeTurnOnly, waitForRoomForEver, keepOlderMark
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,

@@ -18,11 +18,11 @@ extension SimulatedDisk {
     }
     switch call {
     case .open:
-      if faults.meets(.tooManyFiles) {
+      if faults.meets(.tooManyFiles, on: FileRole(path)) {
         let number = faults.choices.pick([SystemErrorNumber.tooManyFiles, SystemErrorNumber.tableFull], .errorNumber)
         try refuse(.tooManyFiles, .cannotOpen, "open", number, path, file)
       }
-      if faults.meets(.refusedOpen) {
+      if faults.meets(.refusedOpen, on: FileRole(path)) {
         try refuse(.refusedOpen, .cannotOpen, "open", SystemErrorNumber.access, path, file)
       }
     case .create:
@@ -30,15 +30,15 @@ extension SimulatedDisk {
         try refuse(.diskFull, .cannotOpen, "open", SystemErrorNumber.noSpace, path, file)
       }
     case .delete:
-      if faults.meets(.nameCallError) {
+      if faults.meets(.nameCallError, on: FileRole(path)) {
         try refuse(.nameCallError, .ioErrorDelete, "unlink", SystemErrorNumber.io, path, file)
       }
     case .truncate:
-      if faults.meets(.truncateError) {
+      if faults.meets(.truncateError, on: FileRole(path)) {
         try refuse(.truncateError, .ioErrorTruncate, "ftruncate", SystemErrorNumber.io, path, file)
       }
     case .lock:
-      if faults.meets(.lockError) {
+      if faults.meets(.lockError, on: FileRole(path)) {
         try refuse(.lockError, .ioErrorLock, "fcntl(F_OFD_SETLK)", SystemErrorNumber.noLocks, path, file)
       }
     }

@@ -132,7 +132,7 @@ extension SimulatedDisk {
     var fault: FaultKind?
     if !isPlain, count > 0 {
       let range = offset..<offset + count
-      if faults.meets(.stickyReadError) {
+      if faults.meets(.stickyReadError, on: file.role) {
         faults.noteFailure(.stickyReadError, of: request, file)
         badSectors.insert(sector(file, range.lowerBound + faults.choices.below(count, .badSector)))
         return (-SystemErrorNumber.io, nil)
@@ -141,11 +141,11 @@ extension SimulatedDisk {
         faults.noteFailure(.stickyReadError, of: request, file)
         return (-SystemErrorNumber.io, nil)
       }
-      if faults.meets(.readError) {
+      if faults.meets(.readError, on: file.role) {
         faults.noteFailure(.readError, of: request, file)
         return (-SystemErrorNumber.io, nil)
       }
-      if count > 1, faults.meets(.shortRead) {
+      if count > 1, faults.meets(.shortRead, on: file.role) {
         count = 1 + faults.choices.below(count - 1, .transferPart)
         fault = .shortRead
       }
@@ -192,13 +192,13 @@ extension SimulatedDisk {
       // What there is room for is written; the rest is asked for again, and told then.
       bytes.removeLast(bytes.count - room)
     } else if !isPlain, !bytes.isEmpty {
-      if faults.meets(.writeError) {
+      if faults.meets(.writeError, on: file.role) {
         faults.noteFailure(.writeError, of: request, file, place)
         let kept = faults.choices.below(bytes.count / sectorByteCount + 1, .transferPart) * sectorByteCount
         if kept > 0 { change(file, .write(offset: offset, bytes: Array(bytes.prefix(kept)))) }
         return (-SystemErrorNumber.io, nil)
       }
-      if bytes.count > 1, faults.meets(.shortWrite) {
+      if bytes.count > 1, faults.meets(.shortWrite, on: file.role) {
         bytes.removeLast(1 + faults.choices.below(bytes.count - 1, .transferPart))
         fault = .shortWrite
       }
@@ -253,18 +253,18 @@ extension SimulatedDisk {
       noteFailedSync(.syncKeepsView, of: request, file)
       return -SystemErrorNumber.io
     }
-    if faults.meets(.syncKeepsView) {
+    if faults.meets(.syncKeepsView, on: file.role) {
       fail(file, upTo, keepsView: true)
       tellOthers(file, handle)
       noteFailedSync(.syncKeepsView, of: request, file)
       return -SystemErrorNumber.io
     }
-    if faults.meets(.syncToldOnce) {
+    if faults.meets(.syncToldOnce, on: file.role) {
       fail(file, upTo, keepsView: true, toldOnlyTo: request.process)
       noteFailedSync(.syncToldOnce, of: request, file)
       return -SystemErrorNumber.io
     }
-    if faults.meets(.syncRevertsView) {
+    if faults.meets(.syncRevertsView, on: file.role) {
       fail(file, upTo, keepsView: false)
       tellOthers(file, handle)
       noteFailedSync(.syncRevertsView, of: request, file)

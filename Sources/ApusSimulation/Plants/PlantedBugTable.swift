@@ -162,6 +162,8 @@
         .init(.concurrency, "one page in eight is looked at unseen", .transactions)
       case .dropReadsAtRollbackTo:
         .init(.concurrency, "ROLLBACK TO forgets what was looked at", .transactions)
+      case .goOnWithHalfPlace:
+        .init(.concurrency, "a statement goes on behind a wait that came while the transaction took its place", .transactions)
       case .cutBeforeRangeEnd:
         .init(.concurrency, "a scan that ends at an entry records the range up to before it", .transactions)
       case .forgetGapAtEnd:
@@ -231,6 +233,8 @@
       case .roomBeforeTurnOnly:
         .init(.concurrency, "the log's size is looked at before the turn, and not again when that has come", [.logSize])
       case .waitForRoomForEver: .init(.concurrency, "the wait for room in the log has no end", [.liveness])
+      case .keepOlderMark:
+        .init(.concurrency, "who makes room stays on a mark that is older than its snapshot", [.liveness])
 
       // Freelist and pointer map.
       case .allocateLockBytePage: .init(.freelist, "the page of the lock bytes is used", .structure)

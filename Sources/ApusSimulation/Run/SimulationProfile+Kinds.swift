@@ -58,6 +58,9 @@ extension SimulationProfile {
     for (fault, rate) in Self.usualRates(kind) where choices.oneIn(2, .isFaultOn) {
       faults[fault] = max(1, rate / 2 + choices.below(rate, .faultRate))
     }
+    if choices.oneIn(3, .hasFaultFocus) {
+      faultFocus = choices.oneIn(2, .isFocusAside) ? .database : journal == .wal ? .log : .journal
+    }
     if faults[.delay] > 0 { faults[.delay] = choices.pick([100, 30, 8], .faultRate) }
     switch kind {
     case .mixed: break

@@ -1,11 +1,13 @@
 // Worlds of concurrent transactions: what a seed draws of them, and what scenarios ask for.
 
 extension SimulationProfile {
-  /// Of the worlds with concurrent transactions some are all about them: over keys of every kind, or commits in groups.
+  /// Of the worlds with concurrent transactions some are all about them: over keys of every kind, commits in groups, or
+  /// transactions that outgrow their caches.
   mutating func drawWriters(_ choices: ChoiceStream) {
-    switch choices.pick([0, 0, 0, 1, 1, 2], .writersKind) {
+    switch choices.pick([0, 0, 0, 1, 1, 2, 3], .writersKind) {
     case 1: beKeyed()
     case 2: beMany()
+    case 3: outgrowCaches()
     default: break
     }
   }
@@ -20,6 +22,21 @@ extension SimulationProfile {
     cachePages = max(20, cachePages)
     initialRowCount = 0
     stepsPerEra *= 2
+  }
+
+  /// Who changes many pages takes its place in the log in the midst of a statement, beside others that make the file longer.
+  mutating func outgrowCaches() {
+    beConcurrent()
+    clientCount = max(4, clientCount)
+    pageSize = min(pageSize, 1024)
+    cachePages = min(cachePages, 10)
+    // The others change other tables.
+    hasKeys = false
+    sideOneIn = 2
+    payloadMax = min(payloadMax, 1_500)
+    operationCountMax = 20
+    vacuumOneIn = 0
+    sizeLimitFrames = 0
   }
 
   /// Many clients with small transactions, each of which waits for a sync.

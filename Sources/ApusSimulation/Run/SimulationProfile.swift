@@ -53,6 +53,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
 
   // What the kinds of world add.
   public var faults = FaultRates()
+  /// The kind of file whose requests fail most of all.
+  var faultFocus: FileRole?
   var schedule = Schedule.Kind.anybody
   public var taste = WorkloadTaste()
   /// Rows of each table before anything else happens.
@@ -153,6 +155,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
       + "log \(autocheckpointFrames)\(sizeLimitFrames > 0 ? " of \(sizeLimitFrames)" : "") "
       + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
+      + "\(faultFocus.map { " failing \($0)" } ?? "")"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
       + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"

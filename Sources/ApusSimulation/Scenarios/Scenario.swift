@@ -227,6 +227,13 @@ public struct Scenario: Sendable {
       profile.stepsPerEra *= 2
     },
     Scenario(
+      name: "outgrown-cache", symptom: "a transaction that is larger than its cache sees a file that never was", kind: .calm,
+      plants: ["goOnWithHalfPlace"], budgetSeconds: 120
+    ) { profile in
+      profile.outgrowCaches()
+      profile.buggifies = true
+    },
+    Scenario(
       name: "log-limit", symptom: "the log grows while somebody reads, until the disk is full", kind: .flaky,
       plants: ["appendAtLimit", "roomBeforeTurnOnly", "waitForRoomForEver"], budgetSeconds: 60
     ) { profile in

@@ -41,7 +41,8 @@ public enum Choice: String, CaseIterable, Sendable {
   case usesList, readsList, list
 
   // The kind of world, its faults, limits and schedule.
-  case worldKind, isFaultOn, faultRate, schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
+  case worldKind, isFaultOn, faultRate, hasFaultFocus, isFocusAside
+  case schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
   case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, smallPages, wideSpans, hasFavouriteTable
 
   // Faults: whether one is met, and what it is like.

@@ -97,7 +97,7 @@ extension Client {
     case .readingOther: phase = .choosing
     case .choosing: break
     case .housekeeping:
-      drawWayBack(oneIn: 3)
+      drawWayBack(oneIn: 2)
       phase = .choosing
     case .scanning, .finishingScan:
       if let scan, let model, world.damage == .none, let problem = scan.problem(after: model) {
@@ -256,13 +256,15 @@ extension Client {
 
   func fail(_ error: EngineError) throws(Finding) {
     if try failOrdinarily(error) { return world.faults.noteDropped(name) }
-    if error.code == .abortRollback, let scan, scan.outlivesTransaction, scan.mayBeAborted || world.faults.hasMet(name) {
+    if error.code == .abortRollback, let scan, scan.outlivesTransaction,
+      scan.mayBeAborted || world.faults.hasMet(name, since: scan.metCount)
+    {
       dropScan()
       phase = .resting
       return
     }
     // Its place could not be kept, or the whole transaction was undone: a fault of its connection can bring that about.
-    if error.code == .abortRollback, let scan, !scan.outlivesTransaction, world.faults.hasMet(name) {
+    if error.code == .abortRollback, let scan, !scan.outlivesTransaction, world.faults.hasMet(name, since: scan.metCount) {
       recover(from: error)
       return
     }

@@ -116,11 +116,13 @@ extension Client {
   }
 
   private func chooseKeys() {
-    if keys.savepoint == 1 {
+    // What was seen counts on behind the way back, and what was changed does not: a witness goes back past a change, always.
+    let isWitness = if case .witness = keys.plan { true } else { false }
+    if keys.savepoint == 1, isWitness || choices.oneIn(2, .usesSavepoint) {
       phase = .siding(.keys(.savepoint))
       return start("SAVEPOINT q", [])
     }
-    if keys.savepoint == 2, choices.oneIn(3, .returnsToSavepoint) {
+    if keys.savepoint == 2, isWitness ? keys.step > 0 : choices.oneIn(3, .returnsToSavepoint) {
       keys.savepoint = 0
       phase = .siding(.keys(.goingBack))
       return start("ROLLBACK TO q", [])
@@ -138,7 +140,7 @@ extension Client {
         return start("UPDATE l SET list=list||?2||',' WHERE key=?1", [.integer(Int64(key)), .integer(Int64(value))])
       }
     }
-    if case .witness(0, let pauses) = keys.plan, pauses > 0 {
+    if case .witness(0, let pauses) = keys.plan, pauses > 0, keys.savepoint == 0 {
       keys.plan = .witness(looks: 0, pauses: pauses - 1)
       return
     }
@@ -162,6 +164,7 @@ extension Client {
     let hasFound = !keys.lastRows.isEmpty
     switch keys.plan {
     case .finished, .lists: return nil
+    case .witness(0, _) where keys.savepoint == 2: return advance(KeyOperation.drawnChange(choices))
     case .any(0, _), .witness(0, _): return nil
     case .witness(let looks, let pauses):
       keys.plan = .witness(looks: looks - 1, pauses: pauses)

@@ -51,6 +51,7 @@ extension Client {
       wayBack = nil
       growth = nil
       retry = nil
+      vacuumsNext = false
       rollsBackAtWill = false
       changedSchema = false
       phase = .beginning
@@ -112,7 +113,7 @@ extension Client {
       // The COMMIT of a concurrent transaction waits for no statement to end, and what it was lost with takes its readers along.
       if scan != nil, isConcurrent || !choices.oneIn(2, .scanOutlives) {
         phase = .finishingScan
-        engine?.resumeScan()
+        resumeScan()
         return
       }
       if !isWriting {
@@ -135,7 +136,8 @@ extension Client {
       let drawn = choices.below(model.shapes.count, .scanTable)
       let table = model.missing.contains(drawn) ? 0 : drawn
       let isByIndex = choices.oneIn(2, .scanByIndex)
-      scan = OpenScan(table: table, before: model, isByIndex: isByIndex, changedSchema: changedSchema)
+      scan = OpenScan(
+        table: table, before: model, isByIndex: isByIndex, changedSchema: changedSchema, metCount: world.faults.metCount(name))
       phase = .scanning(rowsLeft: choices.below(6, .scanRows))
       let name = model.shapes[table].name
       // The same text never comes from another operation: a statement is one run at a time.
@@ -147,7 +149,13 @@ extension Client {
     if isWriting && scan == nil && choices.oneIn(world.profile.savepointOneIn, .usesSavepoint) {
       return change(savepointStep())
     }
-    if isWriting, world.profile.autoVacuum == 2, choices.oneIn(savedModels.isEmpty ? 8 : 4, .vacuumsPages) {
+    if isWriting, world.profile.autoVacuum == 2, vacuumsNext || choices.oneIn(savedModels.isEmpty ? 8 : 4, .vacuumsPages) {
+      // What is cut off the file's end may have to come back.
+      if scan == nil, savedModels.isEmpty, choices.oneIn(2, .usesSavepoint) {
+        vacuumsNext = true
+        return change(.open(0))
+      }
+      vacuumsNext = false
       let statement = "PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))"
       phase = .housekeeping(statement)
       start(statement, [])
@@ -179,6 +187,12 @@ extension Client {
   private func goOnWithScan() {
     if choices.oneIn(3, .scanPauses) { return }
     phase = choices.oneIn(3, .scanStopsAgain) ? .scanning(rowsLeft: choices.below(6, .scanRows)) : .finishingScan
+    resumeScan()
+  }
+
+  /// Its next step undoes first what a dropped statement has left, like every other statement.
+  private func resumeScan() {
+    undoesFirst = engine?.owesWork == true
     engine?.resumeScan()
   }
 

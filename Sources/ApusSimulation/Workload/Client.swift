@@ -90,6 +90,8 @@ final class Client {
   var hasMore = true
   /// Could not get what it wants: others first.
   var yields = false
+  /// A savepoint was opened for it.
+  var vacuumsNext = false
   /// What was dropped, and is said again, perhaps with other values.
   var retry: Operation?
   /// What takes pages that were given back behind a savepoint, before the way back to it.

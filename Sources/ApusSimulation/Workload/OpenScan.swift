@@ -12,17 +12,22 @@ struct OpenScan {
   var seen: [[ImageField]] = []
   /// The transaction had changed the schema, or had tried to: then its ROLLBACK ends the scan with SQLITE_ABORT_ROLLBACK.
   let mayBeAborted: Bool
+  /// Failures that its connection had met when it began.
+  let metCount: Int
   /// Rows that have not been the same all the time.
   private var touched: Set<Int64> = []
   /// How many rows were seen when the transaction ended, and what it has left; nil while it goes on.
   private var end: (count: Int, model: DatabaseModel)?
 
-  /// - Parameter changedSchema: the transaction has done so before.
-  init(table: Int, before: DatabaseModel, isByIndex: Bool, changedSchema: Bool) {
+  /// - Parameters:
+  ///   - changedSchema: the transaction has done so before.
+  ///   - metCount: failures that its connection has met.
+  init(table: Int, before: DatabaseModel, isByIndex: Bool, changedSchema: Bool, metCount: Int) {
     self.table = table
     self.before = before
     self.isByIndex = isByIndex
     mayBeAborted = changedSchema
+    self.metCount = metCount
   }
 
   /// Its transaction is over.

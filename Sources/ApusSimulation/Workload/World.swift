@@ -45,7 +45,7 @@ final class World {
     disk = SimulatedDisk(choices: choices)
     clock = VirtualClock()
     disk.clock = clock
-    disk.faults = FaultInjector(profile.faults, choices)
+    disk.faults = FaultInjector(profile.faults, focus: profile.faultFocus, choices)
     disk.sectorByteCount = profile.sectorByteCount
     self.profile = profile
     ledger = Ledger(model)

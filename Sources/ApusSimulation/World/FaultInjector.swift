@@ -43,6 +43,8 @@ final class FaultInjector {
   }
 
   let rates: FaultRates
+  /// The kind of file whose requests fail most of all.
+  let focus: FileRole?
   let choices: ChoiceStream
   /// Off while the file is made, while oracles look, and in the liveness phase.
   var isActive = false
@@ -72,6 +74,8 @@ final class FaultInjector {
   private var owed: [Int: [OwedFault]] = [:]
   /// By connection: what its statements may be told, since it was opened.
   private var met: [Int: [FaultKind]] = [:]
+  /// By connection: how many failures it has met.
+  private var metCounts: [Int: Int] = [:]
   /// What may be told to anybody.
   private(set) var metByAll: [FaultKind] = []
 
@@ -79,14 +83,26 @@ final class FaultInjector {
   /// and one whose snapshot was open already.
   private static let endingsBeforeSyncIsTold = 2
 
-  init(_ rates: FaultRates, _ choices: ChoiceSource) {
+  init(_ rates: FaultRates, focus: FileRole? = nil, _ choices: ChoiceSource) {
     self.rates = rates
+    self.focus = focus
     self.choices = choices.stream("faults")
   }
 
   // MARK: what happens
 
   func meets(_ kind: FaultKind) -> Bool { isActive && choices.oneIn(rates[kind], .fault) }
+
+  /// Whether a request or call on such a file meets the fault. What needs two failures in a row, of one and the same file, comes
+  /// where most of them fall on one kind of it.
+  func meets(_ kind: FaultKind, on role: FileRole) -> Bool {
+    let rate = rates[kind]
+    guard isActive, rate > 0 else { return false }
+    guard let focus else { return choices.oneIn(rate, .fault) }
+    return choices.oneIn(role == focus ? max(2, rate / Self.focusTimes) : rate * Self.focusTimes, .fault)
+  }
+
+  private static let focusTimes = 5
 
   /// Something happened below the statement, which must not notice.
   func noteRetried(_ kind: FaultKind) {
@@ -109,6 +125,7 @@ final class FaultInjector {
     _ kind: FaultKind, of connection: Int, _ file: DiskFile?, _ range: Range<Int> = 0..<0, role: FileRole = .other
   ) {
     failureCount += 1
+    metCounts[connection, default: 0] += 1
     tallies[kind.rawValue].injected += 1
     if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
     owed[connection, default: []].append(
@@ -117,6 +134,7 @@ final class FaultInjector {
 
   /// A sync that fails is told to those whose commits it was to cover.
   func noteSharedFailure(_ kind: FaultKind, of connection: Int) {
+    metCounts[connection, default: 0] += 1
     if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
   }
 
@@ -158,6 +176,12 @@ final class FaultInjector {
 
   /// Whether something may have failed under the connection's statements.
   func hasMet(_ connection: Int) -> Bool { !(met[connection] ?? []).isEmpty || !metByAll.isEmpty }
+
+  /// Whether something may have failed under the connection's statements since it had met `count` failures.
+  func hasMet(_ connection: Int, since count: Int) -> Bool { metCount(connection) > count || !metByAll.isEmpty }
+
+  /// Failures that the connection has met.
+  func metCount(_ connection: Int) -> Int { metCounts[connection] ?? 0 }
 
   /// Why the error is no finding; nil where it is one.
   func excuse(_ error: EngineError, of connection: Int) -> FaultKind? {

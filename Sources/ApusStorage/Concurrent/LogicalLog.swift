@@ -67,6 +67,14 @@ final class LogicalLog {
       keys = RangeList()
     }
 
+    #if PlantedBugs
+      fileprivate func forgetReads() {
+        isWhole = false
+        rowids = RangeList()
+        keys = RangeList()
+      }
+    #endif
+
     fileprivate func join() {
       rowids.join(())
       if let comparer { keys.join(comparer) }
@@ -286,6 +294,13 @@ final class LogicalLog {
     bytes.resize(to: changes[count].start)
     changes.removeSubrange(count...)
   }
+
+  #if PlantedBugs
+    func forgetReads() {
+      pages.removeAll()
+      for tree in trees.values { tree.forgetReads() }
+    }
+  #endif
 
   // MARK: Net changes
 

@@ -118,7 +118,10 @@ extension Pager {
     #endif
     if let store, !keepsReads { dropReads(store) }
     #if PlantedBugs
-      if PlantedBug.isActive(.dropReadsAtRollbackTo) { store?.concurrent?.lookedAt.removeAll() }
+      if PlantedBug.isActive(.dropReadsAtRollbackTo) {
+        store?.concurrent?.lookedAt.removeAll()
+        store?.concurrent?.log.forgetReads()
+      }
     #endif
     // Who has no place in the log, or has lost it, has no frames there.
     if let wal = store?.wal, wal.holdsWriteLock { try wal.truncateTip(to: mark.tip, mark.checksum) }
