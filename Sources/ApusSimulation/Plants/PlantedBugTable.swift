@@ -163,7 +163,9 @@
       case .dropReadsAtRollbackTo:
         .init(.concurrency, "ROLLBACK TO forgets what was looked at", .transactions)
       case .goOnWithHalfPlace:
-        .init(.concurrency, "a statement goes on behind a wait that came while the transaction took its place", .transactions)
+        .init(
+          .concurrency, "a statement goes on behind a wait that came while the transaction took its place",
+          .transactions.union([.trap]))
       case .cutBeforeRangeEnd:
         .init(.concurrency, "a scan that ends at an entry records the range up to before it", .transactions)
       case .forgetGapAtEnd:

@@ -78,6 +78,7 @@ extension SimulationProfile {
       if choices.oneIn(2, .hasChecksums) { hasChecksums = true }
     }
     stepsPerEra = cutCount > 1 ? 200 + choices.below(600, .stepsPerEra) : stepsPerEra
+    drawTheme(choices)
     if journal == .memory || journal == .off {
       // A process that dies in the midst of a transaction leaves anything, and so does a write that fails.
       for fault in FaultKind.allCases where !fault.isHarmlessWithoutJournal { faults[fault] = 0 }

@@ -29,7 +29,7 @@ extension SimulationProfile {
     beConcurrent()
     clientCount = max(4, clientCount)
     pageSize = min(pageSize, 1024)
-    cachePages = min(cachePages, 10)
+    cachePages = 10
     // The others change other tables.
     hasKeys = false
     sideOneIn = 2

@@ -41,7 +41,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case usesList, readsList, list
 
   // The kind of world, its faults, limits and schedule.
-  case worldKind, isFaultOn, faultRate, hasFaultFocus, isFocusAside
+  case worldKind, theme, isFaultOn, faultRate, hasFaultFocus, isFocusAside
   case schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
   case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, smallPages, wideSpans, hasFavouriteTable
 

@@ -1,0 +1,42 @@
+// Themes: in some worlds things come together that seldom do by chance.
+
+import ApusBase
+
+extension SimulationProfile {
+  mutating func drawTheme(_ choices: ChoiceStream) {
+    switch choices.pick([0, 0, 0, 0, 0, 0, 1, 2], .theme) {
+    case 1: goBackOften()
+    case 2: spillOften(choices)
+    default: break
+    }
+  }
+
+  /// Statements that are dropped, savepoints that are gone back to, and pages that lie in the journal or the log meanwhile.
+  private mutating func goBackOften() {
+    outgrowCache()
+    if kind != .calm { cancelOneIn = 8 }
+    savepointOneIn = 4
+    rollbackOneIn = 3
+    scanOneIn = 10
+  }
+
+  /// Transactions that write to their journal and to the file long before they end, and what fails there.
+  private mutating func spillOften(_ choices: ChoiceStream) {
+    outgrowCache()
+    if journal == .wal || journal == .memory || journal == .off { return }
+    synchronous = choices.pick([.full, .extra], .synchronous)
+    if faults.isEmpty { return }
+    faultFocus = .journal
+    if faults[.writeError] > 0 { faults[.writeError] = min(faults[.writeError], 60) }
+  }
+
+  private mutating func outgrowCache() {
+    clientCount = min(clientCount, 2)
+    processCount = min(processCount, clientCount)
+    pageSize = min(pageSize, 1024)
+    cachePages = 5
+    operationCountMax = max(operationCountMax, 20)
+    initialRowCount = max(initialRowCount, 40)
+    auditEvery = max(auditEvery, 3)
+  }
+}
