@@ -288,6 +288,27 @@ import Testing
     try bench.check()
   }
 
+  @Test("a transaction that is alone on an older mark raises that, and is not lost where others hold the log back")
+  func aloneOnOlderMark() throws {
+    let bench = try overgrown()
+    let readers = try (0..<4).map { _ in try bench.another() }
+    for reader in readers {
+      try reader.execute("BEGIN; SELECT count(*) FROM t")
+      try bench.first.execute("INSERT INTO t(v) VALUES (0)")
+    }
+    try bench.second.execute("PRAGMA busy_timeout = 0; BEGIN CONCURRENT; INSERT INTO u VALUES (6, 5)")
+    try readers[3].execute("COMMIT")
+    try bench.first.execute("PRAGMA wal_size_limit = \(Self.bytes(20))")
+    let refusal = bench.second.refusal("COMMIT")
+    #expect(refusal?.code == .busy)
+    #expect(refusal?.cause?.contains("the snapshot of connection 3, open for") == true, "\(refusal?.cause ?? "no cause")")
+    for reader in readers.prefix(3) { try reader.execute("COMMIT") }
+    try bench.second.execute("COMMIT")
+    #expect(try bench.first.text("SELECT id FROM u") == ["6"])
+    for reader in readers { try reader.closeBlocking() }
+    try bench.check()
+  }
+
   @Test("a transaction that has read before it writes makes room, or is refused at once")
   func readBeforeWrite() throws {
     for isHeld in [false, true] {

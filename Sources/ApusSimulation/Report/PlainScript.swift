@@ -9,7 +9,11 @@ public struct PlainScript: Sendable {
   public var text = ""
 
   public init(_ verdict: Verdict) {
-    let names = Set(verdict.trace.script.map(\.client)).subtracting([Self.nobody])
+    let script = verdict.trace.script
+    let all = Set(script.map(\.client)).subtracting([Self.nobody])
+    // Who has opened the file and said nothing else is a witness.
+    let busy = Set(script.lazy.filter { !Self.isSetUp($0.sql) }.map(\.client)).subtracting([Self.nobody])
+    let names = busy.isEmpty ? all : busy
     let isDisturbed = verdict.trace.events.contains { ["cut", "kill", "drop", "episode"].contains($0.name) }
     if verdict.cutCount > 0 || isDisturbed {
       reason = "needs a cut, a kill or a dropped statement"
@@ -25,8 +29,12 @@ public struct PlainScript: Sendable {
       if verdict.profile.hasLists { statements += HistoryRecorder.creationStatements }
       if verdict.profile.isConcurrent { statements += SideLedger.creationStatements(verdict.profile) }
       if verdict.profile.hasKeys { statements += KeyModel.creationStatements(verdict.profile) }
-      statements += verdict.trace.script.map(\.sql)
+      statements += script.lazy.filter { names.contains($0.client) || $0.client == Self.nobody }.map(\.sql)
       text = statements.map { $0 + ";\n" }.joined()
+      let others = all.count - names.count
+      if others > 0 { text = "-- \(others) other connections had the file open, and said nothing but their PRAGMAs.\n" + text }
     }
   }
+
+  private static func isSetUp(_ sql: String) -> Bool { sql.hasPrefix("PRAGMA ") || sql.hasPrefix("ATTACH ") }
 }

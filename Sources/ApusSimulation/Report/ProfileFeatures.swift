@@ -22,6 +22,8 @@ extension SimulationProfile {
       ("snapshot isolation", isConcurrent && isolation != .serializable),
     ]
     all += switches.filter(\.1).map(\.0)
+    if let faultFocus { all.append("failing \(faultFocus)") }
+    if theme != .none { all.append("theme \(theme.rawValue)") }
     return all + faults.kinds.map { "fault \($0.name)" }
   }
 }

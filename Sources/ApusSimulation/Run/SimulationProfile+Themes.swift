@@ -3,17 +3,20 @@
 import ApusBase
 
 extension SimulationProfile {
+  enum Theme: String { case none, goesBackOften, spillsOften }
+
   mutating func drawTheme(_ choices: ChoiceStream) {
-    switch choices.pick([0, 0, 0, 0, 0, 0, 1, 2], .theme) {
-    case 1: goBackOften()
-    case 2: spillOften(choices)
-    default: break
+    theme = choices.pick([.none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften], .theme)
+    switch theme {
+    case .none: break
+    case .goesBackOften: goBackOften()
+    case .spillsOften: spillOften(choices)
     }
   }
 
   /// Statements that are dropped, savepoints that are gone back to, and pages that lie in the journal or the log meanwhile.
   private mutating func goBackOften() {
-    outgrowCache()
+    haveSmallCache()
     if kind != .calm { cancelOneIn = 8 }
     savepointOneIn = 4
     rollbackOneIn = 3
@@ -22,7 +25,7 @@ extension SimulationProfile {
 
   /// Transactions that write to their journal and to the file long before they end, and what fails there.
   private mutating func spillOften(_ choices: ChoiceStream) {
-    outgrowCache()
+    haveSmallCache()
     if journal == .wal || journal == .memory || journal == .off { return }
     synchronous = choices.pick([.full, .extra], .synchronous)
     if faults.isEmpty { return }
@@ -30,7 +33,7 @@ extension SimulationProfile {
     if faults[.writeError] > 0 { faults[.writeError] = min(faults[.writeError], 60) }
   }
 
-  private mutating func outgrowCache() {
+  private mutating func haveSmallCache() {
     clientCount = min(clientCount, 2)
     processCount = min(processCount, clientCount)
     pageSize = min(pageSize, 1024)

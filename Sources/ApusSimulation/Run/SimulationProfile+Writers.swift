@@ -58,6 +58,7 @@ extension SimulationProfile {
   mutating func commitInGroups() {
     beMany()
     faults = FaultRates()
+    faultFocus = nil
     faults[.delay] = 8
   }
 
@@ -65,6 +66,7 @@ extension SimulationProfile {
   mutating func beConcurrent() {
     isConcurrent = true
     if journal == .wal { return }
+    if faultFocus == .journal { faultFocus = .log }
     journal = .wal
     synchronous = .full
     attaches = false

@@ -55,6 +55,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var faults = FaultRates()
   /// The kind of file whose requests fail most of all.
   var faultFocus: FileRole?
+  var theme = Theme.none
   var schedule = Schedule.Kind.anybody
   public var taste = WorkloadTaste()
   /// Rows of each table before anything else happens.
@@ -159,7 +160,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
       + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
-      + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")"
+      + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")\(theme == .none ? "" : " \(theme.rawValue)")"
   }
 
   /// What a connection says before anything else.

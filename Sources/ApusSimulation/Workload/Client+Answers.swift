@@ -50,6 +50,8 @@ extension Client {
         phase = .scanning(rowsLeft: rowsLeft - 1)
       } else {
         engine?.keepAsScan()
+        // What a dropped statement had left is undone, and nobody is told.
+        if undoesFirst { world.faults.noteDropped(name) }
         phase = phaseOfScan
       }
     case .finishingScan: scan?.seen.append(fields)

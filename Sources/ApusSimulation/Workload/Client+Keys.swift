@@ -116,7 +116,7 @@ extension Client {
   }
 
   private func chooseKeys() {
-    // What was seen counts on behind the way back, and what was changed does not: a witness goes back past a change, always.
+    // What was seen counts on behind the way back, and what was changed does not: a witness that has a savepoint goes back to it.
     let isWitness = if case .witness = keys.plan { true } else { false }
     if keys.savepoint == 1, isWitness || choices.oneIn(2, .usesSavepoint) {
       phase = .siding(.keys(.savepoint))

@@ -90,7 +90,7 @@ final class Client {
   var hasMore = true
   /// Could not get what it wants: others first.
   var yields = false
-  /// A savepoint was opened for it.
+  /// `incremental_vacuum` comes next: a savepoint is opened before.
   var vacuumsNext = false
   /// What was dropped, and is said again, perhaps with other values.
   var retry: Operation?

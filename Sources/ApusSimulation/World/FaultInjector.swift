@@ -93,13 +93,13 @@ final class FaultInjector {
 
   func meets(_ kind: FaultKind) -> Bool { isActive && choices.oneIn(rates[kind], .fault) }
 
-  /// Whether a request or call on such a file meets the fault. What needs two failures in a row, of one and the same file, comes
-  /// where most of them fall on one kind of it.
+  /// Whether a request or call on such a file meets the fault; syncs of directories know no file. What needs two failures in a
+  /// row, of one and the same file, comes where most of them fall on one kind of it.
   func meets(_ kind: FaultKind, on role: FileRole) -> Bool {
     let rate = rates[kind]
     guard isActive, rate > 0 else { return false }
     guard let focus else { return choices.oneIn(rate, .fault) }
-    return choices.oneIn(role == focus ? max(2, rate / Self.focusTimes) : rate * Self.focusTimes, .fault)
+    return choices.oneIn(role == focus ? max(min(rate, 2), rate / Self.focusTimes) : rate * Self.focusTimes, .fault)
   }
 
   private static let focusTimes = 5

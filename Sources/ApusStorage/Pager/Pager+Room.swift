@@ -3,7 +3,8 @@
 //   before the turn   the log has reached its limit: what can be copied back is, then it starts again or its readers are waited for
 //   under the turn    it has reached it meanwhile: it starts again, or the turn goes back, and the wait begins
 //
-// Nobody waits for room with the turn, with a place in line, or with an old snapshot of its own that keeps the log.
+// Nobody waits for room with the turn, with a place in line, or with an old snapshot of its own that keeps the log. Who is on an
+// old mark with the newest snapshot waits until it finds a newer one, within its busy timeout.
 
 import ApusBase
 import ApusIO
@@ -24,7 +25,7 @@ extension Pager {
     guard let wal = store.wal, wal.roomLimit > 0, !wal.holdsWriteLock else { return }
     let published = try wal.index.readHeader()
     guard store.makesRoom || wal.isFull(through: published?.frameCount ?? 0) else { return }
-    if published == wal.header { _ = try wal.moveToNewestMark() }
+    if !store.makesRoom { try wal.moveToNewestMark() }
     try copyForRoom(store, wal)
     // With a snapshot of its own it is looked at what that keeps, under the turn.
     if state == .none, try !wal.canRestart() {
@@ -41,11 +42,11 @@ extension Pager {
     guard wal.roomLimit > 0, !wal.holdsWriteLock, let published = try wal.index.readHeader() else { return }
     guard wal.isFull(through: published.frameCount) else { return }
     if published != wal.header { throw loseForRoom(store, wal) }
-    let isOnNewestMark = try wal.moveToNewestMark()
+    if !store.makesRoom { try wal.moveToNewestMark() }
     try copyForRoom(store, wal)
     if !store.keepsLog, try wal.moveToMarkZero(), try wal.canRestart() { return }
     let fault = noRoom(store, wal)
-    if case .failure = fault, !isOnNewestMark { throw loseForRoom(store, wal) }
+    if case .failure = fault, try !wal.isOnNewestMark { throw loseForRoom(store, wal) }
     throw fault
   }
 

@@ -54,16 +54,19 @@ extension WriteAheadLog {
     return limit > 0 && byteCount(through: frame) >= limit / 2
   }
 
-  /// Where all marks were taken when it began, a snapshot of the newest state lies on an older mark, and keeps frames from being
-  /// copied back that it does not need. It moves to a mark of the newest state, if one is to be had now.
-  /// - Returns: false where it keeps back what was copied: no mark is free.
-  func moveToNewestMark() throws(Fault) -> Bool {
+  /// A snapshot of the newest state may lie on an older mark, as where all were taken when it began: then it keeps frames from
+  /// being copied back that it does not need. It moves to a mark of the newest state, its own where nobody else is on that.
+  func moveToNewestMark() throws(Fault) {
     #if PlantedBugs
-      if PlantedBug.isActive(.keepOlderMark) { return true }
+      if PlantedBug.isActive(.keepOlderMark) { return }
     #endif
-    guard let mark = readMark, mark > 0 else { return true }
+    guard let mark = readMark, try !isOnNewestMark, try index.readHeader() == header else { return }
     let frame = header.frameCount
-    if try index.readMark(mark) == frame { return true }
+    if try lockToChange(WALIndex.readSlot(mark)) {
+      try index.setReadMark(mark, frame)
+      _ = try lock(.shared, WALIndex.readSlot(mark))
+      return
+    }
     for other in 1..<WALIndex.readMarkCount where other != mark {
       let slot = WALIndex.readSlot(other)
       if try index.readMark(other) != frame {
@@ -73,15 +76,23 @@ extension WriteAheadLog {
       }
       if try !lock(.shared, slot) { continue }
       index.memory.barrier()
-      // The old mark is held until here: the log cannot have started again.
-      if try index.readMark(other) == frame {
+      // The old mark is held until here: the log cannot have started again. Where somebody has committed since, a checkpoint may
+      // have looked at this mark before it was ours, and find the old one free: then it stays where it is.
+      if try index.readMark(other) == frame, try index.readHeader() == header {
         unlock(WALIndex.readSlot(mark))
         readMark = other
-        return true
+        return
       }
       unlock(slot)
     }
-    return false
+  }
+
+  /// Nothing that its snapshot does not need is kept back by its mark.
+  var isOnNewestMark: Bool {
+    get throws(Fault) {
+      guard let mark = readMark, mark > 0 else { return true }
+      return try index.readMark(mark) >= header.frameCount
+    }
   }
 
   /// Where everything is copied back, a snapshot of the newest state need not keep the log: the file holds it.
@@ -100,11 +111,14 @@ extension WriteAheadLog {
     return true
   }
 
-  /// Everything is copied back, and nobody reads from the log: the next writer starts it again.
+  /// Everything is copied back, and nobody else reads from the log: the next writer starts it again.
   func canRestart() throws(Fault) -> Bool {
     guard let published = try index.readHeader(), try index.backfill == published.frameCount else { return false }
-    guard try lock(.exclusive, WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) else { return false }
-    unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1)
+    // Its own mark stays locked.
+    for mark in 1..<WALIndex.readMarkCount where mark != readMark {
+      guard try lock(.exclusive, WALIndex.readSlot(mark)) else { return false }
+      unlock(WALIndex.readSlot(mark))
+    }
     return true
   }
 
