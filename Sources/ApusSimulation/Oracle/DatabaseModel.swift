@@ -104,6 +104,11 @@ public struct DatabaseModel: Sendable {
   public var missing: Set<Int>
   public var indexed: Set<Int> = []
 
+  /// The same tables with the same rows.
+  func isAs(_ other: DatabaseModel) -> Bool {
+    tables == other.tables && missing == other.missing && indexed == other.indexed
+  }
+
   public init(shapes: [TableShape]) {
     self.shapes = shapes
     tables = shapes.map { _ in [:] }

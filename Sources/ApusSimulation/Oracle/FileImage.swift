@@ -20,6 +20,8 @@ public enum ImageField: Equatable, Sendable, CustomStringConvertible {
 public struct FileImage {
   public private(set) var pages: [[UInt8]] = []
   public private(set) var pageSize = 0
+  /// `PRAGMA user_version`: https://sqlite.org/fileformat2.html#user_version_number
+  var userVersion: Int64? { pages.first.map { $0[60..<64].reduce(0) { $0 << 8 | Int64($1) } } }
   public var usableSize: Int { pageSize - Int(pages.first?[20] ?? 0) }
   /// What kept the image from being read at all.
   public private(set) var problem: String?

@@ -6,6 +6,8 @@ struct Ledger {
   struct Entry {
     var base: Int64
     var model: DatabaseModel
+    /// What `PRAGMA user_version` may say: where a COMMIT was dropped and said again behind one, more than one number.
+    var versions: Set<Int64> = [0]
   }
 
   private(set) var entries: [Int64: Entry]
@@ -45,10 +47,19 @@ struct Ledger {
     return current == ancestor
   }
 
-  mutating func beginCommit(_ stamp: Int64, base: Int64, model: DatabaseModel) {
-    entries[stamp] = Entry(base: base, model: model)
+  /// What `PRAGMA user_version` may say in a snapshot that shows `stamp`.
+  func versions(of stamp: Int64) -> Set<Int64> { entries[stamp]?.versions ?? [0] }
+
+  mutating func beginCommit(_ stamp: Int64, base: Int64, model: DatabaseModel, versions: Set<Int64>) {
+    entries[stamp] = Entry(base: base, model: model, versions: versions)
     underWay.insert(stamp)
   }
+
+  /// The commit of `stamp` was in doubt, and is asked for again, perhaps with another `user_version`.
+  mutating func beginCommitAgain(_ stamp: Int64, versions: Set<Int64>) { entries[stamp]?.versions.formUnion(versions) }
+
+  /// Its commit was answered: of what it was asked for, the last is there.
+  mutating func settleVersions(_ stamp: Int64, _ versions: Set<Int64>) { entries[stamp]?.versions = versions }
 
   /// - Returns: false where the transaction is not on top of the last acknowledged one: two writers at once.
   mutating func acknowledge(_ stamp: Int64) -> Bool {

@@ -53,6 +53,7 @@ public enum Choice: String, CaseIterable, Sendable {
 
   // Points in the engine, and what a client does behind an error.
   case buggifyRate, buggify, goesOn, triesAgain, variesRetry
+  case behindCommit, stepsBehindCommit, stepBehindCommit, savepointBehindCommit, newVersion, goesOnBehindWayBack
 
   // Damage at the end of a run.
   case damagePage, damageOther, damageByte, damageBit, damageKind

@@ -26,6 +26,7 @@ extension Client {
       }
       base = number
       model = found
+      versions = world.ledger.versions(of: number)
       world.ledger.see(number)
       if let failed = failedStamp {
         failedStamp = nil
@@ -44,6 +45,9 @@ extension Client {
       rows.append(fields)
       phase = .operating(operation, rows: rows)
     case .settingUp, .checkpointing: break
+    case .lookingAgain:
+      guard case .integer(let number)? = fields.first else { return }
+      phase = .lookingAgain(number)
     case .scanning(let rowsLeft):
       scan?.seen.append(fields)
       if rowsLeft > 0 {
@@ -98,8 +102,12 @@ extension Client {
       phase = world.profile.attaches ? .readingOther : .choosing
     case .readingOther: phase = .choosing
     case .choosing: break
-    case .housekeeping:
+    case .housekeeping(let statement):
+      if let version = BehindCommit.version(in: statement) { versions = [version] }
       drawWayBack(oneIn: 2)
+      phase = .choosing
+    case .lookingAgain(let number):
+      try noteLook(number)
       phase = .choosing
     case .scanning, .finishingScan:
       if let scan, let model, world.damage == .none, let problem = scan.problem(after: model) {
@@ -113,7 +121,7 @@ extension Client {
       if operation.givesPagesBack { drawWayBack(oneIn: 6) }
       phase = .choosing
     case .savepointing(.open):
-      if let model { savedModels.append(model) }
+      if let model { savedModels.append(SavedModel(model: model, versions: versions, isAsStamped: behind.isAsStamped)) }
       world.recorder?.noteSavepoint(name)
       phase = .choosing
     case .savepointing(.release(let number)):
@@ -121,7 +129,10 @@ extension Client {
       world.recorder?.noteRelease(name, of: number)
       phase = .choosing
     case .savepointing(.goBack(let number)):
-      model = savedModels[number]
+      model = savedModels[number].model
+      versions = savedModels[number].versions
+      behind.isAsStamped = savedModels[number].isAsStamped
+      behind.mustLook = false
       savedModels.removeSubrange((number + 1)...)
       world.recorder?.noteWayBack(name, to: number)
       phase = .choosing
@@ -131,7 +142,8 @@ extension Client {
     case .stamping, .stampingOther:
       guard let model else { return }
       troubleCount = 0
-      world.ledger.beginCommit(stamp, base: base, model: model)
+      world.ledger.beginCommit(stamp, base: baseOfCommit, model: model, versions: versions)
+      behind.isAsStamped = true
       busyCount = 0
       phase = .committing
     case .committing:
@@ -139,6 +151,9 @@ extension Client {
       if isWriting {
         world.commitCount += 1
         commitCount += 1
+        // A tail that may be lost may leave the first try.
+        if world.profile.promise == .everything { world.ledger.settleVersions(stamp, versions) }
+        behind = BehindCommit()
         if !world.ledger.acknowledge(stamp), world.damage == .none {
           throw Finding(
             oracle: .durability,
@@ -197,7 +212,7 @@ extension Client {
     // Undoing goes on whatever happens; what is left is hot, or in doubt.
     case .rollingBack, .reopening, .closing, .gone, .settingUp: return true
     case .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing, .housekeeping, .scanning,
-      .finishingScan, .stamping, .stampingOther, .committing, .checkpointing, .checking, .siding:
+      .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing, .checkpointing, .checking, .siding:
       break
     }
     switch (fault.kind, fault.role) {
@@ -243,6 +258,7 @@ extension Client {
     guard asAnswered(operation, after).apply(to: &after) else {
       throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must violate a constraint and did not")
     }
+    if behind.isAsStamped, let model, !after.isAs(model) { behind.noteChange() }
     model = after
   }
 
@@ -275,15 +291,7 @@ extension Client {
       phase = .resting
       return
     }
-    if error.code == .abort, case .rollingBack = phase, world.ledger.doubtful.contains(stamp) {
-      // A dropped COMMIT had come past its commit point: that is an answer.
-      if !world.ledger.acknowledge(stamp), world.damage == .none {
-        throw Finding(oracle: .durability, text: "client \(name) has committed \(stamp), which another one knows nothing of")
-      }
-      if let model { scan?.noteEnd(model) }
-      phase = .resting
-      return
-    }
+    if error.code == .abort, try isToldOfCommit() { return }
     try explain(error, phaseName)
     recover(from: error)
   }
@@ -299,7 +307,7 @@ extension Client {
     case .readingStamp where mayLack, .readingOther where mayLack: phase = .rollingBack
     case .committing where isConcurrent && error.code == .busySnapshot:
       world.recorder?.noteAborted(name)
-      world.ledger.abandon(stamp)
+      abandonCommit()
       phase = .rollingBack
     case .siding(.committing) where isBusy && error.code != .busySnapshot && busyCount < Self.busyCountMax: busyCount += 1
     case .siding(.keys(.committing)) where isBusy && error.code != .busySnapshot && busyCount < Self.busyCountMax: busyCount += 1
@@ -314,7 +322,7 @@ extension Client {
       busyCount += 1
       if busyCount > Self.busyCountMax {
         world.recorder?.noteAborted(name)
-        if isWriting { world.ledger.abandon(stamp) }
+        if isWriting { abandonCommit() }
         phase = .rollingBack
       }
     case .settingUp where isBusy:
@@ -338,12 +346,12 @@ extension Client {
       retry = operation
       phase = .choosing
     case .operating where mayLack, .choosing where mayLack, .housekeeping where mayLack, .stamping where mayLack,
-      .stampingOther where mayLack, .scanning where mayLack:
+      .stampingOther where mayLack, .scanning where mayLack, .lookingAgain where mayLack:
       dropScan()
       phase = .rollingBack
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
-      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack,
-      .checkpointing, .checking, .siding:
+      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing,
+      .rollingBack, .checkpointing, .checking, .siding:
       return false
     }
     return true

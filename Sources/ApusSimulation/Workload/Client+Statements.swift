@@ -40,6 +40,7 @@ extension Client {
       }
       isConcurrent = false
       keys.isInDoubt = false
+      behind = BehindCommit()
       if world.profile.isConcurrent, choices.oneIn(world.profile.sideOneIn, .isSide) {
         return world.profile.hasKeys && !choices.oneIn(4, .isPair) ? startKeys() : startSide()
       }
@@ -62,12 +63,12 @@ extension Client {
     case .readingStamp: start("SELECT n FROM stamp", [])
     case .readingOther: start("SELECT n FROM o.stamp", [])
     case .choosing: try choose()
-    case .operating, .savepointing, .housekeeping, .scanning, .finishingScan:
+    case .operating, .savepointing, .housekeeping, .scanning, .finishingScan, .lookingAgain:
       throw Finding(oracle: .error, text: "client \(name) lost its statement")
     case .stamping: start("UPDATE stamp SET n=?1", [.integer(stamp)])
     case .stampingOther: start("UPDATE o.stamp SET n=?1", [.integer(stamp)])
     case .committing:
-      failureCountAtCommit = world.faults.failureCount
+      if behind.doubted == nil { failureCountAtCommit = world.faults.failureCount }
       world.recorder?.noteCommitBegun(name)
       start("COMMIT", [])
     case .rollingBack:
@@ -109,6 +110,7 @@ extension Client {
       operationsLeft = max(operationsLeft, 1)
       return change(step)
     }
+    if let step = behind.next() { return try take(step, model) }
     if !choices.begins(.statement, if: operationsLeft > 0) {
       // The COMMIT of a concurrent transaction waits for no statement to end, and what it was lost with takes its readers along.
       if scan != nil, isConcurrent || !choices.oneIn(2, .scanOutlives) {
@@ -132,7 +134,7 @@ extension Client {
       return
     }
     operationsLeft -= 1
-    if scan == nil, retry == nil, choices.oneIn(world.profile.scanOneIn, .opensScan) {
+    if scan == nil, retry == nil, !behind.mustLook, choices.oneIn(world.profile.scanOneIn, .opensScan) {
       let drawn = choices.below(model.shapes.count, .scanTable)
       let table = model.missing.contains(drawn) ? 0 : drawn
       let isByIndex = choices.oneIn(2, .scanByIndex)
@@ -177,7 +179,13 @@ extension Client {
     start(operation, model)
   }
 
-  private func start(_ operation: Operation, _ model: DatabaseModel) {
+  func start(_ operation: Operation, _ model: DatabaseModel) {
+    if behind.mustLook, operation.isRead {
+      retry = operation
+      behind.steps.insert(.read, at: 0)
+      phase = .lookingAgain(nil)
+      return start("SELECT n FROM stamp", [])
+    }
     if operation.changesSchema { changedSchema = true }
     phase = .operating(operation, rows: [])
     start(operation.sql(model), operation.bindings(model))
@@ -210,7 +218,7 @@ extension Client {
   }
 
   func listOperation() -> Operation? {
-    guard let recorder = world.recorder, choices.oneIn(3, .usesList) else { return nil }
+    guard let recorder = world.recorder, !behind.mustLook, choices.oneIn(3, .usesList) else { return nil }
     let list = choices.below(HistoryRecorder.listCount, .list)
     if !isWriting || choices.oneIn(2, .readsList) { return .readList(list) }
     return .appendToList(list, value: recorder.makeValue())

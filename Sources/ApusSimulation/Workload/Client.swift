@@ -16,6 +16,8 @@ final class Client {
     /// A SELECT is read up to some row and left open; later it is read to its end.
     case scanning(rowsLeft: Int), finishingScan
     case stamping, stampingOther, committing, rollingBack, checkpointing
+    /// Behind a dropped COMMIT: which transaction the snapshot shows.
+    case lookingAgain(Int64?)
     /// The connection's own check of the file.
     case checking(rows: [[ImageField]])
     /// In a transaction beside those that the model knows.
@@ -66,7 +68,10 @@ final class Client {
   var keys = KeyTransaction()
   var model: DatabaseModel? { didSet { if let model { scan?.note(model) } } }
   /// At each open savepoint, outermost first.
-  var savedModels: [DatabaseModel] = []
+  var savedModels: [SavedModel] = []
+  /// What `PRAGMA user_version` may say in the transaction.
+  var versions: Set<Int64> = [0]
+  var behind = BehindCommit()
   /// What is done about a statement that was dropped behind a savepoint.
   var wayBack: SavepointStep?
   /// A commit of this connection failed, and it has not looked since.
@@ -131,7 +136,7 @@ final class Client {
     case .resting: scan == nil && engine?.owesWork != true
     case .reopening, .closing, .settingUp, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
       .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing,
-      .checking, .siding:
+      .lookingAgain, .checking, .siding:
       false
     }
   }
@@ -255,7 +260,7 @@ final class Client {
     case .siding(.keys(.operating)), .siding(.keys(.listing)): true
     case .committing, .siding(.keys(.committing)): hasJournal && world.profile.dropsCommits
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
-      .savepointing, .scanning, .finishingScan, .stamping, .stampingOther, .siding:
+      .savepointing, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .siding:
       false
     }
   }
@@ -298,6 +303,7 @@ final class Client {
       // Who goes on is told whether it was one.
       if isWriting { doubtCommit() }
       phase = .rollingBack
+      drawBehindCommit()
     case .rollingBack:
       // It has ended the transaction, or has never begun.
       if rollsBackAtWill, engine.isInTransaction, choices.oneIn(2, .goesOn) {
@@ -306,7 +312,7 @@ final class Client {
         phase = .choosing
       }
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
-      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .siding:
+      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .siding:
       phase = .choosing
     }
   }
@@ -321,6 +327,7 @@ final class Client {
   func doubtCommit() {
     world.ledger.doubt(stamp)
     failedStamp = stamp
+    behind.doubted = stamp
   }
 
   /// The dropped statement is the last one for a while; nobody comes who would end what it has left.
@@ -432,7 +439,12 @@ final class Client {
     yields = true
     if case .committing = phase, isWriting { doubtCommit() }
     let mayGoOn: Bool
-    if case .operating = phase { mayGoOn = world.damage == .none && choices.oneIn(2, .goesOn) } else { mayGoOn = false }
+    switch phase {
+    case .operating: mayGoOn = world.damage == .none && choices.oneIn(2, .goesOn)
+    // Nothing of it has happened, or the engine refuses what comes next.
+    case .savepointing(.goBack): mayGoOn = world.damage == .none && choices.oneIn(2, .goesOnBehindWayBack)
+    default: mayGoOn = false
+    }
     noteTrouble()
     if isGone { return }
     let asksForIt = error.hint?.contains("open it again") == true || error.code.primary == .readOnly
@@ -442,6 +454,7 @@ final class Client {
       // Said again.
     } else if mayGoOn && engine.isInTransaction {
       // The statement is undone as a whole, and nothing else is.
+      if case .savepointing = phase { behind.steps = [.commit] }
       phase = .choosing
     } else if case .rollingBack = phase {
       phase = .reopening
@@ -465,6 +478,7 @@ final class Client {
     case .housekeeping(let statement): statement
     case .scanning, .finishingScan: "a scan that stays open"
     case .stamping, .stampingOther: "its stamp"
+    case .lookingAgain: "its look behind a dropped COMMIT"
     case .committing: "COMMIT"
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint or VACUUM"

@@ -140,6 +140,11 @@ final class World {
     if let first = model.differences(schema: found.schema, entries: found.entries, database: database).first {
       throw Finding(oracle: .walk, text: "\(moment), transaction \(stamp): \(first)")
     }
+    if database == nil, let version = image.userVersion, !ledger.versions(of: stamp).contains(version) {
+      throw Finding(
+        oracle: .walk,
+        text: "\(moment), transaction \(stamp): user_version is \(version), \(ledger.versions(of: stamp).sorted()) may be")
+    }
   }
 
   /// The platter holds, byte for byte, what readers see of the file and of its log: what was found of the one is true of the
