@@ -3,15 +3,32 @@
 import ApusBase
 
 extension SimulationProfile {
-  enum Theme: String { case none, goesBackOften, spillsOften }
+  enum Theme: String { case none, goesBackOften, spillsOften, commitsAgainOften }
 
   mutating func drawTheme(_ choices: ChoiceStream) {
-    theme = choices.pick([.none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften], .theme)
+    theme = choices.pick(
+      [.none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .none, .none], .theme)
     switch theme {
     case .none: break
     case .goesBackOften: goBackOften()
     case .spillsOften: spillOften(choices)
+    case .commitsAgainOften: commitAgainOften(choices)
     }
+  }
+
+  /// COMMITs that are dropped, behind savepoints that are still open, and files that lose pages at their end.
+  private mutating func commitAgainOften(_ choices: ChoiceStream) {
+    haveSmallCache()
+    if kind != .calm {
+      cancelOneIn = 8
+      dropsCommits = true
+    }
+    savepointOneIn = 3
+    rollbackOneIn = 10
+    operationCountMax = 6
+    autoVacuum = choices.pick([0, 1, 2], .autoVacuum)
+    if choices.oneIn(2, .favouriteKinds) { taste.kinds = 58..<76 }
+    auditEvery = 1
   }
 
   /// Statements that are dropped, savepoints that are gone back to, and pages that lie in the journal or the log meanwhile.

@@ -53,7 +53,8 @@ public enum Choice: String, CaseIterable, Sendable {
 
   // Points in the engine, and what a client does behind an error.
   case buggifyRate, buggify, goesOn, triesAgain, variesRetry
-  case behindCommit, stepsBehindCommit, stepBehindCommit, savepointBehindCommit, newVersion, goesOnBehindWayBack
+  case behindCommit, stepsBehindCommit, stepBehindCommit, savepointBehindCommit, newVersion
+  case goesOnBehindWayBack, commitsBehindWayBack
 
   // Damage at the end of a run.
   case damagePage, damageOther, damageByte, damageBit, damageKind

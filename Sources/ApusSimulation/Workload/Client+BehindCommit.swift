@@ -50,6 +50,14 @@ struct BehindCommit {
 }
 
 extension Client {
+  /// A statement was dropped: what was undone of it is undone once more with all behind the savepoint, and perhaps committed as
+  /// it is then.
+  func drawWayBackBehindDrop() {
+    guard scan == nil, let last = savedModels.indices.last, choices.oneIn(2, .returnsToSavepoint) else { return }
+    wayBack = .goBack(to: last)
+    if behind.steps.isEmpty, choices.oneIn(3, .commitsBehindWayBack) { behind.steps = [.commit] }
+  }
+
   /// The COMMIT was dropped, and the client is about to roll back.
   func drawBehindCommit() {
     guard let engine, engine.isInTransaction else { return }

@@ -250,7 +250,7 @@ extension Client {
   func dropKeys(_ step: KeyStep) {
     if case .committing = step {
       keys.isInDoubt = true
-      phase = .rollingBack
+      phase = engine?.isInTransaction == true && choices.oneIn(3, .behindCommit) ? .siding(.keys(.committing)) : .rollingBack
     } else {
       keys.lastRows = []
       phase = .siding(.keys(.choosing))

@@ -296,7 +296,10 @@ final class Client {
       if choices.oneIn(2, .triesAgain) {
         retry = choices.oneIn(2, .variesRetry) ? operation.withOtherContent(choices.number(.tag)) : operation
       }
-      if scan == nil, let last = savedModels.indices.last, choices.oneIn(2, .returnsToSavepoint) { wayBack = .goBack(to: last) }
+      drawWayBackBehindDrop()
+      phase = .choosing
+    case .housekeeping:
+      drawWayBackBehindDrop()
       phase = .choosing
     case .siding(.keys(let step)): dropKeys(step)
     case .committing:
@@ -312,7 +315,7 @@ final class Client {
         phase = .choosing
       }
     case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
-      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .siding:
+      .savepointing, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .siding:
       phase = .choosing
     }
   }
