@@ -28,7 +28,7 @@
     case keepPageCountAtRollback, loseEntryAtRelease, skipOriginalsAtRollback, busyAsIOError, loseEarlyCompletion
     // Freelist and pointer map.
     case allocateLockBytePage, staleMapEntryAfterBalance, staleLinkAfterMove, keepMapEditsAtRollback
-    case freeWithoutUndo, cutWithoutUndo, forgetFreedContent, allocateLeafTwice, freelistCountStuck
+    case freeWithoutUndo, cutWithoutUndo, forgetCutPages, forgetFreePool, forgetFreedContent, allocateLeafTwice, freelistCountStuck
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
     case wrongCollapse, forgetLastChildAtCollapse, skipRowAfterRestore
@@ -46,7 +46,7 @@
     case appendAtLimit, roomBeforeTurnOnly, waitForRoomForEver, keepOlderMark
     // Statements.
     case forgetIndexEntryOnUpdate, noUndoScopeBesideIndexes, keepProgramsAfterRollback, keepCatalogAfterRollback
-    case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback,
+    case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback, keepHalfUndone,
       skipCookieCheck
     case forgetKeyInIndexes
 

@@ -249,6 +249,10 @@
         .init(.freelist, "a page that is freed is not kept for undoing", .transactions)
       case .cutWithoutUndo:
         .init(.freelist, "a page that is cut off the file's end is not kept for undoing", .transactions)
+      case .forgetCutPages:
+        .init(.freelist, "what a dropped COMMIT has cut off the file does not come back with ROLLBACK TO", .transactions)
+      case .forgetFreePool:
+        .init(.freelist, "ROLLBACK TO behind a dropped COMMIT forgets the freelist that is in memory", .transactions)
       case .forgetFreedContent:
         .init(.freelist, "the content of a page that is freed and used again is not kept", .transactions)
       case .allocateLeafTwice:
@@ -287,6 +291,8 @@
         .init(.machine, "a dropped statement in a transaction is not undone", .transactions, needs: .cancellation)
       case .keepDroppedTransaction:
         .init(.machine, "a dropped statement in autocommit mode is not undone", .transactions, needs: .cancellation)
+      case .keepHalfUndone:
+        .init(.machine, "what a ROLLBACK TO that fails has undone by then is committed", .transactions, needs: .fault)
       case .forgetDroppedRollback:
         .init(.machine, "a ROLLBACK that is dropped leaves the transaction half undone", .transactions, needs: .cancellation)
       case .skipCookieCheck:

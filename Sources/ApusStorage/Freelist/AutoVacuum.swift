@@ -25,6 +25,16 @@ final class FreePool {
     self.nextTrunk = nextTrunk
     self.pagesLeft = pagesLeft
   }
+
+  /// A copy: what a mark keeps stays as it is.
+  init(_ other: FreePool) {
+    nextTrunk = other.nextTrunk
+    pagesLeft = other.pagesLeft
+    pages = other.pages
+    lowest = other.lowest
+    trunks = other.trunks
+    isOwned = other.isOwned
+  }
 }
 
 extension Pager {
@@ -54,7 +64,10 @@ extension Pager {
       if try vacuumStep() { steps -= 1 }
     }
     // A file does not end with a page that describes others.
-    while currentPageCount > 1, isReserved(currentPageCount) { currentPageCount -= 1 }
+    while currentPageCount > 1, isReserved(currentPageCount) {
+      keepForUndo(currentPageCount)
+      currentPageCount -= 1
+    }
     try putBackFreePages()
   }
 
@@ -94,6 +107,8 @@ extension Pager {
       let one = try loadedPage(.one)
       setFreelist(one, trunk: 0, count: 0)
       freePool?.isOwned = true
+      // Page 1 says that there is no freelist: who changes something next must ask.
+      endDirtyRoom()
     } catch {
       if case .failure = error { freePool = nil }
       throw error
@@ -105,6 +120,7 @@ extension Pager {
     let last = currentPageCount
     guard let pool = freePool, let lowest = pool.pages[pool.lowest...].first else { return false }
     if isReserved(last) {
+      keepForUndo(last)
       currentPageCount = last - 1
       return false
     }

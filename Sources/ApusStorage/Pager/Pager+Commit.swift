@@ -105,6 +105,7 @@ extension Pager {
     } else {
       while !store.isSegmentSafe { try stepJournal(store) }
       try settle(store.flush.group, store)
+      noteCutPages(store)
       if store.isDatabaseTouched {
         for image in store.batch { store.spilledPages.insert(image.number) }
         store.hasSpilled = true
@@ -114,6 +115,23 @@ extension Pager {
     store.releaseBatch()
     store.batchCommits = false
     store.isCommitPrepared = false
+  }
+
+  /// The file was cut already: what it has lost lies in the journal, and comes from there when a savepoint is gone back to.
+  private func noteCutPages(_ store: FileStore) {
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetCutPages) { return }
+    #endif
+    switch store.flush {
+    case .databaseSync, .finalize: break
+    case .idle, .originals, .segment, .superRecord, .segmentSync, .count, .countSync, .exclusive, .database, .journalEnd,
+      .finalized:
+      return
+    }
+    if currentPageCount >= committedPageCount { return }
+    for number in currentPageCount + 1...committedPageCount where store.journalOffsets[number] != nil {
+      store.spilledPages.insert(number)
+    }
   }
 
   /// A segment counts as journaled only with its record count: an interrupted one is finished first.
@@ -145,6 +163,8 @@ extension Pager {
     if !store.isAppended {
       // A dropped statement was about to sync for what is below.
       if wal.awaited != nil { try awaitBase() }
+      // A statement behind a dropped COMMIT was about to undo that, and was dropped too: its zeros must not land on new frames.
+      if store.undoing != nil { try stopAppending(store, wal) }
       try wal.checkTurn()
       try wal.appendFrames(
         store.batch, commitPageCount: currentPageCount, syncsHeader: synchronous != .off, syncsFrames: syncs)
@@ -306,7 +326,7 @@ extension Pager {
           store.flush = .idle
           return
         }
-        try truncateDatabase(store)
+        try fitDatabase(store)
         #if PlantedBugs
           let skips = PlantedBug.isActive(.ackBeforeSync)
         #else
@@ -569,12 +589,14 @@ extension Pager {
     return group
   }
 
-  private func truncateDatabase(_ store: FileStore) throws(Fault) {
+  /// The file ends where the header says.
+  private func fitDatabase(_ store: FileStore) throws(Fault) {
     let (file, size) = (store.file, Int64(currentPageCount) * Int64(pageSize))
-    // A spilled page that a rollback to a savepoint took back may stand behind the end, too.
+    // A spilled page that a rollback to a savepoint took back may stand behind the end, too; and where a COMMIT was dropped that
+    // had cut the file, free pages may be missing, which nobody writes.
     if currentPageCount >= committedPageCount && !store.hasSpilled { return }
     try faulting { () throws(EngineError) in
-      if try file.size() > size { try file.truncate(to: size) }
+      if try file.size() != size { try file.truncate(to: size) }
     }
   }
 

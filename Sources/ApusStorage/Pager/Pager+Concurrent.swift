@@ -204,7 +204,14 @@ extension Pager {
   /// its pages are those of the newest commit already, and what it knows of the file, its size for one, is not.
   public func finishPlace() throws(Fault) {
     guard let store, let concurrent = store.concurrent, concurrent.phase == .placed, concurrent.conflict == nil else { return }
-    if let wal = store.wal { try takePlace(store, wal, mayRebase: false) }
+    guard let wal = store.wal else { return }
+    do throws(Fault) {
+      try takePlace(store, wal, mayRebase: false)
+    } catch {
+      // Its changes may be made anew in part.
+      if case .failure(let failure) = error, !isLost { throw lose(failure, .log, store, wal) }
+      throw error
+    }
   }
 
   /// The transaction cannot commit any more.

@@ -198,10 +198,16 @@ extension Pager {
   }
 
   /// Freeing a page, or cutting it off the end, changes no byte of it, but the page may be used again: a savepoint needs its
-  /// private image. What was spilled lies in the file alone, where the next content overwrites it.
+  /// private image. What was spilled lies in the file alone, where the next content overwrites it; what was committed goes from
+  /// there with the file's end, when a COMMIT is dropped behind that.
   func keepForUndo(_ number: UInt32) {
-    guard let slot = unsafe table.pointee.findLoaded(number), unsafe slot.pointee.flags.contains(.dirty) else { return }
-    _ = unsafe writable(Page(slot, byteCount: usableSize, isWritable: false))
+    if let slot = unsafe table.pointee.findLoaded(number), unsafe slot.pointee.flags.contains(.dirty) {
+      _ = unsafe writable(Page(slot, byteCount: usableSize, isWritable: false))
+    } else if let store, store.wal == nil, !savepoints.isEmpty, number <= committedPageCount,
+      !store.spilledPages.contains(number)
+    {
+      remember(number, privateImage: nil)
+    }
   }
 
   /// Another state of the file: nothing that is in memory counts.
@@ -237,6 +243,9 @@ extension Pager {
 
   public func setMeta(_ index: Int, _ value: UInt32) throws(Fault) {
     precondition(index >= 1 && index <= 15)
+    // A COMMIT that was dropped holds page 1 as it was.
+    guard state == .write else { throw .error(.abort, cause: "the write transaction has ended") }
+    if let store, store.isCommitPrepared { try abandonCommit(store) }
     let one = try page(.one)
     noteUnkeyedChange()
     writable(one).mutableBytes.setBigEndianUInt32(value, at: 36 + 4 * index)

@@ -18,6 +18,8 @@ struct SavepointMark {
   var checksum = WALChecksum()
   /// Changes of a concurrent transaction.
   var changeCount = 0
+  /// The freelist, while the file has none: a dropped COMMIT was giving pages back.
+  var freePool: FreePool?
 }
 
 /// The pages of a mark's entries up to `end`; known once a mark inside it was released.
@@ -50,6 +52,12 @@ extension Pager {
       mark.checksum = wal.tipChecksum
     }
     mark.changeCount = logicalLog?.changeCount ?? 0
+    #if PlantedBugs
+      let forgetsPool = PlantedBug.isActive(.forgetFreePool)
+    #else
+      let forgetsPool = false
+    #endif
+    if let pool = freePool, pool.isOwned, !forgetsPool { mark.freePool = FreePool(pool) }
     savepoints.append(mark)
     return savepoints.count - 1
   }
@@ -124,7 +132,7 @@ extension Pager {
       }
     #endif
     // Who has no place in the log, or has lost it, has no frames there.
-    if let wal = store?.wal, wal.holdsWriteLock { try wal.truncateTip(to: mark.tip, mark.checksum) }
+    if let wal = store?.wal, wal.holdsWriteLock, !keepsPrivatePages { try wal.truncateTip(to: mark.tip, mark.checksum) }
     if !markedPages.isEmpty { for other in savepoints[index...] { markedPages[other.serial] = nil } }
     savepoints.removeSubrange((index + 1)...)
     while undo.count > mark.undoCount {
@@ -151,7 +159,8 @@ extension Pager {
     if !keepsCount { currentPageCount = mark.pageCount }
     usesPointerMap = mark.usesPointerMap
     if !keepsEdits { pointerEdits = mark.pointerEdits }
-    freePool = nil
+    freePool = mark.freePool.map { FreePool($0) }
+    if freePool != nil { endDirtyRoom() }
     if store == nil { dropPages(behind: currentPageCount) }
     // What is private now has no entry behind this mark.
     savepointSerial += 1

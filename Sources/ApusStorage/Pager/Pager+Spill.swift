@@ -182,7 +182,13 @@ extension Pager {
     if conversion == nil && (count <= max(spillLimit, cleanLimit) || !configuration.spills) { return }
     if conversion == nil { conversion = try startConversion(queue) }
     guard let active = conversion else { return }
-    try active.group.finish(queue)
+    do throws(Fault) {
+      try active.group.finish(queue)
+    } catch {
+      // There may be room the next time.
+      if case .failure = error { conversion = nil }
+      throw error
+    }
     conversion = nil
     let store = FileStore(
       environment: environment, queue: queue, file: active.file, isTemporary: true, sharedCacheBytes: 0)

@@ -230,6 +230,8 @@ extension WriteAheadLog {
         if try lock(.exclusive, WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) {
           defer { unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) }
           try restart(willRestart)
+          // The mark may have to be waited for.
+          base = header
         }
       }
       if readMark == 0 { endRead() }

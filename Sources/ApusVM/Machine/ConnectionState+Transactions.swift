@@ -47,14 +47,21 @@ extension ConnectionState {
   func beginWrite(_ index: Int, _ pager: Pager, exclusive: Bool) throws(Fault) {
     // Where it fails, too: what it has read there may be of a commit that has failed.
     defer { if pager.isOnUnpublishedBase { holdsBack = true } }
+    let isNew = pager.state != .write
     try pager.beginWrite(exclusive: exclusive)
     #if PlantedBugs
       if PlantedBug.isActive(.forgetOlderSavepoints) { return }
     #endif
     if savepoints.isEmpty { return }
-    for position in savepoints.indices where savepoints[position].marks[index] == nil {
+    // Older marks are those of a dropped COMMIT that could not be undone.
+    for position in savepoints.indices where isNew || savepoints[position].marks[index] == nil {
       savepoints[position].marks[index] = pager.openSavepoint()
     }
+  }
+
+  /// A concurrent transaction takes its place in the midst of a statement, which may have been dropped behind that.
+  private func noteBases() {
+    for database in databases where database?.pager.isOnUnpublishedBase == true { holdsBack = true }
   }
 
   /// Waits until what the connection's transactions began on is visible to everybody: nothing that they found there may be told
@@ -76,6 +83,7 @@ extension ConnectionState {
   /// - Throws: SQLITE_BUSY_SNAPSHOT where the transaction is lost; SQLITE_ERROR for a second file: two logs have no common order.
   func joinConcurrent(_ index: Int, _ pager: Pager) throws(Fault) {
     try pager.checkConcurrent()
+    if pager.isOnUnpublishedBase { holdsBack = true }
     if pager.isConcurrent || pager.state == .write { return }
     // Who waits for nobody does not make others wait either. Who has come to the turn keeps it, whatever waits come before the end
     // of its beginning.
@@ -116,6 +124,7 @@ extension ConnectionState {
       if PlantedBug.isActive(.goOnWithHalfPlace) { return }
     #endif
     for database in databases { try database?.pager.finishPlace() }
+    noteBases()
   }
 
   /// COMMIT has failed. A transaction that has lost needs its snapshot no longer.
@@ -322,7 +331,13 @@ extension ConnectionState {
   func rollback(toSavepoint position: Int, by machine: MachineReference) throws(Fault) {
     // It takes steps: what is begun must be ended, whatever becomes of the statement.
     owe(OwedWork(rollback: position))
-    let undone = try undo(toSavepoint: position)
+    let undone: UInt64
+    do throws(Fault) {
+      undone = try undo(toSavepoint: position)
+    } catch {
+      if case .failure(let failure) = error { oweRollback(after: failure) }
+      throw error
+    }
     owed = nil
     savepoints.removeSubrange((position + 1)...)
     stopReadersWithoutPlace(except: machine)
@@ -347,17 +362,33 @@ extension ConnectionState {
 
   private func undo(toSavepoint position: Int) throws(Fault) -> UInt64 {
     var undone: UInt64 = 0
-    do {
-      for index in databases.indices {
-        guard let mark = savepoints[position].marks[index], let pager = databases[index]?.pager else { continue }
-        try pager.rollback(toSavepoint: mark)
-        undone |= 1 << UInt64(index)
-      }
-    } catch {
-      if case .failure = error { owed = nil }
-      throw error
+    for index in databases.indices {
+      guard let mark = savepoints[position].marks[index], let pager = databases[index]?.pager else { continue }
+      try pager.rollback(toSavepoint: mark)
+      undone |= 1 << UInt64(index)
     }
     return undone
+  }
+
+  /// Something could not be undone, and is half done: nothing of the transaction may stay. Unless it turned out to be committed.
+  private func oweRollback(after failure: EngineError) {
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepHalfUndone) {
+        owed = nil
+        return
+      }
+    #endif
+    if failure.code == .abort {
+      owed = nil
+    } else {
+      oweRollback()
+    }
+  }
+
+  /// The transaction is over, and what undoes it is still to come, before anything else.
+  func oweRollback() {
+    isAutocommit = true
+    owed = OwedWork(wholeTransaction: true)
   }
 
   // MARK: What dropped statements leave behind
@@ -417,20 +448,34 @@ extension ConnectionState {
     if debt.wholeTransaction {
       try rollbackAll(by: nil)
     } else {
-      if let position = debt.rollback, position < savepoints.count { _ = try undo(toSavepoint: position) }
-      for index in databases.indices {
-        guard let mark = debt.marks[index], let pager = databases[index]?.pager else { continue }
-        #if PlantedBugs
-          if !PlantedBug.isActive(.keepDroppedStatement) { try pager.rollback(toSavepoint: mark) }
-        #else
-          try pager.rollback(toSavepoint: mark)
-        #endif
-        pager.releaseSavepoint(mark)
+      do throws(Fault) {
+        try undoParts(debt)
+      } catch {
+        if case .failure(let failure) = error { oweRollback(after: failure) }
+        throw error
       }
-      stopReadersWithoutPlace(except: nil)
-      forgetUndoneSchemas()
     }
     owed = nil
     endIdleReads()
+  }
+
+  /// Undoes what is owed of a transaction that goes on.
+  private func undoParts(_ debt: OwedWork) throws(Fault) {
+    if let position = debt.rollback, position < savepoints.count {
+      let undone = try undo(toSavepoint: position)
+      savepoints.removeSubrange((position + 1)...)
+      if schemaChangedInTransaction != 0 { stopReaders(except: nil, of: undone) }
+    }
+    for index in databases.indices {
+      guard let mark = debt.marks[index], let pager = databases[index]?.pager else { continue }
+      #if PlantedBugs
+        if !PlantedBug.isActive(.keepDroppedStatement) { try pager.rollback(toSavepoint: mark) }
+      #else
+        try pager.rollback(toSavepoint: mark)
+      #endif
+      pager.releaseSavepoint(mark)
+    }
+    stopReadersWithoutPlace(except: nil)
+    forgetUndoneSchemas()
   }
 }

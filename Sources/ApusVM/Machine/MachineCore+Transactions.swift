@@ -83,7 +83,13 @@ extension MachineCore {
       return
     }
     if isRollback {
-      try state.rollbackAll(by: reference)
+      do throws(Fault) {
+        try state.rollbackAll(by: reference)
+      } catch {
+        // Its files are undone in part.
+        if case .failure = error { state.oweRollback() }
+        throw error
+      }
       if state.takeWasCommittedInstead() {
         throw .error(.abort, "the transaction was committed", cause: "its COMMIT was dropped when it could no longer be undone")
       }

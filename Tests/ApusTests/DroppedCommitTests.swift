@@ -1,0 +1,118 @@
+// A COMMIT that is dropped at any of its waits, and an application that goes on: with another COMMIT, behind ROLLBACK TO, or
+// behind other statements. Either it is told SQLITE_ABORT, and the first COMMIT counts, or that had never been said.
+
+import ApusBase
+import ApusIO
+
+import Testing
+
+@testable import Apus
+@testable import ApusStorage
+
+@Suite(.timeLimit(.minutes(20))) struct DroppedCommitTests {
+  enum Next: CaseIterable, Sendable {
+    case commit, rollbackTo, emptySavepoint, violation, insert, droppedInsert, userVersion, select
+
+    var sql: String? {
+      switch self {
+      case .commit: nil
+      case .rollbackTo: "ROLLBACK TO s"
+      case .emptySavepoint: "SAVEPOINT x; ROLLBACK TO x"
+      case .violation: "INSERT INTO t VALUES (900, 1, 900, 'a'), (901, 2, 900, 'b')"
+      case .insert, .droppedInsert: "INSERT INTO t VALUES (1000, 1, 1000, zeroblob(100))"
+      case .userVersion: "PRAGMA user_version = 7"
+      case .select: "SELECT count(*) FROM t"
+      }
+    }
+  }
+
+  private static let modes = [
+    "auto_vacuum = full; PRAGMA journal_mode = delete", "auto_vacuum = full; PRAGMA journal_mode = wal",
+    "auto_vacuum = none; PRAGMA journal_mode = truncate", "auto_vacuum = none; PRAGMA journal_mode = wal",
+  ]
+  private static let filling = """
+    CREATE TABLE t(id INTEGER PRIMARY KEY, k, u UNIQUE, v);
+    WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < 110)
+    INSERT INTO t SELECT i, i, i, CASE i % 9 WHEN 0 THEN hex(zeroblob(i * 6)) ELSE hex(zeroblob(i)) END FROM s
+    """
+
+  private static func contents(_ connection: Connection) throws -> [String] {
+    try connection.text("SELECT id, k, u, length(v), substr(v, 1, 9) FROM t ORDER BY id")
+  }
+
+  /// Goes on until the statement ends, or drops it at its wait number `limit`.
+  /// - Returns: whether it has ended.
+  private static func run(_ connection: Connection, _ sql: String, limit: Int) throws -> Bool {
+    let statement = try connection.prepareBlocking(sql)
+    for _ in 0..<limit {
+      guard case .pending(let wait) = try statement.step() else { return true }
+      connection.wait(for: wait)
+    }
+    guard case .pending = try statement.step() else { return true }
+    statement.reset()
+    return false
+  }
+
+  private struct World {
+    let environment: MemoryEnvironment
+    let connection: Connection
+    /// Behind the first statement, and behind all.
+    let first: [String]
+    let all: [String]
+
+    init(_ mode: String, seed: UInt64) throws {
+      environment = MemoryEnvironment(seed: seed, completesAtOnce: false, cacheHits: .sometimes)
+      connection = try Connection("/a.db", environment: environment)
+      try connection.execute("PRAGMA page_size = 512; PRAGMA \(mode); \(DroppedCommitTests.filling); PRAGMA cache_size = 12")
+      try connection.execute("BEGIN; UPDATE t SET k = k + 100 WHERE id < 5")
+      first = try DroppedCommitTests.contents(connection)
+      try connection.execute("SAVEPOINT s; DELETE FROM t WHERE id BETWEEN 5 AND 36")
+      all = try DroppedCommitTests.contents(connection)
+    }
+  }
+
+  @Test("a COMMIT that was dropped is told of, or has never been", arguments: modes, Next.allCases)
+  func goesOn(mode: String, next: Next) throws {
+    var limit = 0
+    var isOver = false
+    while !isOver {
+      let world = try World(mode, seed: UInt64(limit))
+      let connection = world.connection
+      isOver = try Self.run(connection, "COMMIT", limit: limit)
+      if isOver { break }
+      let place = "\(mode), \(next), wait \(limit)"
+      var code: ResultCode?
+      if let sql = next.sql {
+        do {
+          if case .droppedInsert = next { _ = try Self.run(connection, sql, limit: limit % 3) } else { try connection.execute(sql) }
+        } catch {
+          code = (error as? EngineError)?.code
+        }
+      }
+      let wasTold = code == .abort
+      if !wasTold, let code { #expect(code.primary == .constraint, "\(place): \(code)") }
+      do {
+        try connection.execute("COMMIT")
+      } catch {
+        #expect(error.code == .abort, "\(place): \(error)")
+        try connection.execute("ROLLBACK")
+      }
+      let other = try Connection("/a.db", environment: world.environment)
+      for reader in [other, connection] {
+        let found = try Self.contents(reader)
+        var due = world.all
+        if case .rollbackTo = next, !wasTold { due = world.first }
+        if case .insert = next, !wasTold { due.append("1000|1|1000|100|") }
+        let rows = found.filter { next != .droppedInsert || !$0.hasPrefix("1000") }
+        #expect(rows.map { $0.prefix(12) } == due.map { $0.prefix(12) }, "\(place): \(wasTold)")
+        #expect(try reader.text("PRAGMA integrity_check") == ["ok"], "\(place)")
+        #expect(try reader.value("PRAGMA user_version") == (next == .userVersion && !wasTold ? "7" : "0"), "\(place)")
+      }
+      try connection.execute("DELETE FROM t WHERE id > 90; INSERT INTO t VALUES (2000, 1, 2000, zeroblob(3000))")
+      #expect(try other.text("PRAGMA integrity_check") == ["ok"], "\(place), later")
+      try other.closeBlocking()
+      try connection.closeBlocking()
+      limit += 1
+    }
+  }
+}
