@@ -18,8 +18,8 @@ struct CommitWake {
     case .closing, .reopening: true
     case .gone: false
     case .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing, .housekeeping,
-      .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing, .rollingBack, .checkpointing, .checking,
-      .siding:
+      .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing, .rollingBack, .checkpointing,
+      .checking, .siding:
       other.isRung || other.engine?.owesWork == true
     }
   }

@@ -7,7 +7,8 @@ extension SimulationProfile {
 
   mutating func drawTheme(_ choices: ChoiceStream) {
     theme = choices.pick(
-      [.none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .none, .none], .theme)
+      [.none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .none, .none],
+      .theme)
     switch theme {
     case .none: break
     case .goesBackOften: goBackOften()

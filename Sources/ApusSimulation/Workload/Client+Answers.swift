@@ -121,7 +121,9 @@ extension Client {
       if operation.givesPagesBack { drawWayBack(oneIn: 6) }
       phase = .choosing
     case .savepointing(.open):
-      if let model { savedModels.append(SavedModel(model: model, versions: versions, isAsStamped: behind.isAsStamped)) }
+      if let model {
+        savedModels.append(SavedModel(model: model, versions: versions, stamp: behind.isAsStamped ? stamp : nil))
+      }
       world.recorder?.noteSavepoint(name)
       phase = .choosing
     case .savepointing(.release(let number)):
@@ -131,7 +133,7 @@ extension Client {
     case .savepointing(.goBack(let number)):
       model = savedModels[number].model
       versions = savedModels[number].versions
-      behind.isAsStamped = savedModels[number].isAsStamped
+      behind.isAsStamped = savedModels[number].stamp == stamp
       behind.mustLook = false
       savedModels.removeSubrange((number + 1)...)
       world.recorder?.noteWayBack(name, to: number)

@@ -1,5 +1,5 @@
-// What an application may say behind a COMMIT that was dropped at a wait. It does not know whether it was one: the transaction
-// goes on if not, and the engine tells it if so.
+// What an application may say behind a COMMIT that was dropped at a wait. It does not know whether it was one: the
+// transaction goes on if not, and the engine tells it if so.
 
 import ApusBase
 
@@ -7,7 +7,8 @@ import ApusBase
 struct SavedModel {
   var model: DatabaseModel
   var versions: Set<Int64>
-  var isAsStamped: Bool
+  /// The stamp whose model this is, where a dropped COMMIT was about it.
+  var stamp: Int64?
 }
 
 struct BehindCommit {
@@ -21,7 +22,7 @@ struct BehindCommit {
 
   /// Twice as often as each of the others it is the way out that all programs know.
   static let kinds: [Kind] = [.rollsBack, .rollsBack, .commitsAgain, .goesBack, .goesOn, .triesOut]
-  static let stepCountMax = 3
+  static let stepCountMax = 3, versionMax = 1000
 
   private static let versionText = "PRAGMA user_version="
 
@@ -50,8 +51,8 @@ struct BehindCommit {
 }
 
 extension Client {
-  /// A statement was dropped: what was undone of it is undone once more with all behind the savepoint, and perhaps committed as
-  /// it is then.
+  /// A statement was dropped, and undone. All behind the savepoint is undone with it, and what is left perhaps committed at
+  /// once.
   func drawWayBackBehindDrop() {
     guard scan == nil, let last = savedModels.indices.last, choices.oneIn(2, .returnsToSavepoint) else { return }
     wayBack = .goBack(to: last)
@@ -72,7 +73,8 @@ extension Client {
     growth = nil
     wayBack = nil
     retry = nil
-    // A scan that is to outlive the transaction sees what the COMMIT was about, and a concurrent one has no way back behind it.
+    // A scan that is to outlive the transaction sees what the COMMIT was about, and a concurrent one has no way back
+    // behind it.
     let isPlain = scan == nil && !isConcurrent
     operationsLeft = 0
     switch kind {
@@ -97,7 +99,8 @@ extension Client {
       switch choices.below(5, .stepBehindCommit) {
       case 0: return .read
       case 1, 2: return .change
-      case 3 where !isConcurrent: return .pragma(BehindCommit.statement(forVersion: 1 + choices.below(1000, .newVersion)))
+      case 3 where !isConcurrent:
+        return .pragma(BehindCommit.statement(forVersion: 1 + choices.below(BehindCommit.versionMax, .newVersion)))
       case 4 where world.profile.autoVacuum == 2:
         return .pragma("PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))")
       default: return .change
@@ -147,7 +150,8 @@ extension Client {
     }
     guard let number, let found = world.ledger.model(of: number), world.ledger.descends(number, from: doubted) else {
       throw Finding(
-        oracle: .snapshot, text: "client \(name) sees transaction \(number ?? -1) behind its COMMIT of \(doubted), which was dropped")
+        oracle: .snapshot,
+        text: "client \(name) sees transaction \(number ?? -1) behind its COMMIT of \(doubted), which was dropped")
     }
     try noteWasCommit(doubted)
     world.ledger.see(number)
@@ -165,7 +169,8 @@ extension Client {
     behind = BehindCommit()
     behind.isTold = true
     if !world.ledger.acknowledge(doubted), world.damage == .none {
-      throw Finding(oracle: .durability, text: "client \(name) has committed \(doubted), which another one knows nothing of")
+      throw Finding(
+        oracle: .durability, text: "client \(name) has committed \(doubted), which another one knows nothing of")
     }
   }
 
@@ -178,10 +183,11 @@ extension Client {
     guard let doubted = behind.doubted, world.ledger.doubtful.contains(doubted) else { return false }
     switch phase {
     case .committing where stamp != doubted: return false
-    case .rollingBack, .committing, .choosing, .operating, .savepointing, .housekeeping, .stamping, .stampingOther, .lookingAgain:
+    case .rollingBack, .committing, .choosing, .operating, .savepointing, .housekeeping, .stamping, .stampingOther,
+      .lookingAgain:
       break
-    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .scanning, .finishingScan,
-      .checkpointing, .checking, .siding:
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .scanning,
+      .finishingScan, .checkpointing, .checking, .siding:
       return false
     }
     try noteWasCommit(doubted)
@@ -195,8 +201,8 @@ extension Client {
     return true
   }
 
-  /// What the next COMMIT stands on: with a log the one that was dropped may have been one, and nobody was told; a journal's
-  /// next writer is.
+  /// What the next COMMIT stands on. With a log the one that was dropped may have been one, and nobody was told; a
+  /// journal's next writer is.
   var baseOfCommit: Int64 { world.profile.journal == .wal ? behind.doubted ?? base : base }
 
   /// COMMIT was refused. One that had been dropped before may be found by a recovery.

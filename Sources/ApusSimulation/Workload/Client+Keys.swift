@@ -250,7 +250,8 @@ extension Client {
   func dropKeys(_ step: KeyStep) {
     if case .committing = step {
       keys.isInDoubt = true
-      phase = engine?.isInTransaction == true && choices.oneIn(3, .behindCommit) ? .siding(.keys(.committing)) : .rollingBack
+      let saysItAgain = engine?.isInTransaction == true && choices.oneIn(3, .behindCommit)
+      phase = saysItAgain ? .siding(.keys(.committing)) : .rollingBack
     } else {
       keys.lastRows = []
       phase = .siding(.keys(.choosing))

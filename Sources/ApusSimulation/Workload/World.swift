@@ -143,7 +143,8 @@ final class World {
     if database == nil, let version = image.userVersion, !ledger.versions(of: stamp).contains(version) {
       throw Finding(
         oracle: .walk,
-        text: "\(moment), transaction \(stamp): user_version is \(version), \(ledger.versions(of: stamp).sorted()) may be")
+        text: "\(moment), transaction \(stamp): user_version is \(version), "
+          + "\(ledger.versions(of: stamp).sorted()) may be")
     }
   }
 
