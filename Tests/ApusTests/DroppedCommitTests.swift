@@ -3,7 +3,6 @@
 
 import ApusBase
 import ApusIO
-
 import Testing
 
 @testable import Apus

@@ -146,7 +146,10 @@ import Testing
     try Self.settle(writer)
     try other.execute("UPDATE t SET n = 5 WHERE id = 8; PRAGMA wal_checkpoint(TRUNCATE); UPDATE t SET n = n + 1 WHERE id = 7")
     if reads { #expect(try writer.value("SELECT sum(n) FROM t") == "7") }
-    try writer.execute("UPDATE t SET n = n + 1 WHERE id = 8; COMMIT")
+    // It was meant for the transaction that is over.
+    #expect(writer.failure("UPDATE t SET n = n + 1 WHERE id = 8") == .abort)
+    #expect(writer.failure("ROLLBACK") == .abort)
+    try writer.execute("BEGIN; UPDATE t SET n = n + 1 WHERE id = 8; COMMIT")
     #expect(try other.value("SELECT sum(n) FROM t") == "8")
     #expect(try other.value("PRAGMA integrity_check") == "ok")
     for connection in [writer, other] { try connection.closeBlocking() }

@@ -98,6 +98,7 @@ extension Pager {
   func abandonCommit(_ store: FileStore) throws(Fault) {
     if store.isBehindCommitPoint {
       try commit(store)
+      store.wasCommittedInstead = true
       throw .error(.abort, "the transaction was committed")
     }
     if let wal = store.wal {

@@ -260,6 +260,17 @@ extension Pager {
     endWrite()
   }
 
+  /// A statement of the transaction goes on behind a COMMIT that was dropped: that one is taken back, or brought to its end.
+  /// - Throws: SQLITE_ABORT where it was one, until ROLLBACK or COMMIT: what comes next was meant for that transaction.
+  public func leaveDroppedCommit() throws(Fault) {
+    guard let store, !isCommitting else { return }
+    if state == .write {
+      if store.isCommitPrepared { try abandonCommit(store) }
+    } else if store.wasCommittedInstead {
+      throw .error(.abort, "the transaction was committed")
+    }
+  }
+
   /// A roll-back of several files has found that the transaction could only be committed.
   public func noteCommittedInstead() { store?.wasCommittedInstead = true }
 

@@ -47,6 +47,7 @@ extension ConnectionState {
   func beginWrite(_ index: Int, _ pager: Pager, exclusive: Bool) throws(Fault) {
     // Where it fails, too: what it has read there may be of a commit that has failed.
     defer { if pager.isOnUnpublishedBase { holdsBack = true } }
+    if !isAutocommit { try pager.leaveDroppedCommit() }
     let isNew = pager.state != .write
     try pager.beginWrite(exclusive: exclusive)
     #if PlantedBugs
@@ -196,6 +197,7 @@ extension ConnectionState {
       }
     }
     endConcurrent()
+    _ = takeWasCommittedInstead()
     savepoints = []
     schemaChangedInTransaction = 0
   }
@@ -329,6 +331,7 @@ extension ConnectionState {
   }
 
   func rollback(toSavepoint position: Int, by machine: MachineReference) throws(Fault) {
+    for database in databases { try database?.pager.leaveDroppedCommit() }
     // It takes steps: what is begun must be ended, whatever becomes of the statement.
     owe(OwedWork(rollback: position))
     let undone: UInt64
