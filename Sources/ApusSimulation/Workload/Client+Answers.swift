@@ -217,6 +217,9 @@ extension Client {
       .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing, .checkpointing, .checking, .siding:
       break
     }
+    // What takes back a dropped COMMIT writes to the log: that one stays in doubt until the next.
+    let isCommitting = if case .committing = phase { true } else { false }
+    if behind.doubted != nil, fault.role == .log, !fault.kind.isSync, !isCommitting { return true }
     switch (fault.kind, fault.role) {
     // What nobody came to use; what was used in its place would show.
     case (.readError, _), (.stickyReadError, _): return true
