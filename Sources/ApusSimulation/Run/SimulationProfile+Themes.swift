@@ -27,7 +27,12 @@ extension SimulationProfile {
     savepointOneIn = 3
     rollbackOneIn = 10
     operationCountMax = 6
-    autoVacuum = choices.pick([0, 1, 2], .autoVacuum)
+    autoVacuum = choices.pick([0, 1, 1, 2], .autoVacuum)
+    if journal == .wal, choices.oneIn(2, .isRollback) {
+      journal = .delete
+      synchronous = .full
+    }
+    initialRowCount = max(initialRowCount, 200)
     if choices.oneIn(2, .favouriteKinds) { taste.kinds = 58..<76 }
     auditEvery = 1
   }
