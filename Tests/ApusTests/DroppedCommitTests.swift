@@ -10,7 +10,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(20))) struct DroppedCommitTests {
   enum Next: CaseIterable, Sendable {
-    case commit, rollbackTo, emptySavepoint, violation, insert, droppedInsert, userVersion, select
+    case commit, rollbackTo, emptySavepoint, violation, insert, droppedInsert, userVersion, incremental, select
 
     var sql: String? {
       switch self {
@@ -20,6 +20,7 @@ import Testing
       case .violation: "INSERT INTO t VALUES (900, 1, 900, 'a'), (901, 2, 900, 'b')"
       case .insert, .droppedInsert: "INSERT INTO t VALUES (1000, 1, 1000, zeroblob(100))"
       case .userVersion: "PRAGMA user_version = 7"
+      case .incremental: "PRAGMA auto_vacuum = incremental"
       case .select: "SELECT count(*) FROM t"
       }
     }

@@ -47,6 +47,9 @@ extension Pager {
     if isFull, hasFreePages || freePool != nil {
       var steps = Int.max
       try vacuum(&steps)
+    } else if freePool != nil {
+      // The file is in another mode since a COMMIT was dropped.
+      try putBackFreePages()
     }
     try writePointerEdits()
   }
