@@ -115,4 +115,46 @@ import Testing
       limit += 1
     }
   }
+
+  @Test(
+    "a VACUUM that is dropped at any wait, and what comes behind it, under exclusive locks too",
+    arguments: ["delete", "persist", "truncate", "wal"], ["normal", "exclusive"])
+  func dropsVacuum(mode: String, locking: String) throws {
+    var limit = 0
+    var isOver = false
+    while !isOver {
+      let environment = MemoryEnvironment(seed: UInt64(limit), completesAtOnce: false, cacheHits: .sometimes)
+      let connection = try Connection("/a.db", environment: environment)
+      try connection.execute(
+        "PRAGMA page_size = 512; PRAGMA journal_mode = \(mode); \(Self.filling); CREATE INDEX tk ON t(k);"
+          + " DELETE FROM t WHERE id % 3 = 0; PRAGMA locking_mode = \(locking); UPDATE t SET k = k + 1; PRAGMA page_size = 1024")
+      let due = try Self.contents(connection)
+      isOver = try Self.run(connection, "VACUUM", limit: limit)
+      let place = "\(mode), \(locking), wait \(limit)"
+      #expect(try Self.contents(connection) == due, "\(place)")
+      try connection.execute("INSERT INTO t VALUES (3000, 1, 3000, zeroblob(2000)); UPDATE t SET k = 5 WHERE id < 50")
+      #expect(try connection.text("PRAGMA integrity_check") == ["ok"], "\(place)")
+      try connection.closeBlocking()
+      let other = try Connection("/a.db", environment: environment)
+      #expect(try other.text("PRAGMA integrity_check") == ["ok"], "\(place), opened anew")
+      #expect(try other.value("SELECT count(*) FROM t") == "\(due.count + 1)", "\(place)")
+      try other.closeBlocking()
+      limit += 1
+    }
+  }
+
+  @Test("what is dropped half way without a journal is not called undone", arguments: ["off", "memory"])
+  func keptJournal(mode: String) throws {
+    for limit in 0..<12 {
+      let environment = MemoryEnvironment(seed: UInt64(limit), completesAtOnce: false)
+      let connection = try Connection("/a.db", environment: environment)
+      try connection.execute("PRAGMA page_size = 512; PRAGMA journal_mode = persist; \(Self.filling)")
+      try connection.execute("PRAGMA journal_mode = \(mode); BEGIN; UPDATE t SET k = k + 1000")
+      if try Self.run(connection, "COMMIT", limit: limit) { continue }
+      let error = connection.refusal("ROLLBACK") ?? connection.refusal("SELECT * FROM t")
+      let other = try Connection("/a.db", environment: environment)
+      let changed = try other.value("SELECT count(*) FROM t WHERE k >= 1000")
+      #expect(changed == "0" || error != nil, "wait \(limit): \(changed) rows, and nobody was told")
+    }
+  }
 }

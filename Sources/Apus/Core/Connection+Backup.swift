@@ -148,6 +148,7 @@ extension Connection {
     let walk = PageWalk(pager)
     var isFirst = true
     try block { () throws(Fault) in
+      try state.settleDebts()
       if pager.state == .none { try pager.beginRead() }
       if isFirst {
         reserve(max(Int(pager.pageCount), 1) * pager.pageSize)
@@ -184,7 +185,10 @@ extension Connection {
   /// Bytes that `serialize` would give.
   public func byteCount(of name: String = "main") throws(EngineError) -> Int {
     let (_, pager) = try database(named: name)
-    try block { () throws(Fault) in if pager.state == .none { try pager.beginRead() } }
+    try block { () throws(Fault) in
+      try state.settleDebts()
+      if pager.state == .none { try pager.beginRead() }
+    }
     defer { endIdleRead(pager) }
     return Int(pager.pageCount) * pager.pageSize
   }

@@ -20,6 +20,8 @@ public enum SystemError {
 
   private static func refined(_ code: ResultCode, _ number: Int32) -> ResultCode {
     switch (code, number) {
+    // What was to be synced may be gone whatever the reason: it is not said again that there was no room.
+    case (.ioErrorFsync, _), (.ioErrorDirectoryFsync, _): return code
     case (_, ENOSPC), (_, EDQUOT): return .full
     case (.ioErrorWrite, EFBIG): return .full
     case (.cannotOpen, EISDIR): return .cannotOpenIsDirectory

@@ -66,6 +66,11 @@ public final class MemoryBackupTarget: BackupTarget {
         .readOnly, cause: "its pages have \(pager.pageSize) bytes, those of the source \(pageSize)",
         hint: "take a new database as the target")
     }
+    if self.pageSize != pageSize {
+      // The source is another database since the last step: nothing of the old one stays.
+      for image in images.values { image.release() }
+      images = [:]
+    }
     self.pageSize = pageSize
     self.reserved = reserved
   }
@@ -114,6 +119,7 @@ public final class FileBackupTarget: BackupTarget {
   private var phase = Phase.opening
   private var pageSize = 0
   private var reserved = 0
+  private var hasChecksums = false
   private var cookie: UInt32 = 0
   private var change: UInt32 = 0
   /// Page 1, which is written last.
@@ -173,9 +179,16 @@ public final class FileBackupTarget: BackupTarget {
 
   public func begin(pageSize: Int, reserved: Int, hasChecksums: Bool) throws(Fault) {
     guard let store = pager.store else { return }
+    if phase != .opening, pageSize != self.pageSize || reserved != self.reserved || hasChecksums != self.hasChecksums {
+      throw .error(
+        .readOnly, object: store.path,
+        cause: "the source had pages of \(self.pageSize) bytes when the backup began, and has \(pageSize) now",
+        hint: "begin the backup anew")
+    }
     if phase == .opening {
       self.pageSize = pageSize
       self.reserved = reserved
+      self.hasChecksums = hasChecksums
       if pager.state == .none { _ = pager.setPageSize(pageSize) }
       do { try pager.beginReplacing() } catch {
         if case .failure = error, pager.state == .read { pager.endRead() }

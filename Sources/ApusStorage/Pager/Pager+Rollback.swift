@@ -60,7 +60,8 @@ extension Pager {
       try settle(store.flush.group, store)
       store.flush = .idle
     }
-    if store.isDatabaseTouched && store.journal == nil {
+    // One that was kept from another journal mode has nothing of this transaction.
+    if store.isDatabaseTouched && (store.journal == nil || !store.isJournalBegun) {
       store.poison = EngineError(
         .ioErrorWrite, object: store.path, cause: "the transaction was written in part, and there is no journal")
       return try undoDatabase(store)

@@ -303,7 +303,8 @@ extension Pager {
     if let store {
       // A dropped COMMIT that had come past its commit point is finished instead.
       if store.isBehindCommitPoint {
-        try commit(store)
+        // What is in memory is of the database that was replaced.
+        if store.replacesFile { try endReplacing(store) } else { try commit(store) }
         store.wasCommittedInstead = true
         return
       }

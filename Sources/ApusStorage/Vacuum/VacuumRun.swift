@@ -140,6 +140,8 @@ public final class VacuumRun {
 
   private func makeRoots() throws(Fault) {
     try target.beginWrite()
+    // Somebody may have made it since it was found to be new.
+    if !replaces, target.committedPageCount > 0 { throw .error(.error, "output file already exists") }
     while next < rows.count {
       if rows[next].root > 0 {
         rows[next].newRoot = try BTree.create(target, rows[next].hasRowids ? .table : .index).rawValue

@@ -344,9 +344,12 @@ final class CommitQueue: Sendable {
     report.largestGroup = groups.largest
   }
 
-  /// No connection of the process has the log open any more.
+  /// No connection of the process has the log open any more. One that opens it meanwhile may be at work here before it counts: then
+  /// the last of those that come closes.
   func close() {
     state.withLock { state in
+      let isIdle = state.holder == nil && state.line.isEmpty && state.pending.isEmpty && state.syncing == nil
+      if !isIdle || state.clearing != nil { return }
       state.memory?.close(delete: false)
       state.file?.close()
       let (last, failures, groups) = (state.lastSerial, state.failures, state.groups)

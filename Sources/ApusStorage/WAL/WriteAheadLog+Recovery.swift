@@ -46,11 +46,18 @@ extension WriteAheadLog {
       }
       throw .error(.busyRecovery, object: path, cause: "another connection recovers the log")
     }
-    if try index.readHeader() != nil {
+    let isAlone: Bool
+    do throws(Fault) {
+      if try index.readHeader() != nil {
+        unlock(WALIndex.writeSlot)
+        return
+      }
+      isAlone = try lock(.exclusive, WALIndex.checkpointSlot, count: 2)
+    } catch {
       unlock(WALIndex.writeSlot)
-      return
+      throw error
     }
-    guard try lock(.exclusive, WALIndex.checkpointSlot, count: 2) else {
+    guard isAlone else {
       unlock(WALIndex.writeSlot)
       return try retryLater()
     }
