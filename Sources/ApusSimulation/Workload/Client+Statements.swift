@@ -218,7 +218,8 @@ extension Client {
   }
 
   func listOperation() -> Operation? {
-    guard let recorder = world.recorder, !behind.mustLook, choices.oneIn(3, .usesList) else { return nil }
+    // A dropped COMMIT may be found by a recovery, without what comes behind it.
+    guard let recorder = world.recorder, behind.doubted == nil, choices.oneIn(3, .usesList) else { return nil }
     let list = choices.below(HistoryRecorder.listCount, .list)
     if !isWriting || choices.oneIn(2, .readsList) { return .readList(list) }
     return .appendToList(list, value: recorder.makeValue())
