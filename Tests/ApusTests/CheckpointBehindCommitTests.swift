@@ -71,4 +71,31 @@ import Testing
     try other.execute("UPDATE t SET a = a + 1000")
     #expect(try Self.log(writer).frameCount == 1)
   }
+
+  @Test("beside a COMMIT that only has its checkpoint to do nothing begins, and ROLLBACK says that it was committed")
+  func besideDurable() throws {
+    for sql in ["INSERT INTO t VALUES (7)", "ROLLBACK"] {
+      let (writer, other) = try Self.world(completesAtOnce: false)
+      while try Self.log(writer).frameCount < 79 { try writer.execute("UPDATE t SET a = a + 1") }
+      try writer.execute("BEGIN; UPDATE t SET a = a + 1; INSERT INTO t VALUES (5)")
+      let statement = try Stepped(writer, "COMMIT")
+      var refusal: EngineError?
+      do {
+        _ = try statement.goOn { _ in
+          if let pager = try? writer.state.pager(0), pager.owesCheckpoint, pager.state != .write, refusal == nil {
+            refusal = writer.refusal(sql)
+            #expect(refusal != nil)
+          }
+          return true
+        }
+        #expect(sql != "ROLLBACK")
+      } catch {
+        #expect(sql == "ROLLBACK", "\(error)")
+      }
+      #expect(refusal?.code == (sql == "ROLLBACK" ? .abort : .busy))
+      statement.statement.finalize()
+      #expect(try other.value("SELECT count(*) FROM t") == "2")
+      #expect(try writer.value("SELECT count(*) FROM t") == "2")
+    }
+  }
 }

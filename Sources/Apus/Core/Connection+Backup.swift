@@ -145,6 +145,7 @@ extension Connection {
     _ name: String, reserve: (Int) -> Void, _ body: (_ number: UInt32, _ page: ByteView) -> Void
   ) throws(EngineError) {
     let (_, pager) = try database(named: name)
+    try state.checkNotVacuuming()
     let walk = PageWalk(pager)
     var isFirst = true
     try block { () throws(Fault) in
@@ -167,6 +168,7 @@ extension Connection {
   ) throws(EngineError) {
     let (index, old) = try database(named: name)
     if index == 1 { throw EngineError(.error, "unknown database \(name)") }
+    try state.checkNotVacuuming()
     if old.state != .none || old.isInBackup || old.isBackupTarget { throw EngineError(.busy) }
     var configuration = Pager.Configuration()
     configuration.isReadOnly = options.isReadOnly
@@ -185,6 +187,7 @@ extension Connection {
   /// Bytes that `serialize` would give.
   public func byteCount(of name: String = "main") throws(EngineError) -> Int {
     let (_, pager) = try database(named: name)
+    try state.checkNotVacuuming()
     try block { () throws(Fault) in
       try state.settleDebts()
       if pager.state == .none { try pager.beginRead() }

@@ -194,6 +194,7 @@ extension Connection {
         staleCatalogs &= ~bit
         continue
       }
+      do throws(EngineError) { try state.checkNotVacuuming() } catch { throw .failure(error) }
       let hasOpened = pager.state == .none
       try pager.beginRead()
       // One that a dropped statement has left half way may have read in another snapshot.
@@ -236,6 +237,7 @@ extension Connection {
 
   /// Marks the catalogs that another connection has changed as stale.
   private func cookiesHaveChanged() throws(Fault) -> Bool {
+    if state.isVacuuming { return false }
     var haveChanged = false
     for (index, schema) in schemas.enumerated() {
       guard let schema, let pager = state.databases[index]?.pager else { continue }

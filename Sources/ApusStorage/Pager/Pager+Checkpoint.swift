@@ -133,6 +133,8 @@ extension Pager {
       if case .wait = error { throw error }
       try wal.settleAbandonedCheckpoint()
     }
+    // A private index, and the lock that goes with it, were kept for the checkpoint alone.
+    if state == .none, wal.index.memory.isPrivate, !configuration.locksExclusively { endRead() }
   }
 
   func abandonCheckpoint(_ store: FileStore) {

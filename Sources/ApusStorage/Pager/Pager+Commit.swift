@@ -314,8 +314,9 @@ extension Pager {
       case .exclusive:
         if !store.isTemporary {
           guard try store.lock.takeExclusive() else {
-            // A spill waits for nobody: the transaction grows on in memory.
-            throw isCommit ? busy("readers are active") : .error(.busy, object: store.path, cause: "readers are active")
+            // A spill waits for nobody: the transaction grows on in memory. What replaces the whole file has no other place.
+            let mayWait = isCommit || store.replacesFile
+            throw mayWait ? busy("readers are active") : .error(.busy, object: store.path, cause: "readers are active")
           }
         }
         busyAttempts = 0

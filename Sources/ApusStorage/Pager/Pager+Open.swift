@@ -100,6 +100,8 @@ extension Pager {
     wal.endRead()
     if keepsLock { return }
     if wal.index.memory.isPrivate {
+      // Pages of a dropped checkpoint on their way into the file: nobody else may be in there before they have landed.
+      if wal.hasPagesUnderWay { return }
       // The next snapshot opens the log as others do.
       store.notice = wal.notice ?? store.notice
       wal.file.close()
@@ -248,6 +250,13 @@ extension Pager {
   }
 
   private func startRollback(_ store: FileStore, _ file: any File) throws(Fault) {
+    // Who had SHARED all along may have begun to write meanwhile: the journal is theirs, and they would wait for this connection
+    // as it for them.
+    if try store.lock.isReservedByOther() {
+      file.close()
+      store.lock.downgradeToShared()
+      return readHeader(store)
+    }
     guard try store.lock.takeExclusive() else {
       // Who has PENDING waits for the readers to go: no new ones come. Who has not lets SHARED go before it waits, or two would
       // wait for each other's.

@@ -250,4 +250,45 @@ final class WALIndex {
     let kept = pages + 4 * Int(limit)
     view.fill(kept, WALIndex.hashOffset - kept)
   }
+
+  /// What a recovery has found, the page of each frame from the first on. Connections that read by the index meanwhile find their
+  /// frames at any moment: of what is as it should be no word is touched, and what is not is of no frame that anybody reads.
+  func replaceFrames(by pages: ArraySlice<UInt32>) throws(Fault) {
+    var first = pages.startIndex
+    var index = 0
+    while first < pages.endIndex {
+      let (before, offset) = layout(index)
+      let capacity = Int(index == 0 ? WALIndex.firstPageCount : WALIndex.pageCountPerRegion)
+      precondition(first - pages.startIndex == Int(before))
+      let end = min(first + capacity, pages.endIndex)
+      try replaceRegion(index, offset, capacity, by: pages[first..<end])
+      first = end
+      index += 1
+    }
+  }
+
+  private func replaceRegion(_ index: Int, _ offset: Int, _ capacity: Int, by pages: ArraySlice<UInt32>) throws(Fault) {
+    let view = try region(index)
+    var slots = [UInt16](repeating: 0, count: Int(WALIndex.hashSlotCount))
+    // Half of the slots at most are taken: each search ends.
+    for (position, page) in pages.enumerated() {
+      var slot = WALIndex.hash(page)
+      while slots[Int(slot)] != 0 { slot = (slot + 1) & (WALIndex.hashSlotCount - 1) }
+      slots[Int(slot)] = UInt16(position + 1)
+    }
+    for position in 0..<capacity {
+      let page = position < pages.count ? pages[pages.startIndex + position] : 0
+      view.replaceWord(page, at: offset + 4 * position)
+    }
+    memory.barrier()
+    for pair in 0..<slots.count / 2 {
+      view.replaceWord(UInt32(slots[2 * pair]) | UInt32(slots[2 * pair + 1]) << 16, at: WALIndex.hashOffset + 4 * pair)
+    }
+  }
+}
+
+extension MutableByteView {
+  fileprivate func replaceWord(_ value: UInt32, at offset: Int) {
+    if readable.littleEndianUInt32(at: offset) != value { setLittleEndianUInt32(value, at: offset) }
+  }
 }

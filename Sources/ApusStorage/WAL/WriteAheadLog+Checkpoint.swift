@@ -129,6 +129,9 @@ extension WriteAheadLog {
     return group
   }
 
+  /// Pages of a dropped checkpoint have not landed yet.
+  var hasPagesUnderWay: Bool { abandoned?.group?.isDone(queue) == false }
+
   /// Before anything else is done with the log.
   func settleAbandonedCheckpoint() throws(Fault) {
     guard var state = abandoned else { return }

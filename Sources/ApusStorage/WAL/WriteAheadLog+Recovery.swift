@@ -16,6 +16,8 @@ struct Recovery {
   var header = WALIndexHeader()
   var sum = WALChecksum()
   var nextFrame: UInt32 = 1
+  /// The page of each frame that fits. The index gets them at the end: there are connections that read by it meanwhile.
+  let pages = FramePages()
   var batchCount = 0
 
   // Behind the first frame that does not fit.
@@ -26,6 +28,11 @@ struct Recovery {
   /// Commits in the chain of frames that fit each other, and in the longest one.
   var chainCommits = 0
   var lostCommits = 0
+}
+
+/// Pages by frame, the first frame's first. Four bytes a frame; a class, so that a copy of the recovery's state copies none.
+final class FramePages {
+  var numbers: [UInt32] = []
 }
 
 extension WriteAheadLog {
@@ -214,7 +221,7 @@ extension WriteAheadLog {
     guard state.sum.first == frame.bigEndianUInt32(at: 16), state.sum.second == frame.bigEndianUInt32(at: 20) else {
       return false
     }
-    try index.append(state.nextFrame, page: number)
+    state.pages.numbers.append(number)
     let pageCount = frame.bigEndianUInt32(at: 4)
     var isCommit = pageCount != 0
     #if PlantedBugs
@@ -277,7 +284,7 @@ extension WriteAheadLog {
     #if PlantedBugs
       if PlantedBug.isActive(.chainFromLastFrame), found.frameCount > 0 { found.checksum = state.sum }
     #endif
-    try index.truncate(to: found.frameCount)
+    try index.replaceFrames(by: state.pages.numbers.prefix(Int(found.frameCount)))
     try index.setBackfill(0)
     try index.setBackfillAttempted(found.frameCount)
     try index.setReadMark(0, 0)

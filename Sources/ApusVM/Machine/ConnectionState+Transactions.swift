@@ -49,6 +49,10 @@ extension ConnectionState {
     defer { if pager.isOnUnpublishedBase { holdsBack = true } }
     if !isAutocommit { try pager.leaveDroppedCommit() }
     let isNew = pager.state != .write
+    if isNew, hasDurableCommit {
+      throw .error(
+        .busy, cause: "a COMMIT of this connection is durable and has not ended yet", hint: "let it finish, or reset it")
+    }
     try pager.beginWrite(exclusive: exclusive)
     #if PlantedBugs
       if PlantedBug.isActive(.forgetOlderSavepoints) { return }
@@ -185,6 +189,18 @@ extension ConnectionState {
     for database in databases { database?.pager.isCommitting = machine != nil }
   }
 
+  /// - Throws: SQLITE_BUSY while a VACUUM of this connection has stopped at a wait.
+  public func checkNotVacuuming() throws(EngineError) {
+    if vacuuming == nil { return }
+    throw EngineError(.busy, cause: "a VACUUM of this connection is under way", hint: "let it finish, or reset it")
+  }
+
+  /// The COMMIT of a transaction has stopped at a wait when all that is left of it is the log's checkpoint.
+  private var hasDurableCommit: Bool {
+    if committing == nil || isAutocommit { return false }
+    return databases.contains { $0?.pager.owesCheckpoint == true && $0?.pager.state != .write }
+  }
+
   private func commitAllGuarded(_ machine: MachineReference?) throws(Fault) {
     try guardReaders(except: machine)
     if isConcurrent { for database in databases { try database?.pager.takePlaceForCommit() } }
@@ -218,6 +234,9 @@ extension ConnectionState {
   /// Undoes the transaction in every database, and stops the statements that were reading what it had written.
   func rollbackAll(by machine: MachineReference?) throws(Fault) {
     var undone: UInt64 = 0
+    if committing != machine, hasDurableCommit {
+      for database in databases where database?.pager.owesCheckpoint == true { database?.pager.noteCommittedInstead() }
+    }
     if let superCommit, superCommit.mustFinish {
       try commitAll(by: machine)
       for database in databases { database?.pager.noteCommittedInstead() }

@@ -162,6 +162,14 @@ public final class ConnectionState {
     set { unsafe fields.pointee.rollingBack = newValue }
   }
 
+  public var isVacuuming: Bool { vacuuming != nil }
+
+  /// The statement that runs VACUUM: until it ends, no other one of the connection begins.
+  var vacuuming: MachineReference? {
+    get { unsafe fields.pointee.vacuuming }
+    set { unsafe fields.pointee.vacuuming = newValue }
+  }
+
   @inline(__always)
   public var owesNothing: Bool { unsafe fields.pointee.owed == nil }
 
@@ -259,6 +267,7 @@ private struct ConnectionFields {
   var superCommit: SuperCommit?
   var rollingBack: MachineReference?
   var committing: MachineReference?
+  var vacuuming: MachineReference?
   var runMoment: UInt64 = 0
 }
 

@@ -108,6 +108,7 @@ extension MachineCore {
   }
 
   private mutating func start() throws(EngineError) {
+    if state.vacuuming != nil { try state.checkNotVacuuming() }
     if !state.keepsInterrupts, !state.hasActiveStatements { state.clearInterrupt() }
     // The preparing of a statement that was dropped may have left a snapshot, which is older by now than what others know.
     if state.active.isEmpty { state.endIdleReads() }

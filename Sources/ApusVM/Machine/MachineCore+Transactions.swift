@@ -269,6 +269,7 @@ extension MachineCore {
     if pagersAtWork != 0 { giveUpPagers() }
     if state.superCommit != nil { state.noteUnfinishedCommit() }
     if state.committing != nil, state.committing == reference { state.setCommitting(nil) }
+    if state.vacuuming != nil, state.vacuuming == reference { state.vacuuming = nil }
     if state.rollingBack != nil { state.noteUnfinishedRollback(of: reference) }
     state.deactivate(reference)
     state.endIdleReads()

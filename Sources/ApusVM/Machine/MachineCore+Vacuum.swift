@@ -35,6 +35,8 @@ extension MachineCore {
       guard registers[i.p2].kind == .text else { throw .error(.error, "non-text filename") }
       try pager.beginRead()
     }
+    // What the others would read from here on is half one database and half another.
+    state.vacuuming = reference
     pager.beginOperation()
     var configuration = Pager.Configuration()
     configuration.synchronous = pager.configuration.synchronous

@@ -1,0 +1,92 @@
+// Locks between connections of one file at the moments where one gives them up or takes them over.
+
+import ApusBase
+import ApusIO
+import Testing
+
+@testable import Apus
+@testable import ApusStorage
+@testable import ApusVM
+
+@Suite struct LockHandoverTests {
+  @Test("exclusive locks that are to go stay until the pages of a dropped checkpoint have landed")
+  func keepsLocksForPages() throws {
+    var kept = 0
+    for limit in 0..<80 {
+      let environment = MemoryEnvironment(seed: UInt64(limit), completesAtOnce: false)
+      let connection = try Connection("/a.db", environment: environment)
+      try connection.execute(
+        """
+        PRAGMA page_size = 512; PRAGMA locking_mode = exclusive; PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 10;
+        CREATE TABLE t(a, b); WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < 40)
+        INSERT INTO t SELECT i, hex(zeroblob(100)) FROM s
+        """)
+      let update = try connection.prepareBlocking("UPDATE t SET a = a + 1")
+      var hasEnded = false
+      for step in 0...limit {
+        guard case .pending(let wait) = try update.step() else {
+          hasEnded = true
+          break
+        }
+        if step < limit { connection.wait(for: wait) }
+      }
+      try connection.execute("PRAGMA locking_mode = normal")
+      update.finalize()
+      if hasEnded { break }
+      let isUnderWay = try connection.state.pager(0).store?.wal?.hasPagesUnderWay == true
+      let other = try Connection("/a.db", environment: environment)
+      if isUnderWay {
+        kept += 1
+        #expect(other.refusal("INSERT INTO t VALUES (1, 2)")?.code == .busy, "wait \(limit)")
+        #expect(connection.owesWork)
+      }
+      try connection.block { () throws(Fault) in try connection.settle() }
+      let due = isUnderWay ? "3" : nil
+      try other.execute("UPDATE t SET a = a + 1; PRAGMA wal_checkpoint(TRUNCATE)")
+      let least = try connection.value("SELECT min(a) FROM t")
+      #expect(due == nil || least == due)
+      #expect(try connection.text("PRAGMA integrity_check") == ["ok"])
+    }
+    #expect(kept > 0)
+  }
+
+  @Test("who opens a file while its journal begins, and who writes it, do not wait for each other")
+  func journalThatIsNotHot() throws {
+    var steps = 0
+    var isOver = false
+    while !isOver {
+      let environment = MemoryEnvironment(seed: 7, completesAtOnce: false)
+      let writer = try Connection("/a.db", environment: environment)
+      try writer.execute(
+        "PRAGMA page_size = 512; PRAGMA journal_mode = persist; CREATE TABLE t(a); INSERT INTO t VALUES (1);"
+          + " PRAGMA busy_timeout = 1000; BEGIN; SELECT * FROM t")
+      let opener = try Connection("/a.db", environment: environment)
+      try opener.execute("PRAGMA busy_timeout = 1000")
+      let update = try writer.prepareBlocking("UPDATE t SET a = 2")
+      let commit = try writer.prepareBlocking("COMMIT")
+      let select = SteppedText(opener, "SELECT a FROM t")
+      // It has found no writer, and is about to read the journal's first byte.
+      try select.goOn(1)
+      var left = steps
+      isOver = true
+      for statement in [update, commit] {
+        while case .pending(let wait) = try statement.step() {
+          if left == 0 {
+            isOver = false
+            try select.goOn(3)
+          }
+          left -= 1
+          writer.wait(for: wait)
+          // Whoever waits for a lock waits for somebody who goes on.
+          if case .moment = wait { left = -1 }
+          if left < 0 { try select.goOn(1) }
+        }
+      }
+      while !select.isOver { try select.goOn(1) }
+      #expect(["1", "2"].contains(select.value))
+      #expect(try opener.value("SELECT a FROM t") == "2")
+      steps += 1
+    }
+    #expect(steps > 3)
+  }
+}
