@@ -19,7 +19,7 @@
       ignoreBackfillErrors
     // Rollback journal.
     case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages
-    case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal
+    case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal, keepJournalRest, finishOnlyDecided
     case trustTornRecords, skipPlaybackSync, keepChangeCounter, journaledBeforeCount
     // Pager.
     case ackBeforeSync, acknowledgeFailedSync, evictDirtyPage, stalePageAfterRollback, keepReadsAfterRollback

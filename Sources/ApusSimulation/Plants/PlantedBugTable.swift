@@ -105,6 +105,10 @@
         .init(.journal, "pages that a change takes off the end are not journaled", .transactions)
       case .ignoreMissingSuperJournal:
         .init(.journal, "a journal whose super-journal is gone is played back all the same", .transactions)
+      case .keepJournalRest:
+        .init(.journal, "the super-journal's name is not the last of a journal that was longer", .transactions, needs: .powerCut)
+      case .finishOnlyDecided:
+        .init(.journal, "a dropped COMMIT of several files is taken for undone where one is behind its commit point", .transactions)
       case .trustTornRecords:
         .init(.journal, "playback believes records whose checksum is wrong", .transactions, needs: .powerCut)
       case .skipPlaybackSync:

@@ -285,6 +285,7 @@ struct RowidAllocator: Sendable {
 
   private var tables: [UInt32: Table] = [:]
 
+  /// - Parameter count: at least one.
   mutating func take(_ root: UInt32, _ transaction: UInt64, behind largest: Int64, count: Int64) -> Int64? {
     var highest = largest
     if let table = tables[root] {
@@ -292,7 +293,7 @@ struct RowidAllocator: Sendable {
       for (other, rowid) in table.open where other != transaction { highest = max(highest, rowid) }
     }
     if highest == .max { return nil }
-    let last = highest + min(count, .max - highest)
+    let last = highest > .max - count ? .max : highest + count
     tables[root, default: Table()].open[transaction] = max(last, tables[root]?.open[transaction] ?? .min)
     return highest + 1
   }

@@ -65,14 +65,18 @@ public final class SuperCommit {
   private let environment: any Environment
   private let queue: any IOQueue
   private var pagers: [Pager] = []
-  /// Files that the super-journal holds together, and those that commit by themselves.
+  /// All that the transaction has changed; of these the files that the super-journal holds together, those that commit by
+  /// themselves, and those that nobody sees but this connection.
+  private var changed: [Pager] = []
   private var journaled: [Pager] = []
   private var others: [Pager] = []
+  private var temporaries: [Pager] = []
   private var phase = Phase.locks
   private var path: String?
   private var file: (any File)?
   private var isDecided = false
   private var hasFailed = false
+  private var isGivenUp = false
 
   /// Requests of a try that was dropped.
   private var abandoned: [RequestGroup] = []
@@ -84,7 +88,16 @@ public final class SuperCommit {
   }
 
   /// The transaction, or its part in one of the files, is committed: a dropped commit has to be gone on with.
-  public var mustFinish: Bool { !hasFailed && (isDecided || others.contains { $0.state != .write }) }
+  public var mustFinish: Bool {
+    #if PlantedBugs
+      if PlantedBug.isActive(.finishOnlyDecided) { return !hasFailed && (isDecided || others.contains { $0.state != .write }) }
+    #endif
+    if isGivenUp { return false }
+    return !hasFailed && (isDecided || changed.contains { $0.state != .write || $0.isBehindCommitPoint })
+  }
+
+  /// The roll-back of all files begins: what it has rolled back must not pass for committed.
+  public func giveUp() { isGivenUp = true }
 
   /// Whoever was carrying it out has gone: the next try begins anew, with the locks, journals and files that there are.
   public func interrupt() {
@@ -104,7 +117,7 @@ public final class SuperCommit {
     } catch {
       if case .failure = error {
         // Locks and journals stay as they are: the next try begins with them.
-        hasFailed = !isDecided && others.contains { $0.state != .write }
+        hasFailed = !isDecided && changed.contains { $0.state != .write }
         if !isDecided { phase = .locks }
       }
       throw error
@@ -116,8 +129,11 @@ public final class SuperCommit {
     case .locks:
       for group in abandoned where !group.isDone(queue) { try group.finish(queue) }
       abandoned = []
-      let changed = pagers.filter { $0.state == .write && $0.hasChanges }
+      // A COMMIT of one of them alone that was dropped when it could no longer be undone.
+      for pager in pagers where pager.state == .write && pager.isBehindCommitPoint { try pager.commit() }
+      changed = pagers.filter { $0.state == .write && $0.hasChanges }
       journaled = changed.filter(\.keepsDurableJournal)
+      temporaries = changed.filter { $0.isTemporary || $0.isInMemory }
       others = changed.filter { !$0.keepsDurableJournal && !$0.isTemporary && !$0.isInMemory }
       // No file is written before all of them are free.
       if changed.count > 1 { for pager in changed { try pager.lockForCommit() } }
@@ -131,6 +147,8 @@ public final class SuperCommit {
       phase = .journals
     case .journals:
       for pager in journaled { try pager.prepareCommit(superJournal: path) }
+      // Nothing that can fail is left to them when the files are committed.
+      for pager in temporaries { try pager.prepareCommit(superJournal: nil) }
       phase = .others
     case .others:
       for pager in others where pager.state == .write || pager.owesCheckpoint { try pager.commit() }
@@ -146,6 +164,7 @@ public final class SuperCommit {
         group.add(queue.syncDirectory(of: path))
       }
       for pager in journaled { pager.endCommit(hasSuperJournal: path != nil) }
+      for pager in temporaries { pager.endCommit(hasSuperJournal: false) }
       phase = .decisionSync(group)
     case .decisionSync(let group):
       try group.finish(queue)

@@ -116,8 +116,14 @@ final class FileCache: Sendable {
 
   // MARK: Generations
 
-  /// A connection has opened the log.
-  func joinLog() { state.withLock { $0.logUsers += 1 } }
+  /// A connection has opened the log. What commits there need not change the header bytes that tell states of the file apart: when
+  /// it is read without a log again, its images are others, whatever these bytes say.
+  func joinLog() {
+    state.withLock { state in
+      state.logUsers += 1
+      state.stamp = nil
+    }
+  }
 
   /// A connection has closed the log. With the last one it may be deleted, and another one made: a log without a header has no
   /// salts that tell it from the one before, and the file may have got all that stood there.

@@ -271,9 +271,8 @@ extension Pager {
           store.flush = readOriginals(store, segment)
           continue
         }
-        store.hasSuperRecord = false
         if isCommit, let name = store.superJournal {
-          store.flush = .superRecord(writeSuperRecord(store, name, behind: segment.end), segment)
+          store.flush = .superRecord(try writeSuperRecord(store, name, behind: segment.end), segment)
           continue
         }
         store.flush = syncSegment(store, segment, synchronous)
@@ -324,9 +323,13 @@ extension Pager {
         store.flush = .database(writeDatabase(store))
       case .database(let group):
         try group.finish(store.queue)
-        if !isCommit || store.isTemporary {
+        if !isCommit {
           store.flush = .idle
           return
+        }
+        if store.isTemporary {
+          store.flush = .finalize
+          continue
         }
         try fitDatabase(store)
         #if PlantedBugs
@@ -346,6 +349,11 @@ extension Pager {
         store.flush = .finalize
       case .finalize:
         if store.stopsBeforeEnd { return }
+        if store.isTemporary {
+          // Its journal is of use to this transaction alone.
+          store.flush = .idle
+          return
+        }
         store.flush = try endJournal(store)
       case .journalEnd(let group):
         try group.finish(store.queue)
@@ -383,7 +391,7 @@ extension Pager {
   }
 
   private func startJournal(_ store: FileStore, isCommit: Bool) throws(Fault) -> FlushPhase {
-    if !hasJournal || store.isTemporary && isCommit { return .exclusive }
+    if !hasJournal { return .exclusive }
     var needed = store.batch.map(\.number).filter { needsJournal($0, store) }
     // Pages that the file loses: a rollback must bring them back.
     #if PlantedBugs
@@ -398,7 +406,7 @@ extension Pager {
     }
     if needed.isEmpty && store.journalByteCount > 0 {
       guard isCommit, let name = store.superJournal, !store.hasSuperRecord else { return .exclusive }
-      return .superRecord(writeSuperRecord(store, name, behind: store.journalByteCount), nil)
+      return .superRecord(try writeSuperRecord(store, name, behind: store.journalByteCount), nil)
     }
     // One sync serves the next spills too.
     if !isCommit { needed = pagesToJournal(store).filter { needsJournal($0, store) } }
@@ -426,6 +434,8 @@ extension Pager {
       }
     }
     store.isJournalBegun = true
+    // Its records go where the name was.
+    store.hasSuperRecord = false
     let sector = Int64(JournalFormat.sectorByteCount)
     let start = (store.journalByteCount + sector - 1) / sector * sector
     let byteCount = sector + Int64(needed.count * JournalFormat.recordByteCount(pageSize))
@@ -552,7 +562,19 @@ extension Pager {
     return group
   }
 
-  private func writeSuperRecord(_ store: FileStore, _ name: String, behind end: Int64) -> RequestGroup {
+  /// The name counts where it is the last of the journal: what an earlier, longer segment has left there goes.
+  private func writeSuperRecord(_ store: FileStore, _ name: String, behind end: Int64) throws(Fault) -> RequestGroup {
+    if let journal = store.journal {
+      #if PlantedBugs
+        let keepsRest = PlantedBug.isActive(.keepJournalRest)
+      #else
+        let keepsRest = false
+      #endif
+      try faulting { () throws(EngineError) in
+        let size = try journal.size()
+        if size > end, !keepsRest { try journal.truncate(to: end) }
+      }
+    }
     let group = RequestGroup()
     let record = SuperJournal.record(name, pageSize: pageSize)
     let view = group.allocate(record.count)

@@ -97,7 +97,7 @@ final class ConcurrentTransaction {
 
     /// - Parameter first: the first of `nextCount`, or of as many as there are below the largest one.
     mutating func begin(_ first: Int64) -> Int64 {
-      free = first == .max ? 0..<0 : first + 1..<first + min(nextCount, .max - first)
+      free = first == .max ? 0..<0 : first + 1..<(first > .max - nextCount ? .max : first + nextCount)
       nextCount = min(2 * nextCount, Self.countMax)
       return first
     }

@@ -23,11 +23,15 @@ extension Pager {
 
   /// Everything of a commit but the end of the journal: the file holds the transaction, and the journal the way back.
   func prepareCommit(superJournal: String?) throws(Fault) {
+    if state == .write, conversion != nil { try makeRoom(0) }
     guard let store, state == .write else { return }
     store.superJournal = superJournal
     store.stopsBeforeEnd = true
     try commit(store)
   }
+
+  /// The transaction cannot be rolled back any more.
+  var isBehindCommitPoint: Bool { store?.isBehindCommitPoint == true }
 
   /// All files are safe: the commit may go on to its end. With a super-journal, which is deleted, it must.
   func endCommit(hasSuperJournal: Bool) {

@@ -179,8 +179,6 @@ public final class Pager {
     @inline(__always) get { unsafe fields.pointee.usesPointerMap }
     set { unsafe fields.pointee.usesPointerMap = newValue }
   }
-  /// Dropping a b-tree moves another one's root.
-  public var movesRoots: Bool { usesPointerMap }
   /// Entries of the pointer map that are not in its pages yet.
   var pointerEdits: [UInt32: PointerEntry] {
     _read { yield unsafe fields.pointee.pointerEdits }

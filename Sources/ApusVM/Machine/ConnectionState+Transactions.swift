@@ -47,7 +47,8 @@ extension ConnectionState {
   func beginWrite(_ index: Int, _ pager: Pager, exclusive: Bool) throws(Fault) {
     // Where it fails, too: what it has read there may be of a commit that has failed.
     defer { if pager.isOnUnpublishedBase { holdsBack = true } }
-    if !isAutocommit { try pager.leaveDroppedCommit() }
+    // Whichever file its COMMIT had come to: what comes next was meant for the whole transaction.
+    if !isAutocommit { for database in databases { try database?.pager.leaveDroppedCommit() } }
     let isNew = pager.state != .write
     if isNew, hasDurableCommit {
       throw .error(
@@ -242,6 +243,7 @@ extension ConnectionState {
       for database in databases { database?.pager.noteCommittedInstead() }
     } else {
       rollingBack = machine
+      superCommit?.giveUp()
       do {
         try guardReadersOrStop(except: machine)
         for (index, database) in databases.enumerated() {
@@ -284,6 +286,11 @@ extension ConnectionState {
     for other in active where other != machine {
       if other.uses & databases != 0 { other.abort(.abortRollback) }
     }
+  }
+
+  /// The first half of what they do was undone with a savepoint, and their undo scopes with it: the second must not follow.
+  private func stopWriters(except machine: MachineReference?, of databases: UInt64) {
+    for other in active where other != machine && other.writes & databases != 0 { other.abortUndone() }
   }
 
   /// Something was rolled back, and the key of an open cursor could not be read before.
@@ -362,6 +369,7 @@ extension ConnectionState {
     }
     owed = nil
     savepoints.removeSubrange((position + 1)...)
+    stopWriters(except: machine, of: undone)
     stopReadersWithoutPlace(except: machine)
     if schemaChangedInTransaction != 0 { stopReaders(except: machine, of: undone) }
     forgetUndoneSchemas()
@@ -486,6 +494,7 @@ extension ConnectionState {
     if let position = debt.rollback, position < savepoints.count {
       let undone = try undo(toSavepoint: position)
       savepoints.removeSubrange((position + 1)...)
+      stopWriters(except: nil, of: undone)
       if schemaChangedInTransaction != 0 { stopReaders(except: nil, of: undone) }
     }
     for index in databases.indices {

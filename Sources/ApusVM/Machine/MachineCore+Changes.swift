@@ -122,8 +122,8 @@ extension MachineCore {
   mutating func destroyTree(_ i: Instruction) throws(Fault) {
     let pager = try state.pager(Int(i.p3))
     var movedRoot: UInt32 = 0
-    // Where a root may move, nobody may be reading.
-    if pager.movesRoots, state.active.contains(where: { $0 != reference }) {
+    // Its pages may be anything next, and other roots may move: nobody may be reading, as in SQLite.
+    if state.active.contains(where: { $0 != reference && $0.uses != 0 }) {
       throw .error(.locked, "database table is locked")
     }
     while try !BTree.drop(pager, root: PageNumber(UInt32(bitPattern: i.p1)), movedRoot: &movedRoot) {}

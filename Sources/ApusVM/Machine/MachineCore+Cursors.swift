@@ -260,6 +260,11 @@ extension MachineCore {
     }
     let rowid = try cursors[tree: source].indexRowid()
     guard try cursors[tree: cursor].seek(rowid: rowid, .equal) else {
+      if state.isWriterMidway(except: reference) {
+        throw .error(
+          .busy, cause: "another statement of this connection is in the middle of a change",
+          hint: "let it finish, or reset it")
+      }
       throw .error(.corruptIndex, cause: "an index entry names row \(rowid), which its table does not have",
         hint: "run PRAGMA integrity_check; REINDEX may repair it")
     }

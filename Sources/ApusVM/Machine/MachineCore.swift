@@ -155,6 +155,12 @@ struct MachineReference: Equatable {
   var writes: UInt64 { unsafe core.pointee.writes }
   var isMidway: Bool { unsafe core.pointee.isMidway }
 
+  /// What it has changed was undone already.
+  func abortUndone() {
+    unsafe core.pointee.marks.removeAll()
+    abort(.abortRollback)
+  }
+
   func abort(_ code: ResultCode) { unsafe core.pointee.abortCode = code }
 
   func ownBorrowedValues() { unsafe core.pointee.registers.ownAll() }
