@@ -45,7 +45,8 @@ final class ConnectionHandle: @unchecked Sendable {
       let done = ThreadSemaphore()
       driver.submit(
         Job(self) { job in
-          while job.handle.queue?.isIdleInHub == false { job.handle.queue?.waitForCompletion() }
+          // What was in flight has landed before a driver ends.
+          while !job.isRefused, job.handle.queue?.isIdleInHub == false { job.handle.queue?.waitForCompletion() }
           job.finish()
           done.signal()
           return .finished

@@ -68,7 +68,7 @@ public final class Database: Sendable {
       handle.driver.submit(
         Job(handle) { job in
           do throws(Fault) {
-            try handle.close()
+            if !job.isRefused { try handle.close() }
           } catch {
             if case .wait(let wait) = error { return .waiting(wait) }
           }
@@ -172,11 +172,22 @@ public final class Database: Sendable {
   /// The same verbs for threads that may block.
   public var blocking: BlockingDatabase { BlockingDatabase(database: self) }
 
-  /// Waits for the transactions under way and closes the database; later uses throw `misuse`.
+  /// Waits for the transactions under way and closes the database; later uses throw `misuse`. Who calls it again waits for the end
+  /// of the first call, and gets what that got.
   public nonisolated(nonsending) func close() async throws {
-    for handle in await pool.drain() {
-      try await Session(handle).perform(sql: nil, isCancellable: false) { handle throws(Fault) in try handle.close() }
+    // The drivers go on until the last transaction has ended: only who has waited for that may stop them.
+    guard let handles = await pool.drain() else { return try await pool.awaitClosing() }
+    let outcome: Result<Void, any Error>
+    do {
+      for handle in handles {
+        try await Session(handle).perform(sql: nil, isCancellable: false) { handle throws(Fault) in try handle.close() }
+      }
+      for driver in drivers { driver.stop() }
+      outcome = .success(())
+    } catch {
+      outcome = .failure(error)
     }
-    for driver in drivers { driver.stop() }
+    pool.endClosing(outcome)
+    try outcome.get()
   }
 }

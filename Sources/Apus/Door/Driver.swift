@@ -24,6 +24,8 @@ final class Job: @unchecked Sendable {
   /// Set before the job is submitted, then the driver's.
   private var body: @Sendable (Job) -> Progress
   private let begun = Atomic<Bool>(false)
+  /// The driver has ended: the body is called once, to answer whoever waits, and must not touch the connection.
+  private(set) var isRefused = false
 
   /// - Parameter body: called on the driver's thread until it says that it is finished; it answers whoever waits itself.
   init(_ handle: ConnectionHandle, _ body: @escaping @Sendable (Job) -> Progress = { _ in .finished }) {
@@ -60,6 +62,12 @@ final class Job: @unchecked Sendable {
     }
     defer { begun.store(true, ordering: .relaxed) }
     return body(self)
+  }
+
+  /// On the submitting thread, since there is no other one any more.
+  fileprivate func refuse() {
+    isRefused = true
+    _ = body(self)
   }
 
   /// From now on `cancel` does nothing. To be called before whoever waits is answered.
@@ -122,6 +130,7 @@ final class Driver: TaskExecutor, @unchecked Sendable {
   /// The caller runs on the driver's thread.
   var isCurrent: Bool { thread.load(ordering: .relaxed) == EngineThread.current }
 
+  /// Carries the job out on the driver's thread; where that has ended, the job is refused.
   func submit(_ job: Job) {
     if isCurrent {
       // A task of this thread's executor: it may as well begin now, with what it finds in memory.
@@ -130,8 +139,11 @@ final class Driver: TaskExecutor, @unchecked Sendable {
       if immediateCount < 0 || advance(&turn) { turns.append(turn) }
       return
     }
-    inbox.withLock { $0.jobs.append(job) }
-    wake()
+    let isTaken = inbox.withLock { inbox in
+      if !inbox.hasEnded { inbox.jobs.append(job) }
+      return !inbox.hasEnded
+    }
+    if isTaken { wake() } else { job.refuse() }
   }
 
   func enqueue(_ job: consuming ExecutorJob) {

@@ -122,6 +122,11 @@ public final class Session: Sendable {
     func run() async throws -> R {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<R, any Error>) in
         job.start { [self] job in
+          if job.isRefused {
+            job.finish()
+            continuation.resume(throwing: ConnectionPool.closed)
+            return .finished
+          }
           if job.isCancelled, isCancellable, !job.hasBegun {
             job.finish()
             continuation.resume(throwing: CancellationError())
