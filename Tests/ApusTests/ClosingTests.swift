@@ -1,16 +1,24 @@
 // The end of a database: transactions under way, several who close it, connections that cannot be closed.
 
+import ApusBase
 import ApusIO
 import Testing
 
 @testable import Apus
 
+/// Used by one thread at a time.
+private struct StatementBox: @unchecked Sendable {
+  let statement: PreparedStatement
+}
+
 @Suite struct ClosingTests {
-  private func database(_ environment: any Environment = MemoryEnvironment(seed: 21)) async throws -> Database {
+  private func database(
+    _ environment: any Environment = MemoryEnvironment(seed: 21), isNew: Bool = true
+  ) async throws -> Database {
     var configuration = Configuration()
     configuration.environment = environment
     let database = try await Database.open("/closing.db", configuration)
-    try await database.write { tx in try await tx.execute("CREATE TABLE t(x)") }
+    if isNew { try await database.write { tx in try await tx.execute("CREATE TABLE t(x)") } }
     return database
   }
 
@@ -68,6 +76,42 @@ import Testing
     try await database.close()
     try await database.close()
     #expect(await refuses(database))
+  }
+
+  @Test("where one connection cannot be closed in order, the others are, the writer last, and no file stays open")
+  func unclosable() async throws {
+    let environment = MemoryEnvironment(seed: 22)
+    let database = try await database(environment)
+    try await database.write { tx in try await tx.execute("INSERT INTO t VALUES (1), (2)") }
+    // A statement that is under way, and that the pool knows nothing of.
+    let handle = try await database.pool.lease(.read)
+    try await database.prepare(handle)
+    let statement = try await Session(handle).perform(sql: nil) { handle throws(Fault) in
+      let statement = try handle.prepare("SELECT x FROM t")
+      do throws(EngineError) {
+        while case .pending = try statement.step() {}
+      } catch {
+        throw Fault.failure(error)
+      }
+      return StatementBox(statement: statement)
+    }
+    database.pool.giveBack(handle)
+    for _ in 0..<2 {
+      do {
+        try await database.close()
+        Issue.record("a statement is under way")
+      } catch let error as ApusError {
+        #expect(error.code == .busy)
+      }
+    }
+    #expect(handle.connection == nil)
+    // Who closes the file last takes the log away.
+    #expect(environment.paths == ["/closing.db"])
+    #expect(throws: EngineError.self) { try statement.statement.step() }
+    let again = try await self.database(environment, isNew: false)
+    let sum = try await again.read { tx in try await tx.one("SELECT sum(x) FROM t", as: Int.self) }
+    #expect(sum == 3)
+    try await again.close()
   }
 
   @Test("work for a driver whose thread has ended is refused")

@@ -232,6 +232,16 @@ public final class Connection {
     isClosed = true
   }
 
+  /// Gives the files back where `close` has failed; blocks at waits. Statements are finalized; what cannot be undone is left to
+  /// whoever opens the files next.
+  func abandon() {
+    if isClosed { return }
+    loader = nil
+    for statement in statements { statement.finalize() }
+    for database in state.databases { database?.pager.close() }
+    isClosed = true
+  }
+
   public func closeBlocking() throws(EngineError) { try block { () throws(Fault) in try close() } }
 
   /// Calls `body` again after each wait, on this thread, until it returns or fails.

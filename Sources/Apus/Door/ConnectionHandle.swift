@@ -89,13 +89,25 @@ final class ConnectionHandle: @unchecked Sendable {
     idle.give(sql.text, statement)
   }
 
-  /// Ends the connection; an open transaction is undone. May wait.
+  /// Ends the connection; an open transaction is undone. May wait. Where it fails, there is no connection any more either.
   func close() throws(Fault) {
     idle.clear()
     guard let connection else { return }
-    try connection.close()
+    do throws(Fault) {
+      try connection.close()
+    } catch {
+      guard case .failure = error else { throw error }
+      // Here, and not by whoever has the last reference, on a thread that the requests in flight do not belong to.
+      connection.abandon()
+      forgetConnection()
+      throw error
+    }
+    forgetConnection()
+  }
+
+  private func forgetConnection() {
     interruptible.withLock { $0 = nil }
-    self.connection = nil
+    connection = nil
   }
 }
 
