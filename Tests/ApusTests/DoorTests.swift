@@ -1,5 +1,6 @@
 // The Swift API: transactions as closures, async and blocking.
 
+import ApusBase
 import ApusIO
 import Synchronization
 import Testing
@@ -239,6 +240,68 @@ final class Flag: Sendable {
     }
     await #expect(throws: CancellationError.self) { try await task.value }
     _ = try await database.write { tx in try await tx.execute("UPDATE person SET age = 1") }
+  }
+
+  enum Abandonment: CaseIterable { case undecodable, undecodableAndCaught, cancelled }
+
+  @Test("a statement that is given up between two batches is finished, and kept for the next one", arguments: Abandonment.allCases)
+  func abandonedBatches(abandonment: Abandonment) async throws {
+    struct Number: RowDecodable {
+      init(row: borrowing Row) throws(ApusError) {
+        let value: Int = try row["i"]
+        // In the first batch of several.
+        guard value == 500 else { return }
+        unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
+      }
+    }
+    var configuration = Configuration()
+    configuration.environment = MemoryEnvironment(seed: 16)
+    configuration.readers = 1
+    let database = try await Database.open("/batches.db", configuration)
+    let query: SQL =
+      "WITH RECURSIVE c(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 3000) SELECT i FROM c"
+    let task = Task {
+      try await database.read { tx in
+        switch abandonment {
+        case .undecodable: _ = try await tx.all(query, as: String.self)
+        case .undecodableAndCaught: _ = try? await tx.all(query, as: String.self)
+        case .cancelled: _ = try await tx.all(query, as: Number.self)
+        }
+      }
+    }
+    switch abandonment {
+    case .undecodable: await #expect(throws: ApusError.self) { try await task.value }
+    case .undecodableAndCaught: try await task.value
+    case .cancelled: await #expect(throws: CancellationError.self) { try await task.value }
+    }
+    let handle = try await database.pool.lease(.read)
+    let isBusy = try await Session(handle).perform(sql: nil) { handle throws(Fault) in
+      handle.connection?.statements.filter { $0.sql == query.text }.map(\.isBusy) ?? []
+    }
+    #expect(isBusy == [false])
+    database.pool.giveBack(handle)
+    try await database.close()
+  }
+
+  @Test("the driver has let go of a job's work when the job's owner is answered")
+  func letsGo() async throws {
+    final class Held: Sendable {}
+    let database = try await people()
+    let handle = try await database.pool.lease(.read)
+    try await database.prepare(handle)
+    var keptCount = 0
+    for _ in 0..<20_000 {
+      var held = Held()
+      try await use(held, handle)
+      if !isKnownUniquelyReferenced(&held) { keptCount += 1 }
+    }
+    #expect(keptCount == 0)
+    database.pool.giveBack(handle)
+    try await database.close()
+  }
+
+  private func use(_ object: some AnyObject & Sendable, _ handle: ConnectionHandle) async throws {
+    try await Session(handle).perform(sql: nil) { _ in withExtendedLifetime(object) {} }
   }
 
   @Test("the blocking door has the same verbs")

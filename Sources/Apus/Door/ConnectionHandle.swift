@@ -47,9 +47,7 @@ final class ConnectionHandle: @unchecked Sendable {
         Job(self) { job in
           // What was in flight has landed before a driver ends.
           while !job.isRefused, job.handle.queue?.isIdleInHub == false { job.handle.queue?.waitForCompletion() }
-          job.finish()
-          done.signal()
-          return .finished
+          return .finished { done.signal() }
         })
       done.wait()
     }

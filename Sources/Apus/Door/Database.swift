@@ -72,8 +72,7 @@ public final class Database: Sendable {
           } catch {
             if case .wait(let wait) = error { return .waiting(wait) }
           }
-          job.finish()
-          return .finished
+          return .finished {}
         })
     }
     for driver in drivers { driver.stop() }
