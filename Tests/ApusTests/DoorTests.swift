@@ -242,6 +242,29 @@ final class Flag: Sendable {
     _ = try await database.write { tx in try await tx.execute("UPDATE person SET age = 1") }
   }
 
+  @Test("cancelling a task that waits for another's lock is a cancellation")
+  func cancelledAtLock() async throws {
+    var configuration = Configuration()
+    configuration.environment = MemoryEnvironment(seed: 13)
+    // Its clock moves at each look.
+    configuration.busyTimeout = .seconds(100_000)
+    let database = try await Database.open("/locked.db", configuration)
+    let other = try await Database.open("/locked.db", configuration)
+    try await database.write { tx in
+      try await tx.execute("CREATE TABLE t(x)")
+      let task = Task {
+        try await other.write { _ in Issue.record("the lock is another's") }
+      }
+      // Long enough to come to the lock; a task that has not come so far is cancelled as well.
+      try await Task.sleep(for: .milliseconds(200))
+      task.cancel()
+      await #expect(throws: CancellationError.self) { try await task.value }
+    }
+    try await other.write { tx in try await tx.execute("INSERT INTO t VALUES (1)") }
+    try await other.close()
+    try await database.close()
+  }
+
   enum Abandonment: CaseIterable { case undecodable, undecodableAndCaught, cancelled }
 
   @Test("a statement that is given up between two batches is finished, and kept for the next one", arguments: Abandonment.allCases)

@@ -134,7 +134,9 @@ public final class Session: Sendable {
             switch error {
             case .wait(let wait): return .waiting(wait)
             case .failure(let failure):
-              let wasCancelled = job.isCancelled && failure.code == .interrupt
+              // An interrupt ends the waiting for a lock too, which fails as it does when its time is over.
+              let isInterrupt = failure.code == .interrupt || failure.code.primary == .busy
+              let wasCancelled = job.isCancelled && isInterrupt
               return .finished {
                 continuation.resume(throwing: wasCancelled ? CancellationError() : ApusError(failure, sql: sql))
               }
