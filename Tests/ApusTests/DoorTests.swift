@@ -35,6 +35,12 @@ final class Flag: Sendable {
   var isRaised: Bool { value.load(ordering: .acquiring) }
 }
 
+private final class Counts: Sendable {
+  private let value = Atomic<Int>(0)
+  func add() { value.add(1, ordering: .relaxed) }
+  var count: Int { value.load(ordering: .relaxed) }
+}
+
 @Suite struct DoorTests {
   /// A database in a memory environment, where several connections share a file.
   private func people(completesAtOnce: Bool = true) async throws -> Database {
@@ -262,6 +268,29 @@ final class Flag: Sendable {
     }
     try await other.write { tx in try await tx.execute("INSERT INTO t VALUES (1)") }
     try await other.close()
+    try await database.close()
+  }
+
+  @Test("work that cannot be interrupted is called once when its task is cancelled, and waits on")
+  func cancelledWithoutInterrupt() async throws {
+    var configuration = Configuration()
+    configuration.environment = SystemEnvironment()
+    let database = try await Database.open(":memory:", configuration)
+    let handle = try await database.pool.lease(.write)
+    let end = handle.monotonicNanoseconds() + 500_000_000
+    let calls = Counts()
+    let task = Task {
+      try await Session(handle).perform(sql: nil) { handle throws(Fault) in
+        calls.add()
+        if handle.monotonicNanoseconds() < end { throw Fault.wait(.moment(end)) }
+      }
+    }
+    while calls.count == 0 { await Task.yield() }
+    task.cancel()
+    try await task.value
+    // The first call, that of the cancellation, and those at the end.
+    #expect(calls.count <= 5)
+    database.pool.giveBack(handle)
     try await database.close()
   }
 

@@ -107,6 +107,8 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     var descriptor: Int32?
     /// Its connection's, while it waits.
     var queue: (any IOQueue)?
+    /// The job was called since it was cancelled.
+    var hasSeenCancellation = false
 
     /// It waits for nothing that others bring.
     var isReadyNow: Bool {
@@ -247,7 +249,11 @@ final class Driver: TaskExecutor, @unchecked Sendable {
   }
 
   private func isReady(_ index: Int, _ readable: [Int32]) -> Bool {
-    if turns[index].job.isCancelled { return true }
+    if turns[index].job.isCancelled, !turns[index].hasSeenCancellation {
+      // Once: what cannot be interrupted, such as a commit that waits for the disk, goes on waiting.
+      turns[index].hasSeenCancellation = true
+      return true
+    }
     switch turns[index].wait {
     case nil, .nothing: return true
     case .moment(let moment), .signal(let moment):
