@@ -294,6 +294,61 @@ private final class Counts: Sendable {
     try await database.close()
   }
 
+  static let durations: [Duration] = [
+    .seconds(Int64.max), .seconds(Int64.max / 1000),
+    // 2^64 ns, and one less.
+    .seconds(18_446_744_073) + .nanoseconds(709_551_616), .seconds(18_446_744_073) + .nanoseconds(709_551_615),
+  ]
+
+  @Test("a timeout and a limit may be as long as a duration can be", arguments: durations)
+  func longDurations(duration: Duration) async throws {
+    var configuration = Configuration()
+    configuration.environment = MemoryEnvironment(seed: 14)
+    configuration.busyTimeout = duration
+    let database = try await Database.open("/long.db", configuration)
+    let other = try await Database.open("/long.db", configuration)
+    let isWaiting = Flag()
+    let task = Task {
+      while !isWaiting.isRaised { await Task.yield() }
+      try await other.write(retries: 1, within: duration) { tx in try await tx.execute("INSERT INTO t VALUES (1)") }
+    }
+    try await database.write { tx in
+      try await tx.execute("CREATE TABLE t(x)")
+      isWaiting.raise()
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    try await task.value
+    let lost = ApusError(.busySnapshot, "database is locked")
+    let environment = database.setup.environment
+    var plan = RetryPlan(retries: 1, within: duration, environment)
+    #expect(plan.nextAttempt(behind: lost) != nil)
+    var none = RetryPlan(retries: 1, within: .zero - duration, environment)
+    #expect(none.nextAttempt(behind: lost) == nil)
+    try await other.close()
+    try await database.close()
+  }
+
+  @Test("a number of milliseconds that nanoseconds have no room for is a timeout that does not end")
+  func longBusyTimeout() throws {
+    let environment = MemoryEnvironment(seed: 15)
+    let connection = try Connection("/long.db", environment: environment)
+    let other = try Connection("/long.db", environment: environment)
+    try connection.execute("BEGIN IMMEDIATE")
+    // 2^58 ms: in nanoseconds a multiple of 2^64.
+    other.busyTimeoutMilliseconds = 1 << 58
+    let statement = try other.prepareBlocking("BEGIN IMMEDIATE")
+    var pauseCount = 0
+    while pauseCount < 20, case .pending(.moment(let moment)) = try statement.step() {
+      environment.sleep(untilMonotonic: moment)
+      pauseCount += 1
+    }
+    #expect(pauseCount == 20)
+    statement.finalize()
+    try connection.execute("ROLLBACK")
+    try other.closeBlocking()
+    try connection.closeBlocking()
+  }
+
   enum Abandonment: CaseIterable { case undecodable, undecodableAndCaught, cancelled }
 
   @Test("a statement that is given up between two batches is finished, and kept for the next one", arguments: Abandonment.allCases)

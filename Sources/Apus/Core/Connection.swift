@@ -160,7 +160,8 @@ public final class Connection {
     if isInterrupted { return nil }
     let now = environment.monotonicNanoseconds()
     if let busyHandler { return busyHandler(attempt) ? now : nil }
-    let timeout = UInt64(busyTimeoutMilliseconds) &* 1_000_000
+    let (product, overflow) = UInt64(busyTimeoutMilliseconds).multipliedReportingOverflow(by: 1_000_000)
+    let timeout = overflow ? .max : product
     if timeout == 0 { return nil }
     if attempt == 0 { busySince = now }
     let waited = now &- busySince
