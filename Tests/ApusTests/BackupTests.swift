@@ -210,6 +210,78 @@ import Testing
     try await memory.close()
     try await database.close()
   }
+
+  @Test("a backup that cannot be undone gives its files back on the thread that its requests belong to")
+  func endOnDriver() async throws {
+    let environment = StickyFileEnvironment(MemoryEnvironment(), suffix: "-journal")
+    var configuration = Configuration()
+    configuration.environment = environment
+    let database = try await Database.open("/d.db", configuration)
+    try await database.write { tx in
+      try await tx.execute("CREATE TABLE t(a)")
+      for number in 1...200 { try await tx.execute("INSERT INTO t VALUES (zeroblob(1000 + \(number)))") }
+    }
+    // Databases with rollback journals in the places of the copies: several, since which thread is the last is chance.
+    let copies = (1...16).map { "/copy\($0).db" }
+    for copy in copies {
+      let old = try Connection(copy, environment: environment)
+      try old.execute("CREATE TABLE old(x); INSERT INTO old VALUES (zeroblob(9000));")
+      try old.closeBlocking()
+    }
+    environment.makeSticky()
+    for copy in copies {
+      await #expect(throws: CancellationError.self) {
+        try await database.backup(to: copy, pagesPerStep: 40) { _ in false }
+      }
+    }
+    let driver = await Task(executorPreference: database.executors[0]) { EngineThread.current }.value
+    // Once for the backup's end, once more when its pager is dropped.
+    #expect(environment.threads == copies.flatMap { _ in [driver, driver] })
+    try await database.close()
+  }
+}
+
+/// An environment where files with a certain ending cannot be deleted; it notes which threads have tried.
+private final class StickyFileEnvironment: Environment {
+  private let real: any Environment
+  private let suffix: String
+  private let tried = ThreadMutex<(isSticky: Bool, threads: [UInt])>((false, []))
+
+  init(_ real: any Environment, suffix: String) {
+    self.real = real
+    self.suffix = suffix
+  }
+
+  func makeSticky() { tried.withLock { $0.isSticky = true } }
+  var threads: [UInt] { tried.withLock { $0.threads } }
+
+  func delete(_ path: String) throws(EngineError) {
+    let isRefused = tried.withLock { tried -> Bool in
+      guard tried.isSticky, path.hasSuffix(suffix) else { return false }
+      tried.threads.append(EngineThread.current)
+      return true
+    }
+    if isRefused { throw EngineError(.ioErrorDelete, object: path, cause: "unlink: Input/output error (5)") }
+    try real.delete(path)
+  }
+
+  var backendName: String { real.backendName }
+  var backendReason: String? { real.backendReason }
+  func open(_ path: String, _ mode: OpenMode) throws(EngineError) -> any File { try real.open(path, mode) }
+  func openTemporary() throws(EngineError) -> any File { try real.openTemporary() }
+  func exists(_ path: String) throws(EngineError) -> Bool { try real.exists(path) }
+  func size(of path: String) throws(EngineError) -> Int64? { try real.size(of: path) }
+  func rename(_ path: String, to newPath: String, replaces: Bool) throws(EngineError) {
+    try real.rename(path, to: newPath, replaces: replaces)
+  }
+  func fullPath(_ path: String) throws(EngineError) -> String { try real.fullPath(path) }
+  func makeQueue() -> any IOQueue { real.makeQueue() }
+  func makeHub(wakeUp: Waiter) -> (any IOHub)? { real.makeHub(wakeUp: wakeUp) }
+  func monotonicNanoseconds() -> UInt64 { real.monotonicNanoseconds() }
+  func wallClockMilliseconds() -> Int64 { real.wallClockMilliseconds() }
+  func localTimeOffsetSeconds(atMilliseconds moment: Int64) -> Int { real.localTimeOffsetSeconds(atMilliseconds: moment) }
+  func randomUInt64() -> UInt64 { real.randomUInt64() }
+  func sleep(untilMonotonic moment: UInt64) { real.sleep(untilMonotonic: moment) }
 }
 
 extension [UInt8] {

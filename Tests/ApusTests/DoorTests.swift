@@ -1,5 +1,6 @@
 // The Swift API: transactions as closures, async and blocking.
 
+import ApusBase
 import ApusIO
 import Synchronization
 import Testing
@@ -32,6 +33,12 @@ final class Flag: Sendable {
   private let value = Atomic<Bool>(false)
   func raise() { value.store(true, ordering: .releasing) }
   var isRaised: Bool { value.load(ordering: .acquiring) }
+}
+
+private final class Counts: Sendable {
+  private let value = Atomic<Int>(0)
+  func add() { value.add(1, ordering: .relaxed) }
+  var count: Int { value.load(ordering: .relaxed) }
 }
 
 @Suite struct DoorTests {
@@ -239,6 +246,169 @@ final class Flag: Sendable {
     }
     await #expect(throws: CancellationError.self) { try await task.value }
     _ = try await database.write { tx in try await tx.execute("UPDATE person SET age = 1") }
+  }
+
+  @Test("cancelling a task that waits for another's lock is a cancellation")
+  func cancelledAtLock() async throws {
+    var configuration = Configuration()
+    configuration.environment = MemoryEnvironment(seed: 13)
+    // Its clock moves at each look.
+    configuration.busyTimeout = .seconds(100_000)
+    let database = try await Database.open("/locked.db", configuration)
+    let other = try await Database.open("/locked.db", configuration)
+    try await database.write { tx in
+      try await tx.execute("CREATE TABLE t(x)")
+      let task = Task {
+        try await other.write { _ in Issue.record("the lock is another's") }
+      }
+      // Long enough to come to the lock; a task that has not come so far is cancelled as well.
+      try await Task.sleep(for: .milliseconds(200))
+      task.cancel()
+      await #expect(throws: CancellationError.self) { try await task.value }
+    }
+    try await other.write { tx in try await tx.execute("INSERT INTO t VALUES (1)") }
+    try await other.close()
+    try await database.close()
+  }
+
+  @Test("work that cannot be interrupted is called once when its task is cancelled, and waits on")
+  func cancelledWithoutInterrupt() async throws {
+    var configuration = Configuration()
+    configuration.environment = SystemEnvironment()
+    let database = try await Database.open(":memory:", configuration)
+    let handle = try await database.pool.lease(.write)
+    let end = handle.monotonicNanoseconds() + 500_000_000
+    let calls = Counts()
+    let task = Task {
+      try await Session(handle).perform(sql: nil) { handle throws(Fault) in
+        calls.add()
+        if handle.monotonicNanoseconds() < end { throw Fault.wait(.moment(end)) }
+      }
+    }
+    while calls.count == 0 { await Task.yield() }
+    task.cancel()
+    try await task.value
+    // The first call, that of the cancellation, and those at the end.
+    #expect(calls.count <= 5)
+    database.pool.giveBack(handle)
+    try await database.close()
+  }
+
+  static let durations: [Duration] = [
+    .seconds(Int64.max), .seconds(Int64.max / 1000),
+    // 2^64 ns, and one less.
+    .seconds(18_446_744_073) + .nanoseconds(709_551_616), .seconds(18_446_744_073) + .nanoseconds(709_551_615),
+  ]
+
+  @Test("a timeout and a limit may be as long as a duration can be", arguments: durations)
+  func longDurations(duration: Duration) async throws {
+    var configuration = Configuration()
+    configuration.environment = MemoryEnvironment(seed: 14)
+    configuration.busyTimeout = duration
+    let database = try await Database.open("/long.db", configuration)
+    let other = try await Database.open("/long.db", configuration)
+    let isWaiting = Flag()
+    let task = Task {
+      while !isWaiting.isRaised { await Task.yield() }
+      try await other.write(retries: 1, within: duration) { tx in try await tx.execute("INSERT INTO t VALUES (1)") }
+    }
+    try await database.write { tx in
+      try await tx.execute("CREATE TABLE t(x)")
+      isWaiting.raise()
+      try await Task.sleep(for: .milliseconds(20))
+    }
+    try await task.value
+    let lost = ApusError(.busySnapshot, "database is locked")
+    let environment = database.setup.environment
+    var plan = RetryPlan(retries: 1, within: duration, environment)
+    #expect(plan.nextAttempt(behind: lost) != nil)
+    var none = RetryPlan(retries: 1, within: .zero - duration, environment)
+    #expect(none.nextAttempt(behind: lost) == nil)
+    try await other.close()
+    try await database.close()
+  }
+
+  @Test("a number of milliseconds that nanoseconds have no room for is a timeout that does not end")
+  func longBusyTimeout() throws {
+    let environment = MemoryEnvironment(seed: 15)
+    let connection = try Connection("/long.db", environment: environment)
+    let other = try Connection("/long.db", environment: environment)
+    try connection.execute("BEGIN IMMEDIATE")
+    // 2^58 ms: in nanoseconds a multiple of 2^64.
+    other.busyTimeoutMilliseconds = 1 << 58
+    let statement = try other.prepareBlocking("BEGIN IMMEDIATE")
+    var pauseCount = 0
+    while pauseCount < 20, case .pending(.moment(let moment)) = try statement.step() {
+      environment.sleep(untilMonotonic: moment)
+      pauseCount += 1
+    }
+    #expect(pauseCount == 20)
+    statement.finalize()
+    try connection.execute("ROLLBACK")
+    try other.closeBlocking()
+    try connection.closeBlocking()
+  }
+
+  enum Abandonment: CaseIterable { case undecodable, undecodableAndCaught, cancelled }
+
+  @Test("a statement that is given up between two batches is finished, and kept for the next one", arguments: Abandonment.allCases)
+  func abandonedBatches(abandonment: Abandonment) async throws {
+    struct Number: RowDecodable {
+      init(row: borrowing Row) throws(ApusError) {
+        let value: Int = try row["i"]
+        // In the first batch of several.
+        guard value == 500 else { return }
+        unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
+      }
+    }
+    var configuration = Configuration()
+    configuration.environment = MemoryEnvironment(seed: 16)
+    configuration.readers = 1
+    let database = try await Database.open("/batches.db", configuration)
+    let query: SQL =
+      "WITH RECURSIVE c(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 3000) SELECT i FROM c"
+    let task = Task {
+      try await database.read { tx in
+        switch abandonment {
+        case .undecodable: _ = try await tx.all(query, as: String.self)
+        case .undecodableAndCaught: _ = try? await tx.all(query, as: String.self)
+        case .cancelled: _ = try await tx.all(query, as: Number.self)
+        }
+      }
+    }
+    switch abandonment {
+    case .undecodable: await #expect(throws: ApusError.self) { try await task.value }
+    case .undecodableAndCaught: try await task.value
+    case .cancelled: await #expect(throws: CancellationError.self) { try await task.value }
+    }
+    let handle = try await database.pool.lease(.read)
+    let isBusy = try await Session(handle).perform(sql: nil) { handle throws(Fault) in
+      handle.connection?.statements.filter { $0.sql == query.text }.map(\.isBusy) ?? []
+    }
+    #expect(isBusy == [false])
+    database.pool.giveBack(handle)
+    try await database.close()
+  }
+
+  @Test("the driver has let go of a job's work when the job's owner is answered")
+  func letsGo() async throws {
+    final class Held: Sendable {}
+    let database = try await people()
+    let handle = try await database.pool.lease(.read)
+    try await database.prepare(handle)
+    var keptCount = 0
+    for _ in 0..<20_000 {
+      var held = Held()
+      try await use(held, handle)
+      if !isKnownUniquelyReferenced(&held) { keptCount += 1 }
+    }
+    #expect(keptCount == 0)
+    database.pool.giveBack(handle)
+    try await database.close()
+  }
+
+  private func use(_ object: some AnyObject & Sendable, _ handle: ConnectionHandle) async throws {
+    try await Session(handle).perform(sql: nil) { _ in withExtendedLifetime(object) {} }
   }
 
   @Test("the blocking door has the same verbs")

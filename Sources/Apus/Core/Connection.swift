@@ -160,7 +160,8 @@ public final class Connection {
     if isInterrupted { return nil }
     let now = environment.monotonicNanoseconds()
     if let busyHandler { return busyHandler(attempt) ? now : nil }
-    let timeout = UInt64(busyTimeoutMilliseconds) &* 1_000_000
+    let (product, overflow) = UInt64(busyTimeoutMilliseconds).multipliedReportingOverflow(by: 1_000_000)
+    let timeout = overflow ? .max : product
     if timeout == 0 { return nil }
     if attempt == 0 { busySince = now }
     let waited = now &- busySince
@@ -228,6 +229,16 @@ public final class Connection {
     for database in state.databases {
       if let pager = database?.pager, pager.state == .read { pager.endRead() }
     }
+    for database in state.databases { database?.pager.close() }
+    isClosed = true
+  }
+
+  /// Gives the files back where `close` has failed; blocks at waits. Statements are finalized; what cannot be undone is left to
+  /// whoever opens the files next.
+  func abandon() {
+    if isClosed { return }
+    loader = nil
+    for statement in statements { statement.finalize() }
     for database in state.databases { database?.pager.close() }
     isClosed = true
   }

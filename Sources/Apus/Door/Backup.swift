@@ -109,8 +109,14 @@ private final class BackupRun: @unchecked Sendable {
     return try current.step(pages: max(pages, 1))
   }
 
+  /// The backup ends here, also where its end fails: its pagers wait for what is in flight, which no other thread can do.
   func finish() throws(Fault) {
-    try backup?.finish()
+    do throws(Fault) {
+      try backup?.finish()
+    } catch {
+      if case .failure = error { backup = nil }
+      throw error
+    }
     backup = nil
   }
 

@@ -48,7 +48,11 @@ struct RetryPlan {
   init(retries: Int, within limit: Duration?, _ environment: any Environment) {
     left = retries
     self.environment = environment
-    deadline = limit.map { environment.monotonicNanoseconds() &+ UInt64(max(0, $0 / .nanoseconds(1))) }
+    deadline = limit.map { limit in
+      let (sum, overflow) =
+        environment.monotonicNanoseconds().addingReportingOverflow(limit.clampedCount(perSecond: 1_000_000_000))
+      return overflow ? .max : sum
+    }
   }
 
   /// When the next attempt is due: up to 1 ms behind the first one, twice that behind each further one, 64 ms at most, by chance,
@@ -63,5 +67,18 @@ struct RetryPlan {
     left -= 1
     attempts += 1
     return moment
+  }
+}
+
+extension Duration {
+  /// How many parts of a second it has, whole ones: zero where it is negative, the largest number where there are more.
+  /// - Parameter perSecond: how many make a second, such as 1000 milliseconds; a divisor of 10^18.
+  func clampedCount(perSecond: UInt64) -> UInt64 {
+    let (seconds, attoseconds) = components
+    if seconds < 0 || attoseconds < 0 { return 0 }
+    let whole = UInt64(seconds).multipliedReportingOverflow(by: perSecond)
+    let part = UInt64(attoseconds) / (1_000_000_000_000_000_000 / perSecond)
+    let sum = whole.partialValue.addingReportingOverflow(part)
+    return whole.overflow || sum.overflow ? .max : sum.partialValue
   }
 }

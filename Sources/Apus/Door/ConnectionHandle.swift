@@ -45,10 +45,9 @@ final class ConnectionHandle: @unchecked Sendable {
       let done = ThreadSemaphore()
       driver.submit(
         Job(self) { job in
-          while job.handle.queue?.isIdleInHub == false { job.handle.queue?.waitForCompletion() }
-          job.finish()
-          done.signal()
-          return .finished
+          // What was in flight has landed before a driver ends.
+          while !job.isRefused, job.handle.queue?.isIdleInHub == false { job.handle.queue?.waitForCompletion() }
+          return .finished { done.signal() }
         })
       done.wait()
     }
@@ -88,13 +87,25 @@ final class ConnectionHandle: @unchecked Sendable {
     idle.give(sql.text, statement)
   }
 
-  /// Ends the connection; an open transaction is undone. May wait.
+  /// Ends the connection; an open transaction is undone. May wait. Where it fails, there is no connection any more either.
   func close() throws(Fault) {
     idle.clear()
     guard let connection else { return }
-    try connection.close()
+    do throws(Fault) {
+      try connection.close()
+    } catch {
+      guard case .failure = error else { throw error }
+      // Here, and not by whoever has the last reference, on a thread that the requests in flight do not belong to.
+      connection.abandon()
+      forgetConnection()
+      throw error
+    }
+    forgetConnection()
+  }
+
+  private func forgetConnection() {
     interruptible.withLock { $0 = nil }
-    self.connection = nil
+    connection = nil
   }
 }
 

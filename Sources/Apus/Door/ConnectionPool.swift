@@ -32,13 +32,26 @@ final class ConnectionPool: Sendable {
     var waiters: [Waiter] = []
   }
 
+  private enum Closing {
+    case open
+    /// With those who have asked for it too, and wait for its end.
+    case underWay([CheckedContinuation<Void, any Error>])
+    case ended(Result<Void, any Error>)
+  }
+
   private struct State {
     /// By role.
     var lanes: [Lane]
     var leaseCount = 0
     var waiterSerial: UInt64 = 0
     var abandoned: Set<UInt64> = []
-    var isClosed = false
+    var closing = Closing.open
+    var isClosed: Bool {
+      switch closing {
+      case .open: false
+      case .underWay, .ended: true
+      }
+    }
     var closeContinuation: CheckedContinuation<Void, Never>?
   }
 
@@ -62,7 +75,7 @@ final class ConnectionPool: Sendable {
     self.make = make
   }
 
-  private static let closed = ApusError(.misuse, "bad parameter or other API misuse", cause: "the database is closed")
+  static let closed = ApusError(.misuse, "bad parameter or other API misuse", cause: "the database is closed")
 
   private func role(_ role: Role) -> Role { isSingle ? .write : role }
 
@@ -179,11 +192,11 @@ final class ConnectionPool: Sendable {
   /// - Returns: false where it was closed before.
   private func refuseAll() -> Bool {
     let (waiters, isFirst) = state.withLock { state -> ([Waiter], Bool) in
-      defer {
-        state.isClosed = true
-        for lane in state.lanes.indices { state.lanes[lane].waiters = [] }
-      }
-      return (state.lanes.flatMap(\.waiters), !state.isClosed)
+      let isFirst = !state.isClosed
+      let waiters = state.lanes.flatMap(\.waiters)
+      if isFirst { state.closing = .underWay([]) }
+      for lane in state.lanes.indices { state.lanes[lane].waiters = [] }
+      return (waiters, isFirst)
     }
     for waiter in waiters {
       switch waiter {
@@ -195,9 +208,9 @@ final class ConnectionPool: Sendable {
   }
 
   /// Refuses new leases and waits for those that are out.
-  /// - Returns: the connections, to be closed; none where it was closed before.
-  nonisolated(nonsending) func drain() async -> [ConnectionHandle] {
-    guard refuseAll() else { return [] }
+  /// - Returns: the connections, to be closed before `endClosing` is called; nil where somebody else closes them, or has done so.
+  nonisolated(nonsending) func drain() async -> [ConnectionHandle]? {
+    guard refuseAll() else { return nil }
     await withCheckedContinuation { continuation in
       let isIdle = state.withLock { state -> Bool in
         if state.leaseCount == 0 { return true }
@@ -207,6 +220,33 @@ final class ConnectionPool: Sendable {
       if isIdle { continuation.resume() }
     }
     return takeAll()
+  }
+
+  /// Whoever has drained the pool has closed its connections: answers those who wait for that.
+  func endClosing(_ outcome: Result<Void, any Error>) {
+    let waiting = state.withLock { state -> [CheckedContinuation<Void, any Error>] in
+      guard case .underWay(let waiting) = state.closing else { preconditionFailure("a pool is closed once") }
+      state.closing = .ended(outcome)
+      return waiting
+    }
+    for continuation in waiting { continuation.resume(with: outcome) }
+  }
+
+  /// Waits until somebody else has closed the connections.
+  /// - Throws: what that met.
+  nonisolated(nonsending) func awaitClosing() async throws {
+    try await withCheckedThrowingContinuation { continuation in
+      let outcome = state.withLock { state -> Result<Void, any Error>? in
+        switch state.closing {
+        case .open: preconditionFailure("nobody closes the pool")
+        case .underWay(let waiting):
+          state.closing = .underWay(waiting + [continuation])
+          return nil
+        case .ended(let outcome): return outcome
+        }
+      }
+      if let outcome { continuation.resume(with: outcome) }
+    }
   }
 
   /// The idle connections, without waiting for the others: for a database that is dropped, which nobody uses any more.

@@ -20,8 +20,7 @@ struct ConnectionSetup: Sendable {
     options.pager.readsDirectly = configuration.readsDirectly
     self.options = options
     environment = configuration.environment ?? SystemEnvironment()
-    let timeout = configuration.busyTimeout.components
-    busyTimeoutMilliseconds = Int(clamping: timeout.seconds) * 1000 + Int(timeout.attoseconds / 1_000_000_000_000_000)
+    busyTimeoutMilliseconds = Int(clamping: configuration.busyTimeout.clampedCount(perSecond: 1000))
     do {
       if case .file = try DatabaseLocation(path, interpretsURI: true).place { isShared = true } else { isShared = false }
     } catch {

@@ -68,12 +68,11 @@ public final class Database: Sendable {
       handle.driver.submit(
         Job(handle) { job in
           do throws(Fault) {
-            try handle.close()
+            if !job.isRefused { try handle.close() }
           } catch {
             if case .wait(let wait) = error { return .waiting(wait) }
           }
-          job.finish()
-          return .finished
+          return .finished {}
         })
     }
     for driver in drivers { driver.stop() }
@@ -172,11 +171,23 @@ public final class Database: Sendable {
   /// The same verbs for threads that may block.
   public var blocking: BlockingDatabase { BlockingDatabase(database: self) }
 
-  /// Waits for the transactions under way and closes the database; later uses throw `misuse`.
+  /// Waits for the transactions under way and closes the database; later uses throw `misuse`. Who calls it again waits for the end
+  /// of the first call, and gets what that got.
+  /// - Throws: what the first connection met that could not be closed in order. All files are given back nevertheless; what could
+  ///   not be undone is undone by whoever opens the database next.
   public nonisolated(nonsending) func close() async throws {
-    for handle in await pool.drain() {
-      try await Session(handle).perform(sql: nil, isCancellable: false) { handle throws(Fault) in try handle.close() }
+    // The drivers go on until the last transaction has ended: only who has waited for that may stop them.
+    guard let handles = await pool.drain() else { return try await pool.awaitClosing() }
+    var outcome: Result<Void, any Error> = .success(())
+    for handle in handles {
+      do {
+        try await Session(handle).perform(sql: nil, isCancellable: false) { handle throws(Fault) in try handle.close() }
+      } catch {
+        if case .success = outcome { outcome = .failure(error) }
+      }
     }
     for driver in drivers { driver.stop() }
+    pool.endClosing(outcome)
+    try outcome.get()
   }
 }

@@ -11,7 +11,9 @@ import Synchronization
 /// Work on one connection; made by a task, carried out by the driver's thread.
 final class Job: @unchecked Sendable {
   enum Progress {
-    case finished
+    /// With what answers whoever waits. It is called when the driver has let go of the body, and so of all that the body holds:
+    /// who is answered may use the connection, and the driver then destroys nothing that hangs from it.
+    case finished(answer: () -> Void)
     case waiting(Wait)
   }
 
@@ -24,9 +26,13 @@ final class Job: @unchecked Sendable {
   /// Set before the job is submitted, then the driver's.
   private var body: @Sendable (Job) -> Progress
   private let begun = Atomic<Bool>(false)
+  /// The driver has ended: the body is called once, to answer whoever waits, and must not touch the connection.
+  private(set) var isRefused = false
 
-  /// - Parameter body: called on the driver's thread until it says that it is finished; it answers whoever waits itself.
-  init(_ handle: ConnectionHandle, _ body: @escaping @Sendable (Job) -> Progress = { _ in .finished }) {
+  private static let nothing: @Sendable (Job) -> Progress = { _ in .finished {} }
+
+  /// - Parameter body: called on the driver's thread until it says that it is finished.
+  init(_ handle: ConnectionHandle, _ body: @escaping @Sendable (Job) -> Progress = Job.nothing) {
     self.handle = handle
     self.body = body
   }
@@ -52,18 +58,36 @@ final class Job: @unchecked Sendable {
     handle.driver.wake()
   }
 
-  fileprivate func advance() -> Progress {
+  /// - Returns: what it waits for; nil where it is finished.
+  fileprivate func advance() -> Wait? {
     phase.withLock { phase in
       // An interrupt that was meant for an earlier job does not hit this one; one for this job comes behind the lock.
       if phase == .waiting, !isCancelled { handle.clearInterrupt() }
       phase = .running
     }
-    defer { begun.store(true, ordering: .relaxed) }
-    return body(self)
+    let progress = body(self)
+    begun.store(true, ordering: .relaxed)
+    switch progress {
+    case .waiting(let wait): return wait
+    case .finished(let answer):
+      finish(answer)
+      return nil
+    }
   }
 
-  /// From now on `cancel` does nothing. To be called before whoever waits is answered.
-  func finish() { phase.withLock { $0 = .finished } }
+  /// On the submitting thread, since there is no other one any more.
+  fileprivate func refuse() {
+    isRefused = true
+    guard case .finished(let answer) = body(self) else { preconditionFailure("a refused job waits for nothing") }
+    finish(answer)
+  }
+
+  private func finish(_ answer: () -> Void) {
+    // From now on `cancel` does nothing: the connection may be another job's as soon as this one is answered.
+    phase.withLock { $0 = .finished }
+    body = Self.nothing
+    answer()
+  }
 }
 
 /// The thread is an executor too: a task that prefers it runs between the statements, on the same thread, and is not handed
@@ -83,6 +107,8 @@ final class Driver: TaskExecutor, @unchecked Sendable {
     var descriptor: Int32?
     /// Its connection's, while it waits.
     var queue: (any IOQueue)?
+    /// The job was called since it was cancelled.
+    var hasSeenCancellation = false
 
     /// It waits for nothing that others bring.
     var isReadyNow: Bool {
@@ -122,6 +148,7 @@ final class Driver: TaskExecutor, @unchecked Sendable {
   /// The caller runs on the driver's thread.
   var isCurrent: Bool { thread.load(ordering: .relaxed) == EngineThread.current }
 
+  /// Carries the job out on the driver's thread; where that has ended, the job is refused.
   func submit(_ job: Job) {
     if isCurrent {
       // A task of this thread's executor: it may as well begin now, with what it finds in memory.
@@ -130,8 +157,11 @@ final class Driver: TaskExecutor, @unchecked Sendable {
       if immediateCount < 0 || advance(&turn) { turns.append(turn) }
       return
     }
-    inbox.withLock { $0.jobs.append(job) }
-    wake()
+    let isTaken = inbox.withLock { inbox in
+      if !inbox.hasEnded { inbox.jobs.append(job) }
+      return !inbox.hasEnded
+    }
+    if isTaken { wake() } else { job.refuse() }
   }
 
   func enqueue(_ job: consuming ExecutorJob) {
@@ -213,13 +243,17 @@ final class Driver: TaskExecutor, @unchecked Sendable {
   /// - Returns: false where the job is finished; otherwise the turn says what it waits for.
   private func advance(_ turn: inout Turn) -> Bool {
     turn.job.handle.queue?.join(hub)
-    guard case .waiting(let wait) = turn.job.advance() else { return false }
+    guard let wait = turn.job.advance() else { return false }
     park(&turn, wait)
     return true
   }
 
   private func isReady(_ index: Int, _ readable: [Int32]) -> Bool {
-    if turns[index].job.isCancelled { return true }
+    if turns[index].job.isCancelled, !turns[index].hasSeenCancellation {
+      // Once: what cannot be interrupted, such as a commit that waits for the disk, goes on waiting.
+      turns[index].hasSeenCancellation = true
+      return true
+    }
     switch turns[index].wait {
     case nil, .nothing: return true
     case .moment(let moment), .signal(let moment):

@@ -84,12 +84,17 @@ extension Session {
     try checkOpen()
     var rows: [R] = []
     let run = StatementRun(sql)
+    // Where a row cannot be decoded, or the task is cancelled between two batches, the transaction's end finishes the statement.
+    add(run)
     while true {
       let batch = try await perform(sql: sql.text) { handle throws(Fault) in
         try run.fetch(handle, rowMax: StatementRun.batchRows)
       }
       for index in 0..<batch.rowCount { rows.append(try decode(Row(batch, index))) }
-      if batch.isLast { return rows }
+      if batch.isLast {
+        remove(run)
+        return rows
+      }
     }
   }
 }

@@ -122,25 +122,24 @@ public final class Session: Sendable {
     func run() async throws -> R {
       try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<R, any Error>) in
         job.start { [self] job in
+          if job.isRefused { return .finished { continuation.resume(throwing: ConnectionPool.closed) } }
           if job.isCancelled, isCancellable, !job.hasBegun {
-            job.finish()
-            continuation.resume(throwing: CancellationError())
-            return .finished
+            return .finished { continuation.resume(throwing: CancellationError()) }
           }
           do throws(Fault) {
             try beginNow(handle)
             let result = try body(handle)
-            job.finish()
-            continuation.resume(returning: result)
-            return .finished
+            return .finished { continuation.resume(returning: result) }
           } catch {
             switch error {
             case .wait(let wait): return .waiting(wait)
             case .failure(let failure):
-              let wasCancelled = job.isCancelled && failure.code == .interrupt
-              job.finish()
-              continuation.resume(throwing: wasCancelled ? CancellationError() : ApusError(failure, sql: sql))
-              return .finished
+              // An interrupt ends the waiting for a lock too, which fails as it does when its time is over.
+              let isInterrupt = failure.code == .interrupt || failure.code.primary == .busy
+              let wasCancelled = job.isCancelled && isInterrupt
+              return .finished {
+                continuation.resume(throwing: wasCancelled ? CancellationError() : ApusError(failure, sql: sql))
+              }
             }
           }
         }
