@@ -1,0 +1,144 @@
+// Files with wrong bytes in places that SQL statements come to: each statement says that the file is damaged, and leaves it as it
+// is. No statement goes on for longer than the file's size explains.
+
+import ApusBase
+import ApusIO
+import ApusStorage
+import Testing
+
+@testable import Apus
+
+/// A file of pages of 512 bytes, made by SQL, whose bytes a test then changes.
+private struct DamagedFile {
+  static let pageSize = 512
+  let environment: MemoryEnvironment
+  var bytes: [UInt8]
+
+  init(_ sql: String, autoVacuum: Int = 0, environment: MemoryEnvironment = MemoryEnvironment()) throws {
+    self.environment = environment
+    bytes = []
+    let connection = try open()
+    try connection.execute("PRAGMA page_size = \(Self.pageSize); PRAGMA auto_vacuum = \(autoVacuum); \(sql)")
+    try connection.closeBlocking()
+    bytes = try #require(environment.contents(of: "/a.db"))
+  }
+
+  /// A connection that reads the bytes as they are.
+  func open() throws -> Connection {
+    if !bytes.isEmpty { environment.setContents(of: "/a.db", to: bytes) }
+    var options = Connection.Options()
+    options.pager.sharedCacheBytes = 0
+    return try Connection("/a.db", options, environment: environment)
+  }
+
+  var pageCount: UInt32 { UInt32(bytes.count / Self.pageSize) }
+
+  /// The big-endian number at an offset of a page.
+  subscript(page: UInt32, offset: Int) -> UInt32 {
+    get {
+      let start = Int(page - 1) * Self.pageSize + offset
+      return bytes[start..<start + 4].reduce(0) { $0 << 8 | UInt32($1) }
+    }
+    set {
+      let start = Int(page - 1) * Self.pageSize + offset
+      for index in 0..<4 { bytes[start + index] = UInt8(truncatingIfNeeded: newValue >> UInt32(24 - 8 * index)) }
+    }
+  }
+
+  /// A table's interior page whose children are all the same one.
+  mutating func setInterior(_ page: UInt32, child: UInt32) {
+    let cells = 60
+    var content = [UInt8](repeating: 0, count: Self.pageSize)
+    let start = Self.pageSize - 5 * cells
+    content[0] = 5
+    content[4] = UInt8(cells)
+    content[5] = UInt8(start >> 8)
+    content[6] = UInt8(start & 255)
+    content[11] = UInt8(child)
+    for index in 0..<cells {
+      let offset = start + 5 * index
+      content[12 + 2 * index] = UInt8(offset >> 8)
+      content[13 + 2 * index] = UInt8(offset & 255)
+      content[offset + 3] = UInt8(child)
+      content[offset + 4] = UInt8(index + 1)
+    }
+    put(content, page)
+  }
+
+  /// A table's leaf with one short row, or none.
+  mutating func setLeaf(_ page: UInt32, rows: Int) {
+    var content = [UInt8](repeating: 0, count: Self.pageSize)
+    let start = Self.pageSize - 4 * rows
+    content[0] = 13
+    content[4] = UInt8(rows)
+    content[5] = UInt8(start >> 8)
+    content[6] = UInt8(start & 255)
+    if rows > 0 {
+      content[8] = UInt8(start >> 8)
+      content[9] = UInt8(start & 255)
+      content.replaceSubrange(start..., with: [2, 1, 2, 8])
+    }
+    put(content, page)
+  }
+
+  private mutating func put(_ content: [UInt8], _ page: UInt32) {
+    bytes.replaceSubrange(Int(page - 1) * Self.pageSize..<Int(page) * Self.pageSize, with: content)
+  }
+
+  /// Runs a statement that must find the damage and change nothing.
+  func expectDamage(_ sql: String, _ cause: String) throws {
+    let connection = try open()
+    let found = failure { _ = try connection.text(sql) }
+    #expect(found?.code == .corrupt, "\(sql)")
+    #expect(found?.cause == cause, "\(sql)")
+    try connection.closeBlocking()
+    #expect(environment.contents(of: "/a.db") == bytes, "\(sql)")
+  }
+}
+
+@Suite("Damaged files under SQL", .timeLimit(.minutes(5)))
+struct DamagedFileTests {
+  private static func rows(_ count: Int, _ content: String) -> String {
+    "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < \(count)) SELECT i, \(content) FROM n"
+  }
+
+  // MARK: The freelist
+
+  /// Two tables, and free pages.
+  private static func fileWithFreePages(autoVacuum: Int) throws -> DamagedFile {
+    try DamagedFile(
+      """
+      CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE TABLE u(a INTEGER PRIMARY KEY, b);
+      INSERT INTO t \(rows(200, "zeroblob(40)")); INSERT INTO u \(rows(60, "zeroblob(40)"));
+      DROP TABLE u
+      """, autoVacuum: autoVacuum)
+  }
+
+  @Test("a freelist that is longer than the file is damage before anything is changed", arguments: [0, 2], [true, false])
+  func longFreelist(autoVacuum: Int, isLargest: Bool) throws {
+    var file = try Self.fileWithFreePages(autoVacuum: autoVacuum)
+    file[1, 36] = isLargest ? .max : file.pageCount
+    for sql in [
+      "DROP TABLE t", "DELETE FROM t", "DELETE FROM t WHERE a % 10 > 0", "INSERT INTO t(b) VALUES (zeroblob(9000))",
+      "CREATE TABLE v(a)",
+    ] {
+      try file.expectDamage(sql, "freelist longer than the database")
+    }
+  }
+
+  @Test("a freelist that leads back to itself ends")
+  func freelistLoop() throws {
+    var file = try Self.fileWithFreePages(autoVacuum: 2)
+    // Page 4 was a root, and free pages behind the largest root are looked for one by one.
+    let trunk = file.pageCount
+    file[1, 32] = trunk
+    file[trunk, 0] = trunk
+    file[trunk, 4] = 0
+    file[1, 36] = 1 << 24
+    try file.expectDamage("PRAGMA incremental_vacuum", "freelist longer than the database")
+    try file.expectDamage("CREATE TABLE v(a)", "freelist longer than the database")
+    file[1, 36] = file.pageCount - 1
+    try file.expectDamage("PRAGMA incremental_vacuum", "freelist longer than its count")
+    try file.expectDamage("CREATE TABLE v(a)", "a free page is not on the freelist")
+  }
+}
