@@ -141,4 +141,15 @@ struct DamagedFileTests {
     try file.expectDamage("PRAGMA incremental_vacuum", "freelist longer than its count")
     try file.expectDamage("CREATE TABLE v(a)", "a free page is not on the freelist")
   }
+
+  // MARK: The pointer map
+
+  @Test("a largest root that is a page of the pointer map is damage", arguments: [2, 105])
+  func largestRootIsMapPage(largest: UInt32) throws {
+    var file = try DamagedFile(
+      "CREATE TABLE t(a INTEGER PRIMARY KEY, b); INSERT INTO t \(Self.rows(120, "zeroblob(400)"))", autoVacuum: 1)
+    try #require(file.pageCount > 105)
+    file[1, 52] = largest
+    try file.expectDamage("DROP TABLE t", "largest root outside the database")
+  }
 }

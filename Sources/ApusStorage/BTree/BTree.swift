@@ -84,7 +84,7 @@ public enum BTree {
       return true
     }
     let last = try pager.meta(4)
-    guard last >= root.rawValue, last <= pager.pageCount, root.rawValue > 1 else {
+    guard last >= root.rawValue, last <= pager.pageCount, root.rawValue > 1, !pager.isReserved(last) else {
       throw Fault.corrupt(.one, "largest root outside the database")
     }
     if last != root.rawValue {
