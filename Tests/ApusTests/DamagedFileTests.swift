@@ -152,4 +152,27 @@ struct DamagedFileTests {
     file[1, 52] = largest
     try file.expectDamage("DROP TABLE t", "largest root outside the database")
   }
+
+  @Test("a page with a damaged cell does not move")
+  func movedPage() throws {
+    let made = try DamagedFile(
+      """
+      CREATE TABLE t(a INTEGER PRIMARY KEY, b); CREATE TABLE u(a INTEGER PRIMARY KEY, b);
+      INSERT INTO t \(Self.rows(20, "zeroblob(100)")); INSERT INTO u \(Self.rows(100, "zeroblob(100)"));
+      DELETE FROM t
+      """, autoVacuum: 2)
+    // The last page is a leaf of the second table, page 4 that table's root, which takes the place of a dropped one.
+    for (page, kind, sql) in [(made.pageCount, UInt32(13), "PRAGMA incremental_vacuum(1)"), (4, 5, "DROP TABLE t")] {
+      var file = made
+      try #require(file[page, 0] >> 24 == kind)
+      // Two cell pointers that lead behind the page's end.
+      file[page, kind == 13 ? 8 : 12] = 0xffff_ffff
+      try file.expectDamage(sql, "cell outside the content area")
+      if kind == 5 {
+        file = made
+        file[page, 8] = made.pageCount + 1
+        try file.expectDamage(sql, "a pointer of a cell leads nowhere")
+      }
+    }
+  }
 }
