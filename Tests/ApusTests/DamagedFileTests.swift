@@ -175,4 +175,36 @@ struct DamagedFileTests {
       }
     }
   }
+
+  // MARK: Overflow chains
+
+  @Test("an overflow chain is freed for as long as its record is", arguments: [0, 1, 2])
+  func longChain(autoVacuum: Int) throws {
+    let keys = ["t(a INTEGER PRIMARY KEY, b)", "t(b PRIMARY KEY, a) WITHOUT ROWID"]
+    for (index, length) in [600, 2_000, 8_100, 8_200, 8_300, 8_400, 8_500, 8_600, 8_700, 9_000, 17_000, 40_000].enumerated() {
+      var file = try DamagedFile(
+        """
+        CREATE TABLE \(keys[index % 2]); CREATE TABLE u(a INTEGER PRIMARY KEY, b);
+        INSERT INTO u VALUES (1, zeroblob(700)); INSERT INTO t(a, b) VALUES (1, zeroblob(\(length)))
+        """, autoVacuum: autoVacuum)
+      // Each table's only cell ends with the chain's head. The last page of the one chain leads to the other chain's only page.
+      var last = file[autoVacuum == 0 ? 2 : 3, DamagedFile.pageSize - 4]
+      while file[last, 0] != 0 { last = file[last, 0] }
+      let foreign = file[autoVacuum == 0 ? 3 : 4, DamagedFile.pageSize - 4]
+      try #require(file[foreign, 0] == 0)
+      file[last, 0] = foreign
+      for sql in ["DELETE FROM t", "DROP TABLE t", "BEGIN; SAVEPOINT s; DELETE FROM t; ROLLBACK TO s; DELETE FROM t; COMMIT"] {
+        let connection = try file.open()
+        try connection.execute(sql)
+        #expect(try connection.text("PRAGMA integrity_check") == ["ok"], "\(sql), \(length) bytes")
+        #expect(try connection.text("SELECT length(b) FROM u") == ["700"], "\(sql), \(length) bytes")
+        try connection.closeBlocking()
+      }
+      // What is undone is whole again.
+      let connection = try file.open()
+      try connection.execute("BEGIN; DELETE FROM t; ROLLBACK")
+      #expect(try connection.text("SELECT length(b) FROM t") == ["\(length)"])
+      try connection.closeBlocking()
+    }
+  }
 }
