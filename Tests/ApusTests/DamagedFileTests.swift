@@ -207,4 +207,60 @@ struct DamagedFileTests {
       try connection.closeBlocking()
     }
   }
+
+  // MARK: Trees
+
+  /// A table of three levels that all share one page each; the leaf is one with as many rows.
+  private func sharedPages(rows: Int) throws -> DamagedFile {
+    var file = try DamagedFile(
+      "CREATE TABLE t(a INTEGER PRIMARY KEY); CREATE TABLE u(a, b); INSERT INTO u \(Self.rows(40, "zeroblob(100)"))")
+    try #require(file.pageCount >= 7)
+    file.setInterior(2, child: 5)
+    file.setInterior(5, child: 6)
+    file.setInterior(6, child: 7)
+    file.setLeaf(7, rows: rows)
+    return file
+  }
+
+  @Test("a count of more leaves than the file has pages is damage")
+  func countOfSharedLeaves() throws {
+    try sharedPages(rows: 1).expectDamage("SELECT count(*) FROM t", "more leaves than the database has pages")
+  }
+
+  @Test(
+    "an empty leaf below a root is damage",
+    arguments: ["SELECT * FROM t", "SELECT max(a) FROM t", "SELECT count(*) FROM t", "SELECT a FROM t WHERE a = 7"])
+  func emptyLeaf(sql: String) throws {
+    try sharedPages(rows: 0).expectDamage(sql, "b-tree page without cells below the root")
+  }
+
+  @Test(
+    "a count of all rows can be interrupted and limited",
+    arguments: ["t(a INTEGER PRIMARY KEY, b)", "t(a PRIMARY KEY, b) WITHOUT ROWID"])
+  func longCount(table: String) throws {
+    let environment = MemoryEnvironment(seed: 3, completesAtOnce: false)
+    let file = try DamagedFile(
+      "CREATE TABLE \(table); INSERT INTO t \(Self.rows(10_000, "zeroblob(80)"))", environment: environment)
+    let connection = try file.open()
+    let count = try Stepped(connection, "SELECT count(*) FROM t")
+    guard case .pending(let wait) = try count.goOn(through: { _ in false }) else {
+      Issue.record("nothing was read")
+      return
+    }
+    connection.interrupt()
+    connection.wait(for: wait)
+    #expect(failure { _ = try count.goOn(through: { _ in true }) }?.code == .interrupt)
+    count.statement.finalize()
+    // Pages that are there and pages that are waited for, in any order.
+    #expect(try connection.text("SELECT count(*) FROM t") == ["10000"])
+    let pager = try #require(try? connection.state.pager(0))
+    for seed in UInt64(1)...3 {
+      pager.faultInjection = SeededRandom(seed: seed)
+      #expect(try connection.text("SELECT count(*) FROM t") == ["10000"], "seed \(seed)")
+    }
+    pager.faultInjection = nil
+    connection.state.limits.turnCountMax = 1_000
+    #expect(failure { _ = try connection.text("SELECT count(*) FROM t") }?.code == .interrupt)
+    try connection.closeBlocking()
+  }
 }
