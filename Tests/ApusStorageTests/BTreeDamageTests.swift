@@ -91,6 +91,23 @@ struct BTreeDamageTests {
     if case .failure(let error)? = fault { #expect(error.code == .corrupt) }
   }
 
+  /// A statement that waits in the midst of a clear leaves pages without cells, which are no damage.
+  @Test("a tree can be read between two pieces of a clear", arguments: [false, true])
+  func readsWhileCleared(isKeyed: Bool) throws {
+    let fixture = try makeFixture(9, pageSize: 512, isKeyed: isKeyed)
+    let box = CursorBox(fixture.pager, fixture.root, fixture.key, isWritable: false)
+    fixture.pager.faultInjection = SeededRandom(seed: 2)
+    var isCleared = false
+    while !isCleared {
+      do throws(Fault) { isCleared = try BTree.clear(fixture.pager, root: fixture.root) } catch {
+        guard case .wait = error else { throw error }
+      }
+      #expect(try settled { () throws(Fault) in try box.cursor.count() } != nil)
+      _ = try settled { () throws(Fault) in try box.cursor.moveToLast() }
+    }
+    #expect(try settled { () throws(Fault) in try box.cursor.count() } == 0)
+  }
+
   /// Calls every operation on a damaged tree; failures are welcome, traps and endless loops are not.
   private func exercise(_ pager: Pager, _ root: PageNumber, _ key: KeyDescription?, _ random: inout SeededRandom) {
     let box = CursorBox(pager, root, key)

@@ -84,7 +84,7 @@ public enum BTree {
       return true
     }
     let last = try pager.meta(4)
-    guard last >= root.rawValue, last <= pager.pageCount, root.rawValue > 1 else {
+    guard last >= root.rawValue, last <= pager.pageCount, root.rawValue > 1, !pager.isReserved(last) else {
       throw Fault.corrupt(.one, "largest root outside the database")
     }
     if last != root.rawValue {
@@ -171,8 +171,9 @@ public enum BTree {
     return false
   }
 
-  /// Frees the first pages of a chain and shortens it. The record's own bytes no longer matter: what is left is a chain
-  /// whose head the cell holds, or zero at its end.
+  /// Frees the first pages of a chain and shortens it. The record's own bytes no longer matter: what is left is a shorter
+  /// record and its chain, whose head the cell holds, or zero at its end. Whatever the last page of a record leads to is
+  /// not the record's.
   /// - Returns: false where nothing is left to free.
   private static func freeChainPiece(
     _ pager: Pager, _ page: BTreePage, _ index: Int, _ cell: TreeCell, _ geometry: TreeGeometry
@@ -181,19 +182,42 @@ public enum BTree {
     if next.isNone { return false }
     var pages: [PageNumber] = []
     let most = (cell.payloadBytes - cell.localBytes + geometry.overflowBytes - 1) / geometry.overflowBytes
-    while !next.isNone, pages.count < min(16, most) {
+    while !next.isNone, pages.count < min(OverflowChain.pagesPerStep, most) {
       guard next.rawValue > 1, next.rawValue <= pager.pageCount, !pages.contains(next) else {
         throw Fault.corrupt(page.number, "overflow chain leaves the file", cell: index)
       }
       pages.append(next)
       next = PageNumber(try pager.page(next, isKeyed: true).bytes.bigEndianUInt32(at: 0))
     }
+    if pages.count == most { next = .none }
+    let start = try page.cellOffset(index) + (page.isLeaf ? 0 : 4)
     let bytes = pager.writable(page.page).mutableBytes
+    if !next.isNone {
+      // Full pages went: as much of the record lies in the cell as before.
+      let rest = cell.payloadBytes - pages.count * geometry.overflowBytes
+      setPayloadBytes(rest, bytes, at: start)
+    }
     bytes.setBigEndianUInt32(next.rawValue, at: cell.payloadOffset + cell.localBytes)
     if pager.usesPointerMap, !next.isNone {
       pager.notePointer(next.rawValue, .overflowHead, parent: page.number.rawValue)
     }
     for number in pages { try pager.free(number) }
     return true
+  }
+
+  /// Overwrites a cell's payload size with a smaller one that takes as many bytes.
+  private static func setPayloadBytes(_ payloadBytes: Int, _ bytes: MutableByteView, at start: Int) {
+    // The ninth byte of a number has eight bits of it.
+    var end = start
+    while end < start + 8, bytes[end] >= 0x80 { end += 1 }
+    let isLong = end == start + 8
+    var rest = payloadBytes
+    bytes[end] = UInt8(truncatingIfNeeded: rest & (isLong ? 0xff : 0x7f))
+    rest >>= isLong ? 8 : 7
+    while end > start {
+      end -= 1
+      bytes[end] = UInt8(truncatingIfNeeded: rest & 0x7f) | 0x80
+      rest >>= 7
+    }
   }
 }

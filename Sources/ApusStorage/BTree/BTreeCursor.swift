@@ -208,8 +208,13 @@ public struct BTreeCursor: ~Copyable {
 
   public mutating func deleteTakesSteps() -> Bool { unsafe state.pointee.deleteTakesSteps() }
 
+  /// Leaves that `count` goes through in one call.
+  public static var leavesPerCount: Int { CursorState.leavesPerCount }
+
   /// How many rows there are. Visits every page.
-  public mutating func count() throws(Fault) -> Int { try unsafe state.pointee.count() }
+  /// - Returns: nil after each `leavesPerCount` leaves: call again, unless the statement is to end.
+  /// - Throws: SQLITE_CORRUPT where the tree has more leaves than the database pages.
+  public mutating func count() throws(Fault) -> Int? { try unsafe state.pointee.count() }
 
   /// The cursor looks up the sequence of a table from now on, and raises it: its tree is that of the sequences. A concurrent
   /// transaction that does so meets nobody but those who read the sequences or change them otherwise.

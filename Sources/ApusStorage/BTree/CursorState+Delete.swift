@@ -88,7 +88,6 @@ extension CursorState {
       stage(child, child.cellCount)
       child = try loadChild(child, child.cellCount, atDepth: stagedCount)
     }
-    guard child.cellCount > 0 else { throw Fault.corrupt(child.number, "empty leaf") }
     let last = child.cellCount - 1
     stage(child, last)
     plan.reset()
@@ -110,37 +109,41 @@ extension CursorState {
   // MARK: Counting, new row ids
 
   /// The number of entries. What was counted before a wait is remembered.
-  mutating func count() throws(Fault) -> Int {
-    // A movement that faults leaves the cursor where it is, so the count so far holds.
+  /// - Returns: nil after each `leavesPerCount` leaves: the caller sees whether it is to go on, and calls again.
+  mutating func count() throws(Fault) -> Int? {
     if countProgress == nil {
       guard try moveToFirst() else { return 0 }
-      countProgress = 0
+      countProgress = CountProgress()
     }
-    var total = countProgress ?? 0
+    var progress = countProgress ?? CountProgress()
     while true {
       if current.page.isLeaf {
         // The whole leaf at once.
-        total &+= current.page.cellCount
+        progress.entryCount &+= current.page.cellCount
+        progress.leafCount &+= 1
         current.index = current.page.cellCount &- 1
       } else {
-        total &+= 1
+        progress.entryCount &+= 1
       }
-      countProgress = total
-      do {
+      do throws(Fault) {
+        guard progress.leafCount <= Int(pager.pageCount) else {
+          throw Fault.corrupt(root, "more leaves than the database has pages")
+        }
         guard try next() else { break }
       } catch {
-        // The leaf is counted; it is counted again from its last entry on.
-        if case .failure = error {
-          countProgress = nil
-        } else {
-          countProgress = total &- (current.page.isLeaf ? current.page.cellCount : 1)
-        }
+        // A movement that waits leaves the cursor where it is: this page is counted again.
+        if case .failure = error { countProgress = nil }
         throw error
       }
+      countProgress = progress
+      if current.page.isLeaf, progress.leafCount % CursorState.leavesPerCount == 0 { return nil }
     }
     countProgress = nil
-    return total
+    return progress.entryCount
   }
+
+  /// Leaves that `count` goes through in one call: much work between two looks, and few leaves too many behind an interrupt.
+  static var leavesPerCount: Int { 100 }
 
   /// One more than the largest row id, and than `sequence`; where that is taken, a random one that is free.
   mutating func newRowid(mayBeRandom: Bool, behind sequence: Int64) throws(Fault) -> Int64 {
@@ -159,4 +162,10 @@ extension CursorState {
     }
     throw Fault.error(.full, object: "table with root page \(root.rawValue)", cause: "no free row id was found")
   }
+}
+
+/// How far `count` has come.
+struct CountProgress {
+  var entryCount = 0
+  var leafCount = 0
 }

@@ -100,7 +100,7 @@ struct CursorState: ~Copyable {
   var writeStep = WriteStep.begin
   var chain = OverflowChain()
   var plan = BalancePlan()
-  var countProgress: Int? = nil
+  var countProgress: CountProgress? = nil
   /// True while `current` is known to be the last leaf of the tree.
   var isAtLastLeaf = false
 
@@ -192,13 +192,18 @@ struct CursorState: ~Copyable {
     return page
   }
 
-  /// Child `index` of an interior page at `depth`.
+  /// Child `index` of an interior page at `depth`. Only a root has no cells.
   mutating func loadChild(_ page: BTreePage, _ index: Int, atDepth newDepth: Int) throws(Fault) -> BTreePage {
     let number = try page.child(index)
     guard number.rawValue > 1, number.rawValue <= pager.pageCount else {
       throw Fault.corrupt(page.number, "child page out of range", cell: index)
     }
-    return try load(number, atDepth: newDepth)
+    let child = try load(number, atDepth: newDepth)
+    // A clear leaves some between two of its pieces: they are private.
+    guard child.cellCount > 0 || pager.isPrivate(number.rawValue) else {
+      throw Fault.corrupt(number, "b-tree page without cells below the root")
+    }
+    return child
   }
 
   @inline(__always)

@@ -80,7 +80,7 @@ extension Pager {
       let one = try loadedPage(.one).bytes
       freePool = FreePool(
         nextTrunk: one.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset),
-        pagesLeft: one.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset))
+        pagesLeft: try freelistCount(one))
     }
     do throws(Fault) {
       while let next = freePool?.nextTrunk, next != 0 {

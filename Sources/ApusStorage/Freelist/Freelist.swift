@@ -18,12 +18,20 @@ extension Pager {
   /// The lock bytes' page, which holds nothing.
   var lockBytePage: UInt32 { UInt32(truncatingIfNeeded: configuration.lockByteOffset / Int64(pageSize)) + 1 }
 
+  /// How many pages the freelist has.
+  /// - Throws: SQLITE_CORRUPT where the file cannot have that many: page 1 is never free.
+  func freelistCount(_ one: ByteView) throws(Fault) -> UInt32 {
+    let count = one.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
+    guard count < max(currentPageCount, 1) else { throw .corrupt(.one, "freelist longer than the database") }
+    return count
+  }
+
   /// Loads page 1 and the trunks that `pages` allocations can use up.
   func loadFreelist(pages: Int) throws(Fault) {
     let one = try loadedPage(.one).bytes
     var wanted = pages
     var trunk = one.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
-    var left = one.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
+    var left = try freelistCount(one)
     while trunk != 0 && wanted > 0 && left > 0 {
       let bytes = try trunkPage(trunk).bytes
       let leaves = Int(bytes.bigEndianUInt32(at: 4))
@@ -48,8 +56,7 @@ extension Pager {
   public func allocate(near target: PageNumber = .none) throws(Fault) -> Page {
     precondition(state == .write)
     let one = try loadedPage(.one)
-    let free = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
-    guard free < max(currentPageCount, 1) else { throw .corrupt(.one, "freelist longer than the database") }
+    let free = try freelistCount(one.bytes)
     if free == 0 { return try appendPage() }
     let trunk = try trunkPage(one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset))
     let leaves = Int(trunk.bytes.bigEndianUInt32(at: 4))
@@ -99,7 +106,7 @@ extension Pager {
   /// Needs page 1 and the first trunk, where there is one that has room.
   func addToFreelist(_ number: UInt32) throws(Fault) {
     let one = try loadedPage(.one)
-    let free = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
+    let free = try freelistCount(one.bytes)
     let trunkNumber = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
     if free > 0 {
       let trunk = try trunkPage(trunkNumber)
@@ -153,7 +160,8 @@ extension Pager {
   func findFreePage(_ number: UInt32) throws(Fault) -> FreePlace {
     let one = try loadedPage(.one).bytes
     var next = one.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
-    var left = Int64(one.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset))
+    // Each trunk counts, so that a list that leads back to itself ends, too.
+    var left = Int64(try freelistCount(one))
     var previous: Page?
     while next != 0, left > 0 {
       let trunk = try trunkPage(next)
@@ -172,7 +180,7 @@ extension Pager {
   /// Takes the page at `place` off the freelist, for use with new content.
   func takeFreePage(_ number: UInt32, at place: FreePlace) throws(Fault) {
     let one = try loadedPage(.one)
-    let free = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistCountOffset)
+    let free = try freelistCount(one.bytes)
     var first = one.bytes.bigEndianUInt32(at: DatabaseHeader.freelistTrunkOffset)
     let leaves = Int(place.trunk.bytes.bigEndianUInt32(at: 4))
     if place.leaf >= 0 {

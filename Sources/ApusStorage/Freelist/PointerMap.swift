@@ -50,9 +50,11 @@ extension Pager {
   func pointerEntry(of number: UInt32) throws(Fault) -> PointerEntry {
     if let edit = pointerEdits[number] { return edit }
     let map = mapPage(of: number)
+    // No entry describes page 1, a map page or the lock bytes' page, which may stand before the map page of its group.
+    guard number > 1, map < number else { throw .corrupt(PageNumber(number), "a page without a pointer map entry is in use") }
     let bytes = try page(PageNumber(map)).bytes
     let offset = 5 * Int(number - map - 1)
-    guard number > 1, map != number, offset + 5 <= bytes.count, let kind = PointerKind(rawValue: bytes[offset]) else {
+    guard offset + 5 <= bytes.count, let kind = PointerKind(rawValue: bytes[offset]) else {
       throw .corrupt(PageNumber(map), "a pointer map entry is none", cell: Int(number))
     }
     return PointerEntry(kind: kind, parent: bytes.bigEndianUInt32(at: offset + 1))

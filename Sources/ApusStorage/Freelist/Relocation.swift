@@ -22,7 +22,7 @@ extension Pager {
     case .free: throw .corrupt(page.number, "a free page is not on the freelist")
     case .root:
       guard mayBeRoot, number > 1 else { throw .corrupt(page.number, "a root page is not where roots are") }
-      _ = try BTreePage(page)
+      try checkPointers(below: page)
       return Relocation(page: page, entry: entry, parent: nil, pointerOffset: 0)
     case .overflowHead, .overflowNext, .child: break
     }
@@ -34,12 +34,31 @@ extension Pager {
     switch entry.kind {
     case .overflowNext: offset = parent.bytes.bigEndianUInt32(at: 0) == number ? 0 : nil
     case .child:
-      _ = try BTreePage(page)
+      try checkPointers(below: page)
       offset = try childPointer(to: number, on: BTreePage(parent))
     case .overflowHead, .root, .free: offset = try chainPointer(to: number, on: BTreePage(parent))
     }
     guard let offset else { throw .corrupt(page.number, "the pointer map's parent does not lead to its page") }
     return Relocation(page: page, entry: entry, parent: parent, pointerOffset: offset)
+  }
+
+  /// Whether `notePointers(below:)` finds what it looks for on a page of the file.
+  private func checkPointers(below page: Page) throws(Fault) {
+    let tree = try BTreePage(page)
+    let geometry = TreeGeometry(usableBytes: usableSize)
+    for index in 0..<tree.cellCount {
+      if !tree.isLeaf { try checkPointer(tree.child(index), on: page, cell: index) }
+      if tree.kind == .tableInterior { continue }
+      let cell = try tree.cell(index, geometry)
+      if cell.overflows { try checkPointer(tree.overflowHead(cell), on: page, cell: index) }
+    }
+    if !tree.isLeaf { try checkPointer(tree.child(tree.cellCount), on: page, cell: tree.cellCount) }
+  }
+
+  private func checkPointer(_ number: PageNumber, on page: Page, cell: Int) throws(Fault) {
+    guard number.rawValue > 1, number.rawValue <= currentPageCount, !isReserved(number.rawValue) else {
+      throw .corrupt(page.number, "a pointer of a cell leads nowhere", cell: cell)
+    }
   }
 
   /// The last page that is a root; page 1 is in memory.

@@ -427,7 +427,14 @@ extension MachineCore {
   }
 
   mutating func count(_ i: Instruction) throws(Fault) {
-    registers[i.p2] = .integer(Int64(try cursors[tree: i.p1].count()))
+    while true {
+      if let count = try cursors[tree: i.p1].count() {
+        registers[i.p2] = .integer(Int64(count))
+        return
+      }
+      // Each leaf is a turn of a loop.
+      try countTurns(BTreeCursor.leavesPerCount)
+    }
   }
 
   func sequence(_ i: Instruction) {
