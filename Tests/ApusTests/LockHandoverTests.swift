@@ -1,6 +1,7 @@
 // Locks between connections of one file at the moments where one gives them up or takes them over.
 
 import ApusBase
+import ApusHarness
 import ApusIO
 import Testing
 
@@ -88,5 +89,41 @@ import Testing
       steps += 1
     }
     #expect(steps > 3)
+  }
+
+  @Test("writers of this process and of another one exclude each other, whatever log was opened before")
+  func foreignWriters() throws {
+    let environment = SystemEnvironment()
+    let path = "/tmp/apus-handover-\(environment.randomUInt64()).db"
+    defer { for suffix in ["", "-wal", "-shm", "-journal"] { try? environment.delete(path + suffix) } }
+    let library = try SQLiteLibrary()
+    let maker = try Connection(path, environment: environment)
+    try maker.execute("CREATE TABLE t(a); INSERT INTO t VALUES (1)")
+    try maker.closeBlocking()
+    let first = try Connection(path, environment: environment)
+    let second = try Connection(path, environment: environment)
+    for connection in [first, second] { #expect(try connection.value("SELECT a FROM t") == "1") }
+    let foreign = try library.open(path, readOnly: false)
+    try foreign.execute("PRAGMA journal_mode = wal")
+    try foreign.execute("BEGIN IMMEDIATE")
+    #expect(first.refusal("BEGIN IMMEDIATE")?.code == .busy)
+    try first.closeBlocking()
+    try foreign.execute("INSERT INTO t VALUES (2)")
+    try foreign.execute("COMMIT")
+    foreign.close()
+    // The log of before is gone, and with it what it was locked by.
+    let third = try Connection(path, environment: environment)
+    #expect(try third.value("SELECT count(*) FROM t") == "2")
+    let another = try library.open(path, readOnly: false)
+    try second.execute("BEGIN IMMEDIATE; INSERT INTO t VALUES (3)")
+    #expect(throws: EngineFailure.self) { try another.execute("BEGIN IMMEDIATE") }
+    try second.execute("COMMIT")
+    try another.execute("BEGIN IMMEDIATE")
+    #expect(third.refusal("BEGIN IMMEDIATE")?.code == .busy)
+    try another.execute("INSERT INTO t VALUES (4)")
+    try another.execute("COMMIT")
+    another.close()
+    #expect(try third.text("SELECT a FROM t") == ["1", "2", "3", "4"])
+    #expect(try second.text("PRAGMA integrity_check") == ["ok"])
   }
 }

@@ -54,4 +54,88 @@ import Testing
     #expect(try reader.value("SELECT count(*) FROM t") == "\(pageCount + 1)")
     #expect(try other.text("PRAGMA integrity_check") == ["ok"])
   }
+
+  @Test(
+    "who drops a statement in the midst of a recovery keeps no lock",
+    arguments: ["SELECT count(*) FROM t", "PRAGMA wal_checkpoint"])
+  func dropsRecovery(sql: String) throws {
+    var recoveries = 0
+    for limit in 0..<30 {
+      let environment = MemoryEnvironment(seed: UInt64(limit), completesAtOnce: false)
+      let first = try Connection("/a.db", environment: environment)
+      try first.execute("PRAGMA page_size = 512; PRAGMA journal_mode = wal; CREATE TABLE t(v); INSERT INTO t VALUES (zeroblob(9000))")
+      let other = try Connection("/a.db", environment: environment)
+      #expect(try other.value("SELECT count(*) FROM t") == "1")
+      let wal = try #require(try first.state.pager(0).store?.wal)
+      let statement = try first.prepareBlocking(sql)
+      try #require(try wal.index.memory.region(0, extend: false)).fill(0, 48)
+      var isOver = false
+      for step in 0...limit where !isOver {
+        guard case .pending(let wait) = try statement.step() else {
+          isOver = true
+          break
+        }
+        if step < limit { first.wait(for: wait) }
+      }
+      if isOver { break }
+      if wal.recovery != nil { recoveries += 1 }
+      statement.finalize()
+      #expect(other.refusal("INSERT INTO t VALUES (2)") == nil, "wait \(limit)")
+      #expect(try other.value("SELECT count(*) FROM t") == "2")
+    }
+    #expect(recoveries > 0)
+  }
+
+  @Test("a recovery beside a checkpoint that waits does not give that one's lock away")
+  func recoversBesideCheckpoint() throws {
+    let environment = MemoryEnvironment(seed: 8, completesAtOnce: false)
+    let first = try Connection("/a.db", environment: environment)
+    try first.execute("PRAGMA journal_mode = wal; CREATE TABLE t(v); INSERT INTO t VALUES (1); PRAGMA busy_timeout = 5000")
+    let writer = try Connection("/a.db", environment: environment)
+    let other = try Connection("/a.db", environment: environment)
+    #expect(try other.value("SELECT count(*) FROM t") == "1")
+    try writer.execute("BEGIN IMMEDIATE; INSERT INTO t VALUES (2)")
+    let wal = try #require(try first.state.pager(0).store?.wal)
+    var hasDamaged = false
+    var held = 0
+    _ = try Stepped(first, "PRAGMA wal_checkpoint(TRUNCATE)").goOn { wait in
+      if case .moment = wait, !hasDamaged {
+        hasDamaged = true
+        try? wal.index.memory.region(0, extend: false)?.fill(0, 48)
+        try? writer.execute("ROLLBACK")
+        return true
+      }
+      // Whoever believes to have it, has it.
+      if hasDamaged, wal.recovery == nil, wal.checkpoint?.holdsCheckpointLock == true {
+        let memory = try? other.state.pager(0).store?.wal?.index.memory
+        if (try? memory?.lock(.exclusive, slot: WALIndex.checkpointSlot, count: 1)) == true {
+          try? memory?.unlock(slot: WALIndex.checkpointSlot, count: 1)
+          Issue.record("another connection got the lock of a checkpoint")
+        }
+        held += 1
+      }
+      return true
+    }
+    #expect(hasDamaged && held > 0)
+    #expect(try other.value("SELECT count(*) FROM t") == "1")
+  }
+
+  @Test("a wal-index whose header counts more frames than there can be is built anew", arguments: [0xffff_fff0, 0x8000_0000])
+  func absurdCount(frameCount: Int) throws {
+    let environment = MemoryEnvironment()
+    let first = try Connection("/a.db", environment: environment)
+    try first.execute("PRAGMA journal_mode = wal; CREATE TABLE t(v); INSERT INTO t VALUES (1)")
+    let wal = try #require(try first.state.pager(0).store?.wal)
+    do throws(Fault) {
+      guard var header = try wal.index.readHeader() else { return }
+      header.frameCount = UInt32(frameCount)
+      try wal.index.writeHeader(header)
+    } catch {
+      Issue.record("\(error)")
+    }
+    #expect(try first.value("SELECT v FROM t") == "1")
+    let other = try Connection("/a.db", environment: environment)
+    try other.execute("INSERT INTO t VALUES (2)")
+    #expect(try first.value("SELECT count(*) FROM t") == "2")
+  }
 }

@@ -141,6 +141,13 @@ final class FileCache: Sendable {
     }
   }
 
+  /// A connection closes the log that has not come to read it. It may have opened it for the commits of all in the process: where
+  /// nobody else has it open, they must not go on with what may be deleted next.
+  func leaveLogUnread() {
+    let isUnused = state.withLock { $0.logUsers == 0 }
+    if isUnused { commits.close() }
+  }
+
   /// The generation of a log's salts.
   func generation(ofSalts salts: UInt64) -> UInt32 {
     state.withLock { state in

@@ -16,8 +16,11 @@ final class FileStore {
   var lock: DatabaseLock
   var wal: WriteAheadLog? {
     didSet {
-      guard wal == nil else { return }
-      guard hasJoinedLog else { return }
+      guard wal == nil, oldValue != nil else { return }
+      guard hasJoinedLog else {
+        cache?.leaveLogUnread()
+        return
+      }
       hasJoinedLog = false
       cache?.leaveLog()
     }

@@ -21,7 +21,12 @@ extension Pager {
     if store.needsCheckpoint || wal.checkpoint.map({ $0.requested != mode }) ?? false { abandonCheckpoint(store) }
     let result: CheckpointResult
     do {
-      try wal.recoverIfNeeded()
+      // A recovery takes the checkpoint's own lock as well, and gives it back.
+      if wal.checkpoint != nil, try wal.index.readHeader() == nil { abandonCheckpoint(store) }
+      if wal.checkpoint == nil {
+        try wal.settleAbandonedCheckpoint()
+        try wal.recoverIfNeeded()
+      }
       result = try wal.runCheckpoint(
         mode, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
         generation: { self.checkpointGeneration(store, $0) }

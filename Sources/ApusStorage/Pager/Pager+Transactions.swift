@@ -69,7 +69,8 @@ extension Pager {
   public func giveUpOpening() {
     guard state == .none, let store, !store.isClosed else { return }
     giveUpTurn()
-    if case .start = store.opening, store.wal?.isGuardedByLock != true { return }
+    let isRecovering = store.wal?.recovery != nil
+    if case .start = store.opening, store.wal?.isGuardedByLock != true, !isRecovering { return }
     endRead()
   }
 

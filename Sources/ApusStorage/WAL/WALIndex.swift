@@ -18,6 +18,8 @@ import ApusIO
 
 struct WALIndexHeader: Equatable {
   static let byteCount = 48
+  /// No log is that long; what says so is damaged.
+  private static let frameCountMax: UInt32 = 0x7fff_ffff
 
   var change: UInt32 = 0
   var isBigEndian = false
@@ -44,6 +46,7 @@ struct WALIndexHeader: Equatable {
     let size = Int(view[14]) | Int(view[15]) << 8
     pageSize = size == 1 ? 65536 : size
     frameCount = view.littleEndianUInt32(at: 16)
+    if frameCount > WALIndexHeader.frameCountMax { return nil }
     pageCount = view.littleEndianUInt32(at: 20)
     checksum = WALChecksum(first: view.littleEndianUInt32(at: 24), second: view.littleEndianUInt32(at: 28))
     salts = view.bigEndianUInt64(at: 32)
@@ -114,6 +117,16 @@ final class WALIndex {
     return regions[index]
   }
 
+  /// A region that is there because frames in it are committed.
+  private func knownRegion(_ index: Int) throws(Fault) -> ByteView {
+    if index < regions.count { return regions[index].readable }
+    let memory = self.memory
+    guard try faulting({ () throws(EngineError) in try memory.region(index, extend: false) }) != nil else {
+      throw .error(.corrupt, cause: "the wal-index is shorter than its header says")
+    }
+    return try region(index).readable
+  }
+
   // MARK: Header
 
   /// The published header; nil where the two copies differ or are not valid.
@@ -182,7 +195,7 @@ final class WALIndex {
     if limit == 0 { return 0 }
     var index = regionIndex(limit)
     while index >= 0 {
-      let view = try region(index).readable
+      let view = try knownRegion(index)
       let (before, pages) = layout(index)
       var slot = WALIndex.hash(page)
       var found: UInt32 = 0

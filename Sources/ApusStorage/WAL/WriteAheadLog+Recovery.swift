@@ -288,7 +288,7 @@ extension WriteAheadLog {
     try index.setBackfill(0)
     try index.setBackfillAttempted(found.frameCount)
     try index.setReadMark(0, 0)
-    for mark in 1..<WALIndex.readMarkCount {
+    for mark in 1..<WALIndex.readMarkCount where mark != readMark {
       if try lock(.exclusive, WALIndex.readSlot(mark)) {
         try index.setReadMark(mark, mark == 1 && found.frameCount > 0 ? found.frameCount : WALIndex.markUnused)
         unlock(WALIndex.readSlot(mark))

@@ -230,10 +230,10 @@ extension WriteAheadLog {
         if try lock(.exclusive, WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) {
           defer { unlock(WALIndex.readSlot(1), count: WALIndex.readMarkCount - 1) }
           try restart(willRestart)
-          // The mark may have to be waited for.
-          base = header
         }
       }
+      // The mark may have to be waited for, and whoever waits may be dropped: what is undone then is nothing of before.
+      base = header
       if readMark == 0 { endRead() }
     }
     if !isGuardedByLock { try takeMark() }
