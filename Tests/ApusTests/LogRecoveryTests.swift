@@ -80,6 +80,7 @@ import Testing
       if isOver { break }
       if wal.recovery != nil { recoveries += 1 }
       statement.finalize()
+      try first.block { () throws(Fault) in try first.settle() }
       #expect(other.refusal("INSERT INTO t VALUES (2)") == nil, "wait \(limit)")
       #expect(try other.value("SELECT count(*) FROM t") == "2")
     }
