@@ -74,6 +74,12 @@ struct ArchiveRecord: Equatable {
     bytes.appendLittleEndian(digest)
   }
 
+  /// Both hold the same bytes.
+  func hasContent(of other: ArchiveRecord?) -> Bool {
+    guard let other else { return false }
+    return contentByteCount == other.contentByteCount && contentHash == other.contentHash && pageSize == other.pageSize
+  }
+
   init() {}
 
   /// nil where the bytes are no record.

@@ -37,7 +37,9 @@ public enum DatabaseArchive {
     if !replaces, try environment.exists(try environment.fullPath(target)) { throw taken(target) }
     try database.begin()
     let writer = try ArchiveWriter(environment, target, level: level)
-    let record = try database.writeBase(writer, ArchiveRecord(), replaces: replaces, progress)
+    guard let record = try database.writeBase(writer, ArchiveRecord(), replaces: replaces, progress) else {
+      preconditionFailure("a backup that nobody has refused")
+    }
     return ArchiveSummary(
       pageSize: Int(record.pageSize), pageCount: Int(record.pageCount), databaseByteCount: Int64(record.contentByteCount),
       archiveByteCount: writer.byteCount)
@@ -132,9 +134,12 @@ final class ArchivedDatabase {
   private static var pagesPerStep: UInt32 { 256 }
 
   /// The open snapshot as a base.
+  /// - Parameter isWanted: false drops the file, when all has been read.
+  /// - Returns: the record as it was written; nil where the file was dropped.
   func writeBase(
-    _ writer: ArchiveWriter, _ draft: ArchiveRecord, replaces: Bool, _ progress: (ArchiveProgress) -> Void
-  ) throws(EngineError) -> ArchiveRecord {
+    _ writer: ArchiveWriter, _ draft: ArchiveRecord, replaces: Bool, _ progress: (ArchiveProgress) -> Void,
+    isWanted: (ArchiveRecord) -> Bool = { _ in true }
+  ) throws(EngineError) -> ArchiveRecord? {
     let walk = PageWalk(pager)
     let total = Int64(pager.pageCount) * Int64(pager.pageSize)
     var done: Int64 = 0
@@ -155,6 +160,8 @@ final class ArchivedDatabase {
     record.pageCount = UInt64(pager.pageCount)
     record.time = UInt64(max(0, environment.wallClockMilliseconds()))
     record.take(pager.logPosition)
+    try writer.describeContent(&record)
+    if !isWanted(record) { return nil }
     return try writer.finish(record, replaces: replaces)
   }
 }

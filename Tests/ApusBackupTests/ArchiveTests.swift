@@ -144,6 +144,44 @@ import Testing
     other.close()
   }
 
+  @Test("commits whose log the last close has deleted are not missed", arguments: [false, true])
+  func emptyLogs(follows: Bool) throws {
+    let environment = MemoryEnvironment()
+    try made(environment).closeBlocking()
+    let archive = try CommitArchive(environment, directory: "/archive")
+    func round() throws -> LogArchiver.Round {
+      let archiver = try LogArchiver(archive, database: "/a.db")
+      defer { archiver.close() }
+      archiver.framesBeforeRestart = .max
+      return try archiver.round()
+    }
+    #expect(try round().tookBase)
+    // At rest: nothing new, and no file for it.
+    let idle = try round()
+    #expect(idle.commits == 0 && !idle.tookBase)
+    #expect(try archive.entries().count == 1)
+    #expect(environment.contents(of: "/archive/00000002-base.zst") == nil)
+    let away = try Connection("/a.db", environment: environment)
+    try away.execute("UPDATE n SET x = 1; INSERT INTO t(b) VALUES (hex(randomblob(9000)));")
+    try away.closeBlocking()
+    if !follows {
+      let found = try round()
+      #expect(found.tookBase && found.commits == 1)
+      try archive.restore(to: "/r.db")
+      #expect(try rows("/r.db", environment) == (1, 1, "ok"))
+    }
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    #expect(try archiver.round().tookBase == follows)
+    let source = try Connection("/a.db", environment: environment)
+    try source.execute("UPDATE n SET x = 2; UPDATE n SET x = 3;")
+    let found = try archiver.round()
+    #expect(found.commits == 2 && !found.tookBase)
+    archiver.close()
+    try archive.restore(to: "/r.db", replaces: true)
+    #expect(try rows("/r.db", environment) == (3, 1, "ok"))
+    #expect(try archive.entries().map(\.isBehindGap) == [false, true, false])
+  }
+
   @Test("a missing, damaged or foreign file of a chain is reported")
   func brokenChains() throws {
     let environment = MemoryEnvironment()
