@@ -182,6 +182,31 @@ import Testing
     #expect(try archive.entries().map(\.isBehindGap) == [false, true, false])
   }
 
+  @Test("who finds a file being written leaves it alone, and a file in the making that was taken away is not published")
+  func twoWriters() throws {
+    let environment = MemoryEnvironment()
+    let first = try PartialFile(environment, "/x")
+    for _ in 0..<3 {
+      #expect(throws: EngineError.self) { _ = try PartialFile(environment, "/x") }
+      #expect(environment.paths == ["/x-partial"])
+    }
+    let bytes: [UInt8] = [1, 2, 3]
+    var buffer = ByteBuffer()
+    for byte in bytes { buffer.append(byte) }
+    try first.content.append(buffer.bytes)
+    try first.finish(replaces: false)
+    #expect(environment.contents(of: "/x") == bytes)
+    #expect(environment.paths == ["/x"])
+    do {
+      let second = try PartialFile(environment, "/x")
+      try environment.delete("/x-partial")
+      environment.setContents(of: "/x-partial", to: [9])
+      #expect(throws: EngineError.self) { try second.finish(replaces: true) }
+    }
+    #expect(environment.contents(of: "/x") == bytes)
+    #expect(environment.contents(of: "/x-partial") == [9])
+  }
+
   @Test("a missing, damaged or foreign file of a chain is reported")
   func brokenChains() throws {
     let environment = MemoryEnvironment()
