@@ -46,8 +46,8 @@ public enum DatabaseArchive {
   }
 
   /// Makes a database file of the archive file at `source`, or reports what is wrong with the archive; then there is no file.
-  /// - Throws: SQLITE_CANTOPEN where `target` exists and `replaces` is false; SQLITE_BUSY where somebody uses it; SQLITE_NOTADB and
-  ///   SQLITE_CORRUPT for a file that is no archive, or a damaged one.
+  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists and `replaces` is false; SQLITE_BUSY where
+  ///   somebody uses it; SQLITE_NOTADB and SQLITE_CORRUPT for a file that is no archive, or a damaged one.
   @discardableResult
   public static func restore(
     _ environment: any Environment, from source: String, to target: String, replaces: Bool = false,
@@ -84,6 +84,23 @@ public enum DatabaseArchive {
     ArchiveSummary(
       pageSize: Int(reader.record.pageSize), pageCount: Int(reader.record.pageCount),
       databaseByteCount: Int64(reader.record.contentByteCount), archiveByteCount: reader.byteCount)
+  }
+
+  /// What a database has beside it: whoever opens the database takes these files for a part of it.
+  static let sideSuffixes = ["-journal", "-wal", "-shm"]
+
+  /// - Parameter path: a full one.
+  /// - Throws: SQLITE_CANTOPEN where a file has the name, or lies where a database of that name would have its own.
+  static func checkIsFree(_ environment: any Environment, _ path: String) throws(EngineError) {
+    if try environment.exists(path) { throw taken(path) }
+    for suffix in sideSuffixes {
+      if try environment.exists(path + suffix) {
+        throw EngineError(
+          .cannotOpen, object: path + suffix,
+          cause: "it was left by another database of that name, and would be played into the new one",
+          hint: "move it away, or delete it (restore --force does)")
+      }
+    }
   }
 
   static func taken(_ path: String) -> EngineError {
@@ -187,7 +204,7 @@ final class RestoredDatabase {
     self.environment = environment
     self.pageSize = pageSize
     self.replaces = replaces
-    if !replaces, try environment.exists(try environment.fullPath(path)) { throw DatabaseArchive.taken(path) }
+    if !replaces { try DatabaseArchive.checkIsFree(environment, try environment.fullPath(path)) }
     partial = try PartialFile(environment, path)
   }
 
@@ -216,21 +233,21 @@ final class RestoredDatabase {
     guard head.bytes.slice(0, 16).array == Array("SQLite format 3\0".utf8) else {
       throw EngineError(.notADatabase, cause: "the archive's content is no database")
     }
-    if replaces { try clearTheWay() }
+    if replaces { try clearTheWay() } else { try DatabaseArchive.checkIsFree(environment, partial.finalPath) }
     try partial.finish(replaces: replaces)
   }
 
   /// Nobody may use the file that goes, and nothing of it may be taken for the new one's.
   private func clearTheWay() throws(EngineError) {
     let path = partial.finalPath
-    guard try environment.exists(path) else { return }
-    let old = try environment.open(path, .readWrite)
-    defer { old.close() }
+    let old = try environment.exists(path) ? environment.open(path, .readWrite) : nil
+    defer { old?.close() }
     // SQLite's lock bytes: PENDING, RESERVED, SHARED.
-    guard try old.lock(.exclusive, at: 0x4000_0000, length: 512) else {
+    if let old, try !old.lock(.exclusive, at: 0x4000_0000, length: 512) {
       throw EngineError(.busy, object: path, cause: "somebody uses the database", hint: "close it everywhere first")
     }
-    for suffix in ["-journal", "-wal", "-shm"] { try environment.delete(path + suffix) }
+    // Also where the database is gone: its log alone would be played into the new one.
+    for suffix in DatabaseArchive.sideSuffixes { try environment.delete(path + suffix) }
     try partial.content.syncDirectory()
   }
 }

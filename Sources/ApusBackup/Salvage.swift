@@ -465,12 +465,12 @@ public struct Recovery: Sendable {
   public var refused = 0
   public var firstRefusal: String?
 
-  /// - Throws: SQLITE_CANTOPEN where `target` exists, or `source` cannot be read.
+  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists, or `source` cannot be read.
   public static func run(
     _ environment: any Environment, from source: String, to target: String
   ) throws(EngineError) -> Recovery {
     let finalPath = try environment.fullPath(target)
-    if try environment.exists(finalPath) { throw DatabaseArchive.taken(target) }
+    try DatabaseArchive.checkIsFree(environment, finalPath)
     let partial = finalPath + PartialFile.suffix
     for suffix in ["", "-journal", "-wal", "-shm"] { try environment.delete(partial + suffix) }
     let connection = try Connection(partial, environment: environment)

@@ -182,6 +182,36 @@ import Testing
     #expect(try archive.entries().map(\.isBehindGap) == [false, true, false])
   }
 
+  @Test("what a database that is gone has left beside it does not come into the restored one", arguments: [false, true])
+  func orphans(wal: Bool) throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment, wal: wal)
+    try DatabaseArchive.backup(environment, from: "/a.db", to: "/a.zst")
+    // The same database later, at a moment when a log with commits or a hot journal lies beside it.
+    try source.execute("PRAGMA wal_checkpoint(truncate); PRAGMA cache_size = 5; BEGIN; UPDATE n SET x = 5;")
+    try source.execute(
+      "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c WHERE x < 500) INSERT INTO t SELECT x, hex(x * 7) FROM c;")
+    if wal { try source.execute("COMMIT;") }
+    let suffix = wal ? "-wal" : "-journal"
+    let orphan = try #require(environment.contents(of: "/a.db" + suffix))
+    #expect(orphan.count > 1000)
+    for name in wal ? ["-wal", "-shm"] : ["-journal"] {
+      environment.setContents(of: "/b.db" + name, to: name == suffix ? orphan : [0])
+      do {
+        try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db")
+        Issue.record("restored beside \(name)")
+      } catch {
+        #expect(error.code == .cannotOpen && error.object == "/b.db" + name && error.hint != nil)
+      }
+      #expect(environment.contents(of: "/b.db") == nil)
+      #expect(throws: EngineError.self) { try Recovery.run(environment, from: "/a.db", to: "/b.db") }
+      try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+      #expect(environment.contents(of: "/b.db" + name) == nil)
+      #expect(try rows("/b.db", environment) == (0, 0, "ok"))
+      try environment.delete("/b.db")
+    }
+  }
+
   @Test("who finds a file being written leaves it alone, and a file in the making that was taken away is not published")
   func twoWriters() throws {
     let environment = MemoryEnvironment()
