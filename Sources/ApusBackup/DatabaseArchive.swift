@@ -233,21 +233,60 @@ final class RestoredDatabase {
     guard head.bytes.slice(0, 16).array == Array("SQLite format 3\0".utf8) else {
       throw EngineError(.notADatabase, cause: "the archive's content is no database")
     }
-    if replaces { try clearTheWay() } else { try DatabaseArchive.checkIsFree(environment, partial.finalPath) }
-    try partial.finish(replaces: replaces)
+    // Before anything of the old database goes: a disk may be full, or fail.
+    try partial.content.sync()
+    let old = replaces ? try clearTheWay() : nil
+    defer { old?.close() }
+    if !replaces { try DatabaseArchive.checkIsFree(environment, partial.finalPath) }
+    try partial.publish(replaces: replaces)
   }
 
   /// Nobody may use the file that goes, and nothing of it may be taken for the new one's.
-  private func clearTheWay() throws(EngineError) {
+  /// - Returns: that file, locked; nil where there is none.
+  private func clearTheWay() throws(EngineError) -> (any File)? {
     let path = partial.finalPath
     let old = try environment.exists(path) ? environment.open(path, .readWrite) : nil
-    defer { old?.close() }
-    // SQLite's lock bytes: PENDING, RESERVED, SHARED.
-    if let old, try !old.lock(.exclusive, at: 0x4000_0000, length: 512) {
-      throw EngineError(.busy, object: path, cause: "somebody uses the database", hint: "close it everywhere first")
+    if let old {
+      try lockWhole(old)
+      if try hasFilesBeside(path) {
+        try old.unlock(at: RestoredDatabase.lockBytes, length: RestoredDatabase.lockByteCount)
+        try bringToRest(path)
+        try lockWhole(old)
+      }
     }
     // Also where the database is gone: its log alone would be played into the new one.
-    for suffix in DatabaseArchive.sideSuffixes { try environment.delete(path + suffix) }
-    try partial.content.syncDirectory()
+    if try hasFilesBeside(path) {
+      for suffix in DatabaseArchive.sideSuffixes { try environment.delete(path + suffix) }
+      try partial.content.syncDirectory()
+    }
+    return old
+  }
+
+  private func hasFilesBeside(_ path: String) throws(EngineError) -> Bool {
+    for suffix in DatabaseArchive.sideSuffixes {
+      if try environment.exists(path + suffix) { return true }
+    }
+    return false
+  }
+
+  // SQLite's lock bytes: PENDING, RESERVED, SHARED.
+  private static let lockBytes: Int64 = 0x4000_0000
+  private static let lockByteCount: Int64 = 512
+
+  private func lockWhole(_ old: any File) throws(EngineError) {
+    if try old.lock(.exclusive, at: RestoredDatabase.lockBytes, length: RestoredDatabase.lockByteCount) { return }
+    throw EngineError(.busy, object: old.path, cause: "somebody uses the database", hint: "close it everywhere first")
+  }
+
+  /// Lets the old database roll its journal back, or copy its log back: then it is whole without them, and who is stopped between
+  /// their end and the rename still has it. One that fails at this is damaged, and goes as it is.
+  private func bringToRest(_ path: String) throws(EngineError) {
+    do throws(EngineError) {
+      let database = try ArchivedDatabase(environment, path)
+      defer { database.close() }
+      try database.begin()
+    } catch {
+      if error.code.primary == .busy { throw error }
+    }
   }
 }

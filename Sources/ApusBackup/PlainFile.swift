@@ -76,10 +76,16 @@ final class PartialFile {
   }
 
   /// Makes the content durable and gives it its name.
-  /// - Throws: SQLITE_CANTOPEN where the name is taken and `replaces` is false; SQLITE_BUSY where somebody has taken the file in the
-  ///   making away.
+  /// - Throws: as `publish`.
   func finish(replaces: Bool) throws(EngineError) {
     try content.sync()
+    try publish(replaces: replaces)
+  }
+
+  /// Gives the file its name; its content is durable.
+  /// - Throws: SQLITE_CANTOPEN where the name is taken and `replaces` is false; SQLITE_BUSY where somebody has deleted or replaced
+  ///   the file in the making.
+  func publish(replaces: Bool) throws(EngineError) {
     guard content.file.isStillNamed() else {
       throw EngineError(
         .busy, object: content.path, cause: "somebody has deleted or replaced it meanwhile", hint: "try again")

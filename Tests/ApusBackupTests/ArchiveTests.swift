@@ -212,6 +212,57 @@ import Testing
     }
   }
 
+  @Test("a restore that is stopped anywhere leaves the old database or the new one", arguments: [false, true])
+  func stoppedRestore(wal: Bool) throws {
+    // The new one has no rows; the old one has 500 in its log, or a hot journal that takes its change back.
+    let memory = MemoryEnvironment()
+    let environment = WatchedEnvironment(memory)
+    let source = try made(memory, wal: wal)
+    try DatabaseArchive.backup(memory, from: "/a.db", to: "/a.zst")
+    try source.execute("UPDATE n SET x = 1;")
+    try source.execute("PRAGMA wal_checkpoint(truncate); PRAGMA cache_size = 5; BEGIN; UPDATE n SET x = 2;")
+    try source.execute(
+      "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c WHERE x < 500) INSERT INTO t SELECT x, hex(x * 7) FROM c;")
+    if wal { try source.execute("COMMIT;") }
+    let old: (Int64, Int64, String) = wal ? (2, 500, "ok") : (1, 0, "ok")
+    let names = wal ? ["", "-wal"] : ["", "-journal"]
+    for name in names { memory.setContents(of: "/b.db" + name, to: try #require(memory.contents(of: "/a.db" + name))) }
+
+    /// What who comes after a stop at this moment finds.
+    func found() throws -> (Int64, Int64, String) {
+      let left = MemoryEnvironment()
+      for name in ["", "-journal", "-wal"] {
+        if let bytes = memory.contents(of: "/b.db" + name) { left.setContents(of: "/b.db" + name, to: bytes) }
+      }
+      return try rows("/b.db", left)
+    }
+    var steps: [WatchedEnvironment.Step] = []
+    var isRefusing = true
+    environment.watch = { step throws(EngineError) in
+      steps.append(step)
+      do { #expect(try found() == old, "\(step)") } catch { Issue.record("\(step): \(error)") }
+      guard case .rename(_, to: "/b.db") = step else { return }
+      let file = try memory.open("/b.db", .readWrite)
+      defer { file.close() }
+      #expect(try !file.lock(.shared, at: 0x4000_0002, length: 510), "nobody comes in before the rename")
+      if isRefusing { throw EngineError(.ioError, cause: "refused") }
+    }
+    #expect(throws: EngineError.self) {
+      try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    }
+    #expect(try found() == old)
+    #expect(steps.contains(.rename("/b.db-partial", to: "/b.db")))
+    isRefusing = false
+    try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    #expect(try found() == (0, 0, "ok"))
+    // What cannot be brought to rest is replaced all the same.
+    memory.setContents(of: "/b.db", to: [UInt8](repeating: 7, count: 5000))
+    memory.setContents(of: "/b.db-wal", to: [UInt8](repeating: 7, count: 5000))
+    environment.watch = { _ in }
+    try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    #expect(try found() == (0, 0, "ok"))
+  }
+
   @Test("who finds a file being written leaves it alone, and a file in the making that was taken away is not published")
   func twoWriters() throws {
     let environment = MemoryEnvironment()
