@@ -212,6 +212,25 @@ import Testing
     }
   }
 
+  @Test("an archive may have more files than a process")
+  func manyFiles() throws {
+    let environment = MemoryEnvironment(openFileCountMax: 40)
+    let source = try made(environment)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    for value in 1...60 {
+      try source.execute("UPDATE n SET x = \(value);")
+      _ = try archiver.round()
+    }
+    archiver.close()
+    #expect(try archive.entries().count == 60)
+    try archive.verify()
+    try archive.restore(to: "/r.db")
+    #expect(try rows("/r.db", environment) == (60, 0, "ok"))
+    try archive.restore(to: "/r.db", at: 31, replaces: true)
+    #expect(try rows("/r.db", environment) == (31, 0, "ok"))
+  }
+
   @Test("a restore that is stopped anywhere leaves the old database or the new one", arguments: [false, true])
   func stoppedRestore(wal: Bool) throws {
     // The new one has no rows; the old one has 500 in its log, or a hot journal that takes its change back.
