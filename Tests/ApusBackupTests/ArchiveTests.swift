@@ -343,6 +343,48 @@ import Testing
     for archiver in archivers { archiver.close() }
   }
 
+  @Test("a record with numbers that no archive has is reported")
+  func craftedRecords() throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    _ = try archiver.round()
+    archiver.close()
+    try source.closeBlocking()
+    let good = try #require(archive.head)
+    let crafts: [(inout ArchiveRecord) -> Void] = [
+      { $0.pageCount = .max }, { $0.pageCount = 1 << 52 }, { $0.pageCount = 0xffff_ffff },
+      { ($0.firstCommit, $0.lastCommit) = (.max, .max) }, { $0.lastCommit = .max }, { $0.ordinal = .max },
+      { $0.contentByteCount = .max }, { $0.time = .max }, { $0.frame = .max },
+    ]
+    for (index, craft) in crafts.enumerated() {
+      var record = good
+      craft(&record)
+      // As a single archive file, as one in a chain, and in HEAD.
+      let writer = try ArchiveWriter(environment, "/x.zst", level: 1)
+      var page = ByteBuffer()
+      page.resize(to: 1024)
+      writer.append(page.bytes)
+      _ = try writer.finish(record, replaces: true)
+      let isHarmless = index > 5
+      if !isHarmless {
+        #expect(throws: EngineError.self) { try DatabaseArchive.verify(environment, "/x.zst") }
+      }
+      #expect(throws: EngineError.self) { try DatabaseArchive.restore(environment, from: "/x.zst", to: "/y.db") }
+      environment.setContents(of: "/crafted/00000001-base.zst", to: try #require(environment.contents(of: "/x.zst")))
+      var bytes = ByteBuffer()
+      record.append(to: &bytes)
+      let digits = Array("0123456789abcdef".utf8)
+      let text = bytes.bytes.array.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+      environment.setContents(of: "/crafted/HEAD", to: text + [0x0a])
+      #expect(throws: EngineError.self) { try CommitArchive(environment, directory: "/crafted").restore(to: "/y.db") }
+      _ = try? LogArchiver(try CommitArchive(environment, directory: "/crafted"), database: "/a.db").round()
+      for name in environment.paths where name.hasPrefix("/crafted/") { try environment.delete(name) }
+    }
+    #expect(environment.contents(of: "/y.db") == nil)
+  }
+
   @Test("XXH64 is the published function")
   func hash() {
     func hash(_ text: String, seed: UInt64 = 0) -> UInt64 {
