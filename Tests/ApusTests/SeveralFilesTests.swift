@@ -1,5 +1,5 @@
-// Transactions over files of different journal modes, and over temporary databases beside them: what a dropped or failed COMMIT leaves,
-// and what the application is told.
+// Transactions over files of different journal modes, and over temporary databases beside them: what a dropped or failed COMMIT
+// leaves, and what the application is told.
 
 import ApusBase
 import ApusIO
@@ -129,7 +129,8 @@ import Testing
       let before = try Self.contents(connection, schema)
       try connection.execute("BEGIN; UPDATE \(schema).t SET k = k + 500 WHERE id < 9")
       let first = try Self.contents(connection, schema)
-      try connection.execute("SAVEPOINT s; UPDATE \(schema).t SET v = hex(zeroblob(60)), k = 7 WHERE id % 3 = 0; UPDATE m SET a = 2")
+      try connection.execute(
+        "SAVEPOINT s; UPDATE \(schema).t SET v = hex(zeroblob(60)), k = 7 WHERE id % 3 = 0; UPDATE m SET a = 2")
       let all = try Self.contents(connection, schema)
       isOver = try Self.run(connection, "COMMIT", limit: limit)
       if isOver { break }
