@@ -52,6 +52,11 @@ struct ArchiveRecord: Equatable {
   /// XXH64 of the XXH64s of the chunks, in order.
   var contentHash: UInt64 = 0
 
+  /// Above what any number of files or commits can reach; below it sums and conversions cannot overflow.
+  static let countMax: UInt64 = 1 << 62
+  /// Most pages of a database. Source: https://sqlite.org/limits.html#max_page_count
+  static let pageCountMax: UInt64 = 0xffff_fffe
+
   static let fieldCount = 15
   /// Name, fields, digest.
   static let byteCount = 8 * (fieldCount + 1)
@@ -72,6 +77,12 @@ struct ArchiveRecord: Equatable {
   func append(to bytes: inout ByteBuffer) {
     for field in fields { bytes.appendLittleEndian(field) }
     bytes.appendLittleEndian(digest)
+  }
+
+  /// Both hold the same bytes.
+  func hasContent(of other: ArchiveRecord?) -> Bool {
+    guard let other else { return false }
+    return contentByteCount == other.contentByteCount && contentHash == other.contentHash && pageSize == other.pageSize
   }
 
   init() {}
@@ -97,7 +108,10 @@ struct ArchiveRecord: Equatable {
     time = field(12)
     contentByteCount = field(13)
     contentHash = field(14)
-    guard field(15) == digest, pageSize >= 512, pageSize <= 65536, pageSize & (pageSize - 1) == 0 else { return nil }
+    guard field(15) == digest, pageSize >= 512, pageSize <= 65536, pageSize & (pageSize - 1) == 0,
+      pageCount <= ArchiveRecord.pageCountMax, ordinal < ArchiveRecord.countMax, firstCommit < ArchiveRecord.countMax,
+      lastCommit < ArchiveRecord.countMax
+    else { return nil }
   }
 }
 

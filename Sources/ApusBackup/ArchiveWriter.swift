@@ -57,14 +57,19 @@ final class ArchiveWriter {
     frameCount += 1
   }
 
+  /// Ends the content, and notes what it is.
+  func describeContent(_ record: inout ArchiveRecord) throws(EngineError) {
+    flush()
+    try check()
+    record.contentByteCount = contentByteCount
+    record.contentHash = XXHash64.hash(hashes.bytes)
+  }
+
   /// Ends the file, which then has its name.
   /// - Returns: the record as it was written.
   func finish(_ draft: ArchiveRecord, replaces: Bool) throws(EngineError) -> ArchiveRecord {
-    flush()
-    try check()
     var record = draft
-    record.contentByteCount = contentByteCount
-    record.contentHash = XXHash64.hash(hashes.bytes)
+    try describeContent(&record)
     var tail = ByteBuffer()
     tail.appendLittleEndian(ArchiveFormat.recordMagic)
     tail.appendLittleEndian(UInt32(ArchiveRecord.byteCount))

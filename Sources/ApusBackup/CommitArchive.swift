@@ -85,9 +85,17 @@ public final class CommitArchive {
     head = record
   }
 
+  /// A file of the chain, as it was when its record was read. It is closed: a chain has any number of files, a process has not.
+  private struct Link {
+    var path: String
+    var record: ArchiveRecord
+    var digest: UInt64
+    var byteCount: Int64
+  }
+
   /// The file at its place in the chain.
   /// - Throws: SQLITE_CORRUPT where it is missing, damaged, or does not follow `previous`.
-  private func reader(_ ordinal: UInt64, after previous: ArchiveReader?) throws(EngineError) -> ArchiveReader {
+  private func link(_ ordinal: UInt64, after previous: Link?) throws(EngineError) -> Link {
     let (base, log) = (path(ordinal, .base), path(ordinal, .segment))
     let isBase = try environment.exists(base)
     let isLog = try environment.exists(log)
@@ -95,6 +103,7 @@ public final class CommitArchive {
       throw EngineError(.corrupt, object: directory, cause: "file \(ordinal) of the archive is missing")
     }
     let reader = try ArchiveReader(environment, isBase ? base : log)
+    defer { reader.close() }
     let record = reader.record
     guard record.ordinal == ordinal, record.archive == head?.archive, (record.kind == .base) == isBase else {
       throw EngineError(.corrupt, object: reader.path, cause: "it belongs to another archive, or to another place in it")
@@ -104,20 +113,30 @@ public final class CommitArchive {
         throw EngineError(.corrupt, object: reader.path, cause: "it does not follow the file before it")
       }
     }
+    return Link(path: reader.path, record: record, digest: reader.digest, byteCount: reader.byteCount)
+  }
+
+  /// - Throws: SQLITE_CORRUPT where the file is no longer the one that the chain was made of.
+  private func open(_ link: Link) throws(EngineError) -> ArchiveReader {
+    let reader = try ArchiveReader(environment, link.path)
+    guard reader.record == link.record, reader.digest == link.digest else {
+      reader.close()
+      throw EngineError(.corrupt, object: link.path, cause: "it was replaced while the archive was read")
+    }
     return reader
   }
 
   /// All files in order, their records checked against each other and against HEAD.
-  private func chain() throws(EngineError) -> [ArchiveReader] {
+  private func chain() throws(EngineError) -> [Link] {
     guard let head else {
       throw EngineError(.cannotOpen, object: directory, cause: "no archive: there is no file HEAD")
     }
-    var readers: [ArchiveReader] = []
-    for ordinal in 1...max(head.ordinal, 1) { readers.append(try reader(ordinal, after: readers.last)) }
-    guard readers.last?.record == head else {
+    var links: [Link] = []
+    for ordinal in 1...max(head.ordinal, 1) { links.append(try link(ordinal, after: links.last)) }
+    guard links.last?.record == head else {
       throw EngineError(.corrupt, object: directory, cause: "the last file is not the one that HEAD names")
     }
-    return readers
+    return links
   }
 
   // MARK: What is in it
@@ -134,21 +153,20 @@ public final class CommitArchive {
 
   /// The files in order.
   public func entries() throws(EngineError) -> [Entry] {
-    let readers = try chain()
-    defer { for reader in readers { reader.close() } }
-    return readers.enumerated().map { index, reader in
+    try chain().enumerated().map { index, link in
       Entry(
-        isBase: reader.record.kind == .base, firstCommit: reader.record.firstCommit, lastCommit: reader.record.lastCommit,
-        isBehindGap: reader.record.kind == .base && index > 0, timeMilliseconds: Int64(clamping: reader.record.time),
-        byteCount: reader.byteCount)
+        isBase: link.record.kind == .base, firstCommit: link.record.firstCommit, lastCommit: link.record.lastCommit,
+        isBehindGap: link.record.kind == .base && index > 0, timeMilliseconds: Int64(clamping: link.record.time),
+        byteCount: link.byteCount)
     }
   }
 
   /// Reads everything and checks it.
   public func verify() throws(EngineError) {
-    for reader in try chain() {
+    for link in try chain() {
+      let reader = try open(link)
+      defer { reader.close() }
       try reader.read { _ in true }
-      reader.close()
     }
   }
 
@@ -161,26 +179,28 @@ public final class CommitArchive {
   public func restore(
     to target: String, at commit: UInt64? = nil, replaces: Bool = false, progress: (ArchiveProgress) -> Void = { _ in }
   ) throws(EngineError) -> UInt64 {
-    let readers = try chain()
-    defer { for reader in readers { reader.close() } }
-    let last = readers.last?.record.lastCommit ?? 0
+    let links = try chain()
+    let last = links.last?.record.lastCommit ?? 0
     let wanted = commit ?? last
-    guard let start = readers.lastIndex(where: { $0.record.kind == .base && $0.record.lastCommit <= wanted }), wanted <= last
+    guard let start = links.lastIndex(where: { $0.record.kind == .base && $0.record.lastCommit <= wanted }), wanted <= last
     else {
       throw EngineError(
         .range, cause: "the archive has no commit \(wanted)",
-        hint: "it has \(readers.first?.record.lastCommit ?? 0) to \(last)")
+        hint: "it has \(links.first?.record.lastCommit ?? 0) to \(last)")
     }
-    let base = readers[start]
+    let base = try open(links[start])
+    defer { base.close() }
     let restored = try RestoredDatabase(
       environment, target, pageSize: Int(base.record.pageSize), replaces: replaces)
     try restored.write(base: base, progress)
     var pageCount = base.record.pageCount
     var reached = base.record.lastCommit
-    for reader in readers[(start + 1)...] where reader.record.kind == .segment && reached < wanted {
-      guard reader.record.pageSize == base.record.pageSize else {
-        throw EngineError(.corrupt, object: reader.path, cause: "its pages have another size than the base's")
+    for link in links[(start + 1)...] where link.record.kind == .segment && reached < wanted {
+      guard link.record.pageSize == base.record.pageSize else {
+        throw EngineError(.corrupt, object: link.path, cause: "its pages have another size than the base's")
       }
+      let reader = try open(link)
+      defer { reader.close() }
       try apply(reader, restored, &pageCount, &reached, upTo: wanted)
     }
     guard reached == wanted else { throw EngineError(.corrupt, object: directory, cause: "commit \(wanted) was not reached") }

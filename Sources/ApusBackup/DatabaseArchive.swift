@@ -37,15 +37,17 @@ public enum DatabaseArchive {
     if !replaces, try environment.exists(try environment.fullPath(target)) { throw taken(target) }
     try database.begin()
     let writer = try ArchiveWriter(environment, target, level: level)
-    let record = try database.writeBase(writer, ArchiveRecord(), replaces: replaces, progress)
+    guard let record = try database.writeBase(writer, ArchiveRecord(), replaces: replaces, progress) else {
+      preconditionFailure("a backup that nobody has refused")
+    }
     return ArchiveSummary(
       pageSize: Int(record.pageSize), pageCount: Int(record.pageCount), databaseByteCount: Int64(record.contentByteCount),
       archiveByteCount: writer.byteCount)
   }
 
   /// Makes a database file of the archive file at `source`, or reports what is wrong with the archive; then there is no file.
-  /// - Throws: SQLITE_CANTOPEN where `target` exists and `replaces` is false; SQLITE_BUSY where somebody uses it; SQLITE_NOTADB and
-  ///   SQLITE_CORRUPT for a file that is no archive, or a damaged one.
+  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists and `replaces` is false; SQLITE_BUSY where
+  ///   somebody uses it; SQLITE_NOTADB and SQLITE_CORRUPT for a file that is no archive, or a damaged one.
   @discardableResult
   public static func restore(
     _ environment: any Environment, from source: String, to target: String, replaces: Bool = false,
@@ -82,6 +84,23 @@ public enum DatabaseArchive {
     ArchiveSummary(
       pageSize: Int(reader.record.pageSize), pageCount: Int(reader.record.pageCount),
       databaseByteCount: Int64(reader.record.contentByteCount), archiveByteCount: reader.byteCount)
+  }
+
+  /// What a database has beside it: whoever opens the database takes these files for a part of it.
+  static let sideSuffixes = ["-journal", "-wal", "-shm"]
+
+  /// - Parameter path: a full one.
+  /// - Throws: SQLITE_CANTOPEN where a file has the name, or lies where a database of that name would have its own.
+  static func checkIsFree(_ environment: any Environment, _ path: String) throws(EngineError) {
+    if try environment.exists(path) { throw taken(path) }
+    for suffix in sideSuffixes {
+      if try environment.exists(path + suffix) {
+        throw EngineError(
+          .cannotOpen, object: path + suffix,
+          cause: "it was left by another database of that name, and would be played into the new one",
+          hint: "move it away, or delete it (restore --force does)")
+      }
+    }
   }
 
   static func taken(_ path: String) -> EngineError {
@@ -132,9 +151,12 @@ final class ArchivedDatabase {
   private static var pagesPerStep: UInt32 { 256 }
 
   /// The open snapshot as a base.
+  /// - Parameter isWanted: false drops the file, when all has been read.
+  /// - Returns: the record as it was written; nil where the file was dropped.
   func writeBase(
-    _ writer: ArchiveWriter, _ draft: ArchiveRecord, replaces: Bool, _ progress: (ArchiveProgress) -> Void
-  ) throws(EngineError) -> ArchiveRecord {
+    _ writer: ArchiveWriter, _ draft: ArchiveRecord, replaces: Bool, _ progress: (ArchiveProgress) -> Void,
+    isWanted: (ArchiveRecord) -> Bool = { _ in true }
+  ) throws(EngineError) -> ArchiveRecord? {
     let walk = PageWalk(pager)
     let total = Int64(pager.pageCount) * Int64(pager.pageSize)
     var done: Int64 = 0
@@ -155,6 +177,8 @@ final class ArchivedDatabase {
     record.pageCount = UInt64(pager.pageCount)
     record.time = UInt64(max(0, environment.wallClockMilliseconds()))
     record.take(pager.logPosition)
+    try writer.describeContent(&record)
+    if !isWanted(record) { return nil }
     return try writer.finish(record, replaces: replaces)
   }
 }
@@ -180,7 +204,7 @@ final class RestoredDatabase {
     self.environment = environment
     self.pageSize = pageSize
     self.replaces = replaces
-    if !replaces, try environment.exists(try environment.fullPath(path)) { throw DatabaseArchive.taken(path) }
+    if !replaces { try DatabaseArchive.checkIsFree(environment, try environment.fullPath(path)) }
     partial = try PartialFile(environment, path)
   }
 
@@ -209,21 +233,60 @@ final class RestoredDatabase {
     guard head.bytes.slice(0, 16).array == Array("SQLite format 3\0".utf8) else {
       throw EngineError(.notADatabase, cause: "the archive's content is no database")
     }
-    if replaces { try clearTheWay() }
-    try partial.finish(replaces: replaces)
+    // Before anything of the old database goes: a disk may be full, or fail.
+    try partial.content.sync()
+    let old = replaces ? try clearTheWay() : nil
+    defer { old?.close() }
+    if !replaces { try DatabaseArchive.checkIsFree(environment, partial.finalPath) }
+    try partial.publish(replaces: replaces)
   }
 
   /// Nobody may use the file that goes, and nothing of it may be taken for the new one's.
-  private func clearTheWay() throws(EngineError) {
+  /// - Returns: that file, locked; nil where there is none.
+  private func clearTheWay() throws(EngineError) -> (any File)? {
     let path = partial.finalPath
-    guard try environment.exists(path) else { return }
-    let old = try environment.open(path, .readWrite)
-    defer { old.close() }
-    // SQLite's lock bytes: PENDING, RESERVED, SHARED.
-    guard try old.lock(.exclusive, at: 0x4000_0000, length: 512) else {
-      throw EngineError(.busy, object: path, cause: "somebody uses the database", hint: "close it everywhere first")
+    let old = try environment.exists(path) ? environment.open(path, .readWrite) : nil
+    if let old {
+      try lockWhole(old)
+      if try hasFilesBeside(path) {
+        try old.unlock(at: RestoredDatabase.lockBytes, length: RestoredDatabase.lockByteCount)
+        try bringToRest(path)
+        try lockWhole(old)
+      }
     }
-    for suffix in ["-journal", "-wal", "-shm"] { try environment.delete(path + suffix) }
-    try partial.content.syncDirectory()
+    // Also where the database is gone: its log alone would be played into the new one.
+    if try hasFilesBeside(path) {
+      for suffix in DatabaseArchive.sideSuffixes { try environment.delete(path + suffix) }
+      try partial.content.syncDirectory()
+    }
+    return old
+  }
+
+  private func hasFilesBeside(_ path: String) throws(EngineError) -> Bool {
+    for suffix in DatabaseArchive.sideSuffixes {
+      if try environment.exists(path + suffix) { return true }
+    }
+    return false
+  }
+
+  // SQLite's lock bytes: PENDING, RESERVED, SHARED.
+  private static let lockBytes: Int64 = 0x4000_0000
+  private static let lockByteCount: Int64 = 512
+
+  private func lockWhole(_ old: any File) throws(EngineError) {
+    if try old.lock(.exclusive, at: RestoredDatabase.lockBytes, length: RestoredDatabase.lockByteCount) { return }
+    throw EngineError(.busy, object: old.path, cause: "somebody uses the database", hint: "close it everywhere first")
+  }
+
+  /// Lets the old database roll its journal back, or copy its log back: then it is whole without them, and who is stopped between
+  /// their end and the rename still has it. One that fails at this is damaged, and goes as it is.
+  private func bringToRest(_ path: String) throws(EngineError) {
+    do throws(EngineError) {
+      let database = try ArchivedDatabase(environment, path)
+      defer { database.close() }
+      try database.begin()
+    } catch {
+      if error.code.primary == .busy { throw error }
+    }
   }
 }

@@ -15,7 +15,6 @@ public final class LogArchiver {
   private var held: ArchivedDatabase
   private var next: ArchivedDatabase
   private let lock: PlainFile
-  private var isHolding = false
   /// The log was started again by us, behind this file: it goes on from its beginning.
   private var restartedLog: UInt64?
 
@@ -45,6 +44,9 @@ public final class LogArchiver {
     try archive.readHead()
   }
 
+  /// A read mark keeps the log from starting again behind what is in the archive.
+  private var isHolding: Bool { held.pager.state == .read }
+
   /// Copies what was committed since the last round. Afterwards the log is held until the next round, or `close`.
   public func round(progress: (ArchiveProgress) -> Void = { _ in }) throws(EngineError) -> Round {
     var result = Round()
@@ -63,7 +65,6 @@ public final class LogArchiver {
     }
     held.end()
     swap(&held, &next)
-    isHolding = true
     if position.frame >= framesBeforeRestart { result.restartedLog = try restart(position) }
     return result
   }
@@ -73,6 +74,9 @@ public final class LogArchiver {
   ) throws(EngineError) {
     guard let head = archive.head else { return try takeBase(nil, &result, progress) }
     let start: LogPosition?
+    // An empty log has no salts, and looks like any other: while nobody held it, commits may have come, been copied back and
+    // lost their log.
+    if head.salts == 0, !isHolding { return try takeBase(head, &result, progress) }
     if head.salts == position.salts, head.frame <= UInt64(position.frame), head.pageSize == UInt64(next.pager.pageSize) {
       start = head.position
       if head.frame == UInt64(position.frame) {
@@ -142,9 +146,14 @@ public final class LogArchiver {
     record.lastCommit = record.firstCommit
     let writer = try ArchiveWriter(archive.environment, archive.path(record.ordinal, .base), level: level)
     try dropLeftover(record.ordinal)
-    let written = try next.writeBase(writer, record, replaces: true, progress)
-    try archive.writeHead(written)
+    // The log does not tell whether a database that was at rest has changed: its content does.
+    let isAtRest = head?.salts == 0 && head?.kind == .base && next.pager.logPosition?.salts == 0
+    let written = try next.writeBase(writer, record, replaces: true, progress) { record in
+      !isAtRest || !record.hasContent(of: head)
+    }
     restartedLog = nil
+    guard let written else { return }
+    try archive.writeHead(written)
     result.commits += 1
     result.tookBase = true
   }
@@ -178,6 +187,5 @@ public final class LogArchiver {
     held.close()
     next.close()
     lock.close()
-    isHolding = false
   }
 }

@@ -61,7 +61,8 @@ final class PartialFile {
 
   let finalPath: String
   let content: PlainFile
-  private var isOver = false
+  /// The lock is held and the name is ours: nobody else may write under it, and what lies there may be deleted.
+  private var isOurs = false
 
   /// - Throws: SQLITE_BUSY where somebody else is making the file at this moment.
   init(_ environment: any Environment, _ path: String) throws(EngineError) {
@@ -70,23 +71,34 @@ final class PartialFile {
     guard try content.file.lock(.exclusive, at: 0, length: 1), content.file.isStillNamed() else {
       throw EngineError(.busy, object: content.path, cause: "another process is writing it")
     }
+    isOurs = true
     try content.truncate(to: 0)
   }
 
   /// Makes the content durable and gives it its name.
-  /// - Throws: SQLITE_CANTOPEN where the name is taken and `replaces` is false.
+  /// - Throws: as `publish`.
   func finish(replaces: Bool) throws(EngineError) {
     try content.sync()
+    try publish(replaces: replaces)
+  }
+
+  /// Gives the file its name; its content is durable.
+  /// - Throws: SQLITE_CANTOPEN where the name is taken and `replaces` is false; SQLITE_BUSY where somebody has deleted or replaced
+  ///   the file in the making.
+  func publish(replaces: Bool) throws(EngineError) {
+    guard content.file.isStillNamed() else {
+      throw EngineError(
+        .busy, object: content.path, cause: "somebody has deleted or replaced it meanwhile", hint: "try again")
+    }
     try content.environment.rename(content.path, to: finalPath, replaces: replaces)
-    isOver = true
+    isOurs = false
     try content.syncDirectory()
     content.close()
   }
 
   deinit {
-    if !isOver {
-      try? content.environment.delete(content.path)
-      content.close()
-    }
+    // A file that another is writing is not ours to delete, nor one that has taken the place of ours.
+    if isOurs, content.file.isStillNamed() { try? content.environment.delete(content.path) }
+    content.close()
   }
 }

@@ -25,6 +25,9 @@ public final class Salvage {
   private var lostTable = "lost_and_found"
   private let emit: (String) -> Void
 
+  /// The last statement: all of them are one transaction.
+  static let end = "COMMIT;"
+
   public private(set) var rowCount = 0
   public private(set) var lostRowCount = 0
 
@@ -100,7 +103,7 @@ public final class Salvage {
     lostRows()
     for sql in later { emit(sql + ";") }
     emit("PRAGMA writable_schema = off;")
-    emit("COMMIT;")
+    emit(Salvage.end)
   }
 
   private func rows(of table: Table) {
@@ -465,30 +468,59 @@ public struct Recovery: Sendable {
   public var refused = 0
   public var firstRefusal: String?
 
-  /// - Throws: SQLITE_CANTOPEN where `target` exists, or `source` cannot be read.
+  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists, or `source` cannot be read;
+  ///   SQLITE_BUSY where somebody is writing `target`; SQLITE_FULL, SQLITE_IOERR or SQLITE_NOMEM where the rows could not be
+  ///   stored; SQLITE_ABORT where their transaction has ended early. Then there is no file.
   public static func run(
     _ environment: any Environment, from source: String, to target: String
   ) throws(EngineError) -> Recovery {
     let finalPath = try environment.fullPath(target)
-    if try environment.exists(finalPath) { throw DatabaseArchive.taken(target) }
-    let partial = finalPath + PartialFile.suffix
-    for suffix in ["", "-journal", "-wal", "-shm"] { try environment.delete(partial + suffix) }
-    let connection = try Connection(partial, environment: environment)
+    try DatabaseArchive.checkIsFree(environment, finalPath)
+    let partial = try PartialFile(environment, finalPath)
+    let path = partial.content.path
+    for suffix in DatabaseArchive.sideSuffixes { try environment.delete(path + suffix) }
+    do throws(EngineError) {
+      let recovery = try fill(path, environment, from: source)
+      try DatabaseArchive.checkIsFree(environment, finalPath)
+      try partial.finish(replaces: false)
+      return recovery
+    } catch {
+      for suffix in DatabaseArchive.sideSuffixes { try? environment.delete(path + suffix) }
+      throw error
+    }
+  }
+
+  private static func fill(
+    _ path: String, _ environment: any Environment, from source: String
+  ) throws(EngineError) -> Recovery {
+    let connection = try Connection(path, environment: environment)
     var recovery = Recovery()
+    var failure: EngineError?
     let salvage = try Salvage(environment, source) { statement in
+      if failure != nil { return }
       do throws(EngineError) {
         try connection.execute(statement)
       } catch {
+        // A statement may be refused for what it says. One that fails for want of room takes the transaction with it.
+        if [.full, .ioError, .noMemory].contains(error.code.primary) || statement == Salvage.end {
+          failure = error
+          return
+        }
         recovery.refused += 1
         if recovery.firstRefusal == nil { recovery.firstRefusal = "\(error.message): \(statement.prefix(200))" }
+      }
+      if connection.isAutocommit, statement != Salvage.end {
+        failure = EngineError(.abort, object: path, cause: "the transaction has ended early: \(statement.prefix(200))")
       }
     }
     salvage.run()
     recovery.rows = salvage.rowCount
     recovery.lostRows = salvage.lostRowCount
-    if !connection.isAutocommit { try connection.execute("COMMIT") }
+    if let failure {
+      try? connection.closeBlocking()
+      throw failure
+    }
     try connection.closeBlocking()
-    try environment.rename(partial, to: finalPath, replaces: false)
     return recovery
   }
 }

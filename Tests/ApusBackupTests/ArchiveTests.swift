@@ -144,6 +144,169 @@ import Testing
     other.close()
   }
 
+  @Test("commits whose log the last close has deleted are not missed", arguments: [false, true])
+  func emptyLogs(follows: Bool) throws {
+    let environment = MemoryEnvironment()
+    try made(environment).closeBlocking()
+    let archive = try CommitArchive(environment, directory: "/archive")
+    func round() throws -> LogArchiver.Round {
+      let archiver = try LogArchiver(archive, database: "/a.db")
+      defer { archiver.close() }
+      archiver.framesBeforeRestart = .max
+      return try archiver.round()
+    }
+    #expect(try round().tookBase)
+    // At rest: nothing new, and no file for it.
+    let idle = try round()
+    #expect(idle.commits == 0 && !idle.tookBase)
+    #expect(try archive.entries().count == 1)
+    #expect(environment.contents(of: "/archive/00000002-base.zst") == nil)
+    let away = try Connection("/a.db", environment: environment)
+    try away.execute("UPDATE n SET x = 1; INSERT INTO t(b) VALUES (hex(randomblob(9000)));")
+    try away.closeBlocking()
+    if !follows {
+      let found = try round()
+      #expect(found.tookBase && found.commits == 1)
+      try archive.restore(to: "/r.db")
+      #expect(try rows("/r.db", environment) == (1, 1, "ok"))
+    }
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    #expect(try archiver.round().tookBase == follows)
+    let source = try Connection("/a.db", environment: environment)
+    try source.execute("UPDATE n SET x = 2; UPDATE n SET x = 3;")
+    let found = try archiver.round()
+    #expect(found.commits == 2 && !found.tookBase)
+    archiver.close()
+    try archive.restore(to: "/r.db", replaces: true)
+    #expect(try rows("/r.db", environment) == (3, 1, "ok"))
+    #expect(try archive.entries().map(\.isBehindGap) == [false, true, false])
+  }
+
+  @Test("what a database that is gone has left beside it does not come into the restored one", arguments: [false, true])
+  func orphans(wal: Bool) throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment, wal: wal)
+    try DatabaseArchive.backup(environment, from: "/a.db", to: "/a.zst")
+    // The same database later, at a moment when a log with commits or a hot journal lies beside it.
+    try source.execute("PRAGMA wal_checkpoint(truncate); PRAGMA cache_size = 5; BEGIN; UPDATE n SET x = 5;")
+    try source.execute(
+      "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c WHERE x < 500) INSERT INTO t SELECT x, hex(x * 7) FROM c;")
+    if wal { try source.execute("COMMIT;") }
+    let suffix = wal ? "-wal" : "-journal"
+    let orphan = try #require(environment.contents(of: "/a.db" + suffix))
+    #expect(orphan.count > 1000)
+    for name in wal ? ["-wal", "-shm"] : ["-journal"] {
+      environment.setContents(of: "/b.db" + name, to: name == suffix ? orphan : [0])
+      do {
+        try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db")
+        Issue.record("restored beside \(name)")
+      } catch {
+        #expect(error.code == .cannotOpen && error.object == "/b.db" + name && error.hint != nil)
+      }
+      #expect(environment.contents(of: "/b.db") == nil)
+      #expect(throws: EngineError.self) { try Recovery.run(environment, from: "/a.db", to: "/b.db") }
+      try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+      #expect(environment.contents(of: "/b.db" + name) == nil)
+      #expect(try rows("/b.db", environment) == (0, 0, "ok"))
+      try environment.delete("/b.db")
+    }
+  }
+
+  @Test("an archive may have more files than a process")
+  func manyFiles() throws {
+    let environment = MemoryEnvironment(openFileCountMax: 40)
+    let source = try made(environment)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    for value in 1...60 {
+      try source.execute("UPDATE n SET x = \(value);")
+      _ = try archiver.round()
+    }
+    archiver.close()
+    #expect(try archive.entries().count == 60)
+    try archive.verify()
+    try archive.restore(to: "/r.db")
+    #expect(try rows("/r.db", environment) == (60, 0, "ok"))
+    try archive.restore(to: "/r.db", at: 31, replaces: true)
+    #expect(try rows("/r.db", environment) == (31, 0, "ok"))
+  }
+
+  @Test("a restore that is stopped anywhere leaves the old database or the new one", arguments: [false, true])
+  func stoppedRestore(wal: Bool) throws {
+    // The new one has no rows; the old one has 500 in its log, or a hot journal that takes its change back.
+    let memory = MemoryEnvironment()
+    let environment = WatchedEnvironment(memory)
+    let source = try made(memory, wal: wal)
+    try DatabaseArchive.backup(memory, from: "/a.db", to: "/a.zst")
+    try source.execute("UPDATE n SET x = 1;")
+    try source.execute("PRAGMA wal_checkpoint(truncate); PRAGMA cache_size = 5; BEGIN; UPDATE n SET x = 2;")
+    try source.execute(
+      "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c WHERE x < 500) INSERT INTO t SELECT x, hex(x * 7) FROM c;")
+    if wal { try source.execute("COMMIT;") }
+    let old: (Int64, Int64, String) = wal ? (2, 500, "ok") : (1, 0, "ok")
+    let names = wal ? ["", "-wal"] : ["", "-journal"]
+    for name in names { memory.setContents(of: "/b.db" + name, to: try #require(memory.contents(of: "/a.db" + name))) }
+
+    /// What who comes after a stop at this moment finds.
+    func found() throws -> (Int64, Int64, String) {
+      let left = MemoryEnvironment()
+      for name in ["", "-journal", "-wal"] {
+        if let bytes = memory.contents(of: "/b.db" + name) { left.setContents(of: "/b.db" + name, to: bytes) }
+      }
+      return try rows("/b.db", left)
+    }
+    var steps: [WatchedEnvironment.Step] = []
+    var isRefusing = true
+    environment.watch = { step throws(EngineError) in
+      steps.append(step)
+      do { #expect(try found() == old, "\(step)") } catch { Issue.record("\(step): \(error)") }
+      guard case .rename(_, to: "/b.db") = step else { return }
+      let file = try memory.open("/b.db", .readWrite)
+      defer { file.close() }
+      #expect(try !file.lock(.shared, at: 0x4000_0002, length: 510), "nobody comes in before the rename")
+      if isRefusing { throw EngineError(.ioError, cause: "refused") }
+    }
+    #expect(throws: EngineError.self) {
+      try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    }
+    #expect(try found() == old)
+    #expect(steps.contains(.rename("/b.db-partial", to: "/b.db")))
+    isRefusing = false
+    try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    #expect(try found() == (0, 0, "ok"))
+    // What cannot be brought to rest is replaced all the same.
+    memory.setContents(of: "/b.db", to: [UInt8](repeating: 7, count: 5000))
+    memory.setContents(of: "/b.db-wal", to: [UInt8](repeating: 7, count: 5000))
+    environment.watch = { _ in }
+    try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    #expect(try found() == (0, 0, "ok"))
+  }
+
+  @Test("who finds a file being written leaves it alone, and a file in the making that was taken away is not published")
+  func twoWriters() throws {
+    let environment = MemoryEnvironment()
+    let first = try PartialFile(environment, "/x")
+    for _ in 0..<3 {
+      #expect(throws: EngineError.self) { _ = try PartialFile(environment, "/x") }
+      #expect(environment.paths == ["/x-partial"])
+    }
+    let bytes: [UInt8] = [1, 2, 3]
+    var buffer = ByteBuffer()
+    for byte in bytes { buffer.append(byte) }
+    try first.content.append(buffer.bytes)
+    try first.finish(replaces: false)
+    #expect(environment.contents(of: "/x") == bytes)
+    #expect(environment.paths == ["/x"])
+    do {
+      let second = try PartialFile(environment, "/x")
+      try environment.delete("/x-partial")
+      environment.setContents(of: "/x-partial", to: [9])
+      #expect(throws: EngineError.self) { try second.finish(replaces: true) }
+    }
+    #expect(environment.contents(of: "/x") == bytes)
+    #expect(environment.contents(of: "/x-partial") == [9])
+  }
+
   @Test("a missing, damaged or foreign file of a chain is reported")
   func brokenChains() throws {
     let environment = MemoryEnvironment()
@@ -178,6 +341,48 @@ import Testing
     try CommitArchive(environment, directory: "/archive").restore(to: "/r.db", replaces: true)
     #expect(try rows("/r.db", environment).0 == 4)
     for archiver in archivers { archiver.close() }
+  }
+
+  @Test("a record with numbers that no archive has is reported")
+  func craftedRecords() throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    _ = try archiver.round()
+    archiver.close()
+    try source.closeBlocking()
+    let good = try #require(archive.head)
+    let crafts: [(inout ArchiveRecord) -> Void] = [
+      { $0.pageCount = .max }, { $0.pageCount = 1 << 52 }, { $0.pageCount = 0xffff_ffff },
+      { ($0.firstCommit, $0.lastCommit) = (.max, .max) }, { $0.lastCommit = .max }, { $0.ordinal = .max },
+      { $0.contentByteCount = .max }, { $0.time = .max }, { $0.frame = .max },
+    ]
+    for (index, craft) in crafts.enumerated() {
+      var record = good
+      craft(&record)
+      // As a single archive file, as one in a chain, and in HEAD.
+      let writer = try ArchiveWriter(environment, "/x.zst", level: 1)
+      var page = ByteBuffer()
+      page.resize(to: 1024)
+      writer.append(page.bytes)
+      _ = try writer.finish(record, replaces: true)
+      let isHarmless = index > 5
+      if !isHarmless {
+        #expect(throws: EngineError.self) { try DatabaseArchive.verify(environment, "/x.zst") }
+      }
+      #expect(throws: EngineError.self) { try DatabaseArchive.restore(environment, from: "/x.zst", to: "/y.db") }
+      environment.setContents(of: "/crafted/00000001-base.zst", to: try #require(environment.contents(of: "/x.zst")))
+      var bytes = ByteBuffer()
+      record.append(to: &bytes)
+      let digits = Array("0123456789abcdef".utf8)
+      let text = bytes.bytes.array.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+      environment.setContents(of: "/crafted/HEAD", to: text + [0x0a])
+      #expect(throws: EngineError.self) { try CommitArchive(environment, directory: "/crafted").restore(to: "/y.db") }
+      _ = try? LogArchiver(try CommitArchive(environment, directory: "/crafted"), database: "/a.db").round()
+      for name in environment.paths where name.hasPrefix("/crafted/") { try environment.delete(name) }
+    }
+    #expect(environment.contents(of: "/y.db") == nil)
   }
 
   @Test("XXH64 is the published function")

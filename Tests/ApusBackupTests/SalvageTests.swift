@@ -52,6 +52,35 @@ import Testing
     #expect(throws: EngineError.self) { try Recovery.run(environment, from: "/a.db", to: "/b.db") }
   }
 
+  @Test("where the rows do not fit there is an error and no file", arguments: [4, 20, 60, 120])
+  func fullDisk(kilobytes: Int64) throws {
+    let roomy = MemoryEnvironment()
+    try made(roomy)
+    let source = try #require(roomy.contents(of: "/a.db"))
+    #expect(source.count > 140 << 10)
+    let environment = MemoryEnvironment(fileByteCountMax: kilobytes << 10)
+    environment.setContents(of: "/a.db", to: source)
+    do {
+      let recovery = try Recovery.run(environment, from: "/a.db", to: "/b.db")
+      Issue.record("\(recovery)")
+    } catch {
+      #expect(error.code == .full, "\(error)")
+    }
+    #expect(environment.paths == ["/a.db"])
+  }
+
+  @Test("a transaction that the damaged file's own text ends is reported")
+  func endedEarly() throws {
+    let environment = MemoryEnvironment()
+    let connection = try Connection("/a.db", environment: environment)
+    try connection.execute(
+      "CREATE TABLE t(a); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT a FROM t; PRAGMA writable_schema = on;"
+        + "UPDATE sqlite_schema SET sql = 'ROLLBACK' WHERE name = 'v';")
+    try connection.closeBlocking()
+    #expect(throws: EngineError.self) { try Recovery.run(environment, from: "/a.db", to: "/b.db") }
+    #expect(environment.paths == ["/a.db"])
+  }
+
   @Test("without its schema the rows lie in lost_and_found")
   func lostSchema() throws {
     let environment = MemoryEnvironment()

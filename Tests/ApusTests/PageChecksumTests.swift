@@ -115,6 +115,31 @@ import Testing
     #expect(try after.text("SELECT count(*) FROM t") == ["500"])
   }
 
+  @Test("resealing leaves the connection as watchful as it was, also where it fails")
+  func watchfulness() throws {
+    let environment = MemoryEnvironment()
+    try made(environment, wal: false).closeBlocking()
+    var bytes = try #require(environment.contents(of: "/a.db"))
+    bytes[bytes.count - 24] ^= 1
+    environment.setContents(of: "/a.db", to: bytes)
+    let connection = try open(environment)
+    let other = try open(environment)
+    try other.execute("BEGIN IMMEDIATE;")
+    #expect(failure { try connection.resealPages() }?.code.primary == .busy)
+    try other.execute("ROLLBACK;")
+    let error = failure {
+      _ = try connection.text("SELECT sum(length(b)) FROM t NOT INDEXED")
+      _ = try connection.text("SELECT b FROM t INDEXED BY i ORDER BY b")
+    }
+    #expect(error?.code == .ioErrorData)
+    try connection.execute("PRAGMA page_checksums = ignore;")
+    try connection.resealPages()
+    #expect(try !connection.database(named: "main").pager.verifiesChecksums)
+    let fresh = try open(environment)
+    try fresh.resealPages()
+    #expect(try fresh.database(named: "main").pager.verifiesChecksums)
+  }
+
   @Test("backups carry the checksums along, memory does not", arguments: [false, true])
   func backups(wal: Bool) throws {
     let environment = MemoryEnvironment()

@@ -1,5 +1,5 @@
-// Transactions over files of different journal modes, and over temporary databases beside them: what a dropped or failed COMMIT leaves,
-// and what the application is told.
+// Transactions over files of different journal modes, and over temporary databases beside them: what a dropped or failed COMMIT
+// leaves, and what the application is told.
 
 import ApusBase
 import ApusIO
@@ -84,6 +84,47 @@ import Testing
     }
   }
 
+  enum Replacement { case vacuum, backup }
+
+  @Test(
+    "what replaces a temporary database is not undone by its way into a file that was dropped at any wait",
+    arguments: [("x", Replacement.vacuum), ("x", .backup), ("temp", .backup)])
+  func dropsConversion(schema: String, replacement: Replacement) throws {
+    // The conversion writes about a hundred pages, one at each wait.
+    for limit in stride(from: 0, to: 140, by: 7) {
+      // Everything fits into memory until the budget shrinks.
+      let connection = try Connection("/a.db", environment: MemoryEnvironment(seed: UInt64(limit), completesAtOnce: false))
+      try connection.execute(
+        """
+        ATTACH '' AS x; PRAGMA \(schema).page_size = 512; CREATE TABLE \(schema).t(id INTEGER PRIMARY KEY, k, v);
+        WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < 150)
+        INSERT INTO \(schema).t SELECT i, i, hex(zeroblob(100)) FROM s;
+        DELETE FROM \(schema).t WHERE id % 3 = 0; PRAGMA \(schema).cache_size = 8;
+        """)
+      #expect(try !Self.run(connection, "UPDATE \(schema).t SET k = k + 1000", limit: limit))
+      var due = try Self.contents(connection, schema)
+      switch replacement {
+      case .vacuum:
+        try connection.execute("VACUUM \(schema)")
+      case .backup:
+        let other = try Connection("/b.db", environment: MemoryEnvironment())
+        try other.execute(
+          """
+          PRAGMA page_size = 512; CREATE TABLE t(id INTEGER PRIMARY KEY, k, v);
+          WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < 120)
+          INSERT INTO t SELECT i, -i, hex(zeroblob(90)) FROM s;
+          """)
+        due = try Self.contents(other, "main")
+        let backup = try connection.makeBackup(into: schema, from: other)
+        while !(try connection.block { () throws(Fault) in try backup.step(pages: -1) }) {}
+        try connection.block { () throws(Fault) in try backup.finish() }
+      }
+      try connection.execute("INSERT INTO \(schema).t VALUES (1000, 1, 'x'); UPDATE \(schema).t SET k = k + 1 WHERE id = 1000")
+      #expect(try Self.contents(connection, schema).dropLast() == due[...], "wait \(limit)")
+      #expect(try connection.text("PRAGMA \(schema).integrity_check") == ["ok"], "wait \(limit)")
+    }
+  }
+
   enum Then: CaseIterable { case rollback, rollbackTo, commit }
 
   @Test("a COMMIT that is dropped in a temporary database can be undone, in part too", arguments: temporaries, Then.allCases)
@@ -95,7 +136,8 @@ import Testing
       let before = try Self.contents(connection, schema)
       try connection.execute("BEGIN; UPDATE \(schema).t SET k = k + 500 WHERE id < 9")
       let first = try Self.contents(connection, schema)
-      try connection.execute("SAVEPOINT s; UPDATE \(schema).t SET v = hex(zeroblob(60)), k = 7 WHERE id % 3 = 0; UPDATE m SET a = 2")
+      try connection.execute(
+        "SAVEPOINT s; UPDATE \(schema).t SET v = hex(zeroblob(60)), k = 7 WHERE id % 3 = 0; UPDATE m SET a = 2")
       let all = try Self.contents(connection, schema)
       isOver = try Self.run(connection, "COMMIT", limit: limit)
       if isOver { break }

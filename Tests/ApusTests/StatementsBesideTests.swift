@@ -1,4 +1,5 @@
-// Several statements of one connection under way at once, of which one is in the midst of a change, or takes away what another reads.
+// Several statements of one connection under way at once, of which one is in the midst of a change, or takes away what another
+// reads.
 
 import ApusBase
 import ApusIO
@@ -37,7 +38,8 @@ import Testing
   }
 
   private static let changes = [
-    "INSERT INTO t SELECT id + 1000, k, hex(zeroblob(150)) FROM t WHERE id % 2 = 0", "UPDATE t SET k = k + 1, v = hex(zeroblob(90))",
+    "INSERT INTO t SELECT id + 1000, k, hex(zeroblob(150)) FROM t WHERE id % 2 = 0",
+    "UPDATE t SET k = k + 1, v = hex(zeroblob(90))",
     "DELETE FROM t WHERE id % 3 = 0", "INSERT INTO t(k, v) VALUES (5, hex(zeroblob(2000)))",
   ]
 

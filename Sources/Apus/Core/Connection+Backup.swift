@@ -119,6 +119,9 @@ extension Connection {
   public func resealPages(_ name: String = "main") throws(EngineError) {
     let (_, pager) = try database(named: name)
     if pager.state != .none { throw EngineError(.error, cause: "a transaction is open") }
+    let verifies = pager.verifiesChecksums
+    pager.verifiesChecksums = false
+    defer { pager.verifiesChecksums = verifies }
     var next: UInt32 = 1
     do throws(EngineError) {
       try block { () throws(Fault) in try pager.resealPages(from: &next) }

@@ -25,17 +25,23 @@ public final class MemoryEnvironment: Environment {
   public let cacheHits: CacheHits
   private let cacheHitBytes = Atomic<Int>(0)
   private let fileByteCountMax: Int64
+  private let openFileCount = Atomic<Int>(0)
+  private let openFileCountMax: Int
   /// 2026-01-01 00:00 UTC.
   private static let wallClockStart: Int64 = 1_767_225_600_000
 
-  /// - Parameter fileByteCountMax: where it would be longer, a file gives SQLITE_FULL.
+  /// - Parameters:
+  ///   - fileByteCountMax: where it would be longer, a file gives SQLITE_FULL.
+  ///   - openFileCountMax: one more open file gives SQLITE_CANTOPEN.
   public init(
-    seed: UInt64 = 1, completesAtOnce: Bool = true, cacheHits: CacheHits = .never, fileByteCountMax: Int64 = 1 << 32
+    seed: UInt64 = 1, completesAtOnce: Bool = true, cacheHits: CacheHits = .never, fileByteCountMax: Int64 = 1 << 32,
+    openFileCountMax: Int = .max
   ) {
     state = ThreadMutex(State(random: SeededRandom(seed: seed)))
     self.completesAtOnce = completesAtOnce
     self.cacheHits = cacheHits
     self.fileByteCountMax = fileByteCountMax
+    self.openFileCountMax = openFileCountMax
   }
 
   public var backendName: String { "memory" }
@@ -58,6 +64,9 @@ public final class MemoryEnvironment: Environment {
       case missing
       case present
     }
+    if openFileCount.load(ordering: .relaxed) >= openFileCountMax {
+      throw EngineError(.cannotOpen, object: path, cause: "open: the environment has \(openFileCountMax) open files")
+    }
     let outcome = state.withLock { state -> Outcome in
       if let node = state.nodes[path] { return mode.isExclusive && mode.mayCreate ? .present : .opened(node) }
       guard mode.mayCreate else { return .missing }
@@ -77,6 +86,8 @@ public final class MemoryEnvironment: Environment {
     let node = state.withLock { makeNode(&$0) }
     return MemoryFile(node, path: "(temporary)", isWritable: true, environment: self)
   }
+
+  func countOpenFiles(_ change: Int) { openFileCount.add(change, ordering: .relaxed) }
 
   private func makeNode(_ state: inout State) -> MemoryNode {
     state.inodeCount += 1

@@ -15,6 +15,7 @@ final class MemoryFile: File {
     self.path = path
     self.isWritable = isWritable
     self.environment = environment
+    environment.countOpenFiles(1)
   }
 
   deinit { close() }
@@ -51,7 +52,10 @@ final class MemoryFile: File {
   func openSharedMemory(readOnly: Bool) throws(EngineError) -> any SharedMemory { MemorySharedMemory(node) }
 
   func close() {
-    if isOpen.exchange(false, ordering: .relaxed) { node.withLocks { $0.unlock(owner, 0, 0) } }
+    if isOpen.exchange(false, ordering: .relaxed) {
+      node.withLocks { $0.unlock(owner, 0, 0) }
+      environment.countOpenFiles(-1)
+    }
   }
 
   func checkWritable() throws(EngineError) {

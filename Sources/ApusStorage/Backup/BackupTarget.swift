@@ -84,6 +84,7 @@ public final class MemoryBackupTarget: BackupTarget {
 
   public func commit(pageCount: UInt32) throws(Fault) {
     if pager.state != .none { throw .error(.busy, cause: "the target's connection uses it") }
+    try pager.endConversion()
     if pager.pageCount > 0 {
       try pager.beginRead()
       defer { pager.endRead() }

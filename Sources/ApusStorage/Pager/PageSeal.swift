@@ -105,10 +105,11 @@ extension Pager {
   }
 
   /// Gives every page the checksum of what it holds. One transaction; called again after a wait.
+  /// - Precondition: this connection overlooks wrong checksums.
   /// - Throws: SQLITE_MISUSE where the file carries no checksums.
   public func resealPages(from next: inout UInt32) throws(Fault) {
     guard let store else { return }
-    store.verifiesChecksums = false
+    precondition(!store.verifiesChecksums)
     try beginWrite()
     guard store.hasChecksums else { throw .error(.misuse, object: store.path, cause: "the file carries no page checksums") }
     while next <= currentPageCount {
@@ -120,6 +121,5 @@ extension Pager {
     }
     try commit()
     endRead()
-    store.verifiesChecksums = true
   }
 }

@@ -29,9 +29,9 @@ extension Pager {
   // MARK: Databases without a file of their own
 
   /// Another database in place of this one. The references of the images are taken over.
-  /// - Precondition: no snapshot is open, and the database has no named file.
+  /// - Precondition: no snapshot is open, no conversion is under way, and the database has no named file.
   func replaceContents(_ images: [UInt32: PageImage], pageCount: UInt32, pageSize: Int, reserved: Int) {
-    precondition(state == .none)
+    precondition(state == .none && conversion == nil)
     cursors.forgetPaths()
     if let store {
       precondition(store.isTemporary)

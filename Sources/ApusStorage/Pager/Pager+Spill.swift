@@ -198,6 +198,18 @@ extension Pager {
     unsafe table.pointee.needsTrim = true
   }
 
+  /// Waits for the writes of a conversion that a dropped statement has left unfinished, and gives the file up: it has the pages of
+  /// a database that is about to be replaced. Called again after a wait.
+  func endConversion() throws(Fault) {
+    guard let active = conversion, let queue = temporaryQueue else { return }
+    do throws(Fault) {
+      try active.group.finish(queue)
+    } catch {
+      if case .wait = error { throw error }
+    }
+    conversion = nil
+  }
+
   /// Writes the committed image of every page.
   private func startConversion(_ queue: any IOQueue) throws(Fault) -> Conversion {
     let environment = self.environment
