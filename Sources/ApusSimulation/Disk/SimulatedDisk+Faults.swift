@@ -251,24 +251,24 @@ extension SimulatedDisk {
     // Whether or not faults go on: what is owed for one that has been is told all the same.
     if file.untoldHandles.remove(handle) != nil {
       noteFailedSync(.syncKeepsView, of: request, file)
-      return -SystemErrorNumber.io
+      return -failedSyncNumber(upTo)
     }
     if faults.meets(.syncKeepsView, on: file.role) {
       fail(file, upTo, keepsView: true)
       tellOthers(file, handle)
       noteFailedSync(.syncKeepsView, of: request, file)
-      return -SystemErrorNumber.io
+      return -failedSyncNumber(upTo)
     }
     if faults.meets(.syncToldOnce, on: file.role) {
       fail(file, upTo, keepsView: true, toldOnlyTo: request.process)
       noteFailedSync(.syncToldOnce, of: request, file)
-      return -SystemErrorNumber.io
+      return -failedSyncNumber(upTo)
     }
     if faults.meets(.syncRevertsView, on: file.role) {
       fail(file, upTo, keepsView: false)
       tellOthers(file, handle)
       noteFailedSync(.syncRevertsView, of: request, file)
-      return -SystemErrorNumber.io
+      return -failedSyncNumber(upTo)
     }
     var kept: [VolatileChange] = []
     for change in file.volatile {
@@ -282,6 +282,9 @@ extension SimulatedDisk {
     trace.add("sync", file.inode, file.durable.count, kept.count)
     return 0
   }
+
+  /// A full disk may be found out as late as at the sync: what is lost is lost all the same.
+  private func failedSyncNumber(_ upTo: UInt64) -> Int32 { upTo % 3 == 0 ? SystemErrorNumber.noSpace : SystemErrorNumber.io }
 
   /// One sync of a log serves the commits of all connections of its process.
   private func noteFailedSync(_ kind: FaultKind, of request: DiskRequest, _ file: DiskFile) {
