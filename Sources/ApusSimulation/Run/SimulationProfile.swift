@@ -44,6 +44,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var hasChecksums: Bool
   /// Every connection attaches a second file, and each writing transaction changes both.
   public var attaches: Bool
+  /// What the engine keeps in memory beside a connection's own pages, the process's images and what is being sorted, is little.
+  public var isTight = false
+  /// Private pages may go to the file before their commit.
+  public var spills = true
   /// Where the page lies that holds nothing.
   public var lockByteOffset: Int64
   /// One transaction in so many is a VACUUM instead, to other page sizes and kinds of auto_vacuum too; 0 none.
@@ -145,6 +149,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     isolation = choices.pick([.serializable, .serializable, .serializable, .snapshot, .snapshotBeside, .snapshotPairs], .isolation)
     if journal == .wal, choices.oneIn(3, .hasSizeLimit) { sizeLimitFrames = choices.pick([40, 12, 100], .sizeLimitFrames) }
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
+    isTight = choices.oneIn(3, .isTight)
+    spills = !choices.oneIn(8, .spills)
   }
 
   private var vacuumName: String {
@@ -203,6 +209,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
         "PRAGMA wal_autocheckpoint=\(autocheckpointFrames)",
       ]
     }
+    if !spills { statements.append("PRAGMA cache_spill=off") }
     if isAtSnapshot(client) { statements.append("PRAGMA concurrent_isolation=snapshot") }
     return statements
   }

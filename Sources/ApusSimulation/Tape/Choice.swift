@@ -8,7 +8,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
   case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind
-  case hasSizeLimit, sizeLimitFrames
+  case hasSizeLimit, sizeLimitFrames, isTight, spills
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process
@@ -36,7 +36,7 @@ public enum Choice: String, CaseIterable, Sendable {
 
   // An operation.
   case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
-  case isBig, rowK, hasUnique, rowU, tag, length
+  case isBig, rowK, hasWideK, wideK, hasUnique, rowU, tag, length
   case drawsMore, moreKind, newKey, newK, wantedSpan, sourceTable, changesTables, tableChange, changedTable
   case usesList, readsList, list
 

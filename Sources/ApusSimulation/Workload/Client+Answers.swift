@@ -260,6 +260,10 @@ extension Client {
     if let due = operation.schemaError(after) {
       throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must fail with '\(due)' and did not")
     }
+    if let due = operation.changeCount(after), let engine, engine.changes != Int64(due) {
+      throw Finding(
+        oracle: .read, text: "client \(name): \(operation.sql(after)) has changed \(engine.changes) rows, \(due) are due")
+    }
     guard asAnswered(operation, after).apply(to: &after) else {
       throw Finding(oracle: .read, text: "client \(name): \(operation.sql(after)) must violate a constraint and did not")
     }

@@ -145,7 +145,7 @@ extension Client {
       // The same text never comes from another operation: a statement is one run at a time.
       start(
         isByIndex ? "SELECT id, k FROM \(name) WHERE k>=?1 ORDER BY k" : "SELECT id, k FROM \(name) WHERE k>=?1 ORDER BY id",
-        [.integer(-1)])
+        [.integer(.min)])
       return
     }
     if isWriting && scan == nil && choices.oneIn(world.profile.savepointOneIn, .usesSavepoint) {

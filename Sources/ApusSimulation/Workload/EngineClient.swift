@@ -30,14 +30,20 @@ final class EngineClient {
   /// Most times that the end of a connection may wait before the run counts as hanging.
   private static let closeWaitMax = 100_000
 
+  /// Images that the process keeps, and bytes that a sorter holds, where the engine is to have little.
+  private static let tightImageCount = 20, tightSorterBytes = 2_000
+
+  /// - Parameter tightPageSize: the pages' size, where the engine is to have little memory.
   init(
-    environment: SimulatedEnvironment, path: String, lockByteOffset: Int64, faultSeed: UInt64?
+    environment: SimulatedEnvironment, path: String, lockByteOffset: Int64, faultSeed: UInt64?, tightPageSize: Int? = nil
   ) throws(EngineError) {
     disk = environment.disk
     process = environment.process
     var options = Connection.Options()
     options.pager.lockByteOffset = lockByteOffset
+    if let tightPageSize { options.pager.sharedCacheBytes = Self.tightImageCount * tightPageSize }
     connection = try Connection(path, options, environment: environment)
+    if tightPageSize != nil { connection.state.limits.sorterBytes = Self.tightSorterBytes }
     connection.busyTimeoutMilliseconds = 0
     self.faultSeed = faultSeed
     try injectFaults(0)
@@ -57,6 +63,9 @@ final class EngineClient {
 
   /// Rung by other connections of the process.
   var alarm: Alarm { connection.queue.alarm }
+
+  /// Rows that the last statement has changed.
+  var changes: Int64 { connection.changes }
 
   /// The row id that the last INSERT without one was given.
   var lastInsertRowid: Int64 { connection.lastInsertRowid }

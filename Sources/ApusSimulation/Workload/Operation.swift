@@ -281,6 +281,24 @@ enum Operation: Sendable {
     return true
   }
 
+  /// The rows that a change which succeeds has changed; nil where that is not looked at.
+  func changeCount(_ before: DatabaseModel) -> Int? {
+    let rows = before.tables[table]
+    switch self {
+    case .append: return 1
+    case .insert(_, _, _, let conflict): return conflict == .ignore ? nil : 1
+    case .insertPair: return 2
+    case .insertMany(_, _, let new): return new.count
+    case .updateOne(_, let id, _), .deleteOne(_, let id), .moveKey(_, let id, _): return rows[id] == nil ? 0 : 1
+    case .bumpRange(_, let ids), .shiftUnique(_, let ids, _), .deleteRange(_, let ids), .emptyRange(_, let ids, _):
+      return rows.keys.count { ids.contains($0) }
+    case .setByIndex(_, let k, _): return rows.values.count { $0.k == k }
+    case .deleteByIndex(_, let ks): return rows.values.count { ks.contains($0.k) }
+    case .copyRange(let source, _, let ids): return before.tables[source].keys.count { ids.contains($0) }
+    case .appendToList, .readList, .createTable, .dropTable, .createIndex, .dropIndex, .readOne, .readByIndex, .readAll: return nil
+    }
+  }
+
   /// Whether a read has given `rows` where `expected` are due.
   func isAnswered(by rows: [[ImageField]], _ expected: [(Int64, ModelRow)], _ model: DatabaseModel) -> Bool {
     rows.count == expected.count
@@ -331,10 +349,15 @@ struct OperationGenerator: Sendable {
   var payloadMax: Int
   var taste = WorkloadTaste()
 
+  /// Integers of each length in a record, and far from each other in an index.
+  private static let wideKs: [Int64] = [
+    -1, 300, -40_000, 1 << 22, -(1 << 23), 1 << 31, 1 << 40, -(1 << 46), 1 << 62, .min + 1_000_000,
+  ]
+
   func row(_ choices: ChoiceStream) -> ModelRow {
     let isBig = choices.oneIn(6, .isBig)
     return ModelRow(
-      k: Int64(choices.below(12, .rowK)),
+      k: choices.oneIn(8, .hasWideK) ? choices.pick(Self.wideKs, .wideK) : Int64(choices.below(12, .rowK)),
       u: choices.below(3, .hasUnique) == 0 ? nil : Int64(choices.below(keyCount * 4, .rowU)),
       tag: choices.number(.tag) >> 1, length: choices.below(isBig ? payloadMax : min(payloadMax, 120), .length))
   }

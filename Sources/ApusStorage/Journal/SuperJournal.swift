@@ -130,7 +130,10 @@ public final class SuperCommit {
       for group in abandoned where !group.isDone(queue) { try group.finish(queue) }
       abandoned = []
       // A COMMIT of one of them alone that was dropped when it could no longer be undone.
-      for pager in pagers where pager.state == .write && pager.isBehindCommitPoint { try pager.commit() }
+      for pager in pagers where pager.state == .write && pager.isBehindCommitPoint {
+        try pager.commit()
+        pager.noteCommittedInstead()
+      }
       changed = pagers.filter { $0.state == .write && $0.hasChanges }
       journaled = changed.filter(\.keepsDurableJournal)
       temporaries = changed.filter { $0.isTemporary || $0.isInMemory }

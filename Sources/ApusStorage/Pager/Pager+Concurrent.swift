@@ -327,8 +327,9 @@ extension Pager {
       } catch {
         if case .failure(let failure) = error {
           if isLost { throw error }
+          if failure.code == .busySnapshot { throw lose(failure, .log, store, wal) }
           // Without a mark nothing protects its snapshot from here on.
-          if failure.code == .busySnapshot || wal.readMark == nil { throw lose(failure, .log, store, wal) }
+          if wal.readMark == nil { throw lose(conflict(store, failure.cause ?? failure.message), .log, store, wal) }
           wal.releaseWriteLock()
         }
         throw error

@@ -31,7 +31,7 @@ extension Pager {
   }
 
   /// The transaction cannot be rolled back any more.
-  var isBehindCommitPoint: Bool { store?.isBehindCommitPoint == true }
+  public var isBehindCommitPoint: Bool { store?.isBehindCommitPoint == true }
 
   /// All files are safe: the commit may go on to its end. With a super-journal, which is deleted, it must.
   func endCommit(hasSuperJournal: Bool) {

@@ -52,7 +52,7 @@ extension ConnectionState {
     let isNew = pager.state != .write
     if isNew, hasDurableCommit {
       throw .error(
-        .busy, cause: "a COMMIT of this connection is durable and has not ended yet", hint: "let it finish, or reset it")
+        .busy, cause: "a COMMIT of this connection can no longer be undone and has not ended yet", hint: "let it finish, or reset it")
     }
     try pager.beginWrite(exclusive: exclusive)
     #if PlantedBugs
@@ -196,10 +196,13 @@ extension ConnectionState {
     throw EngineError(.busy, cause: "a VACUUM of this connection is under way", hint: "let it finish, or reset it")
   }
 
-  /// The COMMIT of a transaction has stopped at a wait when all that is left of it is the log's checkpoint.
+  /// The COMMIT of a transaction has stopped at a wait when it could no longer be undone.
   private var hasDurableCommit: Bool {
     if committing == nil || isAutocommit { return false }
-    return databases.contains { $0?.pager.owesCheckpoint == true && $0?.pager.state != .write }
+    return databases.contains { database in
+      guard let pager = database?.pager else { return false }
+      return pager.isBehindCommitPoint || pager.owesCheckpoint && pager.state != .write
+    }
   }
 
   private func commitAllGuarded(_ machine: MachineReference?) throws(Fault) {
@@ -244,6 +247,7 @@ extension ConnectionState {
     } else {
       rollingBack = machine
       superCommit?.giveUp()
+      owed?.finishesCommit = false
       do {
         try guardReadersOrStop(except: machine)
         for (index, database) in databases.enumerated() {
@@ -460,7 +464,13 @@ extension ConnectionState {
     if owesNothing { return }
     guard let debt = owed else { return }
     if debt.finishesCommit {
-      try commitAll(by: nil)
+      do throws(Fault) {
+        try commitAll(by: nil)
+      } catch {
+        // Nothing of it can be finished any more.
+        if case .failure = error, superCommit?.mustFinish != true { oweRollback() }
+        throw error
+      }
       isAutocommit = true
       deferredConstraints = 0
       owed = nil
