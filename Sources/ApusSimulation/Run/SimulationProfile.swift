@@ -113,7 +113,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     cutCount = 1 + choices.below(3, .cutCount)
     stepsPerEra = 300 + choices.below(900, .stepsPerEra)
     keyCount = choices.pick([8, 30, 120], .keyCount)
-    payloadMax = choices.pick([60, 1_500, 6_000], .payloadMax)
+    // The largest overflow into more pages than the engine writes in one step.
+    payloadMax = choices.pick([60, 1_500, 6_000, 60, 1_500, 6_000, pageSize <= 1024 ? 24_000 : 6_000], .payloadMax)
     operationCountMax = choices.pick([2, 6, 20, 20, 60], .operationCountMax)
     injectsFaults = choices.oneIn(2, .injectsFaults)
     cancelOneIn = choices.pick([0, 8, 50, 300], .cancelOneIn)
@@ -151,6 +152,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
     isTight = choices.oneIn(3, .isTight)
     spills = !choices.oneIn(8, .spills)
+    // The page that would have the second part of the pointer map.
+    if autoVacuum > 0, choices.oneIn(6, .locksAtMap) {
+      lockByteOffset = Int64((pageSize - (hasChecksums ? 8 : 0)) / 5 + 2) * Int64(pageSize)
+    }
   }
 
   private var vacuumName: String {

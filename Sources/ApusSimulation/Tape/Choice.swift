@@ -8,7 +8,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
   case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind
-  case hasSizeLimit, sizeLimitFrames, isTight, spills
+  case hasSizeLimit, sizeLimitFrames, isTight, spills, locksAtMap
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process

@@ -213,6 +213,7 @@ extension Client {
   }
 
   func change(_ step: SavepointStep) {
+    let step = step.resolved(count: savedModels.count)
     phase = .savepointing(step)
     start(step.sql, [])
   }

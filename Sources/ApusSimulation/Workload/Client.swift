@@ -24,15 +24,28 @@ final class Client {
     case siding(SideStep)
   }
 
-  /// What happens to one of the savepoints s0, s1, ... of the transaction.
+  /// What happens to one of the transaction's savepoints, by its number, the outermost is 0. The third has the first one's name, in
+  /// other letters, the fourth the second one's.
   enum SavepointStep {
     case open(Int), release(Int), goBack(to: Int)
 
+    private static let names = ["s0", "s1", "S0", "S1"]
+
+    /// The step that the engine takes where `count` are open: a name means the newest that has it.
+    func resolved(count: Int) -> SavepointStep {
+      func newest(_ number: Int) -> Int { number + 2 < count ? number + 2 : number }
+      return switch self {
+      case .open: self
+      case .release(let number): .release(newest(number))
+      case .goBack(let number): .goBack(to: newest(number))
+      }
+    }
+
     var sql: String {
       switch self {
-      case .open(let number): "SAVEPOINT s\(number)"
-      case .release(let number): "RELEASE s\(number)"
-      case .goBack(let number): "ROLLBACK TO s\(number)"
+      case .open(let number): "SAVEPOINT \(Self.names[number])"
+      case .release(let number): "RELEASE \(Self.names[number])"
+      case .goBack(let number): "ROLLBACK TO \(Self.names[number])"
       }
     }
   }
