@@ -468,12 +468,14 @@ public struct Recovery: Sendable {
   public var refused = 0
   public var firstRefusal: String?
 
-  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists, or `source` cannot be read;
-  ///   SQLITE_BUSY where somebody is writing `target`; SQLITE_FULL, SQLITE_IOERR or SQLITE_NOMEM where the rows could not be
-  ///   stored; SQLITE_ABORT where their transaction has ended early. Then there is no file.
+  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists, or `source` cannot be read,
+  ///   or has the name under which `target` is made; SQLITE_BUSY where somebody is writing `target`; SQLITE_FULL, SQLITE_IOERR or
+  ///   SQLITE_NOMEM where the rows could not be stored; SQLITE_ABORT where their transaction has ended early. Then there is no
+  ///   file.
   public static func run(
     _ environment: any Environment, from source: String, to target: String
   ) throws(EngineError) -> Recovery {
+    try PartialFile.checkIsNot(source, environment, for: target)
     let finalPath = try environment.fullPath(target)
     try DatabaseArchive.checkIsFree(environment, finalPath)
     let partial = try PartialFile(environment, finalPath)

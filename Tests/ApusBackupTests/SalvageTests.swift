@@ -81,6 +81,26 @@ import Testing
     #expect(environment.paths == ["/a.db"])
   }
 
+  @Test("a source that has the name under which the target is made is refused", arguments: ["", "-journal", "-wal", "-shm"])
+  func keepsItsSource(suffix: String) throws {
+    let environment = MemoryEnvironment()
+    try made(environment)
+    try DatabaseArchive.backup(environment, from: "/a.db", to: "/a.zst")
+    let name = "/b.db-partial" + suffix
+    for (source, call) in [
+      ("/a.db", { try Recovery.run(environment, from: name, to: "b.db") }),
+      ("/a.zst", { try DatabaseArchive.restore(environment, from: name, to: "b.db", replaces: true) }),
+      ("/a.db", { try DatabaseArchive.backup(environment, from: name, to: "b.db", replaces: true) }),
+    ] as [(String, () throws -> Any)] {
+      let bytes = try #require(environment.contents(of: source))
+      environment.setContents(of: name, to: bytes)
+      let error = try #require(throws: EngineError.self) { _ = try call() }
+      #expect(error.code == .cannotOpen && error.object == name && error.hint != nil, "\(error)")
+      #expect(environment.contents(of: name) == bytes)
+      #expect(environment.contents(of: "/b.db") == nil)
+    }
+  }
+
   @Test("without its schema the rows lie in lost_and_found")
   func lostSchema() throws {
     let environment = MemoryEnvironment()
