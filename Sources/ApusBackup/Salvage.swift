@@ -81,21 +81,21 @@ public final class Salvage {
     var indexes: [UInt32] = []
     var names: Set<String> = []
     for row in schema {
-      guard row.count >= 5, case .text(let typeBytes) = row[0], case .text(let nameBytes) = row[1], case .text(let sql) = row[4]
-      else { continue }
-      let text = String(decoding: sql, as: UTF8.self)
+      guard row.count >= 5, case .text(let typeBytes) = row[0], case .text(let nameBytes) = row[1] else { continue }
       let title = String(decoding: nameBytes, as: UTF8.self)
       let type = String(decoding: typeBytes, as: UTF8.self)
       let key = Name(title).key
       let root: UInt32 = if case .integer(let root) = row[3] { UInt32(clamping: root) } else { 0 }
       guard !names.contains(type + " " + key) else { continue }
+      // The entries of an index are made anew, or lost with it: they are no rows. A constraint's index has no text.
+      if type == "index" { indexes.append(root) }
+      guard case .text(let sql) = row[4] else { continue }
+      let text = String(decoding: sql, as: UTF8.self)
       if type == "table", Salvage.ownTables.contains(key) {
         names.insert(type + " " + key)
         if let table = table(key, root, text) { tables.append(table) }
         continue
       }
-      // The entries of an index are made anew, or lost with it: they are no rows.
-      if type == "index" { indexes.append(root) }
       guard let definition = definition(type, title, text) else {
         refusedCount += 1
         if firstRefusal == nil { firstRefusal = "no definition of a \(type) \(title): \(text.prefix(200))" }

@@ -135,6 +135,16 @@ import Testing
     }
   }
 
+  @Test("the entries of a constraint's index are no lost rows")
+  func constraintIndexes() throws {
+    let environment = MemoryEnvironment()
+    let connection = try Connection("/a.db", environment: environment)
+    try connection.execute("CREATE TABLE t(a UNIQUE, b, PRIMARY KEY(b, a)); INSERT INTO t VALUES (1, 2), (3, 4)")
+    try connection.closeBlocking()
+    let recovery = try Recovery.run(environment, from: "/a.db", to: "/b.db")
+    #expect(recovery.rows == 2 && recovery.lostRows == 0 && recovery.refused == 0, "\(recovery)")
+  }
+
   @Test("definitions are taken over without what stands around them")
   func takesDefinitions() throws {
     let environment = MemoryEnvironment()
