@@ -26,12 +26,14 @@ public enum DatabaseArchive {
   public static let levelDefault = 3
 
   /// Writes the database file at `source` into the archive file `target`, which appears when it is whole.
-  /// - Throws: SQLITE_CANTOPEN where `target` exists and `replaces` is false; what reading the database throws.
+  /// - Throws: SQLITE_CANTOPEN where `target` exists and `replaces` is false, or `source` has the name under which `target` is
+  ///   made; what reading the database throws.
   @discardableResult
   public static func backup(
     _ environment: any Environment, from source: String, to target: String, level: Int = levelDefault, replaces: Bool = false,
     progress: (ArchiveProgress) -> Void = { _ in }
   ) throws(EngineError) -> ArchiveSummary {
+    try PartialFile.checkIsNot(source, environment, for: target)
     let database = try ArchivedDatabase(environment, source)
     defer { database.close() }
     if !replaces, try environment.exists(try environment.fullPath(target)) { throw taken(target) }
@@ -46,13 +48,15 @@ public enum DatabaseArchive {
   }
 
   /// Makes a database file of the archive file at `source`, or reports what is wrong with the archive; then there is no file.
-  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists and `replaces` is false; SQLITE_BUSY where
-  ///   somebody uses it; SQLITE_NOTADB and SQLITE_CORRUPT for a file that is no archive, or a damaged one.
+  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists and `replaces` is false, or `source` has
+  ///   the name under which `target` is made; SQLITE_BUSY where somebody uses it; SQLITE_NOTADB and SQLITE_CORRUPT for a file that
+  ///   is no archive, or a damaged one.
   @discardableResult
   public static func restore(
     _ environment: any Environment, from source: String, to target: String, replaces: Bool = false,
     progress: (ArchiveProgress) -> Void = { _ in }
   ) throws(EngineError) -> ArchiveSummary {
+    try PartialFile.checkIsNot(source, environment, for: target)
     let reader = try ArchiveReader(environment, source)
     defer { reader.close() }
     guard reader.record.kind == .base else {

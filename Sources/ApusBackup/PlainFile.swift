@@ -64,6 +64,19 @@ final class PartialFile {
   /// The lock is held and the name is ours: nobody else may write under it, and what lies there may be deleted.
   private var isOurs = false
 
+  /// Making a file empties whatever has its partial name, and deletes what lies beside that: none of it may be what the new file is
+  /// made of.
+  /// - Throws: SQLITE_CANTOPEN where `source` is.
+  static func checkIsNot(_ source: String, _ environment: any Environment, for target: String) throws(EngineError) {
+    let path = try environment.fullPath(source)
+    let partial = try environment.fullPath(target) + suffix
+    for name in [partial] + DatabaseArchive.sideSuffixes.map({ partial + $0 }) where path == name {
+      throw EngineError(
+        .cannotOpen, object: path, cause: "\(target) would be written under this name until it is whole",
+        hint: "rename the source, or choose another target")
+    }
+  }
+
   /// - Throws: SQLITE_BUSY where somebody else is making the file at this moment.
   init(_ environment: any Environment, _ path: String) throws(EngineError) {
     finalPath = try environment.fullPath(path)

@@ -31,6 +31,15 @@ public final class Salvage {
   public private(set) var rowCount = 0
   public private(set) var lostRowCount = 0
 
+  /// Rows of the schema that are not the definition of what they say they are, and what the first of them says.
+  public private(set) var refusedCount = 0
+  public private(set) var firstRefusal: String?
+
+  private static let sequenceTable = "sqlite_sequence"
+  /// Tables of the engine's own, which nobody creates by name. No other table may have such a name: a row of the schema may give
+  /// the schema's own, and rows inserted under that would be rows of the new database's schema.
+  private static let ownTables: Set = [sequenceTable, "sqlite_stat1", "sqlite_stat2", "sqlite_stat3", "sqlite_stat4"]
+
   private static let depthMax = 40
   private static let columnCountMax = 32_767
   /// Longest row; a larger one is a broken length.
@@ -72,32 +81,37 @@ public final class Salvage {
     var indexes: [UInt32] = []
     var names: Set<String> = []
     for row in schema {
-      guard row.count >= 5, case .text(let type) = row[0], case .text(let name) = row[1], case .text(let sql) = row[4] else {
-        continue
-      }
+      guard row.count >= 5, case .text(let typeBytes) = row[0], case .text(let nameBytes) = row[1] else { continue }
+      let title = String(decoding: nameBytes, as: UTF8.self)
+      let type = String(decoding: typeBytes, as: UTF8.self)
+      let key = Name(title).key
+      let root: UInt32 = if case .integer(let root) = row[3] { UInt32(clamping: root) } else { 0 }
+      guard !names.contains(type + " " + key) else { continue }
+      // The entries of an index are made anew, or lost with it: they are no rows. A constraint's index has no text.
+      if type == "index" { indexes.append(root) }
+      guard case .text(let sql) = row[4] else { continue }
       let text = String(decoding: sql, as: UTF8.self)
-      let title = String(decoding: name, as: UTF8.self)
-      guard names.insert(String(decoding: type, as: UTF8.self) + " " + title.lowercased()).inserted else { continue }
-      if type == Array("index".utf8), case .integer(let root) = row[3] {
-        later.append(text)
-        indexes.append(UInt32(clamping: root))
+      if type == "table", Salvage.ownTables.contains(key) {
+        names.insert(type + " " + key)
+        if let table = table(key, root, text) { tables.append(table) }
         continue
       }
-      if type == Array("table".utf8), case .integer(let root) = row[3] {
-        guard let table = table(title, UInt32(clamping: root), text) else {
-          later.append(text)
-          continue
-        }
+      guard let definition = definition(type, title, text) else {
+        refusedCount += 1
+        if firstRefusal == nil { firstRefusal = "no definition of a \(type) \(title): \(text.prefix(200))" }
+        continue
+      }
+      names.insert(type + " " + key)
+      if type == "table", let table = table(title, root, text) {
         tables.append(table)
-        if !title.hasPrefix("sqlite_") { emit(text + ";") }
+        emit(definition + ";")
       } else {
-        later.append(text)
+        later.append(definition)
       }
     }
-    while tables.contains(where: { $0.name.lowercased() == lostTable }) { lostTable += "_0" }
+    while tables.contains(where: { Name($0.name).key == lostTable }) { lostTable += "_0" }
     // Roots first: a broken tree must not take the pages of another.
     for table in tables { rows(of: table) }
-    // The entries of indexes are made anew.
     for root in indexes where root > 1 { walk(root) { _, _, _ in } }
     markFreelist()
     lostRows()
@@ -108,9 +122,9 @@ public final class Salvage {
 
   private func rows(of table: Table) {
     guard table.root > 1, table.columns != nil else { return }
-    let isSequence = table.name == "sqlite_sequence"
-    if table.name.hasPrefix("sqlite_"), !isSequence {
-      // Statistics and the like are made anew.
+    let isSequence = table.name == Salvage.sequenceTable
+    if !isSequence, Salvage.ownTables.contains(table.name) {
+      // Statistics are made anew.
       walk(table.root) { _, _, _ in }
       return
     }
@@ -146,6 +160,35 @@ public final class Salvage {
   }
 
   // MARK: The schema
+
+  /// The statement that a row of the schema stands for, made anew of what has been parsed: one CREATE, in the main database,
+  /// without rows of its own. What else the text of a crafted file may say (ATTACH, COMMIT, several statements) is never run.
+  /// - Returns: nil where the row is not the definition of what it says it is.
+  private func definition(_ type: String, _ title: String, _ text: String) -> String? {
+    let key = Name(title).key
+    var bytes = ByteBuffer()
+    bytes.append(contentsOf: text)
+    guard !text.utf8.contains(0), !key.hasPrefix("sqlite_"), let parsed = try? SQLParser.parseSingle(bytes.bytes),
+      parsed.explain == .none
+    else { return nil }
+    let kind: String
+    let verb: String
+    let name: Name
+    let span: SourceSpan
+    switch parsed.statement {
+    case .createTable(let table):
+      guard case .columns = table.body else { return nil }
+      (kind, verb, name, span) = ("table", "TABLE ", table.name, table.definition)
+    case .createVirtualTable(let table): (kind, verb, name, span) = ("table", "VIRTUAL TABLE ", table.name, table.definition)
+    case .createIndex(let index):
+      (kind, verb, name, span) = ("index", index.isUnique ? "UNIQUE INDEX " : "INDEX ", index.name, index.definition)
+    case .createView(let view): (kind, verb, name, span) = ("view", "VIEW ", view.name, view.definition)
+    case .createTrigger(let trigger): (kind, verb, name, span) = ("trigger", "TRIGGER ", trigger.name, trigger.definition)
+    default: return nil
+    }
+    guard kind == type, name.key == key else { return nil }
+    return "CREATE " + verb + bytes.bytes.slice(Int(span.start), span.byteCount).string
+  }
 
   /// What a row of a table looks like in its record.
   private func table(_ name: String, _ root: UInt32, _ sql: String) -> Table? {
@@ -464,16 +507,18 @@ public struct Recovery: Sendable {
   public var rows = 0
   /// Rows of lost_and_found.
   public var lostRows = 0
-  /// Statements that the new database refused, and the first refusal.
+  /// Rows of the schema that are no definitions, statements that the new database refused, and the first refusal.
   public var refused = 0
   public var firstRefusal: String?
 
-  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists, or `source` cannot be read;
-  ///   SQLITE_BUSY where somebody is writing `target`; SQLITE_FULL, SQLITE_IOERR or SQLITE_NOMEM where the rows could not be
-  ///   stored; SQLITE_ABORT where their transaction has ended early. Then there is no file.
+  /// - Throws: SQLITE_CANTOPEN where `target`, or a journal or log of that name, exists, or `source` cannot be read,
+  ///   or has the name under which `target` is made; SQLITE_BUSY where somebody is writing `target`; SQLITE_FULL, SQLITE_IOERR or
+  ///   SQLITE_NOMEM where the rows could not be stored; SQLITE_ABORT where their transaction has ended early. Then there is no
+  ///   file.
   public static func run(
     _ environment: any Environment, from source: String, to target: String
   ) throws(EngineError) -> Recovery {
+    try PartialFile.checkIsNot(source, environment, for: target)
     let finalPath = try environment.fullPath(target)
     try DatabaseArchive.checkIsFree(environment, finalPath)
     let partial = try PartialFile(environment, finalPath)
@@ -516,6 +561,8 @@ public struct Recovery: Sendable {
     salvage.run()
     recovery.rows = salvage.rowCount
     recovery.lostRows = salvage.lostRowCount
+    recovery.refused += salvage.refusedCount
+    recovery.firstRefusal = salvage.firstRefusal ?? recovery.firstRefusal
     if let failure {
       try? connection.closeBlocking()
       throw failure

@@ -45,7 +45,11 @@ extension DotCommand {
   static func recover(_ shell: Shell) -> Bool {
     do throws(EngineError) {
       let output = shell.output
-      try Salvage(SystemEnvironment(), shell.path) { output.write($0 + "\n") }.run()
+      let salvage = try Salvage(SystemEnvironment(), shell.path) { output.write($0 + "\n") }
+      salvage.run()
+      if let first = salvage.firstRefusal {
+        output.error("\(salvage.refusedCount) rows of the schema were left out, the first: \(first)")
+      }
       return true
     } catch {
       shell.output.error("Error: \(error.message)")

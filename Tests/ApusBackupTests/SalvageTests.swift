@@ -69,16 +69,116 @@ import Testing
     #expect(environment.paths == ["/a.db"])
   }
 
-  @Test("a transaction that the damaged file's own text ends is reported")
-  func endedEarly() throws {
-    let environment = MemoryEnvironment()
+  /// A database whose schema says what the rows of `changes` make it say.
+  private func crafted(_ environment: MemoryEnvironment, _ changes: String) throws {
     let connection = try Connection("/a.db", environment: environment)
     try connection.execute(
-      "CREATE TABLE t(a); INSERT INTO t VALUES (1); CREATE VIEW v AS SELECT a FROM t; PRAGMA writable_schema = on;"
-        + "UPDATE sqlite_schema SET sql = 'ROLLBACK' WHERE name = 'v';")
+      """
+      CREATE TABLE t(a, b, c, d, e); INSERT INTO t VALUES ('table', 'x', 'x', 0, 'CREATE TABLE x(a)'), (1, 2, 3, 4, 5);
+      CREATE TABLE u(a); INSERT INTO u VALUES (7); CREATE INDEX i ON u(a); CREATE VIEW v AS SELECT a FROM u;
+      PRAGMA writable_schema = on; \(changes)
+      """)
     try connection.closeBlocking()
-    #expect(throws: EngineError.self) { try Recovery.run(environment, from: "/a.db", to: "/b.db") }
-    #expect(environment.paths == ["/a.db"])
+  }
+
+  private static let foreign = [
+    "ROLLBACK", "COMMIT", "COMMIT;", "ATTACH '/c.db' AS c", "SELECT 1", "", "EXPLAIN CREATE TABLE t(a)", "CREATE TABLE t",
+    "CREATE TABLE t AS SELECT 1 AS a", "CREATE TABLE another(a)", "CREATE TABLE t(a); ATTACH '/c.db' AS c; CREATE TABLE c.z(a)",
+    "CREATE TABLE t(a); COMMIT; DROP TABLE u",
+  ]
+
+  @Test("of the schema's text only the definitions are run", arguments: ["table", "index", "view", "trigger"], foreign)
+  func runsNothingElse(type: String, text: String) throws {
+    let environment = MemoryEnvironment()
+    let name = ["table": "t", "index": "i", "view": "v", "trigger": "r"][type] ?? ""
+    var text = text
+    switch type {
+    case "index": text = text.replacing("TABLE t(a)", with: "INDEX i ON u(a)")
+    case "view": text = text.replacing("TABLE t(a)", with: "VIEW v AS SELECT 1")
+    case "trigger": text = text.replacing("TABLE t(a)", with: "TRIGGER r AFTER INSERT ON u BEGIN SELECT 1; END")
+    default: break
+    }
+    try crafted(
+      environment,
+      """
+      INSERT INTO sqlite_schema SELECT 'trigger', 'r', 'u', 0, '' WHERE '\(name)' = 'r';
+      UPDATE sqlite_schema SET sql = '\(text.replacing("'", with: "''"))' WHERE name = '\(name)'
+      """)
+    let recovery = try Recovery.run(environment, from: "/a.db", to: "/b.db")
+    #expect(recovery.refused == 1 && recovery.firstRefusal?.contains("\(type) \(name)") == true, "\(recovery)")
+    #expect(environment.paths == ["/a.db", "/b.db"])
+    // The other definitions are all there, and a table's rows are not lost with its own.
+    let isTable = type == "table"
+    #expect(recovery.rows == (isTable ? 1 : 3) && recovery.lostRows == (isTable ? 2 : 0), "\(recovery)")
+    #expect(try number("/b.db", "SELECT count(*) FROM sqlite_schema", environment) == (type == "index" || type == "view" ? 3 : 4))
+    #expect(try number("/b.db", "SELECT sum(a) FROM u", environment) == 7)
+  }
+
+  @Test(
+    "a table with a name of the engine's own makes no rows of the new schema",
+    arguments: ["SQLITE_MASTER", "sqlite_schema", "Sqlite_Sequence", "SQLITE_STAT1", "sqlite_x"])
+  func ownNames(name: String) throws {
+    let environment = MemoryEnvironment()
+    try crafted(
+      environment,
+      """
+      UPDATE sqlite_schema SET name = '\(name)', tbl_name = '\(name)',
+        sql = 'CREATE TABLE \(name)(type, name, tbl_name, rootpage, sql)'
+        WHERE name = 't'
+      """)
+    let recovery = try Recovery.run(environment, from: "/a.db", to: "/b.db")
+    #expect(environment.paths == ["/a.db", "/b.db"])
+    #expect(try number("/b.db", "SELECT count(*) FROM sqlite_schema WHERE name IN ('x', '\(name)')", environment) == 0)
+    #expect(try number("/b.db", "SELECT sum(a) FROM u", environment) == 7)
+    if ["SQLITE_MASTER", "sqlite_schema", "sqlite_x"].contains(name) {
+      #expect(recovery.refused == 1 && recovery.lostRows == 2, "\(recovery)")
+    }
+  }
+
+  @Test("the entries of a constraint's index are no lost rows")
+  func constraintIndexes() throws {
+    let environment = MemoryEnvironment()
+    let connection = try Connection("/a.db", environment: environment)
+    try connection.execute("CREATE TABLE t(a UNIQUE, b, PRIMARY KEY(b, a)); INSERT INTO t VALUES (1, 2), (3, 4)")
+    try connection.closeBlocking()
+    let recovery = try Recovery.run(environment, from: "/a.db", to: "/b.db")
+    #expect(recovery.rows == 2 && recovery.lostRows == 0 && recovery.refused == 0, "\(recovery)")
+  }
+
+  @Test("definitions are taken over without what stands around them")
+  func takesDefinitions() throws {
+    let environment = MemoryEnvironment()
+    try crafted(
+      environment,
+      """
+      UPDATE sqlite_schema SET sql = 'create table if not exists main.U(a) -- the end' WHERE name = 'u';
+      UPDATE sqlite_schema SET sql = '/* unique */ CREATE UNIQUE INDEX temp."I" ON u(a);' WHERE name = 'i';
+      """)
+    var statements: [String] = []
+    let salvage = try Salvage(environment, "/a.db") { statements.append($0) }
+    salvage.run()
+    #expect(salvage.refusedCount == 0)
+    #expect(statements.contains("CREATE TABLE U(a);") && statements.contains("CREATE UNIQUE INDEX \"I\" ON u(a);"), "\(statements)")
+  }
+
+  @Test("a source that has the name under which the target is made is refused", arguments: ["", "-journal", "-wal", "-shm"])
+  func keepsItsSource(suffix: String) throws {
+    let environment = MemoryEnvironment()
+    try made(environment)
+    try DatabaseArchive.backup(environment, from: "/a.db", to: "/a.zst")
+    let name = "/b.db-partial" + suffix
+    for (source, call) in [
+      ("/a.db", { try Recovery.run(environment, from: name, to: "b.db") }),
+      ("/a.zst", { try DatabaseArchive.restore(environment, from: name, to: "b.db", replaces: true) }),
+      ("/a.db", { try DatabaseArchive.backup(environment, from: name, to: "b.db", replaces: true) }),
+    ] as [(String, () throws -> Any)] {
+      let bytes = try #require(environment.contents(of: source))
+      environment.setContents(of: name, to: bytes)
+      let error = try #require(throws: EngineError.self) { _ = try call() }
+      #expect(error.code == .cannotOpen && error.object == name && error.hint != nil, "\(error)")
+      #expect(environment.contents(of: name) == bytes)
+      #expect(environment.contents(of: "/b.db") == nil)
+    }
   }
 
   @Test("without its schema the rows lie in lost_and_found")

@@ -390,6 +390,24 @@ private final class Counts: Sendable {
     try await database.close()
   }
 
+  @Test("a row that cannot be decoded leaves no statement in the way of the transaction's next ones", arguments: [true, false])
+  func undecodableRow(completesAtOnce: Bool) async throws {
+    let database = try await people(completesAtOnce: completesAtOnce)
+    try await database.write { tx in
+      try await tx.execute(
+        """
+        INSERT INTO person(name, age)
+        WITH RECURSIVE c(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 2000) SELECT 'n' || i, i FROM c
+        """)
+      await #expect(throws: ApusError.self) { _ = try await tx.all("SELECT name FROM person", as: Int.self) }
+      try await tx.execute("DROP TABLE person")
+      try await tx.execute("CREATE TABLE person(id)")
+    }
+    let count = try await database.read { tx in try await tx.all("SELECT count(*) FROM person", as: Int.self) }
+    #expect(count == [0])
+    try await database.close()
+  }
+
   @Test("the driver has let go of a job's work when the job's owner is answered")
   func letsGo() async throws {
     final class Held: Sendable {}

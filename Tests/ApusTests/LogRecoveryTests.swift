@@ -20,7 +20,7 @@ import Testing
     }
   }
 
-  @Test("a reader finds its frames at every moment of a recovery, of a log of several regions too", arguments: [300, 2500])
+  @Test("a reader finds its frames at every moment of a recovery, of a log of several regions too", arguments: [300, 1400])
   func keepsFramesOfReaders(pageCount: UInt32) throws {
     let environment = MemoryEnvironment(seed: 4, completesAtOnce: false)
     let reader = try Connection("/a.db", environment: environment)
@@ -28,13 +28,16 @@ import Testing
       """
       PRAGMA page_size = 512; PRAGMA journal_mode = wal; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t(id INTEGER PRIMARY KEY, v);
       WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < \(pageCount))
-      INSERT INTO t SELECT i, zeroblob(400) FROM s; UPDATE t SET v = zeroblob(401); BEGIN
+      INSERT INTO t SELECT i, zeroblob(400) FROM s; UPDATE t SET v = zeroblob(402);
+      UPDATE t SET v = zeroblob(401); BEGIN
       """)
     let due = try reader.value("SELECT count(*) FROM t WHERE length(v) = 401")
     let other = try Connection("/a.db", environment: environment)
     let wal = try #require(try reader.state.pager(0).store?.wal)
     let limit = wal.header.frameCount
-    #expect(limit > 2 * pageCount)
+    #expect(limit > 3 * pageCount)
+    // The first region has the fewest frames: 4062.
+    #expect(pageCount < 1000 || limit > 4062)
     let frames = try Self.frames(wal.index, pageCount: pageCount, limit: limit)
     #expect(frames.filter { $0 != 0 }.count == Int(pageCount))
     // As one leaves it that dies in the midst of its publication.

@@ -78,7 +78,8 @@ import Testing
       try connection.execute("INSERT INTO t VALUES (5000, 1, 'x'); COMMIT")
       #expect(try connection.text("PRAGMA integrity_check") == ["ok"], "wait \(limit)")
       #expect(try connection.value("SELECT count(*) FROM t") == "\(due.count + 1)")
-      limit += 1
+      // A step that divides none of the places' own rhythms.
+      limit += limit < 12 ? 1 : 7
     }
     #expect(limit > 0)
   }

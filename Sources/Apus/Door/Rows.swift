@@ -84,13 +84,22 @@ extension Session {
     try checkOpen()
     var rows: [R] = []
     let run = StatementRun(sql)
-    // Where a row cannot be decoded, or the task is cancelled between two batches, the transaction's end finishes the statement.
+    // Where the task is cancelled between two batches, the transaction's end finishes the statement.
     add(run)
     while true {
       let batch = try await perform(sql: sql.text) { handle throws(Fault) in
         try run.fetch(handle, rowMax: StatementRun.batchRows)
       }
-      for index in 0..<batch.rowCount { rows.append(try decode(Row(batch, index))) }
+      do throws(ApusError) {
+        for index in 0..<batch.rowCount { rows.append(try decode(Row(batch, index))) }
+      } catch {
+        // The transaction may go on, and what it does next (DROP TABLE) must not find rows that nobody will ask for.
+        try? await perform(sql: nil, isCancellable: false) { [self] handle throws(Fault) in
+          run.finish(handle)
+          remove(run)
+        }
+        throw error
+      }
       if batch.isLast {
         remove(run)
         return rows
