@@ -78,7 +78,8 @@ extension Client {
     let isPlain = scan == nil && !isConcurrent
     operationsLeft = 0
     switch kind {
-    case .goesBack where isPlain && !savedModels.isEmpty:
+    // A recovery may find the dropped COMMIT, with what was appended to lists before the way back.
+    case .goesBack where isPlain && !savedModels.isEmpty && world.recorder == nil:
       behind.steps = [.savepoint(.goBack(to: choices.below(savedModels.count, .savepointBehindCommit)))]
       operationsLeft = choices.below(BehindCommit.stepCountMax + 1, .stepsBehindCommit)
     case .goesOn where scan == nil:

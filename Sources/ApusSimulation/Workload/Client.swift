@@ -25,15 +25,15 @@ final class Client {
   }
 
   /// What happens to one of the transaction's savepoints, by its number, the outermost is 0. The third has the first one's name, in
-  /// other letters, the fourth the second one's.
+  /// other letters, the fourth the second one's, and so on.
   enum SavepointStep {
     case open(Int), release(Int), goBack(to: Int)
 
-    private static let names = ["s0", "s1", "S0", "S1"]
+    private static func name(_ number: Int) -> String { ["s0", "s1", "S0", "S1"][number % 4] }
 
     /// The step that the engine takes where `count` are open: a name means the newest that has it.
     func resolved(count: Int) -> SavepointStep {
-      func newest(_ number: Int) -> Int { number + 2 < count ? number + 2 : number }
+      func newest(_ number: Int) -> Int { number + max(0, count - 1 - number) / 2 * 2 }
       return switch self {
       case .open: self
       case .release(let number): .release(newest(number))
@@ -43,9 +43,9 @@ final class Client {
 
     var sql: String {
       switch self {
-      case .open(let number): "SAVEPOINT \(Self.names[number])"
-      case .release(let number): "RELEASE \(Self.names[number])"
-      case .goBack(let number): "ROLLBACK TO \(Self.names[number])"
+      case .open(let number): "SAVEPOINT \(Self.name(number))"
+      case .release(let number): "RELEASE \(Self.name(number))"
+      case .goBack(let number): "ROLLBACK TO \(Self.name(number))"
       }
     }
   }

@@ -52,7 +52,8 @@ extension ConnectionState {
     let isNew = pager.state != .write
     if isNew, hasDurableCommit {
       throw .error(
-        .busy, cause: "a COMMIT of this connection can no longer be undone and has not ended yet", hint: "let it finish, or reset it")
+        .busy, cause: "a COMMIT of this connection can no longer be undone and has not ended yet",
+        hint: "let it finish, or reset it")
     }
     try pager.beginWrite(exclusive: exclusive)
     #if PlantedBugs
