@@ -68,7 +68,7 @@ extension SimulatedDisk {
   }
 
   /// True where something that the disk has owned up to losing may be needed still.
-  var hasUntrustedFiles: Bool { allFiles().contains { !$0.untrusted.isEmpty } }
+  var hasUntrustedFiles: Bool { allFiles().contains { !$0.untrusted.isEmpty || $0.hasHole } }
 
   /// What the platter holds where the power goes now; `choices` says what survives, as far as `survival` leaves it open.
   func platter(_ survival: Survival, _ choices: ChoiceStream) -> Platter {
@@ -122,6 +122,7 @@ extension SimulatedDisk {
       file.volatile = []
       file.locks = []
       file.untrusted = []
+      file.hasHole = false
       file.untoldHandles = []
     }
     durableNames = platter.names

@@ -279,6 +279,7 @@ extension SimulatedDisk {
       }
     }
     file.volatile = kept
+    if kept.isEmpty, file.untrusted.isEmpty { file.hasHole = false }
     trace.add("sync", file.inode, file.durable.count, kept.count)
     return 0
   }
@@ -306,6 +307,7 @@ extension SimulatedDisk {
     if file.role == .log { noteLost(lost, onlyTo: process) }
     trace.add("syncfail", file.inode, lost.count, keepsView ? 1 : 0)
     if keepsView {
+      file.hasHole = file.hasHole || !lost.isEmpty
       for change in lost {
         switch change.kind {
         case .write(let offset, let bytes): file.untrusted.append(offset..<offset + bytes.count)

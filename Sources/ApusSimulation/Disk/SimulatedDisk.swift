@@ -34,6 +34,8 @@ final class DiskFile: @unchecked Sendable {
   var untoldHandles: Set<UInt64> = []
   /// What a failed sync was to make durable, and what counts as durable since: read, and perhaps gone with the power.
   var untrusted: [Range<Int>] = []
+  /// A failed sync has left a hole on the platter: also where the view has been cut there since, until a sync has covered that.
+  var hasHole = false
 
   init(inode: UInt64, role: FileRole) {
     self.inode = inode

@@ -227,6 +227,8 @@ extension Client {
     case (_, .database) where world.profile.journal == .wal: return !isAsked
     // The log that started again, and is longer than it should be.
     case (.truncateError, .log), (.readOnlyFileSystem, .log): return !isAsked
+    // Zeros over commits whose owners were told that they have failed, with the sync of the checkpoint behind this one.
+    case (.writeError, .log): return world.faults.owesSync(name)
     // Behind a hot journal's playback: the super-journal stays for whoever comes next, or for good.
     case (_, .superJournal):
       if case .committing = phase { return false }

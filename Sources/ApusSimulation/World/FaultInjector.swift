@@ -219,6 +219,9 @@ final class FaultInjector {
     return nil
   }
 
+  /// The connection has asked for a sync of the log that has failed, and has told nobody yet.
+  func owesSync(_ connection: Int) -> Bool { owed[connection]?.contains { $0.kind.isSync && $0.role == .log } ?? false }
+
   /// The connection's statement was dropped; its requests may fail unheard.
   func noteDropped(_ connection: Int) { heal(connection) { !$0.kind.isSync } }
 
