@@ -155,6 +155,12 @@ extension CommitQueue.State {
   /// Another process has had the lock lately, and may be waiting for it.
   private func isContested(_ now: UInt64) -> Bool { foreignSeen.map { now < $0 + CommitQueue.contestNanoseconds } ?? false }
 
+  /// It has no place any more, and what was offered for that place is over: whoever comes back stands behind the others.
+  mutating func leaveLine(_ id: ObjectIdentifier) {
+    line.removeAll { $0.id == id }
+    if offer?.id == id { offer = nil }
+  }
+
   /// The turn is for the first in line alone, unless that does not come.
   mutating func offerTurn(_ now: UInt64) {
     if let offer, offer.id == line.first?.id {
@@ -162,8 +168,10 @@ extension CommitQueue.State {
         if line[0].isAlone, pending.isEmpty { ringFirst() }
         return
       }
+      // It may not come at all: it is in line again when it asks the next time.
       line.removeFirst()
     }
+    offer = nil
     guard let first = line.first else { return }
     offer = (first.id, now + CommitQueue.offerNanoseconds)
     if !first.isAlone || pending.isEmpty { rings.append(first.alarm) }
@@ -193,9 +201,11 @@ extension CommitQueue.State {
     let isContested = isContested(now)
     let holdMax = isContested ? CommitQueue.contestedHoldNanosecondsMax : CommitQueue.holdNanosecondsMax
     if holdsLock, !line.isEmpty, now >= heldSince + holdMax { mustRest = true }
+    let offers = !mustRest && (isForeign || isFirstDue(now))
+    if offers { offerTurn(now) }
     if !mustRest, let first = line.first {
-      if isForeign || isFirstDue(now) {
-        offerTurn(now)
+      if offers {
+        // The first in line was rung, if it can come.
       } else if let next = line.first(where: { $0.watchesUntil > now }) ?? (mayComeBack ? nil : first) {
         rings.append(next.alarm)
       } else if !first.knowsItIsFirst {

@@ -114,14 +114,18 @@ final class CommitQueue: Sendable {
           return state.notYet(state.line.firstIndex { $0.id == id } ?? 0, now)
         }
       }
-      if isAlone, !state.pending.isEmpty { return .notYet(until: nil) }
+      if isAlone, !state.pending.isEmpty {
+        // It does not look by itself: whoever leaves the turn rings it.
+        if let own = state.line.firstIndex(where: { $0.id == id }) { state.line[own].knowsItIsFirst = false }
+        return .notYet(until: nil)
+      }
       if !state.holdsLock {
         let isLocked: Bool
         do throws(EngineError) {
           if state.memory == nil { (state.memory, state.file) = try open() }
           isLocked = try state.memory?.lock(.exclusive, slot: WALIndex.writeSlot, count: 1) ?? false
         } catch {
-          state.line.removeAll { $0.id == id }
+          state.leaveLine(id)
           throw .failure(error)
         }
         state.isForeign = !isLocked
@@ -149,7 +153,7 @@ final class CommitQueue: Sendable {
   func leaveTurn(_ id: ObjectIdentifier, now: UInt64) {
     withState { state in
       let wasFirst = state.line.first?.id == id
-      state.line.removeAll { $0.id == id }
+      state.leaveLine(id)
       if state.holder == id {
         state.holder = nil
         state.passOn(now, mayComeBack: true)
@@ -300,7 +304,7 @@ final class CommitQueue: Sendable {
   /// The connection is gone. Commits of it that are pending stay, as long as somebody is there who waits for what is on top.
   func leave(_ id: ObjectIdentifier, now: UInt64) {
     withState { state in
-      state.line.removeAll { $0.id == id }
+      state.leaveLine(id)
       state.waiting.removeAll { $0.id == id }
       if state.gatherer == id { state.gatherer = nil }
       state.noteAnswered(id)
