@@ -91,6 +91,64 @@ import Testing
     #expect(steps > 3)
   }
 
+  /// Two connections to a log, with a second one in the same environment that has a lock of its own on the wal-index.
+  private func pair(_ pragmas: String = "") throws -> (first: Connection, second: Connection, foreign: any SharedMemory) {
+    let environment = MemoryEnvironment(seed: 11, completesAtOnce: false)
+    let first = try Connection("/a.db", environment: environment)
+    try first.execute(
+      "PRAGMA page_size = 512; PRAGMA journal_mode = wal; CREATE TABLE t(id INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (1, 0);"
+        + " PRAGMA busy_timeout = 1000; \(pragmas)")
+    let second = try Connection("/a.db", environment: environment)
+    try second.execute("PRAGMA busy_timeout = 1000; SELECT * FROM t; \(pragmas)")
+    return (first, second, try environment.open("/a.db", .readWrite).openSharedMemory(readOnly: false))
+  }
+
+  @Test("a concurrent COMMIT that is dropped in line leaves the line, and other processes get the lock when the turn ends")
+  func droppedInLine() throws {
+    let (first, second, foreign) = try pair()
+    try second.execute("BEGIN CONCURRENT; INSERT INTO t VALUES (2, 2)")
+    try first.execute("BEGIN IMMEDIATE; UPDATE t SET v = 1 WHERE id = 1")
+    let commit = try Stepped(second, "COMMIT")
+    guard case .pending = try commit.goOn(through: { if case .completion = $0 { true } else { false } }) else {
+      Issue.record("it does not wait for the turn")
+      return
+    }
+    commit.statement.reset()
+    try first.execute("COMMIT")
+    #expect(try foreign.lock(.exclusive, slot: WALIndex.writeSlot, count: 1))
+    try foreign.unlock(slot: WALIndex.writeSlot, count: 1)
+    try second.execute("COMMIT")
+    #expect(try first.value("SELECT sum(v) FROM t") == "3")
+  }
+
+  @Test("a COMMIT that is dropped in the checkpoint behind it keeps nobody from checkpoints")
+  func droppedInCheckpoint() throws {
+    var committed = 0
+    for limit in 0..<60 {
+      let (first, second, foreign) = try pair("PRAGMA wal_autocheckpoint = 4; PRAGMA cache_size = 10")
+      try first.execute("BEGIN; WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < 20)"
+          + " INSERT INTO t SELECT i + 10, zeroblob(400) FROM s")
+      let commit = try first.prepareBlocking("COMMIT")
+      var hasEnded = false
+      for step in 0...limit {
+        guard case .pending(let wait) = try commit.step() else {
+          hasEnded = true
+          break
+        }
+        if step < limit { first.wait(for: wait) }
+      }
+      if hasEnded { break }
+      let isCommitted = try second.value("SELECT count(*) FROM t") == "21"
+      commit.reset()
+      try first.block { () throws(Fault) in try first.settle() }
+      if !isCommitted { continue }
+      committed += 1
+      #expect(try foreign.lock(.exclusive, slot: 1, count: 1), "wait \(limit)")
+      try foreign.unlock(slot: 1, count: 1)
+    }
+    #expect(committed > 0)
+  }
+
   @Test("writers of this process and of another one exclude each other, whatever log was opened before")
   func foreignWriters() throws {
     let environment = SystemEnvironment()

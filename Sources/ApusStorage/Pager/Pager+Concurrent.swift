@@ -338,7 +338,11 @@ extension Pager {
       do throws(Fault) {
         try validate(store, wal, published, mayRebase: mayRebase)
       } catch {
-        if case .failure(let failure) = error, failure.code != .busySnapshot { wal.releaseWriteLock() }
+        if case .failure(let failure) = error, !isLost {
+          // Its pages may be the newest commit's already, and its changes not made anew.
+          if store.concurrent?.phase == .placed { throw lose(failure, .log, store, wal) }
+          wal.releaseWriteLock()
+        }
         throw error
       }
       store.concurrent?.phase = .placed

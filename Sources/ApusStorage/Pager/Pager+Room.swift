@@ -25,6 +25,7 @@ extension Pager {
     guard let wal = store.wal, wal.roomLimit > 0, !wal.holdsWriteLock else { return }
     let published = try wal.index.readHeader()
     guard store.makesRoom || wal.isFull(through: published?.frameCount ?? 0) else { return }
+    leaveLine(wal)
     if !store.makesRoom { try wal.moveToNewestMark() }
     try copyForRoom(store, wal)
     // With a snapshot of its own it is looked at what that keeps, under the turn.
@@ -41,7 +42,12 @@ extension Pager {
   func awaitRoomForPlace(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
     guard wal.roomLimit > 0, !wal.holdsWriteLock, let published = try wal.index.readHeader() else { return }
     guard wal.isFull(through: published.frameCount) else { return }
-    if published != wal.header { throw loseForRoom(store, wal) }
+    leaveLine(wal)
+    if published != wal.header {
+      // Nobody else ends the sync that its copying leads.
+      if wal.awaited?.isForCheckpoint == true { try awaitBase() }
+      throw loseForRoom(store, wal)
+    }
     if !store.makesRoom { try wal.moveToNewestMark() }
     try copyForRoom(store, wal)
     if !store.keepsLog, try wal.moveToMarkZero(), try wal.canRestart() { return }
@@ -93,6 +99,11 @@ extension Pager {
     wal.hasRoom = true
   }
 
+  /// The turn is for those who can use it.
+  private func leaveLine(_ wal: WriteAheadLog) {
+    if wal.isInLine { wal.releaseWriteLock() }
+  }
+
   /// Copies back what can be.
   private func copyForRoom(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
     // A wal-index that was damaged is recovered with the next snapshot.
@@ -111,9 +122,10 @@ extension Pager {
   }
 
   /// A statement was dropped that was making room.
-  public func giveUpRoom() {
-    guard let store, store.makesRoom, !store.isClosed else { return }
-    abandonCheckpoint(store)
+  /// - Parameter behindCommit: or one that ran the checkpoint behind its commit, which it holds no lock for any more.
+  public func giveUpRoom(behindCommit: Bool = false) {
+    guard let store, !store.isClosed else { return }
+    if store.makesRoom || behindCommit && store.needsCheckpoint && state != .write { abandonCheckpoint(store) }
   }
 
   /// How soon it is looked again whether the log is free: who reads rings nobody.

@@ -321,9 +321,9 @@ extension ConnectionState {
     for (index, database) in databases.enumerated() where used & (1 << UInt64(index)) != 0 { database?.pager.giveUpTurn() }
   }
 
-  /// A statement was dropped at a wait, perhaps for room in a log.
-  func giveUpRoom() {
-    for database in databases { database?.pager.giveUpRoom() }
+  /// A statement was dropped at a wait, perhaps while it copied a log back.
+  func giveUpRoom(behindCommit: Bool) {
+    for database in databases { database?.pager.giveUpRoom(behindCommit: behindCommit) }
   }
 
   /// Gives up the snapshots that a dropped statement was opening; the connection has no next one that would go on with them.

@@ -258,8 +258,10 @@ extension MachineCore {
   mutating func finish() {
     phase = .ended
     if isMidway {
-      state.giveUpTurns(of: uses)
-      state.giveUpRoom()
+      // COMMIT asks for turns in all files, and runs the checkpoints behind it.
+      let isCommit = state.committing != nil && state.committing == reference
+      state.giveUpTurns(of: isCommit ? .max : uses)
+      state.giveUpRoom(behindCommit: isCommit)
     }
     marks.removeAll()
     uses = 0
