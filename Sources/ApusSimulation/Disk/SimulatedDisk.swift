@@ -146,6 +146,8 @@ public final class SimulatedDisk: @unchecked Sendable {
   private var logWriter: Int?
   /// Sees to `PRAGMA wal_size_limit`, where the world has one.
   var logLimit: LogLimit?
+  /// The process is about to call the system, or looks at shared memory: others may go on first.
+  var betweenCalls: ((SimulatedProcess) -> Void)?
   private var nextSequence: UInt64 = 1
   private var nextInode: UInt64 = 1
   private var nextOwner: UInt64 = 1

@@ -34,6 +34,7 @@ final class SimulatedFile: File, @unchecked Sendable {
   var isAlive: Bool { isOpen && generation == disk.generation && process.isAlive }
 
   func checkAlive() throws(EngineError) {
+    disk.betweenCalls?(process)
     if !isAlive { throw EngineError(.ioError, object: path, cause: "the power is off") }
   }
 
@@ -50,7 +51,10 @@ final class SimulatedFile: File, @unchecked Sendable {
 
   func preallocate(to size: Int64) {}
 
-  func isStillNamed() -> Bool { isAlive && disk.file(named: path) === content }
+  func isStillNamed() -> Bool {
+    disk.betweenCalls?(process)
+    return isAlive && disk.file(named: path) === content
+  }
 
   func lock(_ kind: LockKind, at offset: Int64, length: Int64) throws(EngineError) -> Bool {
     try checkAlive()
@@ -66,6 +70,7 @@ final class SimulatedFile: File, @unchecked Sendable {
   }
 
   func unlock(at offset: Int64, length: Int64) throws(EngineError) {
+    disk.betweenCalls?(process)
     if isAlive { remove(offset..<offset + length) }
   }
 
@@ -181,6 +186,7 @@ final class SimulatedSharedMemory: SharedMemory, @unchecked Sendable {
   }
 
   func lock(_ kind: LockKind, slot: Int, count: Int) throws(EngineError) -> Bool {
+    disk.betweenCalls?(process)
     if generation != disk.generation || !process.isAlive {
       throw EngineError(.ioErrorSharedMemoryLock, cause: "the power is off")
     }
@@ -189,17 +195,22 @@ final class SimulatedSharedMemory: SharedMemory, @unchecked Sendable {
       lock.owner != owner && lock.range.overlaps(range) && (kind == .exclusive || lock.kind == .exclusive)
     }
     if isBlocked { return false }
-    try unlock(slot: slot, count: count)
+    remove(slot: slot, count: count)
     for one in range { shared.locks.append(DiskLock(owner: owner, kind: kind, range: one..<one + 1)) }
     return true
   }
 
   func unlock(slot: Int, count: Int) throws(EngineError) {
+    disk.betweenCalls?(process)
+    remove(slot: slot, count: count)
+  }
+
+  private func remove(slot: Int, count: Int) {
     let range = Int64(slot)..<Int64(slot + count)
     shared.locks.removeAll { $0.owner == owner && $0.range.overlaps(range) }
   }
 
-  func barrier() {}
+  func barrier() { disk.betweenCalls?(process) }
 
   func close(delete: Bool) {
     if !isOpen { return }

@@ -12,9 +12,11 @@ public final class Simulation {
   private let chance: ChoiceStream
   let world: World
   var clients: [Client] = []
-  private var processes: [SimulatedEnvironment] = []
+  var processes: [SimulatedEnvironment] = []
   /// By client, the number of its process.
-  private var homes: [Int] = []
+  var homes: [Int] = []
+  /// What others do between two calls of a process to the system.
+  var others: OtherProcesses
   private var schedule: Schedule
   private let mishaps: Mishaps
   private let probe: CrashProbe?
@@ -68,6 +70,10 @@ public final class Simulation {
     schedule = Schedule(profile.schedule)
     mishaps = Mishaps(world)
     probe = CrashProbe(world)
+    others = OtherProcesses(choices.stream("others"))
+    if profile.callsBetweenMax > 0, profile.processCount > 1 {
+      world.disk.betweenCalls = { [unowned self] process in letOthersGoOn(process) }
+    }
   }
 
   static func shapes(_ profile: SimulationProfile) -> [TableShape] {
@@ -263,7 +269,7 @@ public final class Simulation {
     try checkEndless()
   }
 
-  private func checkEndless() throws(Finding) {
+  func checkEndless() throws(Finding) {
     if !world.disk.isEndless { return }
     throw Finding(oracle: .liveness, text: "somebody has made more than \(SimulatedDisk.requestCountMax) requests without a wait")
   }
@@ -294,7 +300,10 @@ public final class Simulation {
     if profile.processCount == 1 { noteReady(ready) }
     world.disk.noteTurn()
     let wake = CommitWake(clients[name], clients.filter { $0.name != name && homes[$0.name] == homes[name] })
+    others.mayGoOn = starters == 0...Int.max
+    defer { others.mayGoOn = false }
     try clients[name].run(mayBegin: mayBegin(name))
+    if let finding = others.finding { throw finding }
     try checkEndless()
     try wake.check()
     if clients[name].line.hasTurn { try checkLine(name) }
@@ -320,7 +329,7 @@ public final class Simulation {
     }
   }
 
-  private func checkCompletion() throws(Finding) {
+  func checkCompletion() throws(Finding) {
     if let name = world.disk.takeLogWriter(), clients.indices.contains(name), clients[name].line.kind == .commit {
       try checkLine(name)
     }
@@ -333,7 +342,7 @@ public final class Simulation {
     try probe?.look()
   }
 
-  private func isReady(_ client: Client) -> Bool {
+  func isReady(_ client: Client) -> Bool {
     if client.isGone { return false }
     return switch client.wait {
     case nil, .nothing?: true

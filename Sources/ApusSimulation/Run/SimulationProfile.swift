@@ -48,6 +48,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var isTight = false
   /// Private pages may go to the file before their commit.
   public var spills = true
+  /// Most calls of a process to the system from one step of other processes between them to the next; 0: there are none.
+  public var callsBetweenMax = 0
   /// Where the page lies that holds nothing.
   public var lockByteOffset: Int64
   /// One transaction in so many is a VACUUM instead, to other page sizes and kinds of auto_vacuum too; 0 none.
@@ -152,6 +154,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
     isTight = choices.oneIn(3, .isTight)
     spills = !choices.oneIn(8, .spills)
+    callsBetweenMax = choices.pick([0, 30, 150, 8], .callsBetweenMax)
     // The page that would have the second part of the pointer map.
     if autoVacuum > 0, choices.oneIn(6, .locksAtMap) {
       lockByteOffset = Int64((pageSize - (hasChecksums ? 8 : 0)) / 5 + 2) * Int64(pageSize)
@@ -166,7 +169,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var description: String {
     "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
       + "log \(autocheckpointFrames)\(sizeLimitFrames > 0 ? " of \(sizeLimitFrames)" : "") "
-      + "clients \(clientCount) processes \(processCount) cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
+      + "clients \(clientCount) processes \(processCount)"
+      + "\(callsBetweenMax > 0 ? " between \(callsBetweenMax) calls" : "") cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(faultFocus.map { " failing \($0)" } ?? "")"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"

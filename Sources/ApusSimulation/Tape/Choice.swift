@@ -8,13 +8,16 @@ public enum Choice: String, CaseIterable, Sendable {
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
   case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind
-  case hasSizeLimit, sizeLimitFrames, isTight, spills, locksAtMap
+  case hasSizeLimit, sizeLimitFrames, isTight, spills, locksAtMap, callsBetweenMax
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process
 
   // The schedule; `ran` is a client's name and 1, `atStep` no choice but the step in which a span began.
   case clockAdvance, completes, request, ran, atStep
+
+  // What other processes do between two calls of one.
+  case othersSteps, callsBetween
 
   // The kernel's page cache.
   case cached, cachedLength

@@ -39,6 +39,7 @@ public final class SimulatedEnvironment: Environment, @unchecked Sendable {
   public var backendReason: String? { nil }
 
   public func open(_ path: String, _ mode: OpenMode) throws(EngineError) -> any File {
+    disk.betweenCalls?(process)
     if let existing = disk.file(named: path) {
       if mode.isExclusive { throw EngineError(.cannotOpen, object: path, cause: "open: File exists (17)") }
       try disk.checkCall(.open, path, existing)
@@ -60,13 +61,18 @@ public final class SimulatedEnvironment: Environment, @unchecked Sendable {
       path: "(temporary)", content: disk.makeUnnamedFile(), isWritable: true, disk: disk, process: process)
   }
 
-  public func exists(_ path: String) throws(EngineError) -> Bool { disk.file(named: path) != nil }
+  public func exists(_ path: String) throws(EngineError) -> Bool {
+    disk.betweenCalls?(process)
+    return disk.file(named: path) != nil
+  }
 
   public func size(of path: String) throws(EngineError) -> Int64? {
-    disk.file(named: path).map { Int64($0.current.count) }
+    disk.betweenCalls?(process)
+    return disk.file(named: path).map { Int64($0.current.count) }
   }
 
   public func delete(_ path: String) throws(EngineError) {
+    disk.betweenCalls?(process)
     guard let file = disk.file(named: path) else { return }
     try disk.checkCall(.delete, path, file)
     disk.setName(path, to: nil)
