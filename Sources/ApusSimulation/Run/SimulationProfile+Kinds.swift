@@ -77,7 +77,7 @@ extension SimulationProfile {
       cutCount = min(cutCount, 1)
       if choices.oneIn(2, .hasChecksums) { hasChecksums = true }
     }
-    stepsPerEra = cutCount > 1 ? 200 + choices.below(600, .stepsPerEra) : stepsPerEra
+    stepsPerEra = cutCount > 1 ? 400 + choices.below(1200, .stepsPerEra) : stepsPerEra
     drawTheme(choices)
     if journal == .memory || journal == .off {
       // A process that dies in the midst of a transaction leaves anything, and so does a write that fails.

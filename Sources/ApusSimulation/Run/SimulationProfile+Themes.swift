@@ -3,17 +3,21 @@
 import ApusBase
 
 extension SimulationProfile {
-  enum Theme: String { case none, goesBackOften, spillsOften, commitsAgainOften }
+  enum Theme: String { case none, goesBackOften, spillsOften, commitsAgainOften, syncsFailOften }
 
   mutating func drawTheme(_ choices: ChoiceStream) {
     theme = choices.pick(
-      [.none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .none, .none],
+      [
+        .none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .syncsFailOften, .syncsFailOften,
+        .none, .none,
+      ],
       .theme)
     switch theme {
     case .none: break
-    case .goesBackOften: goBackOften()
+    case .goesBackOften: goBackOften(choices)
     case .spillsOften: spillOften(choices)
     case .commitsAgainOften: commitAgainOften(choices)
+    case .syncsFailOften: failSyncsOften()
     }
   }
 
@@ -38,9 +42,11 @@ extension SimulationProfile {
   }
 
   /// Statements that are dropped, savepoints that are gone back to, and pages that lie in the journal or the log meanwhile.
-  private mutating func goBackOften() {
+  private mutating func goBackOften(_ choices: ChoiceStream) {
     haveSmallCache()
     if kind != .calm { cancelOneIn = 8 }
+    // What was given up arrives behind what came later.
+    if choices.oneIn(2, .delay) { faults[.delay] = 8 }
     savepointOneIn = 4
     rollbackOneIn = 3
     scanOneIn = 10
@@ -54,6 +60,17 @@ extension SimulationProfile {
     if faults.isEmpty { return }
     faultFocus = .journal
     if faults[.writeError] > 0 { faults[.writeError] = min(faults[.writeError], 60) }
+  }
+
+  /// Syncs that are to cover several commits fail, with a transaction on top of those that has written to the log already.
+  private mutating func failSyncsOften() {
+    guard journal == .wal, kind == .flaky || kind == .inferno else { return }
+    synchronous = .full
+    clientCount = max(clientCount, 4)
+    processCount = 1
+    pageSize = min(pageSize, 1024)
+    cachePages = 10
+    faults[.syncKeepsView] = 16
   }
 
   private mutating func haveSmallCache() {

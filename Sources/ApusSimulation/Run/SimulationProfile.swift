@@ -113,7 +113,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     clientCount = 1 + choices.below(4, .clientCount)
     processCount = 1 + choices.below(2, .processCount)
     cutCount = 1 + choices.below(3, .cutCount)
-    stepsPerEra = 300 + choices.below(900, .stepsPerEra)
+    stepsPerEra = 600 + choices.below(1800, .stepsPerEra)
     keyCount = choices.pick([8, 30, 120], .keyCount)
     // The largest overflow into more pages than the engine writes in one step.
     payloadMax = choices.pick([60, 1_500, 6_000, 60, 1_500, 6_000, pageSize <= 1024 ? 24_000 : 6_000], .payloadMax)

@@ -3,6 +3,12 @@
 import ApusBase
 
 extension Client {
+  /// What comes is not to be excused by what happened to an earlier transaction.
+  private func noteFreshStart() {
+    if engine?.owesWork == true || world.disk.inFlight.contains(where: { $0.actor == name }) { return }
+    world.faults.noteFreshStart(of: name)
+  }
+
   func startNext(mayBegin: Bool) throws(Finding) {
     switch phase {
     case .reopening, .closing, .gone: break
@@ -22,6 +28,7 @@ extension Client {
       choices.end(.transaction)
       hasMore = choices.begins(.transaction, if: true)
       if !hasMore { return }
+      noteFreshStart()
       if choices.oneIn(world.profile.reconnectOneIn, .reconnects) {
         phase = .closing
         return

@@ -72,8 +72,10 @@ final class FaultInjector {
   var transferDamage: FaultKind?
 
   private var owed: [Int: [OwedFault]] = [:]
-  /// By connection: what its statements may be told, since it was opened.
+  /// By connection: what it has met since it was opened. A handle that asks to be opened again may say so for ever.
   private var met: [Int: [FaultKind]] = [:]
+  /// By connection: what its other statements may be told, since it rested the last time with nothing left to do.
+  private var recent: [Int: [FaultKind]] = [:]
   /// By connection: how many failures it has met.
   private var metCounts: [Int: Int] = [:]
   /// What may be told to anybody.
@@ -127,7 +129,7 @@ final class FaultInjector {
     failureCount += 1
     metCounts[connection, default: 0] += 1
     tallies[kind.rawValue].injected += 1
-    if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
+    noteMet(kind, connection)
     owed[connection, default: []].append(
       OwedFault(kind: kind, role: file?.role ?? role, inode: file?.inode ?? 0, range: range))
   }
@@ -135,8 +137,17 @@ final class FaultInjector {
   /// A sync that fails is told to those whose commits it was to cover.
   func noteSharedFailure(_ kind: FaultKind, of connection: Int) {
     metCounts[connection, default: 0] += 1
-    if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
+    noteMet(kind, connection)
   }
+
+  private func noteMet(_ kind: FaultKind, _ connection: Int) {
+    if !met[connection, default: []].contains(kind) { met[connection, default: []].append(kind) }
+    if !recent[connection, default: []].contains(kind) { recent[connection, default: []].append(kind) }
+  }
+
+  /// The connection begins something new, with no request under way: what it met before was told, or is over. A failed sync is told
+  /// with what comes on top of it.
+  func noteFreshStart(of connection: Int) { recent[connection]?.removeAll { !$0.isSync && $0 != .stickyReadError } }
 
   /// The connection has opened a log. A sync of it, or of its directory, that has failed may not have come to the ears of who asked
   /// for it: until then commits go on top of those that it was to cover, and are told with them.
@@ -186,7 +197,9 @@ final class FaultInjector {
   /// Why the error is no finding; nil where it is one.
   func excuse(_ error: EngineError, of connection: Int) -> FaultKind? {
     if reverted.contains(connection), FaultKind.damageCodes.contains(error.code) { return .syncRevertsView }
-    return ((met[connection] ?? []) + metByAll).first { $0.allowedCodes.contains(error.code) }
+    let isForGood = error.hint?.contains("open it again") == true
+    return ((isForGood ? met : recent)[connection] ?? []).first { $0.allowedCodes.contains(error.code) }
+      ?? metByAll.first { $0.allowedCodes.contains(error.code) }
   }
 
   /// The connection's statement has failed with an error that a fault explains.
@@ -229,6 +242,7 @@ final class FaultInjector {
   func noteEnd(of connection: Int) {
     heal(connection) { _ in true }
     met[connection] = nil
+    recent[connection] = nil
     reverted.remove(connection)
   }
 
