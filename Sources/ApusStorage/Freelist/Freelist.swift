@@ -198,6 +198,9 @@ extension Pager {
         }
         let bytes = blankPage(heir).mutableBytes
         bytes.copy(place.trunk.bytes.slice(0, 4 + 4 * leaves), to: 0)
+        #if PlantedBugs
+          if PlantedBug.isActive(.heirWithoutNextTrunk) { bytes.setBigEndianUInt32(0, at: 0) }
+        #endif
         bytes.setBigEndianUInt32(UInt32(leaves - 1), at: 4)
       }
       if let previous = place.previous {

@@ -214,6 +214,9 @@ final class WALIndex {
         if probes > WALIndex.hashSlotCount { throw .error(.corrupt, cause: "the wal-index has a full hash table") }
       }
       if found != 0 { return found }
+      #if PlantedBugs
+        if PlantedBug.isActive(.findInNewestRegion) { return 0 }
+      #endif
       index -= 1
     }
     return 0
