@@ -17,21 +17,27 @@
     case backfillBeforeWALSync, staleCheckpointPlan, forgetForeignCommits, keepDroppedCheckpoint, releaseLocksEarly
     case copyPastReaders, copyOlderFrame, resetBeforeDatabaseSync, restartHalfCopied, publishBackfillEarly,
       ignoreBackfillErrors
+    case findInNewestRegion, trustMovedMark, cutToNewestLength, recoverOneFrameLess, keepCopyLock, cutLastFrame
     // Rollback journal.
     case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages
     case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal, keepJournalRest, finishOnlyDecided
     case trustTornRecords, skipPlaybackSync, keepChangeCounter, journaledBeforeCount
+    case keepSegmentNonce, skipAdjacentSegment, skipJournalEndSync, touchedAfterWrites, askOneJournalOnly
     // Pager.
     case ackBeforeSync, acknowledgeFailedSync, evictDirtyPage, stalePageAfterRollback, keepReadsAfterRollback
     case readAheadUnverified, readAheadOverLog, checksumWithoutNumber, keepSpilledInCache, renameStaleImages,
       keepEmptyLogImages
     case keepPageCountAtRollback, loseEntryAtRelease, skipOriginalsAtRollback, busyAsIOError, loseEarlyCompletion
+    case keepEqualFrames, reuseAbandonedPlaces, forgetSpilledForSavepoint, dataVersionStuck, keepStampBesideLog,
+      loseEntryBehindHole
     // Freelist and pointer map.
     case allocateLockBytePage, staleMapEntryAfterBalance, staleLinkAfterMove, keepMapEditsAtRollback
     case freeWithoutUndo, cutWithoutUndo, forgetCutPages, forgetFreePool, forgetFreedContent, allocateLeafTwice, freelistCountStuck
+    case heirWithoutNextTrunk, mapOnLockBytes
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
     case wrongCollapse, forgetLastChildAtCollapse, skipRowAfterRestore
+    case forgetFragments, insertInOtherGap, breakLongChain
     // Concurrent transactions.
     case compareFirstCommitOnly, forgetAllocation, validateWritesOnly, foreignSeenLate, keepStalePages
     case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo, goOnWithHalfPlace
@@ -39,9 +45,11 @@
     case cancelEqualKeys, replaceNamesTableOnly, compareBytes, rebaseSkipsIndex, skipRebase, lookedAtStaysOld
     case trimOneTooEarly, publishTooFar, raiseOverwrites, raiseUnseen
     case forgetAssertedLook, forgetWrittenPath, leakIsolation, forgetPlainPages
+    case joinBackwardReads
     // Group commit.
     case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase, gatherForEver
     case checkpointSyncsAlone, forgetSettled
+    case keepFailedKeys, hideFailedSync, keepWriteLock
     // The log's size.
     case appendAtLimit, roomBeforeTurnOnly, waitForRoomForEver, keepOlderMark
     // Statements.
@@ -49,6 +57,7 @@
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback, keepHalfUndone,
       skipCookieCheck
     case forgetKeyInIndexes
+    case keepDeferredCount, findOuterSavepoint
 
     // One bug at a time. Set before the threads that run the engine start.
     nonisolated(unsafe) private static var active: PlantedBug?

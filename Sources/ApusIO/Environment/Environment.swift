@@ -48,6 +48,8 @@ public protocol Environment: AnyObject, Sendable {
   #if PlantedBugs
     /// Whether the engine does here what is rare and always right: the simulator's, see `BuggifyPoint`.
     func fires(_ point: BuggifyPoint) -> Bool
+    /// What the simulator's world has made small; the same for all who share its files.
+    var smallLimits: SmallLimits { get }
   #endif
 }
 
@@ -57,6 +59,7 @@ extension Environment {
   public func sleep(untilMonotonic moment: UInt64, or alarm: Alarm) { if !alarm.take() { sleep(untilMonotonic: moment) } }
   #if PlantedBugs
     public func fires(_ point: BuggifyPoint) -> Bool { false }
+    public var smallLimits: SmallLimits { SmallLimits() }
   #endif
 }
 

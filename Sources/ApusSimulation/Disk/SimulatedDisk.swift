@@ -135,6 +135,10 @@ public final class SimulatedDisk: @unchecked Sendable {
   var clock = VirtualClock()
   /// Inode << 32 | sector, of what cannot be read until it is written.
   var badSectors: Set<UInt64> = []
+  #if PlantedBugs
+    /// Every engine over these files has them.
+    var smallLimits = SmallLimits()
+  #endif
 
   /// Writes to logs that are complete, and by connection the number of its last one. What is all zeros is none: room for frames.
   private(set) var logWriteCount: UInt64 = 0

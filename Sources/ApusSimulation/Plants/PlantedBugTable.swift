@@ -79,6 +79,18 @@
         .init(
           .wal, "a write of a checkpoint that failed counts as done", .transactions.union([.faultAccount]),
           needs: .fault)
+      case .findInNewestRegion:
+        .init(.wal, "a page is looked for in the newest region of the wal-index alone", .transactions)
+      case .trustMovedMark:
+        .init(.wal, "a read mark that was moved before it was locked is taken all the same", .transactions)
+      case .cutToNewestLength:
+        .init(.wal, "a checkpoint that a reader holds back cuts the database to its newest length", .transactions)
+      case .recoverOneFrameLess:
+        .init(.wal, "recovery leaves out the last frame where the file ends with it", .transactions)
+      case .keepCopyLock:
+        .init(.wal, "a checkpoint that fails keeps the lock on read mark 0", [.leak, .liveness], needs: .fault)
+      case .cutLastFrame:
+        .init(.wal, "the cut of a log that has begun anew takes its last frame too", .transactions.union([.logAudit]))
 
       // Rollback journal.
       case .skipJournalSync:
@@ -115,6 +127,16 @@
         .init(.journal, "a hot journal goes before what it put back is synced", .transactions, needs: .powerCut)
       case .keepChangeCounter:
         .init(.journal, "a commit leaves the change counter", .transactions)
+      case .keepSegmentNonce:
+        .init(.journal, "playback checks the later segments of a journal by the first one's nonce", .transactions)
+      case .skipAdjacentSegment:
+        .init(.journal, "playback passes over a segment that begins right where the records before it end", .transactions)
+      case .skipJournalEndSync:
+        .init(.journal, "with EXTRA the end of a journal's name is not synced", .transactions, needs: .powerCut)
+      case .touchedAfterWrites:
+        .init(.journal, "the database counts as touched only when the writes to it have ended", .transactions)
+      case .askOneJournalOnly:
+        .init(.journal, "of the journals that a super-journal names one is looked at before it goes", .transactions)
 
       // Pager.
       case .evictDirtyPage: .init(.pager, "a changed page that is spilled is not written", .transactions)
@@ -146,6 +168,22 @@
         .init(.pager, "a lock that is not had is told as an I/O error", [.error])
       case .loseEarlyCompletion:
         .init(.pager, "a completion that comes before somebody waits for it is lost", [.liveness, .error, .leak])
+      case .keepEqualFrames:
+        .init(.pager, "a clean page stays if its frame has the same number in the log of the new snapshot", .transactions)
+      case .reuseAbandonedPlaces:
+        .init(
+          .pager, "places in the file of savepoints' images are used again while given up writes to them are under way",
+          .transactions)
+      case .forgetSpilledForSavepoint:
+        .init(.pager, "a page that is spilled to the log is not kept for the savepoint", .transactions)
+      case .dataVersionStuck:
+        .init(.pager, "PRAGMA data_version stays when others commit to the log", [.pragma])
+      case .keepStampBesideLog:
+        .init(.pager, "images from before a log came are taken for the file's when it has gone", .transactions)
+      case .loseEntryBehindHole:
+        .init(
+          .pager, "a page that leaves the table leaves one behind the hole that belongs there",
+          .transactions.union([.trap]))
 
       // Concurrent transactions.
       case .compareFirstCommitOnly:
@@ -211,6 +249,8 @@
         .init(.concurrency, "a transaction has the isolation that the one before it in the process asked for", .transactions)
       case .forgetPlainPages:
         .init(.concurrency, "at snapshot isolation plain pages are not kept for what goes on behind its place", .transactions)
+      case .joinBackwardReads:
+        .init(.concurrency, "a read before the last one is joined with it without its lower end", .transactions)
 
       // Group commit.
       case .publishBeforeSync:
@@ -233,6 +273,16 @@
       case .forgetSettled: .init(.concurrency, "who is told that its commit is settled does not tell the next", [.liveness])
       case .answerOnPendingBase:
         .init(.concurrency, "what was found on a commit that may fail is told at once", .transactions)
+      case .keepFailedKeys:
+        .init(
+          .concurrency, "behind a failed sync the keys of the commits that failed with it stay in the history",
+          .transactions, needs: .fault)
+      case .hideFailedSync:
+        .init(
+          .concurrency, "who has the turn is not told of a failed sync that was to cover what it has spilled",
+          .transactions.union([.logAudit, .faultAccount]), needs: .fault)
+      case .keepWriteLock:
+        .init(.concurrency, "a process whose commits are all settled keeps the write lock", [.leak, .liveness, .error])
 
       // The log's size.
       case .appendAtLimit: .init(.concurrency, "whoever has the turn appends, however long the log is", [.logSize])
@@ -263,6 +313,10 @@
         .init(.freelist, "a leaf of the freelist is given out and stays in it", .transactions)
       case .freelistCountStuck:
         .init(.freelist, "the count of free pages in the header stays", .transactions)
+      case .heirWithoutNextTrunk:
+        .init(.freelist, "a leaf that takes a trunk's place leaves the trunks behind it out", .structure)
+      case .mapOnLockBytes:
+        .init(.freelist, "the page of the pointer map that falls on the lock bytes does not move", .structure)
 
       // B-tree.
       case .loseCellInSplit: .init(.btree, "a split of a large leaf loses its last cell", .structure)
@@ -276,6 +330,12 @@
         .init(.btree, "a change leaves other cursors on the pages that it moves", .structure)
       case .skipRowAfterRestore:
         .init(.btree, "a cursor that finds its place again passes over a row", .transactions)
+      case .forgetFragments:
+        .init(.btree, "a free block that is used whole leaves its rest out of the count of fragments", .structure)
+      case .insertInOtherGap:
+        .init(.btree, "a row is inserted where another one was deleted", .transactions)
+      case .breakLongChain:
+        .init(.btree, "an overflow chain that is made in several steps is not linked where it goes on", .structure)
 
       // Compiler.
       case .forgetIndexEntryOnUpdate: .init(.compiler, "UPDATE leaves the last index as it was", .structure)
@@ -301,6 +361,10 @@
         .init(.machine, "a ROLLBACK that is dropped leaves the transaction half undone", .transactions, needs: .cancellation)
       case .skipCookieCheck:
         .init(.machine, "a statement runs on a schema that has changed", .transactions)
+      case .keepDeferredCount:
+        .init(.machine, "ROLLBACK leaves the count of deferred constraints that are violated", [.error, .read])
+      case .findOuterSavepoint:
+        .init(.machine, "of two savepoints of one name the outer one is found", .transactions)
       }
     }
   }

@@ -92,6 +92,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var listOneIn = 3
   /// `PRAGMA wal_size_limit`, in frames; 0: none.
   public var sizeLimitFrames = 0
+  /// Frames that a region of the wal-index describes, and leaves that a trunk of the freelist has; 0: as many as SQLite's.
+  public var regionFrameCount = 0, trunkLeafCount = 0
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
 
@@ -152,6 +154,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     isolation = choices.pick([.serializable, .serializable, .serializable, .snapshot, .snapshotBeside, .snapshotPairs], .isolation)
     if journal == .wal, choices.oneIn(3, .hasSizeLimit) { sizeLimitFrames = choices.pick([40, 12, 100], .sizeLimitFrames) }
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
+    if journal == .wal { regionFrameCount = choices.pick([0, 8, 16, 64], .regionFrameCount) }
+    trunkLeafCount = choices.pick([0, 0, 1, 4, 12], .trunkLeafCount)
     isTight = choices.oneIn(3, .isTight)
     spills = !choices.oneIn(8, .spills)
     callsBetweenMax = choices.pick([0, 30, 150, 8], .callsBetweenMax)
@@ -166,9 +170,13 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   }
   private var lockName: String { lockByteOffset < 0x4000_0000 ? " lock byte \(lockByteOffset)" : "" }
 
+  private var limitsName: String {
+    (regionFrameCount > 0 ? " regions of \(regionFrameCount)" : "") + (trunkLeafCount > 0 ? " trunks of \(trunkLeafCount)" : "")
+  }
+
   public var description: String {
     "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
-      + "log \(autocheckpointFrames)\(sizeLimitFrames > 0 ? " of \(sizeLimitFrames)" : "") "
+      + "log \(autocheckpointFrames)\(sizeLimitFrames > 0 ? " of \(sizeLimitFrames)" : "")\(limitsName) "
       + "clients \(clientCount) processes \(processCount)"
       + "\(callsBetweenMax > 0 ? " between \(callsBetweenMax) calls" : "") cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(faultFocus.map { " failing \($0)" } ?? "")"

@@ -54,6 +54,8 @@ final class World {
       shapes: model.shapes, keyCount: profile.keyCount, payloadMax: profile.payloadMax, taste: profile.taste)
     #if PlantedBugs
       buggifier = profile.buggifies ? Buggifier(choices) : nil
+      if profile.regionFrameCount > 0 { disk.smallLimits.regionFrameCount = UInt32(profile.regionFrameCount) }
+      if profile.trunkLeafCount > 0 { disk.smallLimits.trunkLeafCount = profile.trunkLeafCount }
     #endif
   }
 

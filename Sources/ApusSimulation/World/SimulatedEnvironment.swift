@@ -33,6 +33,7 @@ public final class SimulatedEnvironment: Environment, @unchecked Sendable {
 
   #if PlantedBugs
     public func fires(_ point: BuggifyPoint) -> Bool { buggify?.fires(point) ?? false }
+    public var smallLimits: SmallLimits { disk.smallLimits }
   #endif
 
   public var backendName: String { "simulation" }

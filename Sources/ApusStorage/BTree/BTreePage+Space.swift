@@ -107,6 +107,9 @@ struct PageEditor {
     let rest = number(at: found.block + 2) - size
     if rest < 4 {
       bytes.setBigEndianUInt16(number(at: found.block), at: found.pointer)
+      #if PlantedBugs
+        if PlantedBug.isActive(.forgetFragments) { return found.block }
+      #endif
       bytes[headerStart + 7] += UInt8(truncatingIfNeeded: rest)
       return found.block
     }

@@ -73,7 +73,11 @@ extension CursorState {
     guard isFresh, current.page.isLeaf else { return nil }
     switch position {
     case .atRow: return try current.page.rowid(current.index) == rowid ? true : nil
-    case .inGap: return gapHasKey && savedRowid == rowid ? false : nil
+    case .inGap:
+      #if PlantedBugs
+        if PlantedBug.isActive(.insertInOtherGap), gapHasKey { return false }
+      #endif
+      return gapHasKey && savedRowid == rowid ? false : nil
     case .unpositioned, .displaced, .nullRow: return nil
     }
   }
@@ -384,6 +388,9 @@ extension CursorState {
       try pager.beginWriteOperation(pages: OverflowChain.pagesPerStep + 1)
       var previous: Page?
       if !chain.last.isNone { previous = try pager.page(chain.last, isKeyed: true) }
+      #if PlantedBugs
+        if PlantedBug.isActive(.breakLongChain) { previous = nil }
+      #endif
       for _ in 0..<OverflowChain.pagesPerStep where chain.byteCount < total {
         let page = try pager.allocate(near: chain.last)
         let length = min(geometry.overflowBytes, total - chain.byteCount)

@@ -47,8 +47,13 @@ struct RangeList<Bound: RangeBound> {
 
   mutating func insert(_ low: Bound, _ high: Bound, isAsserted: Bool, _ order: Bound.Order) {
     // A scan goes on where it was, and a change asserts what was just read.
+    #if PlantedBugs
+      let forgetsLow = PlantedBug.isActive(.joinBackwardReads)
+    #else
+      let forgetsLow = false
+    #endif
     if let last = recent.indices.last, Bound.meets(end: recent[last].high, start: low, order),
-      Bound.order(recent[last].low, low, order) <= 0
+      forgetsLow || Bound.order(recent[last].low, low, order) <= 0
     {
       if Bound.order(recent[last].high, high, order) < 0 {
         byteCount += high.byteCount - recent[last].high.byteCount

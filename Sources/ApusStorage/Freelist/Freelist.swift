@@ -13,7 +13,12 @@ import ApusBase
 
 extension Pager {
   /// Leaves that are put into one trunk: SQLite leaves the last six places free (an old release read them wrongly).
-  var freelistLeafCountMax: Int { usableSize / 4 - 8 }
+  var freelistLeafCountMax: Int {
+    #if PlantedBugs
+      if let small = environment.smallLimits.trunkLeafCount { return min(small, usableSize / 4 - 8) }
+    #endif
+    return usableSize / 4 - 8
+  }
 
   /// The lock bytes' page, which holds nothing.
   var lockBytePage: UInt32 { UInt32(truncatingIfNeeded: configuration.lockByteOffset / Int64(pageSize)) + 1 }
@@ -198,6 +203,9 @@ extension Pager {
         }
         let bytes = blankPage(heir).mutableBytes
         bytes.copy(place.trunk.bytes.slice(0, 4 + 4 * leaves), to: 0)
+        #if PlantedBugs
+          if PlantedBug.isActive(.heirWithoutNextTrunk) { bytes.setBigEndianUInt32(0, at: 0) }
+        #endif
         bytes.setBigEndianUInt32(UInt32(leaves - 1), at: 4)
       }
       if let previous = place.previous {

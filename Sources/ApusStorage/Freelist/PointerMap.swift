@@ -126,6 +126,9 @@ struct PointerMapLayout {
   func mapPage(of number: UInt32) -> UInt32 {
     if number < 2 { return 0 }
     let map = (number - 2) / groupPages * groupPages + 2
+    #if PlantedBugs
+      if PlantedBug.isActive(.mapOnLockBytes) { return map }
+    #endif
     return map == lockBytePage ? map + 1 : map
   }
 }

@@ -151,7 +151,12 @@ final class JournalPlayback {
 
   private func readHeader() throws(Fault) {
     let sector = Int64(header?.sectorByteCount ?? JournalFormat.sectorByteCount)
-    offset = (offset + sector - 1) / sector * sector
+    #if PlantedBugs
+      let short: Int64 = PlantedBug.isActive(.skipAdjacentSegment) && offset > 0 ? 0 : 1
+      offset = (offset + sector - short) / sector * sector
+    #else
+      offset = (offset + sector - 1) / sector * sector
+    #endif
     // As for SQLite, a header counts where its whole sector is there: nothing stands behind one that is cut off, and what it says
     // of the database's length may be as broken.
     if offset + sector > byteCount { return try finish() }
@@ -171,7 +176,11 @@ final class JournalPlayback {
       }
       header = found
     } else {
-      header?.nonce = found.nonce
+      #if PlantedBugs
+        if !PlantedBug.isActive(.keepSegmentNonce) { header?.nonce = found.nonce }
+      #else
+        header?.nonce = found.nonce
+      #endif
     }
     offset += Int64(header?.sectorByteCount ?? JournalFormat.sectorByteCount)
     let room = Int(max(0, byteCount - offset) / Int64(JournalFormat.recordByteCount(pageSize)))

@@ -278,6 +278,9 @@ final class SuperJournalCleanup {
         start = position + 1
       }
       close()
+      #if PlantedBugs
+        if PlantedBug.isActive(.askOneJournalOnly) { children = Array(children.suffix(1)) }
+      #endif
       phase = .children
     case .children:
       guard let child = children.last else {

@@ -458,6 +458,12 @@ struct PageTable {
     var probe = unsafe (index &+ 1) & mask
     while unsafe entries[probe].number != 0 {
       let home = unsafe Int((entries[probe].number &* 0x9e37_79b1) &>> shift)
+      #if PlantedBugs
+        if PlantedBug.isActive(.loseEntryBehindHole), home == hole {
+          probe = unsafe (probe &+ 1) & mask
+          continue
+        }
+      #endif
       if unsafe ((probe &- home) & mask) >= ((probe &- hole) & mask) {
         unsafe entries[hole] = entries[probe]
         hole = probe

@@ -319,10 +319,17 @@ extension Pager {
           }
         }
         busyAttempts = 0
-        store.isDatabaseTouched = true
+        #if PlantedBugs
+          if !PlantedBug.isActive(.touchedAfterWrites) { store.isDatabaseTouched = true }
+        #else
+          store.isDatabaseTouched = true
+        #endif
         store.flush = .database(writeDatabase(store))
       case .database(let group):
         try group.finish(store.queue)
+        #if PlantedBugs
+          if PlantedBug.isActive(.touchedAfterWrites) { store.isDatabaseTouched = true }
+        #endif
         if !isCommit {
           store.flush = .idle
           return
@@ -663,6 +670,9 @@ extension Pager {
       try faulting { () throws(EngineError) in try environment.delete(path) }
       journal.close()
       store.journal = nil
+      #if PlantedBugs
+        if PlantedBug.isActive(.skipJournalEndSync) { return .finalized(nil) }
+      #endif
       guard synchronous >= .extra || store.syncsDirectoryAtEnd && synchronous != .off else { return .finalized(nil) }
       group.add(store.queue.syncDirectory(of: path))
     case .truncate:

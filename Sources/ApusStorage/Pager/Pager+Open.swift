@@ -397,7 +397,11 @@ extension Pager {
     }
     if isOther || isFirst {
       // What follows an attempt that failed is looked at as the first snapshot is, and may be another than the last.
-      if isOther, store.hasReadLog { dataVersion += 1 }
+      #if PlantedBugs
+        if isOther, store.hasReadLog, !PlantedBug.isActive(.dataVersionStuck) { dataVersion += 1 }
+      #else
+        if isOther, store.hasReadLog { dataVersion += 1 }
+      #endif
       if isFirst { dropCleanPages() } else { try dropStalePages(store) }
       if wal.header.pageCount > 0 {
         currentPageCount = wal.header.pageCount
@@ -465,6 +469,11 @@ extension Pager {
     while let current = unsafe slot {
       unsafe slot = current.pointee.newer
       let version = try version(of: unsafe current.pointee.number, store)
+      #if PlantedBugs
+        let known = unsafe current.pointee.image.header.pointee.version
+        let isEqualFrame = UInt32(truncatingIfNeeded: known) == UInt32(truncatingIfNeeded: version)
+        if PlantedBug.isActive(.keepEqualFrames), version != 0, isEqualFrame { continue }
+      #endif
       if unsafe version == 0 || current.pointee.image.header.pointee.version != version {
         unsafe table.pointee.detach(current)
       }

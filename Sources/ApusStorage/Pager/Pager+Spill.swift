@@ -162,7 +162,12 @@ extension Pager {
       guard let slot = unsafe table.pointee.findLoaded(image.number), unsafe slot.pointee.image == image,
         unsafe slot.pointee.isInDirtyList
       else { continue }
-      if !savepoints.isEmpty, store.wal != nil, unsafe slot.pointee.stamp < savepointSerialInForce {
+      #if PlantedBugs
+        let forgets = PlantedBug.isActive(.forgetSpilledForSavepoint)
+      #else
+        let forgets = false
+      #endif
+      if !forgets, !savepoints.isEmpty, store.wal != nil, unsafe slot.pointee.stamp < savepointSerialInForce {
         // Going back to the savepoint forgets the frame: the image must stay, and never change again.
         remember(image.number, privateImage: image)
         unsafe slot.pointee.stamp = savepointSerialInForce

@@ -78,7 +78,11 @@ final class UndoFile {
     guard let group else { return }
     abandoned.append(group)
     self.group = nil
-    firstFree = placeCount
+    #if PlantedBugs
+      if !PlantedBug.isActive(.reuseAbandonedPlaces) { firstFree = placeCount }
+    #else
+      firstFree = placeCount
+    #endif
     firstCandidate = written.first?.position ?? firstCandidate
     written = []
   }

@@ -269,6 +269,9 @@ final class CommitQueue: Sendable {
       state.settledSerial = last.serial
       if state.pending.isEmpty {
         state.tip = nil
+        #if PlantedBugs
+          if PlantedBug.isActive(.keepWriteLock) { return }
+        #endif
         state.passOn(now)
       }
     }
@@ -281,7 +284,11 @@ final class CommitQueue: Sendable {
       precondition(state.syncing == id)
       state.syncing = nil
       defer { state.wakeWaiting() }
-      if state.holder != id { state.holderFailure = error }
+      #if PlantedBugs
+        if state.holder != id, !PlantedBug.isActive(.hideFailedSync) { state.holderFailure = error }
+      #else
+        if state.holder != id { state.holderFailure = error }
+      #endif
       guard let first = state.pending.first else { return nil }
       #if PlantedBugs
         if PlantedBug.isActive(.retryFailedSync), first.serial == state.lastSerial { return nil }
@@ -329,6 +336,9 @@ final class CommitQueue: Sendable {
   private func fail(_ state: inout State, _ error: EngineError) {
     guard let first = state.pending.first else { return }
     state.fail(error)
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepFailedKeys) { return }
+    #endif
     history.forget(salts: first.header.salts, behind: first.firstFrame - 1)
   }
 

@@ -97,15 +97,32 @@ final class WALIndex {
   private static let readMarkOffset = 100
   private static let backfillAttemptedOffset = 128
   private static let firstPagesOffset = 136
-  private static let firstPageCount: UInt32 = 4062
-  private static let pageCountPerRegion: UInt32 = 4096
   private static let hashOffset = 16384
-  private static let hashSlotCount: UInt32 = 8192
+
+  #if PlantedBugs
+    private let firstPageCount: UInt32
+    private let pageCountPerRegion: UInt32
+    private let hashSlotCount: UInt32
+  #else
+    private var firstPageCount: UInt32 { 4062 }
+    private var pageCountPerRegion: UInt32 { 4096 }
+    private var hashSlotCount: UInt32 { 8192 }
+  #endif
 
   let memory: any SharedMemory
   private var regions: [MutableByteView] = []
 
-  init(_ memory: any SharedMemory) { self.memory = memory }
+  #if PlantedBugs
+    /// With a small limit everything stays in its place; less of it is used.
+    init(_ memory: any SharedMemory, _ limits: SmallLimits = SmallLimits()) {
+      self.memory = memory
+      pageCountPerRegion = limits.regionFrameCount ?? 4096
+      firstPageCount = limits.regionFrameCount.map { $0 - 2 } ?? 4062
+      hashSlotCount = 2 * pageCountPerRegion
+    }
+  #else
+    init(_ memory: any SharedMemory) { self.memory = memory }
+  #endif
 
   private func region(_ index: Int) throws(Fault) -> MutableByteView {
     while regions.count <= index {
@@ -173,17 +190,17 @@ final class WALIndex {
   // MARK: Frames
 
   private func regionIndex(_ frame: UInt32) -> Int {
-    Int((frame + WALIndex.pageCountPerRegion - WALIndex.firstPageCount - 1) / WALIndex.pageCountPerRegion)
+    Int((frame + pageCountPerRegion - firstPageCount - 1) / pageCountPerRegion)
   }
 
   /// The frame before the first one of a region, and where its page numbers lie.
   private func layout(_ index: Int) -> (before: UInt32, pages: Int) {
     index == 0
       ? (0, WALIndex.firstPagesOffset)
-      : (WALIndex.firstPageCount + UInt32(index - 1) * WALIndex.pageCountPerRegion, 0)
+      : (firstPageCount + UInt32(index - 1) * pageCountPerRegion, 0)
   }
 
-  private static func hash(_ page: UInt32) -> UInt32 { (page &* 383) & (hashSlotCount - 1) }
+  private func hash(_ page: UInt32) -> UInt32 { (page &* 383) & (hashSlotCount - 1) }
 
   private static func hashSlot(_ view: ByteView, _ slot: UInt32) -> UInt32 {
     let offset = hashOffset + 2 * Int(slot)
@@ -197,23 +214,26 @@ final class WALIndex {
     while index >= 0 {
       let view = try knownRegion(index)
       let (before, pages) = layout(index)
-      var slot = WALIndex.hash(page)
+      var slot = hash(page)
       var found: UInt32 = 0
       var probes: UInt32 = 0
       while true {
         let position = WALIndex.hashSlot(view, slot)
         if position == 0 { break }
         let frame = before + position
-        if frame <= limit && position <= WALIndex.pageCountPerRegion
+        if frame <= limit && position <= pageCountPerRegion
           && view.littleEndianUInt32(at: pages + 4 * Int(position - 1)) == page
         {
           found = max(found, frame)
         }
-        slot = (slot + 1) & (WALIndex.hashSlotCount - 1)
+        slot = (slot + 1) & (hashSlotCount - 1)
         probes += 1
-        if probes > WALIndex.hashSlotCount { throw .error(.corrupt, cause: "the wal-index has a full hash table") }
+        if probes > hashSlotCount { throw .error(.corrupt, cause: "the wal-index has a full hash table") }
       }
       if found != 0 { return found }
+      #if PlantedBugs
+        if PlantedBug.isActive(.findInNewestRegion) { return 0 }
+      #endif
       index -= 1
     }
     return 0
@@ -234,15 +254,15 @@ final class WALIndex {
     let view = try region(index)
     let (before, pages) = layout(index)
     let position = frame - before
-    if position == 1 { view.fill(pages, WALIndex.hashOffset - pages + 2 * Int(WALIndex.hashSlotCount)) }
+    if position == 1 { view.fill(pages, WALIndex.hashOffset - pages + 2 * Int(hashSlotCount)) }
     // What a writer left that rolled back or died goes first.
     if view.readable.littleEndianUInt32(at: pages + 4 * Int(position - 1)) != 0 { try truncate(to: frame - 1) }
-    var slot = WALIndex.hash(page)
+    var slot = hash(page)
     var probes: UInt32 = 0
     while WALIndex.hashSlot(view.readable, slot) != 0 {
-      slot = (slot + 1) & (WALIndex.hashSlotCount - 1)
+      slot = (slot + 1) & (hashSlotCount - 1)
       probes += 1
-      if probes > WALIndex.hashSlotCount { throw .error(.corrupt, cause: "the wal-index has a full hash table") }
+      if probes > hashSlotCount { throw .error(.corrupt, cause: "the wal-index has a full hash table") }
     }
     view.setLittleEndianUInt32(page, at: pages + 4 * Int(position - 1))
     view[WALIndex.hashOffset + 2 * Int(slot)] = UInt8(position & 0xff)
@@ -256,7 +276,7 @@ final class WALIndex {
     let view = try region(index)
     let (before, pages) = layout(index)
     let limit = frame - before
-    for slot in 0..<WALIndex.hashSlotCount where WALIndex.hashSlot(view.readable, slot) > limit {
+    for slot in 0..<hashSlotCount where WALIndex.hashSlot(view.readable, slot) > limit {
       view[WALIndex.hashOffset + 2 * Int(slot)] = 0
       view[WALIndex.hashOffset + 2 * Int(slot) + 1] = 0
     }
@@ -271,7 +291,7 @@ final class WALIndex {
     var index = 0
     while first < pages.endIndex {
       let (before, offset) = layout(index)
-      let capacity = Int(index == 0 ? WALIndex.firstPageCount : WALIndex.pageCountPerRegion)
+      let capacity = Int(index == 0 ? firstPageCount : pageCountPerRegion)
       precondition(first - pages.startIndex == Int(before))
       let end = min(first + capacity, pages.endIndex)
       try replaceRegion(index, offset, capacity, by: pages[first..<end])
@@ -282,11 +302,11 @@ final class WALIndex {
 
   private func replaceRegion(_ index: Int, _ offset: Int, _ capacity: Int, by pages: ArraySlice<UInt32>) throws(Fault) {
     let view = try region(index)
-    var slots = [UInt16](repeating: 0, count: Int(WALIndex.hashSlotCount))
+    var slots = [UInt16](repeating: 0, count: Int(hashSlotCount))
     // Half of the slots at most are taken: each search ends.
     for (position, page) in pages.enumerated() {
-      var slot = WALIndex.hash(page)
-      while slots[Int(slot)] != 0 { slot = (slot + 1) & (WALIndex.hashSlotCount - 1) }
+      var slot = hash(page)
+      while slots[Int(slot)] != 0 { slot = (slot + 1) & (hashSlotCount - 1) }
       slots[Int(slot)] = UInt16(position + 1)
     }
     for position in 0..<capacity {

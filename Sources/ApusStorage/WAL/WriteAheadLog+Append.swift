@@ -209,7 +209,12 @@ extension WriteAheadLog {
       if environment.fires(.walSkipLengthCut) { return }
     #endif
     mayCutFile = false
-    let end = max(sizeLimit, WALFormat.frameOffset(tip + 1, pageSize: pageSize))
+    #if PlantedBugs
+      let next = PlantedBug.isActive(.cutLastFrame) ? tip : tip + 1
+    #else
+      let next = tip + 1
+    #endif
+    let end = max(sizeLimit, WALFormat.frameOffset(next, pageSize: pageSize))
     guard let size = try? file.size(), size > end else { return }
     try? file.truncate(to: end)
     allocatedByteCount = nil

@@ -91,7 +91,11 @@ extension WriteAheadLog {
     } catch {
       switch error {
       case .wait: checkpoint = state
-      case .failure: endCheckpoint(&state)
+      case .failure:
+        #if PlantedBugs
+          if PlantedBug.isActive(.keepCopyLock) { state.holdsCopyLock = false }
+        #endif
+        endCheckpoint(&state)
       }
       throw error
     }
@@ -264,7 +268,12 @@ extension WriteAheadLog {
           writeBatch(&state)
         }
       case .finishCopy:
-        if try index.readHeader()?.frameCount == state.safeFrame {
+        #if PlantedBugs
+          let cutsAlways = PlantedBug.isActive(.cutToNewestLength)
+        #else
+          let cutsAlways = false
+        #endif
+        if try index.readHeader()?.frameCount == state.safeFrame || cutsAlways {
           let database = state.database
           let byteCount = Int64(state.header.pageCount) * Int64(pageSize)
           // A damaged log may lack the last pages: the file gets its length all the same, or it would contradict its header.

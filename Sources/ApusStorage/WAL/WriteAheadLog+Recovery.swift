@@ -190,7 +190,12 @@ extension WriteAheadLog {
   private func readFrames(_ state: inout Recovery) {
     let frameByteCount = WALFormat.frameHeaderByteCount + pageSize
     let offset = WALFormat.frameOffset(state.nextFrame, pageSize: pageSize)
-    let left = Int((state.fileByteCount - offset) / Int64(frameByteCount))
+    #if PlantedBugs
+      let end = state.fileByteCount - (PlantedBug.isActive(.recoverOneFrameLess) ? 1 : 0)
+    #else
+      let end = state.fileByteCount
+    #endif
+    let left = Int((end - offset) / Int64(frameByteCount))
     state.batchCount = max(0, min(left, max(1, WriteAheadLog.batchByteCount / frameByteCount)))
     if state.batchCount > 0 { read(&state, at: offset, byteCount: state.batchCount * frameByteCount) }
   }

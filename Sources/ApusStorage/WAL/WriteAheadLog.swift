@@ -102,7 +102,11 @@ final class WriteAheadLog {
     self.queue = queue
     self.file = file
     self.path = file.path
-    self.index = WALIndex(memory)
+    #if PlantedBugs
+      self.index = WALIndex(memory, environment.smallLimits)
+    #else
+      self.index = WALIndex(memory)
+    #endif
     self.pageSize = pageSize
   }
 

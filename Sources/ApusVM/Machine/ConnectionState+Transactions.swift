@@ -271,7 +271,11 @@ extension ConnectionState {
     endConcurrent()
     schemaChangedInTransaction = 0
     savepoints = []
-    deferredConstraints = 0
+    #if PlantedBugs
+      if !PlantedBug.isActive(.keepDeferredCount) { deferredConstraints = 0 }
+    #else
+      deferredConstraints = 0
+    #endif
     isAutocommit = true
   }
 
@@ -353,6 +357,9 @@ extension ConnectionState {
   /// The newest savepoint of this name (ASCII case folded).
   func savepointIndex(_ name: String) -> Int? {
     let folded = FunctionRegistry.folded(name)
+    #if PlantedBugs
+      if PlantedBug.isActive(.findOuterSavepoint) { return savepoints.firstIndex { FunctionRegistry.folded($0.name) == folded } }
+    #endif
     return savepoints.lastIndex { FunctionRegistry.folded($0.name) == folded }
   }
 
