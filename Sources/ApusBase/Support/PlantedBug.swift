@@ -17,7 +17,7 @@
     case backfillBeforeWALSync, staleCheckpointPlan, forgetForeignCommits, keepDroppedCheckpoint, releaseLocksEarly
     case copyPastReaders, copyOlderFrame, resetBeforeDatabaseSync, restartHalfCopied, publishBackfillEarly,
       ignoreBackfillErrors
-    case findInNewestRegion, trustMovedMark, cutToNewestLength, recoverOneFrameLess, keepCopyLock, cutLastFrame
+    case findInNewestRegion, cutToNewestLength, recoverOneFrameLess, keepCopyLock, cutLastFrame
     // Rollback journal.
     case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages
     case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal, keepJournalRest, finishOnlyDecided

@@ -81,8 +81,6 @@
           needs: .fault)
       case .findInNewestRegion:
         .init(.wal, "a page is looked for in the newest region of the wal-index alone", .transactions)
-      case .trustMovedMark:
-        .init(.wal, "a read mark that was moved before it was locked is taken all the same", .transactions)
       case .cutToNewestLength:
         .init(.wal, "a checkpoint that a reader holds back cuts the database to its newest length", .transactions)
       case .recoverOneFrameLess:

@@ -146,12 +146,7 @@ extension WriteAheadLog {
     index.memory.barrier()
     let markedFrame = try index.readMark(best)
     let published = try index.readHeader()
-    #if PlantedBugs
-      let isBlind = PlantedBug.isActive(.trustMovedMark)
-    #else
-      let isBlind = false
-    #endif
-    if markedFrame == bestFrame || isBlind, published == seen {
+    if markedFrame == bestFrame && published == seen {
       header = seen
       readMark = best
       #if PlantedBugs
