@@ -32,6 +32,8 @@ final class FileStore {
   var generation: UInt32 = 0
   var salts: UInt64 = 0
   var stamp: FileStamp?
+  /// What the file has that this connection has put in the place of the last one (VACUUM, a backup), until it is looked at.
+  var replacedStamp: FileStamp?
   var hasReadHeader = false
   /// The log that is open has given a snapshot.
   var hasReadLog = false

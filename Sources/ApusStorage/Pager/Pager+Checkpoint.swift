@@ -225,21 +225,32 @@ extension Pager {
   /// file's version is changed: until then the header still asks for a log, which nobody may begin meanwhile.
   private func leaveLog(_ store: FileStore) throws(Fault) {
     guard let wal = store.wal else { return }
+    try deleteLog(store, wal)
+  }
+
+  private func copyLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    let result = try wal.runCheckpoint(
+      .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
+      generation: { self.checkpointGeneration(store, $0) }
+    ) { () throws(Fault) in }
+    guard result.isWhole else {
+      throw Fault.error(.busy, object: store.path, cause: "the log could not be copied back as a whole")
+    }
+  }
+
+  private func deleteLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
     guard try store.lock.takeExclusive() else {
       store.lock.downgradeToShared()
       throw busy("other connections use the log")
     }
     do throws(Fault) {
       try wal.recoverIfNeeded()
-      let result = try wal.runCheckpoint(
-        .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
-        generation: { self.checkpointGeneration(store, $0) }
-      ) { () throws(Fault) in }
-      guard result.isWhole else {
-        throw Fault.error(.busy, object: store.path, cause: "the log could not be copied back as a whole")
-      }
+      try copyLog(store, wal)
+      // Between its last snapshot and the lock others may have committed.
+      let newest = try wal.index.readHeader()
       let (environment, path) = (store.environment, store.logPath)
       try faulting { () throws(EngineError) in try environment.delete(path) }
+      if newest != wal.header, newest == nil || newest != wal.emptied { dataVersion += 1 }
     } catch {
       if case .failure = error { store.lock.downgradeToShared() }
       throw error

@@ -202,16 +202,12 @@ extension Pager {
       store.hasChecksums = false
       return nil
     }
-    if stamp(of: view.readable) == store.stamp { return nil }
+    if FileStamp(view.readable) == store.stamp { return nil }
     let reading = RequestGroup()
     let reserved = reading.allocate(PageSeal.byteCount)
     reserved.fill(0, reserved.count)
     reading.add(store.queue.read(store.file, at: Int64(shape.pageSize - PageSeal.byteCount), into: reserved))
     return .mark(group, reading, view, reserved)
-  }
-
-  private func stamp(of header: ByteView) -> FileStamp {
-    FileStamp(changeCounterAndPageCount: header.bigEndianUInt64(at: 24), freelist: header.bigEndianUInt64(at: 32))
   }
 
   // MARK: Hot journals
@@ -320,13 +316,15 @@ extension Pager {
     if isCountValid && counted > filePageCount {
       throw .error(.corrupt, object: store.path, cause: "the file is shorter than its header says")
     }
-    let stamp = stamp(of: header)
+    let stamp = FileStamp(header)
     if stamp != store.stamp {
       unsafe table.pointee.dropClean()
-      if store.hasReadHeader { dataVersion += 1 }
+      // What this connection has put in the file's place itself is no commit of another one.
+      if store.hasReadHeader, stamp != store.replacedStamp { dataVersion += 1 }
       store.stamp = stamp
       store.generation = store.cache?.generation(ofStamp: stamp) ?? 1
     }
+    store.replacedStamp = nil
     store.hasReadHeader = true
     currentPageCount = isCountValid ? counted : filePageCount
     return true
@@ -397,7 +395,10 @@ extension Pager {
     }
     if isOther || isFirst {
       // What follows an attempt that failed is looked at as the first snapshot is, and may be another than the last.
-      if isOther, store.hasReadLog { dataVersion += 1 }
+      // Behind the first snapshot of a log that was opened in the place of something else nobody knows who has committed what, as
+      // with SQLite.
+      let isOwn = store.hasReadLog && wal.header == wal.emptied
+      if store.hasReadHeader, isOther || !store.hasReadLog, !isOwn { dataVersion += 1 }
       if isFirst { dropCleanPages() } else { try dropStalePages(store) }
       if wal.header.pageCount > 0 {
         currentPageCount = wal.header.pageCount
@@ -413,6 +414,7 @@ extension Pager {
         currentPageCount = pageCount
       }
     }
+    wal.emptied = nil
     store.hasReadHeader = true
     store.hasReadLog = true
     return isOther || isFirst
