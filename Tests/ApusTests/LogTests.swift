@@ -182,6 +182,20 @@ extension Connection {
     #expect(try first.value("PRAGMA data_version") != version)
   }
 
+  @Test("a checkpoint beside another one says nothing of the log")
+  func checkpointBesideAnother() throws {
+    let (_, first, second) = try Self.world()
+    #expect(try second.value("SELECT a FROM t") == "1")
+    try first.execute("INSERT INTO t VALUES (2)")
+    let wal = try #require(try first.state.pager(0).store?.wal)
+    var rows: [[String]] = []
+    _ = try Stepped(first, "PRAGMA wal_checkpoint").goOn { _ in
+      if wal.checkpoint?.holdsCheckpointLock == true, let row = try? second.row("PRAGMA wal_checkpoint") { rows.append(row) }
+      return true
+    }
+    #expect(!rows.isEmpty && rows.allSatisfy { $0 == ["1", "-1", "-1"] })
+  }
+
   @Test("data_version tells of commits beside a connection that came out of exclusive mode")
   func versionBehindExclusiveMode() throws {
     let (world, first, second) = try Self.world()

@@ -6,8 +6,7 @@ import ApusIO
 extension Pager {
   /// Copies the log's frames back into the database file.
   /// - Returns: whether something was in the way; the log's frames; how many of them are in the file now. In other
-  /// journal
-  ///   modes (false, -1, -1), as SQLite says.
+  ///   journal modes (false, -1, -1), beside another checkpoint (true, -1, -1), as SQLite says.
   public func checkpoint(_ mode: CheckpointMode) throws(Fault) -> (isBusy: Bool, walFrames: Int, checkpointed: Int) {
     guard let store, !store.isTemporary else { return (false, -1, -1) }
     if state == .write { throw .error(.locked, object: store.path, cause: "a transaction is open") }
@@ -41,6 +40,7 @@ extension Pager {
       throw error
     }
     busyAttempts = 0
+    if result.isRefused { return (true, -1, -1) }
     return (result.isBusy, Int(result.frameCount), Int(result.backfill))
   }
 

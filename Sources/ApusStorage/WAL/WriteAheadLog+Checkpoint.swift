@@ -62,6 +62,8 @@ struct CheckpointResult {
   var isWhole: Bool
   /// A reader misses what was not copied.
   var isHeldBack: Bool
+  /// Another checkpoint was under way: this one has looked at nothing.
+  var isRefused: Bool
 }
 
 extension WriteAheadLog {
@@ -104,9 +106,11 @@ extension WriteAheadLog {
     #endif
     let now = try index.readHeader()
     let isCurrent = isTrusted || now == state.header
+    let isRefused = if case .begin = state.phase { true } else { false }
     return CheckpointResult(
       isBusy: state.isBusy, frameCount: state.header.frameCount, backfill: backfill,
-      isWhole: isCurrent && backfill == state.header.frameCount, isHeldBack: state.safeFrame < state.header.frameCount)
+      isWhole: isCurrent && backfill == state.header.frameCount, isHeldBack: state.safeFrame < state.header.frameCount,
+      isRefused: isRefused)
   }
 
   /// Gives up a checkpoint whose statement was dropped; the copied pages do no harm. Pages that are still on their way must not
