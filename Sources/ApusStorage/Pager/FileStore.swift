@@ -126,6 +126,8 @@ final class FileStore {
   var notice: String?
   /// The journal mode that a switch under way leads to.
   var switching: JournalMode?
+  /// The sync that makes the end of the log's name durable.
+  var logRemoval: RequestGroup?
   /// The log is copied back and deleted, or about to be; the file's header says so last.
   var isLeavingLog: Bool { switching != nil && switching != .wal }
 

@@ -117,6 +117,8 @@ extension Pager {
     // A transaction of the pager's own is rolled back as the statement's.
     if store.switching == nil && !store.isClosing || state == .write { return }
     store.switching = nil
+    store.abandon(store.logRemoval)
+    store.logRemoval = nil
     store.isClosing = false
     if store.wal != nil { store.lock.downgradeToShared() }
     if state == .none { endRead() }
@@ -190,6 +192,7 @@ extension Pager {
     } catch {
       if case .failure = error {
         store.switching = nil
+        store.logRemoval = nil
         if state == .write { try? rollback() }
         if state != .write { endRead() }
       }
@@ -224,8 +227,11 @@ extension Pager {
   /// Copies everything back and deletes the log; the EXCLUSIVE lock proves that nobody else uses it, and stays until the
   /// file's version is changed: until then the header still asks for a log, which nobody may begin meanwhile.
   private func leaveLog(_ store: FileStore) throws(Fault) {
-    guard let wal = store.wal else { return }
-    try deleteLog(store, wal)
+    if let wal = store.wal { try deleteLog(store, wal) }
+    // With the power it would come back, beside a file that has none: whoever believes it undoes all that is committed since.
+    guard let removal = store.logRemoval else { return }
+    try removal.finish(store.queue)
+    store.logRemoval = nil
   }
 
   private func copyLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
@@ -238,14 +244,24 @@ extension Pager {
     }
   }
 
+  /// A journal that is made for the change of the version is synced with its directory anyway.
+  private func isJournalThere(_ store: FileStore) throws(EngineError) -> Bool {
+    switch configuration.journalMode {
+    case .memory, .off: true
+    case .delete, .truncate, .persist, .wal: try environment.exists(store.journalPath)
+    }
+  }
+
   private func deleteLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
     guard try store.lock.takeExclusive() else {
       store.lock.downgradeToShared()
       throw busy("other connections use the log")
     }
+    var syncsDirectory = false
     do throws(Fault) {
       try wal.recoverIfNeeded()
       try copyLog(store, wal)
+      syncsDirectory = try faulting { () throws(EngineError) in try isJournalThere(store) }
       // Between its last snapshot and the lock others may have committed.
       let newest = try wal.index.readHeader()
       let (environment, path) = (store.environment, store.logPath)
@@ -263,6 +279,11 @@ extension Pager {
     dropCleanPages()
     store.stamp = nil
     store.hasReadHeader = false
+    if syncsDirectory, configuration.synchronous != .off {
+      let removal = RequestGroup()
+      removal.add(store.queue.syncDirectory(of: store.logPath))
+      store.logRemoval = removal
+    }
     // The lock stays: nobody comes in before the file says that it has no log.
   }
 
