@@ -17,7 +17,9 @@
     case backfillBeforeWALSync, staleCheckpointPlan, forgetForeignCommits, keepDroppedCheckpoint, releaseLocksEarly
     case copyPastReaders, copyOlderFrame, resetBeforeDatabaseSync, restartHalfCopied, publishBackfillEarly,
       ignoreBackfillErrors
+    case checkpointSaysAll, keepCheckpointLock, keepVersionAtRestart, keepLongLog, leaveLogUncopied
     // Rollback journal.
+    case keepLongJournal, skipDirectorySyncAtSwitch
     case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages
     case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal, keepJournalRest, finishOnlyDecided
     case trustTornRecords, skipPlaybackSync, keepChangeCounter, journaledBeforeCount

@@ -17,7 +17,8 @@ extension SimulationProfile {
       ("checksums", hasChecksums), ("two files", attaches), ("vacuum", vacuumOneIn > 0),
       ("lock page inside", lockByteOffset < 0x4000_0000), ("buggify", buggifies), ("page limit", pageCountMax > 0),
       ("priorities", schedule != .anybody), ("tables that come and go", hasComingTables), ("lists", hasLists),
-      ("log size limit", sizeLimitFrames > 0),
+      ("log size limit", sizeLimitFrames > 0), ("journal size limit", journalLimitBytes >= 0),
+      ("changes of the journal mode", switchOneIn > 0),
       ("concurrent transactions", isConcurrent), ("transactions over keys", hasKeys),
       ("snapshot isolation", isConcurrent && isolation != .serializable),
     ]

@@ -41,6 +41,9 @@ extension Pager {
     }
     busyAttempts = 0
     if result.isRefused { return (true, -1, -1) }
+    #if PlantedBugs
+      if PlantedBug.isActive(.checkpointSaysAll) { return (result.isBusy, Int(result.frameCount), Int(result.frameCount)) }
+    #endif
     return (result.isBusy, Int(result.frameCount), Int(result.backfill))
   }
 
@@ -213,6 +216,9 @@ extension Pager {
     if state != .write {
       try beginWrite(exclusive: true)
       store.syncsDirectoryAtEnd = true
+      #if PlantedBugs
+        if PlantedBug.isActive(.skipDirectorySyncAtSwitch) { store.syncsDirectoryAtEnd = false }
+      #endif
     }
     let one = try loadedPage(.one)
     if one.bytes[DatabaseHeader.writeVersionOffset] != version && !store.isCommitPrepared {
@@ -235,6 +241,9 @@ extension Pager {
   }
 
   private func copyLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    #if PlantedBugs
+      if PlantedBug.isActive(.leaveLogUncopied) { return }
+    #endif
     let result = try wal.runCheckpoint(
       .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
       generation: { self.checkpointGeneration(store, $0) }

@@ -388,6 +388,11 @@ extension Pager {
   /// - Returns: true for another snapshot than the last one: its page 1 is to be asked for the page count.
   private func adoptLogSnapshot(_ store: FileStore, _ wal: WriteAheadLog, isOther: Bool) throws(Fault) -> Bool {
     let isFirst = store.salts == .max
+    #if PlantedBugs
+      let isUnseen = PlantedBug.isActive(.keepVersionAtRestart) && wal.header.salts != store.salts
+    #else
+      let isUnseen = false
+    #endif
     store.joinLog()
     if wal.header.salts != store.salts || isFirst {
       store.salts = wal.header.salts
@@ -398,7 +403,7 @@ extension Pager {
       // Behind the first snapshot of a log that was opened in the place of something else nobody knows who has committed what, as
       // with SQLite.
       let isOwn = store.hasReadLog && wal.header == wal.emptied
-      if store.hasReadHeader, isOther || !store.hasReadLog, !isOwn { dataVersion += 1 }
+      if store.hasReadHeader, isOther || !store.hasReadLog, !isOwn, !isUnseen { dataVersion += 1 }
       if isFirst { dropCleanPages() } else { try dropStalePages(store) }
       if wal.header.pageCount > 0 {
         currentPageCount = wal.header.pageCount

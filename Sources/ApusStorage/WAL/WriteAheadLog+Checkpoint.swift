@@ -150,6 +150,9 @@ extension WriteAheadLog {
     if state.holdsCopyLock { unlock(WALIndex.readSlot(0)) }
     if case .walSync = state.phase, !state.syncsLog { cache?.commits.leaveSyncLine(ObjectIdentifier(self)) }
     if state.wantsWriteLock { releaseWriteLock() }
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepCheckpointLock), state.isBusy { state.holdsCheckpointLock = false }
+    #endif
     if state.holdsCheckpointLock { unlock(WALIndex.checkpointSlot) }
     state.holdsCopyLock = false
     state.wantsWriteLock = false
