@@ -249,4 +249,16 @@ import Testing
     let recovery = "PRAGMA synchronous = \(level); SELECT count(*) FROM t"
     check("recovery", try world.syncs(recovery), ["", "", "LD", "LD"])
   }
+
+  @Test(
+    "a log that is left does not come back beside the file that has none, where the journal's name is old",
+    arguments: levels.dropFirst(), ["persist", "truncate"])
+  func logLeft(level: String, journal: String) throws {
+    let world = try World(journal: journal, level: level)
+    try world.connection.execute("CREATE TABLE t(a); PRAGMA journal_mode = wal; INSERT INTO t VALUES (1)")
+    let syncs = try world.syncs("PRAGMA journal_mode = \(journal)")
+    // The file's version is the last that is written to it.
+    let directory = try #require(syncs.firstIndex(of: "D")), file = try #require(syncs.lastIndex(of: "M"))
+    #expect(directory < file, "\(syncs)")
+  }
 }

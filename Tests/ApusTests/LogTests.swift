@@ -2,10 +2,10 @@
 
 import ApusBase
 import ApusIO
-import ApusStorage
 import Testing
 
 @testable import Apus
+@testable import ApusStorage
 
 extension Connection {
   /// The first column of the only row.
@@ -148,6 +148,67 @@ extension Connection {
     try first.execute("UPDATE t SET a = 2")
     try second.execute("PRAGMA locking_mode = normal")
     #expect(try second.value("PRAGMA data_version") != version)
+  }
+
+  @Test("data_version tells of commits behind a switch of the journal mode")
+  func versionBehindSwitch() throws {
+    let (_, first, second) = try Self.world("delete")
+    var version = try second.value("PRAGMA data_version")
+    try first.execute("PRAGMA journal_mode = wal; UPDATE t SET a = 2")
+    #expect(try second.value("PRAGMA data_version") != version)
+    version = try second.value("PRAGMA data_version")
+    #expect(try second.value("PRAGMA data_version") == version)
+    // Whoever changes the mode hears of those who come behind, too.
+    try second.closeBlocking()
+    #expect(try first.value("PRAGMA journal_mode = delete") == "delete")
+    #expect(try first.value("PRAGMA journal_mode = wal") == "wal")
+    version = try first.value("PRAGMA data_version")
+    #expect(try first.value("PRAGMA journal_mode = delete") == "delete")
+    #expect(try first.value("PRAGMA journal_mode = wal") == "wal")
+    let third = try Connection("/a.db", environment: first.environment)
+    try third.execute("UPDATE t SET a = 3")
+    #expect(try first.value("PRAGMA data_version") != version)
+  }
+
+  @Test("data_version stays where a connection has changed the file itself", arguments: ["delete", "truncate", "memory", "wal"])
+  func versionBehindOwnChanges(mode: String) throws {
+    let (_, first, second) = try Self.world(mode)
+    let version = try first.value("PRAGMA data_version")
+    for statement in ["VACUUM", "INSERT INTO t VALUES (2)", "PRAGMA wal_checkpoint(TRUNCATE)", "VACUUM", "DELETE FROM t"] {
+      try first.execute(statement)
+      #expect(try first.value("PRAGMA data_version") == version, "\(statement)")
+    }
+    try second.execute("INSERT INTO t VALUES (3)")
+    #expect(try first.value("PRAGMA data_version") != version)
+  }
+
+  @Test("a checkpoint beside another one says nothing of the log")
+  func checkpointBesideAnother() throws {
+    let (_, first, second) = try Self.world()
+    #expect(try second.value("SELECT a FROM t") == "1")
+    try first.execute("INSERT INTO t VALUES (2)")
+    let wal = try #require(try first.state.pager(0).store?.wal)
+    var rows: [[String]] = []
+    _ = try Stepped(first, "PRAGMA wal_checkpoint").goOn { _ in
+      if wal.checkpoint?.holdsCheckpointLock == true, let row = try? second.row("PRAGMA wal_checkpoint") { rows.append(row) }
+      return true
+    }
+    #expect(!rows.isEmpty && rows.allSatisfy { $0 == ["1", "-1", "-1"] })
+  }
+
+  @Test("data_version tells of commits beside a connection that came out of exclusive mode")
+  func versionBehindExclusiveMode() throws {
+    let (world, first, second) = try Self.world()
+    try second.closeBlocking()
+    try first.closeBlocking()
+    let own = try Connection("/a.db", environment: world)
+    try own.execute("PRAGMA locking_mode = exclusive")
+    let version = try own.value("PRAGMA data_version")
+    try own.execute("PRAGMA locking_mode = normal")
+    #expect(try own.value("PRAGMA data_version") == version)
+    let other = try Connection("/a.db", environment: world)
+    try other.execute("UPDATE t SET a = 2")
+    #expect(try own.value("PRAGMA data_version") != version)
   }
 
   @Test("a connection in exclusive mode goes into WAL mode and out of it")

@@ -18,7 +18,9 @@
     case copyPastReaders, copyOlderFrame, resetBeforeDatabaseSync, restartHalfCopied, publishBackfillEarly,
       ignoreBackfillErrors
     case findInNewestRegion, cutToNewestLength, recoverOneFrameLess, keepCopyLock, cutLastFrame
+    case checkpointSaysAll, keepCheckpointLock, keepVersionAtRestart, keepLongLog, leaveLogUncopied
     // Rollback journal.
+    case keepLongJournal, skipDirectorySyncAtSwitch
     case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages
     case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal, keepJournalRest, finishOnlyDecided
     case trustTornRecords, skipPlaybackSync, keepChangeCounter, journaledBeforeCount

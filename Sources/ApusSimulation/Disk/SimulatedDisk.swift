@@ -160,6 +160,9 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// Requests since somebody was last let go on, those to a disk without power included.
   private var requestCount = 0
 
+  /// Where SHARED is locked: https://sqlite.org/fileformat2.html#the_lock_byte_page
+  static let sharedFirst: Int64 = 0x4000_0002
+
   /// Most requests between two waits. Whoever makes more is in a loop that nobody could end.
   static let requestCountMax = 200_000
 
@@ -346,6 +349,14 @@ public final class SimulatedDisk: @unchecked Sendable {
     for change in volatileNames { if let file = change.file { byInode[file.inode] = file } }
     return byInode.values.sorted { $0.inode < $1.inode }
   }
+
+  /// The file's header says that it has a log.
+  func hasLog(_ path: String) -> Bool {
+    guard let content = names[path]?.current, content.count > Self.readVersionOffset else { return false }
+    return content[Self.readVersionOffset] == 2
+  }
+
+  private static let readVersionOffset = 19
 
   /// The content of a file as a reader sees it now; nil where there is none of that name.
   public func content(of path: String) -> [UInt8]? { names[path]?.current }

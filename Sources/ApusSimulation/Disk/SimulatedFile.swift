@@ -13,6 +13,7 @@ final class SimulatedFile: File, @unchecked Sendable {
   private let process: SimulatedProcess
   private let generation: UInt64
   private var isOpen = true
+  private weak var memory: SimulatedSharedMemory?
 
   init(path: String, content: DiskFile, isWritable: Bool, disk: SimulatedDisk, process: SimulatedProcess) {
     self.path = path
@@ -106,7 +107,11 @@ final class SimulatedFile: File, @unchecked Sendable {
   func openSharedMemory(readOnly: Bool) throws(EngineError) -> any SharedMemory {
     try checkAlive()
     try disk.checkCall(.open, path + "-shm", content)
-    return SimulatedSharedMemory(path: path, disk: disk, process: process)
+    // A second one beside it is the process's, and its locks are those of all its connections.
+    let isOwn = memory?.isOpen != true
+    let opened = SimulatedSharedMemory(path: path, disk: disk, process: process, connection: isOwn ? disk.faults.actor : nil)
+    if isOwn { memory = opened }
+    return opened
   }
 
   func close() {
@@ -125,13 +130,21 @@ final class SharedRegions: @unchecked Sendable {
   private var regions: [MutableByteView] = []
   var locks: [DiskLock] = []
   private var openers: [UInt64: SimulatedProcess] = [:]
+  private var connections: [UInt64: Int] = [:]
   var openCount: Int { openers.count }
 
-  func join(_ owner: UInt64, _ process: SimulatedProcess) { openers[owner] = process }
+  func join(_ owner: UInt64, _ process: SimulatedProcess, _ connection: Int?) {
+    openers[owner] = process
+    connections[owner] = connection
+  }
+
+  /// Whose it is; nil where it is no connection's alone.
+  func connection(of owner: UInt64) -> Int? { connections[owner] }
 
   func leave(_ owner: UInt64) {
     locks.removeAll { $0.owner == owner }
     openers[owner] = nil
+    connections[owner] = nil
   }
 
   /// The process is gone, with all that it had.
@@ -162,9 +175,9 @@ final class SimulatedSharedMemory: SharedMemory, @unchecked Sendable {
   private let process: SimulatedProcess
   private let owner: UInt64
   private let generation: UInt64
-  private var isOpen = true
+  private(set) var isOpen = true
 
-  init(path: String, disk: SimulatedDisk, process: SimulatedProcess) {
+  init(path: String, disk: SimulatedDisk, process: SimulatedProcess, connection: Int? = nil) {
     self.path = path
     self.disk = disk
     self.process = process
@@ -176,7 +189,7 @@ final class SimulatedSharedMemory: SharedMemory, @unchecked Sendable {
     }
     owner = disk.makeOwner()
     generation = disk.generation
-    shared.join(owner, process)
+    shared.join(owner, process, connection)
   }
 
   deinit { close(delete: false) }

@@ -17,8 +17,8 @@ struct CommitWake {
     switch other.phase {
     case .closing, .reopening: true
     case .gone: false
-    case .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing, .housekeeping,
-      .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing, .rollingBack, .checkpointing,
+    case .settingUp, .resting, .beginning, .readingStamp, .readingOther, .readingVersion, .choosing, .operating, .savepointing,
+      .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing, .rollingBack, .checkpointing,
       .checking, .siding:
       other.isRung || other.engine?.owesWork == true
     }

@@ -18,7 +18,7 @@ struct LeakCheck {
     }
     for (path, file) in world.disk.names.sorted(by: { $0.key < $1.key }) {
       // Whoever uses a log keeps SHARED.
-      for lock in file.locks where lock.kind == .exclusive || world.profile.journal != .wal {
+      for lock in file.locks where lock.kind == .exclusive || !world.disk.hasLog(path) {
         throw Finding(oracle: .leak, text: "\(path): at rest, somebody keeps a lock (\(lock.kind)) on bytes \(lock.range)")
       }
     }

@@ -90,7 +90,18 @@
       case .cutLastFrame:
         .init(.wal, "the cut of a log that has begun anew takes its last frame too", .transactions.union([.logAudit]))
 
+      case .checkpointSaysAll:
+        .init(.wal, "a checkpoint that readers held back answers that it has copied all", [.pragma])
+      case .keepCheckpointLock: .init(.wal, "a checkpoint that was in somebody's way keeps its lock", [.leak])
+      case .keepVersionAtRestart:
+        .init(.wal, "data_version stays where others have committed to a log that began anew", [.snapshot])
+      case .keepLongLog: .init(.wal, "a log that begins anew stays as long as it was", [.logSize])
+      case .leaveLogUncopied: .init(.wal, "a log that is left goes before it is copied", .transactions)
+
       // Rollback journal.
+      case .keepLongJournal: .init(.journal, "a journal that stays is not cut to its limit", [.logSize])
+      case .skipDirectorySyncAtSwitch:
+        .init(.journal, "the journal of a new journal mode may come back", .transactions, needs: .powerCut)
       case .skipJournalSync:
         .init(.journal, "the database is overwritten before its journal is synced", .transactions, needs: .powerCut)
       case .ackBeforeSync:

@@ -261,6 +261,7 @@ public final class Simulation {
   private func kill(_ number: Int) throws(Finding) {
     world.disk.noteTurn()
     world.disk.kill(processes[number].process)
+    world.changes.noteKill()
     processes[number] = world.makeProcess()
     for name in clients.indices where homes[name] == number {
       clients[name].die()
@@ -404,6 +405,8 @@ public final class Simulation {
     world.disk.cutPower(survivals[survivors.below(survivals.count, .survival)])
     for client in clients { client.die() }
     closeEra()
+    world.changes = ChangeLedger()
+    world.keptLog = KeptLog()
     cutCount += 1
     try checkEndless()
   }

@@ -65,6 +65,7 @@ extension SimulationProfile {
   /// Concurrent transactions are only to be had with a log.
   mutating func beConcurrent() {
     isConcurrent = true
+    switchOneIn = 0
     if journal == .wal { return }
     if faultFocus == .journal { faultFocus = .log }
     journal = .wal

@@ -94,6 +94,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var sizeLimitFrames = 0
   /// Frames that a region of the wal-index describes, and leaves that a trunk of the freelist has; 0: as many as SQLite's.
   public var regionFrameCount = 0, trunkLeafCount = 0
+  /// One transaction in so many is a change of the journal mode instead, into WAL and out of it too; 0 none.
+  public var switchOneIn = 0
+  /// `PRAGMA journal_size_limit`, of journals that stay and of logs that start again; -1: none.
+  public var journalLimitBytes = -1
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
 
@@ -153,6 +157,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if isConcurrent { hasKeys = choices.oneIn(2, .hasKeys) }
     isolation = choices.pick([.serializable, .serializable, .serializable, .snapshot, .snapshotBeside, .snapshotPairs], .isolation)
     if journal == .wal, choices.oneIn(3, .hasSizeLimit) { sizeLimitFrames = choices.pick([40, 12, 100], .sizeLimitFrames) }
+    if !isConcurrent, choices.oneIn(4, .switchesJournal) { switchJournals(choices) }
+    if choices.oneIn(3, .hasJournalLimit) { journalLimitBytes = choices.pick([20_000, 3_000, 0, 100_000], .journalLimitBytes) }
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
     if journal == .wal { regionFrameCount = choices.pick([0, 8, 16, 64], .regionFrameCount) }
     trunkLeafCount = choices.pick([0, 0, 1, 4, 12], .trunkLeafCount)
@@ -164,6 +170,33 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       lockByteOffset = Int64((pageSize - (hasChecksums ? 8 : 0)) / 5 + 2) * Int64(pageSize)
     }
   }
+
+  /// Connections change the journal mode, each its own, and the file's where they are alone with it.
+  private mutating func switchJournals(_ choices: ChoiceStream) {
+    switchOneIn = choices.pick([8, 3, 20], .switchOneIn)
+    clientCount = min(clientCount, choices.pick([1, 2, 3], .clientCount))
+    processCount = min(processCount, clientCount)
+    if checkpointOneIn == 0 { checkpointOneIn = choices.pick([12, 4], .checkpointOneIn) }
+    sizeLimitFrames = 0
+    // What a dropped COMMIT has left is another matter with a log than without.
+    dropsCommits = false
+    if synchronous == .normal { cutCount = 0 }
+  }
+
+  /// Modes that clients change to.
+  var switchModes: [Journal] {
+    if attaches { return [.persist, .truncate, .delete] }
+    // Without a journal on the disk nothing is promised from the beginning.
+    return isVolatile ? [.memory, .wal, .delete, .off, .persist, .truncate] : [.wal, .delete, .wal, .persist, .wal, .truncate]
+  }
+
+  var isVolatile: Bool { journal == .memory || journal == .off }
+
+  /// The file is in WAL mode, or may be for some time.
+  var mayHaveLog: Bool { journal == .wal || switchOneIn > 0 && !attaches }
+
+  /// The file is in WAL mode all the time.
+  var hasLog: Bool { journal == .wal && switchOneIn == 0 }
 
   private var vacuumName: String {
     ["", " auto_vacuum", " incremental_vacuum"][autoVacuum] + (vacuumOneIn > 0 ? " vacuum" : "")
@@ -177,12 +210,13 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var description: String {
     "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
       + "log \(autocheckpointFrames)\(sizeLimitFrames > 0 ? " of \(sizeLimitFrames)" : "")\(limitsName) "
+      + "\(journalLimitBytes >= 0 ? "kept \(journalLimitBytes) " : "")"
       + "clients \(clientCount) processes \(processCount)"
       + "\(callsBetweenMax > 0 ? " between \(callsBetweenMax) calls" : "") cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(faultFocus.map { " failing \($0)" } ?? "")"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
-      + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
+      + "\(switchOneIn > 0 ? " switches" : "")\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
       + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")\(theme == .none ? "" : " \(theme.rawValue)")"
   }
 
@@ -214,7 +248,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// What the client's connection says when it has opened the file.
   func connectionStatements(of client: Int) -> [String] {
     // The file remembers only whether it has a log.
-    var statements = journal == .wal ? [] : ["PRAGMA journal_mode=\(journal.rawValue)"]
+    var statements = journal == .wal || switchOneIn > 0 ? [] : ["PRAGMA journal_mode=\(journal.rawValue)"]
     if let attachStatement { statements.insert(attachStatement, at: 0) }
     if busyTimeoutMilliseconds > 0 { statements.append("PRAGMA busy_timeout=\(busyTimeoutMilliseconds)") }
     // It touches no file: nothing can keep it from being in force before the connection writes.
@@ -225,6 +259,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
         "PRAGMA \(schema)synchronous=\(synchronous.rawValue)", "PRAGMA \(schema)cache_size=\(cachePages)",
         "PRAGMA wal_autocheckpoint=\(autocheckpointFrames)",
       ]
+      if journalLimitBytes >= 0 { statements.append("PRAGMA \(schema)journal_size_limit=\(journalLimitBytes)") }
     }
     if !spills { statements.append("PRAGMA cache_spill=off") }
     if isAtSnapshot(client) { statements.append("PRAGMA concurrent_isolation=snapshot") }
@@ -235,6 +270,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   var promise: Ledger.Promise {
     // The end of a super-journal is synced whatever the level.
     if attaches { return .everything }
+    if switchOneIn > 0 {
+      if isVolatile || synchronous == .normal { return .prefix }
+      return synchronous == .full ? .allButTheLast : .everything
+    }
     switch (journal, synchronous) {
     case (.wal, .full), (.wal, .extra), (.delete, .extra): return .everything
     case (.truncate, .full), (.truncate, .extra), (.persist, .full), (.persist, .extra): return .everything

@@ -44,7 +44,8 @@ extension Client {
       phase = .choosing
       rows.append(fields)
       phase = .operating(operation, rows: rows)
-    case .settingUp, .checkpointing: break
+    case .checkpointing: if isCheckpoint || newJournal != nil { checkpointRows.append(fields) }
+    case .settingUp: break
     case .lookingAgain:
       guard case .integer(let number)? = fields.first else { return }
       phase = .lookingAgain(number)
@@ -60,6 +61,7 @@ extension Client {
       }
     case .finishingScan: scan?.seen.append(fields)
     case .checking(let rows): phase = .checking(rows: rows + [fields])
+    case .readingVersion: try noteVersion(fields)
     case .siding(.reading(let rows)): phase = .siding(.reading(rows: rows + [fields]))
     case .siding(.keys(.operating(let operation, var rows))):
       phase = .choosing
@@ -84,6 +86,12 @@ extension Client {
     if isCommit, world.keepsWhatIsAnswered, world.disk.hasLostLogWrite(name) {
       throw Finding(oracle: .logAudit, text: "client \(name): COMMIT was answered, and a sync that was to cover it had failed")
     }
+    world.changes.end(name, isAnswered: isCommit || isVacuum && !world.profile.attaches)
+    if isCommit || isVacuum { try checkKeptFiles() }
+    if case .checkpointing = phase {
+      if isCheckpoint { try checkCheckpoint() }
+      if let newJournal { try checkSwitch(newJournal) }
+    }
     switch phase {
     case .reopening, .closing, .gone: break
     case .settingUp(let index):
@@ -99,8 +107,14 @@ extension Client {
         if world.damage == .none { throw Finding(oracle: .read, text: "client \(name): the stamp is gone") }
         model = world.ledger.model(of: world.ledger.lastAcknowledged)
       }
+      look.stamp = base
+      look.ended = world.changes.tick()
       phase = world.profile.attaches ? .readingOther : .choosing
-    case .readingOther: phase = .choosing
+      if !world.profile.attaches, choices.oneIn(Self.versionOneIn, .asksVersion) { phase = .readingVersion }
+    case .readingOther:
+      look.ended = world.changes.tick()
+      phase = choices.oneIn(Self.versionOneIn, .asksVersion) ? .readingVersion : .choosing
+    case .readingVersion: try finishVersion()
     case .choosing: break
     case .housekeeping(let statement):
       if let version = BehindCommit.version(in: statement) { versions = [version] }
@@ -177,7 +191,7 @@ extension Client {
     case .checkpointing:
       troubleCount = 0
       // Under a rollback journal another connection's transaction may lie in the file now, but right behind a VACUUM.
-      if world.profile.journal == .wal || isVacuuming { try world.audit() }
+      if world.hasLog || isVacuuming { try world.audit() }
       isVacuuming = false
       phase = .resting
     }
@@ -209,12 +223,13 @@ extension Client {
     if undoesFirst { return true }
     // VACUUM and its pragmas are commits.
     let isAsked: Bool
-    if case .checkpointing = phase { isAsked = isCheckpoint } else { isAsked = false }
+    if case .checkpointing = phase { isAsked = isCheckpoint || newJournal != nil } else { isAsked = false }
     switch phase {
     // Undoing goes on whatever happens; what is left is hot, or in doubt.
     case .rollingBack, .reopening, .closing, .gone, .settingUp: return true
-    case .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing, .housekeeping, .scanning,
-      .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing, .checkpointing, .checking, .siding:
+    case .resting, .beginning, .readingStamp, .readingOther, .readingVersion, .choosing, .operating, .savepointing,
+      .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing, .checkpointing,
+      .checking, .siding:
       break
     }
     // What takes back a dropped COMMIT writes to the log: that one stays in doubt until the next.
@@ -224,7 +239,7 @@ extension Client {
     // What nobody came to use; what was used in its place would show.
     case (.readError, _), (.stickyReadError, _): return true
     // The checkpoint behind a commit fails for itself.
-    case (_, .database) where world.profile.journal == .wal: return !isAsked
+    case (_, .database) where world.profile.mayHaveLog: return !isAsked
     // The log that started again, and is longer than it should be.
     case (.truncateError, .log), (.readOnlyFileSystem, .log): return !isAsked
     // Zeros over commits whose owners were told that they have failed, with the sync of the checkpoint behind this one.
@@ -316,6 +331,7 @@ extension Client {
     switch phase {
     case .beginning where isBusy, .checking where isBusy: phase = .resting
     case .readingStamp where mayLack, .readingOther where mayLack: phase = .rollingBack
+    case .readingVersion where isBusy: phase = engine?.isInTransaction == true ? .rollingBack : .resting
     case .committing where isConcurrent && error.code == .busySnapshot:
       world.recorder?.noteAborted(name)
       abandonCommit()
@@ -360,9 +376,9 @@ extension Client {
       .stampingOther where mayLack, .scanning where mayLack, .lookingAgain where mayLack:
       dropScan()
       phase = .rollingBack
-    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing, .operating,
-      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .committing,
-      .rollingBack, .checkpointing, .checking, .siding:
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .readingVersion,
+      .choosing, .operating, .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain,
+      .committing, .rollingBack, .checkpointing, .checking, .siding:
       return false
     }
     return true

@@ -66,7 +66,7 @@ extension Client {
       if choices.oneIn(2, .behindCommit) { phase = .committing }
       return
     }
-    behind.mustLook = world.profile.journal == .wal
+    behind.mustLook = world.profile.mayHaveLog
     behind.steps = []
     let kind = choices.pick(BehindCommit.kinds, .behindCommit)
     if kind == .rollsBack { return }
@@ -187,7 +187,7 @@ extension Client {
     case .rollingBack, .committing, .choosing, .operating, .savepointing, .housekeeping, .stamping, .stampingOther,
       .lookingAgain:
       break
-    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .scanning,
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .readingVersion, .scanning,
       .finishingScan, .checkpointing, .checking, .siding:
       return false
     }
@@ -204,7 +204,7 @@ extension Client {
 
   /// What the next COMMIT stands on. With a log the one that was dropped may have been one, and nobody was told; a
   /// journal's next writer is.
-  var baseOfCommit: Int64 { world.profile.journal == .wal ? behind.doubted ?? base : base }
+  var baseOfCommit: Int64 { world.profile.hasLog ? behind.doubted ?? base : base }
 
   /// COMMIT was refused. One that had been dropped before may be found by a recovery.
   func abandonCommit() { if behind.doubted != stamp { world.ledger.abandon(stamp) } }

@@ -33,18 +33,14 @@ extension Client {
         phase = .closing
         return
       }
-      if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) {
-        phase = .checkpointing
-        isCheckpoint = true
-        let mode = choices.pick(["passive", "full", "restart", "truncate"], .checkpointMode)
-        start("PRAGMA wal_checkpoint(\(mode))", [])
-        return
-      }
+      if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) { return askForCheckpoint() }
+      if choices.oneIn(world.profile.switchOneIn, .switches) { return switchJournal() }
       if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
       if choices.oneIn(Self.checkOneIn, .checksFile) {
         phase = .checking(rows: [])
         return start(choices.oneIn(2, .checksQuickly) ? "PRAGMA quick_check" : "PRAGMA integrity_check", [])
       }
+      if choices.oneIn(Self.versionAtRestOneIn, .asksVersion) { return askVersion() }
       isConcurrent = false
       keys.isInDoubt = false
       behind = BehindCommit()
@@ -64,11 +60,13 @@ extension Client {
       changedSchema = false
       phase = .beginning
       isConcurrent = isWriting && world.profile.isConcurrent && choices.oneIn(2, .beginsConcurrently)
+      look = VersionLook(name, world, switchCount: switchCount)
       world.recorder?.begin(name, isConcurrent: isConcurrent, isAtSnapshot: isConcurrent && isAtSnapshot)
       start(isConcurrent ? "BEGIN CONCURRENT" : isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
     case .beginning: phase = .resting
     case .readingStamp: start("SELECT n FROM stamp", [])
     case .readingOther: start("SELECT n FROM o.stamp", [])
+    case .readingVersion: askVersion()
     case .choosing: try choose()
     case .operating, .savepointing, .housekeeping, .scanning, .finishingScan, .lookingAgain:
       throw Finding(oracle: .error, text: "client \(name) lost its statement")
@@ -93,6 +91,7 @@ extension Client {
     phase = .checkpointing
     isCheckpoint = false
     isVacuuming = false
+    newJournal = nil
     vacuumStep += 1
     if vacuumStep == 1, choices.oneIn(3, .changesPageSize) {
       return start("PRAGMA page_size=\(512 << choices.below(4, .newPageSize))", [])
@@ -135,6 +134,7 @@ extension Client {
         start("ROLLBACK", [])
       } else {
         stamp = world.ledger.makeStamp()
+        world.changes.noteStamp(stamp, of: name)
         phase = .stamping
         start("UPDATE stamp SET n=?1", [.integer(stamp)])
       }

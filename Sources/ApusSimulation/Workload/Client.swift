@@ -8,6 +8,8 @@ final class Client {
     case reopening, closing, gone
     case settingUp(Int)
     case resting, beginning, readingStamp, readingOther
+    /// Of the file, at the transaction's snapshot or by itself.
+    case readingVersion
     case choosing
     case operating(Operation, rows: [[ImageField]])
     case savepointing(SavepointStep)
@@ -120,6 +122,17 @@ final class Client {
   /// ROLLBACK is the transaction's own will, not what is left of a failure.
   var rollsBackAtWill = false
   var isVacuuming = false, isCheckpoint = false
+  /// The snapshot, and its connection's last looks at `data_version`: of main, and of the attached file.
+  lazy var look = VersionLook(name, world, switchCount: switchCount)
+  var looks: [Int: VersionLook] = [:]
+  var asksOther = false
+  /// Changes of the journal mode that it has asked for.
+  var switchCount = 0
+  /// The checkpoint under way, its answer, and how it was when it was asked for.
+  var checkpointMode = "", checkpointRows: [[ImageField]] = []
+  /// The journal mode that is asked for, and the one that this connection was told; nil where another may be in force.
+  var newJournal: SimulationProfile.Journal?, toldJournal: SimulationProfile.Journal?
+  var checkpointBegun = 0, logWriteCountBefore: UInt64 = 0
   /// Its place in line for the write lock.
   var line = LinePlace()
   /// How many pragmas of a VACUUM were said.
@@ -147,9 +160,9 @@ final class Client {
     switch phase {
     case .gone: true
     case .resting: scan == nil && engine?.owesWork != true
-    case .reopening, .closing, .settingUp, .beginning, .readingStamp, .readingOther, .choosing, .operating, .savepointing,
-      .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack, .checkpointing,
-      .lookingAgain, .checking, .siding:
+    case .reopening, .closing, .settingUp, .beginning, .readingStamp, .readingOther, .readingVersion, .choosing, .operating,
+      .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack,
+      .checkpointing, .lookingAgain, .checking, .siding:
       false
     }
   }
@@ -173,6 +186,7 @@ final class Client {
 
   /// The process is gone with the connection.
   func die() {
+    world.changes.end(name, isAnswered: false)
     world.ledger.doubt(stamp)
     world.faults.noteEnd(of: name)
     world.recorder?.close(name)
@@ -189,6 +203,7 @@ final class Client {
     lockWaitSince = nil
     undoesFirst = engine?.owesWork == true
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
+    if mayChangeFiles { world.changes.begin(name) } else if undoesFirst { world.changes.touch(name) }
     engine?.start(sql, bindings)
   }
 
@@ -223,10 +238,14 @@ final class Client {
       world.disk.trace.add("done", UInt64(name), 0, 0)
       if line.kind == .begin { line.hasTurn = true }
       try finish()
+      try checkLocks(engine)
     case .failed(let error):
       line = LinePlace()
+      world.changes.end(name, isAnswered: false)
+      if error.code.primary != .busy, mayChangeFiles { world.changes.noteBroken() }
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
       try fail(error)
+      if error.code.primary == .busy { try checkLocks(engine) }
     }
   }
 
@@ -272,7 +291,7 @@ final class Client {
     case .checkpointing, .rollingBack: hasJournal
     case .siding(.keys(.operating)), .siding(.keys(.listing)): true
     case .committing, .siding(.keys(.committing)): hasJournal && world.profile.dropsCommits
-    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .readingVersion, .choosing,
       .savepointing, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .siding:
       false
     }
@@ -290,6 +309,8 @@ final class Client {
   func drop(_ engine: EngineClient) throws(Finding) {
     engine.drop()
     wait = nil
+    world.changes.end(name, isAnswered: false)
+    if mayChangeFiles { world.changes.noteBroken() }
     world.droppedCount += 1
     world.faults.noteRetried(.cancellation)
     world.faults.noteDropped(name)
@@ -327,7 +348,7 @@ final class Client {
         retry = model.map { .readAll(table: choices.pick($0.presentTables, .table)) }
         phase = .choosing
       }
-    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .choosing,
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .readingVersion, .choosing,
       .savepointing, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .siding:
       phase = .choosing
     }
@@ -348,6 +369,7 @@ final class Client {
 
   /// The dropped statement is the last one for a while; nobody comes who would end what it has left.
   func settle(_ engine: EngineClient) throws(Finding) {
+    world.changes.touch(name)
     do throws(EngineError) {
       wait = try engine.settle()
     } catch {
@@ -386,6 +408,7 @@ final class Client {
 
   /// The connection ends, as one does when a program has no more use for it.
   func closeInPart(_ engine: EngineClient) throws(Finding) {
+    world.changes.touch(name)
     do throws(EngineError) {
       wait = try engine.closeInPart()
       if wait != nil { return }
@@ -400,6 +423,9 @@ final class Client {
 
   func reopen() throws(Finding) {
     scan = nil
+    looks = [:]
+    toldJournal = nil
+    world.changes.touch(name)
     failedStamp = nil
     if engine != nil {
       _ = try engine?.close()
@@ -488,6 +514,7 @@ final class Client {
     case .resting: "rest"
     case .beginning: "BEGIN"
     case .readingStamp, .readingOther: "its first read"
+    case .readingVersion: "PRAGMA data_version"
     case .choosing: "between statements"
     case .operating(let operation, _): model.map(operation.sql) ?? "an operation"
     case .savepointing(let step): step.sql

@@ -22,6 +22,8 @@ final class World {
   var ledger: Ledger
   var side = SideLedger()
   var keys = KeyLedger()
+  var changes = ChangeLedger()
+  var keptLog = KeptLog()
   let choices: ChoiceSource
   /// Processes and page faults.
   let chance: ChoiceStream
@@ -61,12 +63,24 @@ final class World {
 
   /// True where nobody sees a commit before a sync has covered it: recovery syncs the log first, but not as who may only read.
   var showsOnlyWhatIsSynced: Bool {
-    profile.journal == .wal && profile.promise == .everything && faults.tallies[FaultKind.readOnlyFileSystem.rawValue].injected == 0
+    profile.hasLog && profile.promise == .everything && faults.tallies[FaultKind.readOnlyFileSystem.rawValue].injected == 0
   }
+
+  /// The file is in WAL mode now.
+  var hasLog: Bool { disk.hasLog(Self.path) }
 
   /// A commit is answered when a sync of the log has covered it, as far as the disk tells the truth.
   var keepsWhatIsAnswered: Bool {
-    profile.journal == .wal && profile.synchronous != .normal && damage == .none && !faults.liesAboutSyncs
+    profile.hasLog && profile.synchronous != .normal && damage == .none && !faults.liesAboutSyncs
+  }
+
+  /// The engine may leave a log as long as it is.
+  var skipsCuts: Bool {
+    #if PlantedBugs
+      buggifier != nil
+    #else
+      false
+    #endif
   }
 
   /// A new process of this world.

@@ -125,6 +125,8 @@ public final class FileBackupTarget: BackupTarget {
   private var change: UInt32 = 0
   /// Page 1, which is written last.
   private var one: PageImage?
+  /// What the header of the new file says, once page 1 is complete.
+  private var newStamp: FileStamp?
   // Pages that are collected for one write, and writes in flight.
   private var batch: [PageImage] = []
   private var writes: [RequestGroup] = []
@@ -292,7 +294,10 @@ public final class FileBackupTarget: BackupTarget {
       } else {
         if let one, PageSeal.isMarked(pageOne: one.bytes) { PageSeal.seal(one.mutableBytes, 1) }
         // Page 1 is not in the batch: nothing that is in flight concerns it.
-        if let one { batch.append(one) }
+        if let one {
+          batch.append(one)
+          newStamp = FileStamp(one.bytes)
+        }
         one = nil
         writeBatch(store)
       }
@@ -324,6 +329,7 @@ public final class FileBackupTarget: BackupTarget {
     }
     if phase == .ending {
       try pager.endReplacing(store)
+      store.replacedStamp = newStamp
       phase = .done
     }
   }

@@ -258,6 +258,16 @@ final class FileCache: Sendable {
 struct FileStamp: Equatable, Sendable {
   var changeCounterAndPageCount: UInt64
   var freelist: UInt64
+
+  init(changeCounterAndPageCount: UInt64, freelist: UInt64) {
+    self.changeCounterAndPageCount = changeCounterAndPageCount
+    self.freelist = freelist
+  }
+
+  /// As page 1, or the header alone, has it.
+  init(_ header: ByteView) {
+    self.init(changeCounterAndPageCount: header.bigEndianUInt64(at: 24), freelist: header.bigEndianUInt64(at: 32))
+  }
 }
 
 extension FileCache.State {

@@ -32,6 +32,8 @@ final class FileStore {
   var generation: UInt32 = 0
   var salts: UInt64 = 0
   var stamp: FileStamp?
+  /// What the file has that this connection has put in the place of the last one (VACUUM, a backup), until it is looked at.
+  var replacedStamp: FileStamp?
   var hasReadHeader = false
   /// The log that is open has given a snapshot.
   var hasReadLog = false
@@ -124,6 +126,8 @@ final class FileStore {
   var notice: String?
   /// The journal mode that a switch under way leads to.
   var switching: JournalMode?
+  /// The sync that makes the end of the log's name durable.
+  var logRemoval: RequestGroup?
   /// The log is copied back and deleted, or about to be; the file's header says so last.
   var isLeavingLog: Bool { switching != nil && switching != .wal }
 

@@ -6,8 +6,7 @@ import ApusIO
 extension Pager {
   /// Copies the log's frames back into the database file.
   /// - Returns: whether something was in the way; the log's frames; how many of them are in the file now. In other
-  /// journal
-  ///   modes (false, -1, -1), as SQLite says.
+  ///   journal modes (false, -1, -1), beside another checkpoint (true, -1, -1), as SQLite says.
   public func checkpoint(_ mode: CheckpointMode) throws(Fault) -> (isBusy: Bool, walFrames: Int, checkpointed: Int) {
     guard let store, !store.isTemporary else { return (false, -1, -1) }
     if state == .write { throw .error(.locked, object: store.path, cause: "a transaction is open") }
@@ -41,6 +40,10 @@ extension Pager {
       throw error
     }
     busyAttempts = 0
+    if result.isRefused { return (true, -1, -1) }
+    #if PlantedBugs
+      if PlantedBug.isActive(.checkpointSaysAll) { return (result.isBusy, Int(result.frameCount), Int(result.frameCount)) }
+    #endif
     return (result.isBusy, Int(result.frameCount), Int(result.backfill))
   }
 
@@ -117,6 +120,8 @@ extension Pager {
     // A transaction of the pager's own is rolled back as the statement's.
     if store.switching == nil && !store.isClosing || state == .write { return }
     store.switching = nil
+    store.abandon(store.logRemoval)
+    store.logRemoval = nil
     store.isClosing = false
     if store.wal != nil { store.lock.downgradeToShared() }
     if state == .none { endRead() }
@@ -190,6 +195,7 @@ extension Pager {
     } catch {
       if case .failure = error {
         store.switching = nil
+        store.logRemoval = nil
         if state == .write { try? rollback() }
         if state != .write { endRead() }
       }
@@ -210,6 +216,9 @@ extension Pager {
     if state != .write {
       try beginWrite(exclusive: true)
       store.syncsDirectoryAtEnd = true
+      #if PlantedBugs
+        if PlantedBug.isActive(.skipDirectorySyncAtSwitch) { store.syncsDirectoryAtEnd = false }
+      #endif
     }
     let one = try loadedPage(.one)
     if one.bytes[DatabaseHeader.writeVersionOffset] != version && !store.isCommitPrepared {
@@ -224,22 +233,49 @@ extension Pager {
   /// Copies everything back and deletes the log; the EXCLUSIVE lock proves that nobody else uses it, and stays until the
   /// file's version is changed: until then the header still asks for a log, which nobody may begin meanwhile.
   private func leaveLog(_ store: FileStore) throws(Fault) {
-    guard let wal = store.wal else { return }
+    if let wal = store.wal { try deleteLog(store, wal) }
+    // With the power it would come back, beside a file that has none: whoever believes it undoes all that is committed since.
+    guard let removal = store.logRemoval else { return }
+    try removal.finish(store.queue)
+    store.logRemoval = nil
+  }
+
+  private func copyLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
+    #if PlantedBugs
+      if PlantedBug.isActive(.leaveLogUncopied) { return }
+    #endif
+    let result = try wal.runCheckpoint(
+      .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
+      generation: { self.checkpointGeneration(store, $0) }
+    ) { () throws(Fault) in }
+    guard result.isWhole else {
+      throw Fault.error(.busy, object: store.path, cause: "the log could not be copied back as a whole")
+    }
+  }
+
+  /// A journal that is made for the change of the version is synced with its directory anyway.
+  private func isJournalThere(_ store: FileStore) throws(EngineError) -> Bool {
+    switch configuration.journalMode {
+    case .memory, .off: true
+    case .delete, .truncate, .persist, .wal: try environment.exists(store.journalPath)
+    }
+  }
+
+  private func deleteLog(_ store: FileStore, _ wal: WriteAheadLog) throws(Fault) {
     guard try store.lock.takeExclusive() else {
       store.lock.downgradeToShared()
       throw busy("other connections use the log")
     }
+    var syncsDirectory = false
     do throws(Fault) {
       try wal.recoverIfNeeded()
-      let result = try wal.runCheckpoint(
-        .passive, database: store.file, synchronous: configuration.synchronous, cache: store.cache,
-        generation: { self.checkpointGeneration(store, $0) }
-      ) { () throws(Fault) in }
-      guard result.isWhole else {
-        throw Fault.error(.busy, object: store.path, cause: "the log could not be copied back as a whole")
-      }
+      try copyLog(store, wal)
+      syncsDirectory = try faulting { () throws(EngineError) in try isJournalThere(store) }
+      // Between its last snapshot and the lock others may have committed.
+      let newest = try wal.index.readHeader()
       let (environment, path) = (store.environment, store.logPath)
       try faulting { () throws(EngineError) in try environment.delete(path) }
+      if newest != wal.header, newest == nil || newest != wal.emptied { dataVersion += 1 }
     } catch {
       if case .failure = error { store.lock.downgradeToShared() }
       throw error
@@ -252,6 +288,11 @@ extension Pager {
     dropCleanPages()
     store.stamp = nil
     store.hasReadHeader = false
+    if syncsDirectory, configuration.synchronous != .off {
+      let removal = RequestGroup()
+      removal.add(store.queue.syncDirectory(of: store.logPath))
+      store.logRemoval = removal
+    }
     // The lock stays: nobody comes in before the file says that it has no log.
   }
 

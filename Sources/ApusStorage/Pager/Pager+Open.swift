@@ -202,16 +202,12 @@ extension Pager {
       store.hasChecksums = false
       return nil
     }
-    if stamp(of: view.readable) == store.stamp { return nil }
+    if FileStamp(view.readable) == store.stamp { return nil }
     let reading = RequestGroup()
     let reserved = reading.allocate(PageSeal.byteCount)
     reserved.fill(0, reserved.count)
     reading.add(store.queue.read(store.file, at: Int64(shape.pageSize - PageSeal.byteCount), into: reserved))
     return .mark(group, reading, view, reserved)
-  }
-
-  private func stamp(of header: ByteView) -> FileStamp {
-    FileStamp(changeCounterAndPageCount: header.bigEndianUInt64(at: 24), freelist: header.bigEndianUInt64(at: 32))
   }
 
   // MARK: Hot journals
@@ -320,13 +316,15 @@ extension Pager {
     if isCountValid && counted > filePageCount {
       throw .error(.corrupt, object: store.path, cause: "the file is shorter than its header says")
     }
-    let stamp = stamp(of: header)
+    let stamp = FileStamp(header)
     if stamp != store.stamp {
       unsafe table.pointee.dropClean()
-      if store.hasReadHeader { dataVersion += 1 }
+      // What this connection has put in the file's place itself is no commit of another one.
+      if store.hasReadHeader, stamp != store.replacedStamp { dataVersion += 1 }
       store.stamp = stamp
       store.generation = store.cache?.generation(ofStamp: stamp) ?? 1
     }
+    store.replacedStamp = nil
     store.hasReadHeader = true
     currentPageCount = isCountValid ? counted : filePageCount
     return true
@@ -390,6 +388,11 @@ extension Pager {
   /// - Returns: true for another snapshot than the last one: its page 1 is to be asked for the page count.
   private func adoptLogSnapshot(_ store: FileStore, _ wal: WriteAheadLog, isOther: Bool) throws(Fault) -> Bool {
     let isFirst = store.salts == .max
+    #if PlantedBugs
+      let isUnseen = PlantedBug.isActive(.keepVersionAtRestart) && wal.header.salts != store.salts
+    #else
+      let isUnseen = false
+    #endif
     store.joinLog()
     if wal.header.salts != store.salts || isFirst {
       store.salts = wal.header.salts
@@ -397,11 +400,15 @@ extension Pager {
     }
     if isOther || isFirst {
       // What follows an attempt that failed is looked at as the first snapshot is, and may be another than the last.
+      // Behind the first snapshot of a log that was opened in the place of something else nobody knows who has committed what, as
+      // with SQLite.
+      let isOwn = store.hasReadLog && wal.header == wal.emptied
       #if PlantedBugs
-        if isOther, store.hasReadLog, !PlantedBug.isActive(.dataVersionStuck) { dataVersion += 1 }
+        let isStuck = PlantedBug.isActive(.dataVersionStuck)
       #else
-        if isOther, store.hasReadLog { dataVersion += 1 }
+        let isStuck = false
       #endif
+      if store.hasReadHeader, isOther || !store.hasReadLog, !isOwn, !isUnseen, !isStuck { dataVersion += 1 }
       if isFirst { dropCleanPages() } else { try dropStalePages(store) }
       if wal.header.pageCount > 0 {
         currentPageCount = wal.header.pageCount
@@ -417,6 +424,7 @@ extension Pager {
         currentPageCount = pageCount
       }
     }
+    wal.emptied = nil
     store.hasReadHeader = true
     store.hasReadLog = true
     return isOther || isFirst

@@ -55,6 +55,7 @@ extension Pager {
         // The log counts the commit that the turn was on top of as the last snapshot, but nothing was adopted of it.
         wal.hasMoved = false
         store.salts = .max
+        dataVersion += 1
       }
       if store.needsCheckpoint || store.makesRoom { abandonCheckpoint(store) }
       dropReads(store)

@@ -60,6 +60,9 @@ extension WriteAheadLog {
         needsHeader = false
         mayCutFile = true
         #if PlantedBugs
+          if PlantedBug.isActive(.keepLongLog) { mayCutFile = false }
+        #endif
+        #if PlantedBugs
           let skipsHeader = PlantedBug.isActive(.skipLogHeaderSync)
         #else
           let skipsHeader = false

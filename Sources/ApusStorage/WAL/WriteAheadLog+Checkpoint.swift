@@ -62,6 +62,8 @@ struct CheckpointResult {
   var isWhole: Bool
   /// A reader misses what was not copied.
   var isHeldBack: Bool
+  /// Another checkpoint was under way: this one has looked at nothing.
+  var isRefused: Bool
 }
 
 extension WriteAheadLog {
@@ -108,9 +110,11 @@ extension WriteAheadLog {
     #endif
     let now = try index.readHeader()
     let isCurrent = isTrusted || now == state.header
+    let isRefused = if case .begin = state.phase { true } else { false }
     return CheckpointResult(
       isBusy: state.isBusy, frameCount: state.header.frameCount, backfill: backfill,
-      isWhole: isCurrent && backfill == state.header.frameCount, isHeldBack: state.safeFrame < state.header.frameCount)
+      isWhole: isCurrent && backfill == state.header.frameCount, isHeldBack: state.safeFrame < state.header.frameCount,
+      isRefused: isRefused)
   }
 
   /// Gives up a checkpoint whose statement was dropped; the copied pages do no harm. Pages that are still on their way must not
@@ -150,6 +154,9 @@ extension WriteAheadLog {
     if state.holdsCopyLock { unlock(WALIndex.readSlot(0)) }
     if case .walSync = state.phase, !state.syncsLog { cache?.commits.leaveSyncLine(ObjectIdentifier(self)) }
     if state.wantsWriteLock { releaseWriteLock() }
+    #if PlantedBugs
+      if PlantedBug.isActive(.keepCheckpointLock), state.isBusy { state.holdsCheckpointLock = false }
+    #endif
     if state.holdsCheckpointLock { unlock(WALIndex.checkpointSlot) }
     state.holdsCopyLock = false
     state.wantsWriteLock = false
@@ -484,6 +491,7 @@ extension WriteAheadLog {
           defer { header = last }
         #endif
         try restart { (_) throws(Fault) in }
+        emptied = last == state.header ? header : nil
         let file = self.file
         try faulting { () throws(EngineError) in try file.truncate(to: 0) }
         state.header.frameCount = 0

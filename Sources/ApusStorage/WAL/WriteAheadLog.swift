@@ -22,6 +22,8 @@ final class WriteAheadLog {
   var header = WALIndexHeader()
   /// What the published header is while this connection writes.
   var base = WALIndexHeader()
+  /// What a checkpoint of this connection has left of a log whose last commit was its last snapshot: nothing else has changed.
+  var emptied: WALIndexHeader?
   /// The read mark that protects the snapshot, or nil.
   var readMark: Int? { didSet { connection?.note(mark: readMark) } }
   /// Where the process's other connections see which snapshot this one has.
