@@ -4,6 +4,7 @@
 
 import Apus
 import ApusBase
+import ApusSQL
 import ApusStorage
 import ApusVM
 
@@ -86,10 +87,16 @@ public func sqlite3_is_interrupted(_ database: OpaquePointer?) -> CInt {
 
 /// The number of the database of this name; nil: main.
 private func databaseNumber(_ connection: Connection, _ name: UnsafePointer<CChar>?) -> Int? {
-  guard let name = unsafe name.map({ unsafe String(cString: $0).lowercased() }) else { return 0 }
-  if name == "main" { return 0 }
-  if name == "temp" { return 1 }
-  return connection.state.databaseNumber(name)
+  guard let name = unsafe name.map({ unsafe String(cString: $0) }) else { return 0 }
+  return databaseNumber(connection, name)
+}
+
+func databaseNumber(_ connection: Connection, _ name: String) -> Int? {
+  switch Name.fold(name) {
+  case "main": 0
+  case "temp": 1
+  default: connection.state.databaseNumber(name)
+  }
 }
 
 @_cdecl("sqlite3_db_filename")

@@ -56,14 +56,7 @@ public func sqlite3_open(_ name: UnsafePointer<CChar>?, _ result: UnsafeMutableP
 @_cdecl("sqlite3_close")
 public func sqlite3_close(_ database: OpaquePointer?) -> CInt {
   guard let handle = unsafe DatabaseHandle.from(database) else { return ResultCode.ok.rawValue }
-  let code = handle.locked { () -> CInt in
-    do throws(EngineError) {
-      try handle.connection?.closeBlocking()
-      return ResultCode.ok.rawValue
-    } catch {
-      return handle.fail(error)
-    }
-  }
+  let code = handle.locked { handle.close() }
   if code == ResultCode.ok.rawValue {
     openHandles.remove(handle)
     unsafe releaseHandle(database)

@@ -65,8 +65,11 @@ final class StatementHandle {
         rowColumnCount = columnCount
         return database.succeed(.row)
       }
+      // The statement may have been a DETACH.
+      database.dropUnusedBuffers()
       return database.succeed(.done)
     } catch {
+      noteProgram()
       isOnRow = false
       failure = error
       return database.fail(error)

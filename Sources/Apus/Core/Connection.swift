@@ -216,11 +216,14 @@ public final class Connection {
 
   // MARK: The end
 
+  /// Statements are not finalized, or backups not finished.
+  public var isInUse: Bool { !statementList.isEmpty || state.databases.contains { $0?.pager.isInBackup == true } }
+
   /// Undoes an open transaction and closes the files. May wait; call it again then.
   /// - Throws: SQLITE_BUSY while statements are not finalized.
   public func close() throws(Fault) {
     if isClosed { return }
-    if !statementList.isEmpty || state.databases.contains(where: { $0?.pager.isInBackup == true }) {
+    if isInUse {
       throw .error(.busy, "unable to close due to unfinalized statements or unfinished backups")
     }
     loader = nil
@@ -235,7 +238,7 @@ public final class Connection {
 
   /// Gives the files back where `close` has failed; blocks at waits. Statements are finalized; what cannot be undone is left to
   /// whoever opens the files next.
-  func abandon() {
+  public func abandon() {
     if isClosed { return }
     loader = nil
     for statement in statements { statement.finalize() }
