@@ -19,6 +19,8 @@ public final class Connection {
     public var mayCreate = true
     /// Names that begin with "file:" are URIs.
     public var interpretsURI = false
+    /// Asked about the path of each file, as the name or the URI gives it, before it is opened.
+    public var checkPath: (@Sendable (String) throws(EngineError) -> Void)?
     public var pager = Pager.Configuration()
 
     public init() {}
@@ -118,6 +120,7 @@ public final class Connection {
     configuration.locksExclusively = configuration.locksExclusively || location.locksExclusively
     switch location.place {
     case .file(let path):
+      try options.checkPath?(path)
       return try Pager(environment: environment, queue: queue, path: path, configuration: configuration)
     case .memory: return Pager.memory(environment: environment, configuration: configuration)
     case .temporary: return Pager.temporary(environment: environment, queue: queue, configuration: configuration)
