@@ -44,8 +44,11 @@ public final class Connection {
   /// What the statement prepared last leaves without effect, such as a pragma that is unknown.
   public internal(set) var warnings: [String] = []
 
-  /// Asked, with the number of times it was asked before, whether to wait for another's lock once more. Goes before the timeout.
-  public var busyHandler: ((Int) -> Bool)?
+  /// Asked, with the number of times it was asked before, whether to wait for another's lock once more. It and the timeout replace
+  /// each other.
+  public var busyHandler: ((Int) -> Bool)? {
+    didSet { if busyHandler != nil { state.settings.values[.busyTimeout] = nil } }
+  }
   private let busyPolicy = BusyPolicy()
 
   // Catalogs.
@@ -162,7 +165,8 @@ public final class Connection {
   private func momentToTryAgain(_ attempt: Int) -> UInt64? {
     if isInterrupted { return nil }
     let now = environment.monotonicNanoseconds()
-    if let busyHandler { return busyHandler(attempt) ? now : nil }
+    // There is a timeout where somebody has set one after the handler, PRAGMA busy_timeout among others.
+    if let busyHandler, state.settings.values[.busyTimeout] == nil { return busyHandler(attempt) ? now : nil }
     let (product, overflow) = UInt64(busyTimeoutMilliseconds).multipliedReportingOverflow(by: 1_000_000)
     let timeout = overflow ? .max : product
     if timeout == 0 { return nil }
