@@ -9,7 +9,7 @@ import Synchronization
 /// Bytes in front of a block; they keep it aligned for any type.
 private let headerByteCount = 16
 /// Longest block that SQLite's allocator gives.
-private let blockByteCountMax: UInt64 = 0x7fff_ff00
+private let blockByteCountMax: UInt64 = 0x7fff_feff
 private let used = Atomic<Int64>(0)
 private let highwater = Atomic<Int64>(0)
 
