@@ -18,6 +18,8 @@ final class BackupHandle {
     self.backup = backup
     self.target = target
     self.source = source
+    source.unfinishedBackupCount += 1
+    target.unfinishedBackupCount += 1
   }
 
   static func from(_ pointer: OpaquePointer?) -> BackupHandle? {
@@ -47,6 +49,12 @@ final class BackupHandle {
       try source.connection?.block { () throws(Fault) in try backup.finish() }
     } catch {
       met = met ?? error
+    }
+    source.unfinishedBackupCount -= 1
+    target.unfinishedBackupCount -= 1
+    defer {
+      source.closeIfUnused()
+      target.closeIfUnused()
     }
     guard let met else { return target.succeed() }
     return target.fail(met)

@@ -12,13 +12,14 @@ public func sqlite3_wal_checkpoint_v2(
 ) -> CInt {
   unsafe frameCount?.pointee = -1
   unsafe checkpointed?.pointee = -1
-  let modes = ["PASSIVE", "FULL", "RESTART", "TRUNCATE"]
-  guard mode >= 0, Int(mode) < modes.count else { return ResultCode.misuse.rawValue }
+  // From SQLITE_CHECKPOINT_NOOP (-1) on.
+  let modes = ["NOOP", "PASSIVE", "FULL", "RESTART", "TRUNCATE"]
+  guard mode >= -1, Int(mode) + 1 < modes.count else { return ResultCode.misuse.rawValue }
   let name = unsafe name.map { unsafe String(cString: $0) } ?? ""
   return unsafe withDatabase(database) { handle, connection in
     let schema = name.isEmpty ? "" : "\"\(String(name.map { $0 == "\"" ? ["\"", "\""] : [$0] }.joined()))\"."
     do throws(EngineError) {
-      let statement = try connection.prepareBlocking("PRAGMA \(schema)wal_checkpoint(\(modes[Int(mode)]))")
+      let statement = try connection.prepareBlocking("PRAGMA \(schema)wal_checkpoint(\(modes[Int(mode) + 1]))")
       defer { statement.finalize() }
       guard try statement.stepBlocking() else { return handle.succeed() }
       let isBusy = statement.column(0).asInteger != 0

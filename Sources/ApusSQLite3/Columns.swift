@@ -5,6 +5,7 @@
 
 import Apus
 import ApusBase
+import ApusVM
 
 @_cdecl("sqlite3_column_count")
 public func sqlite3_column_count(_ statement: OpaquePointer?) -> CInt {
@@ -24,32 +25,32 @@ public func sqlite3_column_name(_ statement: OpaquePointer?, _ index: CInt) -> U
 }
 
 private func origin(
-  _ statement: OpaquePointer?, _ index: CInt, _ part: (StatementHandle, Int) -> String?
+  _ statement: OpaquePointer?, _ index: CInt, _ part: (ResultColumn) -> String?
 ) -> UnsafePointer<CChar>? {
   unsafe withStatement(statement, nil) { handle in
-    guard index >= 0, Int(index) < handle.columnCount, let text = part(handle, Int(index)) else { return nil }
+    guard let text = handle.column(index).flatMap(part) else { return nil }
     return unsafe handle.database.texts.pointer(text)
   }
 }
 
 @_cdecl("sqlite3_column_decltype")
 public func sqlite3_column_decltype(_ statement: OpaquePointer?, _ index: CInt) -> UnsafePointer<CChar>? {
-  unsafe origin(statement, index) { $0.statement.columns[$1].declaredType }
+  unsafe origin(statement, index) { $0.declaredType }
 }
 
 @_cdecl("sqlite3_column_database_name")
 public func sqlite3_column_database_name(_ statement: OpaquePointer?, _ index: CInt) -> UnsafePointer<CChar>? {
-  unsafe origin(statement, index) { $0.statement.columns[$1].databaseName }
+  unsafe origin(statement, index) { $0.databaseName }
 }
 
 @_cdecl("sqlite3_column_table_name")
 public func sqlite3_column_table_name(_ statement: OpaquePointer?, _ index: CInt) -> UnsafePointer<CChar>? {
-  unsafe origin(statement, index) { $0.statement.columns[$1].tableName }
+  unsafe origin(statement, index) { $0.tableName }
 }
 
 @_cdecl("sqlite3_column_origin_name")
 public func sqlite3_column_origin_name(_ statement: OpaquePointer?, _ index: CInt) -> UnsafePointer<CChar>? {
-  unsafe origin(statement, index) { $0.statement.columns[$1].originName }
+  unsafe origin(statement, index) { $0.originName }
 }
 
 // MARK: values

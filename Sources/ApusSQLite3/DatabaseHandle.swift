@@ -6,6 +6,8 @@
 import Apus
 import ApusBase
 import ApusIO
+import ApusStorage
+import ApusVM
 
 /// The world of all connections of the process.
 let systemEnvironment = SystemEnvironment()
@@ -16,15 +18,17 @@ final class DatabaseHandle {
   let connection: Connection?
   private let mutex = RecursiveMutex()
   var usesExtendedCodes = false
-  /// Closed by `sqlite3_close_v2`, perhaps while statements are left.
+  /// Closed by `sqlite3_close_v2`, perhaps while statements or backups are left.
   var isZombie = false
+  /// Backups from or into this connection, from init to finish.
+  var unfinishedBackupCount = 0
   /// The newest statement; each leads to the one made before it.
   private(set) var newestStatement: StatementHandle?
   /// Names of files and databases, declared types: they stay until the connection is closed.
   var texts = StableTextTable()
 
-  /// What databases were made of, by the name of the database, while they live.
-  var deserialized: [String: DeserializedBuffer] = [:]
+  /// What databases were made of, while they live.
+  private var deserialized: [(pager: Pager, buffer: DeserializedBuffer)] = []
 
   private(set) var code = ResultCode.ok
   private var error: EngineError?
@@ -118,10 +122,41 @@ final class DatabaseHandle {
     statement.newer = nil
   }
 
-  /// The end of a connection that `sqlite3_close_v2` was called on, once its last statement is finalized.
+  // MARK: the end
+
+  /// The end of a connection that `sqlite3_close_v2` was called on, once its last statement and its last backup have ended.
   func closeIfUnused() {
-    guard isZombie, newestStatement == nil else { return }
-    do throws(EngineError) { try connection?.closeBlocking() } catch { fail(error) }
+    guard isZombie, newestStatement == nil, unfinishedBackupCount == 0 else { return }
+    _ = close()
+  }
+
+  /// - Returns: SQLITE_OK, or SQLITE_BUSY while statements or backups are left.
+  func close() -> CInt {
+    guard let connection else { return ResultCode.ok.rawValue }
+    do throws(EngineError) {
+      try connection.closeBlocking()
+    } catch {
+      if connection.isInUse { return fail(error) }
+      // The caller could not do more about it: what was not undone is left to whoever opens the files next.
+      connection.abandon()
+    }
+    return ResultCode.ok.rawValue
+  }
+
+  // MARK: databases made of bytes
+
+  /// What the database with this pager was made of; nil where it was not made of bytes.
+  func buffer(of pager: Pager?) -> DeserializedBuffer? { deserialized.first { $0.pager === pager }?.buffer }
+
+  func keep(_ buffer: DeserializedBuffer, for pager: Pager) {
+    dropUnusedBuffers()
+    deserialized.append((pager, buffer))
+  }
+
+  /// Gives back what databases were made of that are gone.
+  func dropUnusedBuffers() {
+    if deserialized.isEmpty { return }
+    deserialized.removeAll { kept in connection?.state.databases.contains { $0?.pager === kept.pager } != true }
   }
 }
 

@@ -18,7 +18,9 @@ private func execute(
   _ handle: DatabaseHandle, _ connection: Connection, _ sql: UnsafePointer<CChar>?, row: (StatementHandle) -> CInt
 ) -> CInt {
   guard let sql = unsafe sql else { return handle.succeed() }
-  let text = unsafe ByteView(unchecked: UnsafeRawPointer(sql), count: strlen(sql))
+  let length = unsafe strlen(sql)
+  if length > textByteCountMax { return handle.fail(.tooBig, "statement too long") }
+  let text = unsafe ByteView(unchecked: UnsafeRawPointer(sql), count: length)
   var start = 0
   while start < text.count {
     let current: StatementHandle
@@ -80,16 +82,18 @@ public func sqlite3_exec(
   }
 }
 
-/// Hands the current row to a C callback: two arrays of C strings, NULL for NULL.
+/// Hands the current row to a C callback: two arrays of C strings, NULL for NULL and behind the last one.
 private func call(_ callback: ExecCallback, _ argument: UnsafeMutableRawPointer?, _ current: StatementHandle) -> CInt {
   let count = current.columnCount
   var texts: [CText?] = unsafe []
-  unsafe texts.reserveCapacity(2 * count)
+  unsafe texts.reserveCapacity(2 * (count + 1))
   for index in 0..<count { unsafe texts.append(cText(current, index)) }
+  unsafe texts.append(nil)
   for index in 0..<count { unsafe texts.append(cName(current, index)) }
+  unsafe texts.append(nil)
   return unsafe texts.withUnsafeMutableBufferPointer { buffer in
     guard let base = buffer.baseAddress else { return unsafe callback(argument, 0, nil, nil) }
-    return unsafe callback(argument, CInt(count), base, base + count)
+    return unsafe callback(argument, CInt(count), base, base + count + 1)
   }
 }
 
@@ -173,6 +177,11 @@ public func sqlite3_table_column_metadata(
   _ collation: UnsafeMutablePointer<UnsafePointer<CChar>?>?, _ isNotNull: UnsafeMutablePointer<CInt>?,
   _ isPrimaryKey: UnsafeMutablePointer<CInt>?, _ isAutoincrement: UnsafeMutablePointer<CInt>?
 ) -> CInt {
+  unsafe type?.pointee = nil
+  unsafe collation?.pointee = nil
+  unsafe isNotNull?.pointee = 0
+  unsafe isPrimaryKey?.pointee = 0
+  unsafe isAutoincrement?.pointee = 0
   guard let table = unsafe table else { return ResultCode.misuse.rawValue }
   let schemaName = unsafe schema.map { unsafe String(cString: $0) }
   let tableName = unsafe String(cString: table)

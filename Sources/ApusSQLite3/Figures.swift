@@ -4,6 +4,7 @@
 
 import Apus
 import ApusBase
+import ApusSQL
 import ApusStorage
 import ApusVM
 
@@ -86,10 +87,16 @@ public func sqlite3_is_interrupted(_ database: OpaquePointer?) -> CInt {
 
 /// The number of the database of this name; nil: main.
 private func databaseNumber(_ connection: Connection, _ name: UnsafePointer<CChar>?) -> Int? {
-  guard let name = unsafe name.map({ unsafe String(cString: $0).lowercased() }) else { return 0 }
-  if name == "main" { return 0 }
-  if name == "temp" { return 1 }
-  return connection.state.databaseNumber(name)
+  guard let name = unsafe name.map({ unsafe String(cString: $0) }) else { return 0 }
+  return databaseNumber(connection, name)
+}
+
+func databaseNumber(_ connection: Connection, _ name: String) -> Int? {
+  switch Name.fold(name) {
+  case "main": 0
+  case "temp": 1
+  default: connection.state.databaseNumber(name)
+  }
 }
 
 @_cdecl("sqlite3_db_filename")
@@ -142,7 +149,8 @@ public func sqlite3_txn_state(_ database: OpaquePointer?, _ name: UnsafePointer<
 
 // MARK: settings
 
-/// The settings of `sqlite3_db_config` from 1002 on: whether each is on. None but foreign keys can be switched.
+/// The settings of `sqlite3_db_config` from 1002 on: whether each is on. None can be switched; foreign keys (the first) are not
+/// enforced.
 private let settingsOn: [Bool] = [
   false, true, false, false, false, false, false, false, false, false, false, true, true, true, false, true, false,
   false, true, true, true,
@@ -153,18 +161,15 @@ private let settingsOn: [Bool] = [
 public func apus_db_config(
   _ database: UnsafeMutableRawPointer?, _ verb: CInt, _ value: CInt, _ result: UnsafeMutablePointer<CInt>?
 ) -> CInt {
-  unsafe withDatabase(database.map { OpaquePointer($0) }) { handle, connection in
+  unsafe withDatabase(database.map { OpaquePointer($0) }) { handle, _ in
     // SQLITE_DBCONFIG_LOOKASIDE: there is none whose size could be set.
     if verb == 1001 { return ResultCode.ok.rawValue }
     let setting = Int(verb) - 1002
     guard setting >= 0, setting < settingsOn.count else {
       return handle.fail(.error, "not supported: sqlite3_db_config(\(verb))")
     }
-    var isOn = settingsOn[setting]
-    if verb == 1002 {
-      if value >= 0 { connection.state.settings.values[.foreignKeys] = value > 0 ? 1 : 0 }
-      isOn = connection.state.settings.values[.foreignKeys] ?? 0 != 0
-    } else if value >= 0, (value > 0) != isOn {
+    let isOn = settingsOn[setting]
+    if value >= 0, (value > 0) != isOn {
       return handle.fail(.error, "not supported: sqlite3_db_config(\(verb), \(value))")
     }
     unsafe result?.pointee = isOn ? 1 : 0

@@ -56,8 +56,11 @@ public func sqlite3_shutdown() -> CInt { ResultCode.ok.rawValue }
 
 @_cdecl("sqlite3_sleep")
 public func sqlite3_sleep(_ milliseconds: CInt) -> CInt {
-  usleep(UInt32(max(milliseconds, 0)) &* 1000)
-  return max(milliseconds, 0)
+  let milliseconds = max(milliseconds, 0)
+  var rest = timespec(tv_sec: Int(milliseconds) / 1000, tv_nsec: Int(milliseconds) % 1000 * 1_000_000)
+  var left = timespec()
+  while unsafe nanosleep(&rest, &left) != 0, errno == EINTR { rest = left }
+  return milliseconds
 }
 
 /// Connections of one process share a file's page cache in any case; SQLite's shared-cache mode, with its locks on
@@ -106,11 +109,14 @@ public func sqlite3_strnicmp(_ left: UnsafePointer<CChar>?, _ right: UnsafePoint
   return 0
 }
 
-/// The Swift half of `sqlite3_mprintf`: SQLite's own printf, with the arguments that C collected.
+/// The Swift half of `sqlite3_mprintf`: SQLite's own printf, with the arguments that C collected. Nothing where a text is too
+/// long to be formatted.
 @_cdecl("apus_format")
 public func apus_format(
   _ format: UnsafePointer<CChar>, _ arguments: UnsafePointer<apus_argument>, _ count: CInt
 ) -> UnsafeMutablePointer<CChar>? {
+  if unsafe strnlen(format, textByteCountMax + 1) > textByteCountMax { return nil }
+  for index in 0..<Int(count) where unsafe arguments[index].isTooLong { return nil }
   var context = FunctionContext(environment: systemEnvironment)
   let pattern = unsafe ByteView(unchecked: UnsafeRawPointer(format), count: strlen(format))
   do throws(Fault) {
@@ -130,6 +136,10 @@ public func apus_format(
   guard let block = unsafe sqlite3_malloc64(UInt64(text.count)) else { return nil }
   unsafe memcpy(block, text.unsafeBase, text.count)
   return unsafe block.assumingMemoryBound(to: CChar.self)
+}
+
+extension apus_argument {
+  fileprivate var isTooLong: Bool { unsafe kind == CChar(bitPattern: UInt8(ascii: "s")) && integer > textByteCountMax }
 }
 
 private func value(_ argument: apus_argument) -> Value {

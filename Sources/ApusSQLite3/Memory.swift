@@ -2,13 +2,14 @@
 //
 // `unsafe`: it is an allocator.
 
+import ApusBase
 import Glibc
 import Synchronization
 
 /// Bytes in front of a block; they keep it aligned for any type.
 private let headerByteCount = 16
 /// Longest block that SQLite's allocator gives.
-private let blockByteCountMax: UInt64 = 0x7fff_ff00
+private let blockByteCountMax: UInt64 = 0x7fff_feff
 private let used = Atomic<Int64>(0)
 private let highwater = Atomic<Int64>(0)
 
@@ -83,4 +84,12 @@ func copyToC(_ text: String) -> UnsafeMutablePointer<CChar>? {
     unsafe copy.storeBytes(of: 0, toByteOffset: bytes.count, as: UInt8.self)
     return unsafe copy.assumingMemoryBound(to: CChar.self)
   }
+}
+
+/// The same of bytes that need not be UTF-8.
+func copyToC(_ bytes: ByteView) -> UnsafeMutablePointer<CChar>? {
+  guard let copy = unsafe sqlite3_malloc64(UInt64(bytes.count + 1)) else { return nil }
+  unsafe memcpy(copy, bytes.unsafeBase, bytes.count)
+  unsafe copy.storeBytes(of: 0, toByteOffset: bytes.count, as: UInt8.self)
+  return unsafe copy.assumingMemoryBound(to: CChar.self)
 }

@@ -4,10 +4,11 @@
 
 import Apus
 import ApusBase
+import Glibc
 
 private enum OpenFlag {
   static let readOnly: CInt = 0x1, create: CInt = 0x4, access: CInt = 0x7, uri: CInt = 0x40, memory: CInt = 0x80
-  static let sharedCache: CInt = 0x20000, extendedCodes: CInt = 0x0200_0000
+  static let sharedCache: CInt = 0x20000, noFollow: CInt = 0x0100_0000, extendedCodes: CInt = 0x0200_0000
 }
 
 @_cdecl("sqlite3_open_v2")
@@ -18,19 +19,41 @@ public func sqlite3_open_v2(
   guard let result = unsafe result else { return ResultCode.misuse.rawValue }
   let handle: DatabaseHandle
   var code = ResultCode.ok.rawValue
+  let usesExtendedCodes = flags & OpenFlag.extendedCodes != 0
   do throws(EngineError) {
     handle = DatabaseHandle(
-      try open(
-        unsafe name.map { unsafe String(cString: $0) } ?? "", flags, vfs: unsafe vfs.map { unsafe String(cString: $0) }))
-    handle.usesExtendedCodes = flags & OpenFlag.extendedCodes != 0
+      try open(unsafe fileName(name), flags, vfs: unsafe vfs.map { unsafe String(cString: $0) }))
+    handle.usesExtendedCodes = usesExtendedCodes
   } catch {
     // The caller asks this handle for the message, and closes it.
     handle = DatabaseHandle(nil)
+    handle.usesExtendedCodes = usesExtendedCodes
     code = handle.fail(error)
   }
   if handle.connection != nil { openHandles.add(handle) }
   unsafe result.pointee = OpaquePointer(Unmanaged.passRetained(handle).toOpaque())
   return code
+}
+
+/// - Throws: SQLITE_CANTOPEN where the name is not UTF-8: a repaired name is another file's.
+private func fileName(_ name: UnsafePointer<CChar>?) throws(EngineError) -> String {
+  guard let name = unsafe name else { return "" }
+  guard let text = unsafe String(validatingCString: name) else {
+    throw EngineError(.cannotOpen, cause: "the name is not UTF-8")
+  }
+  return text
+}
+
+/// SQLITE_OPEN_NOFOLLOW: no part of the path may be a symbolic link.
+private func refuseLinks(_ path: String) throws(EngineError) {
+  let bytes = Array(path.utf8)
+  for end in stride(from: 1, through: bytes.count, by: 1) where end == bytes.count || bytes[end] == UInt8(ascii: "/") {
+    let part = String(decoding: bytes[..<end], as: UTF8.self)
+    var status = stat()
+    if unsafe lstat(part, &status) == 0, status.st_mode & S_IFMT == S_IFLNK {
+      throw EngineError(.cannotOpenSymbolicLink, object: path, cause: "\(part) is a symbolic link")
+    }
+  }
 }
 
 private func open(_ name: String, _ flags: CInt, vfs: String?) throws(EngineError) -> Connection {
@@ -45,6 +68,7 @@ private func open(_ name: String, _ flags: CInt, vfs: String?) throws(EngineErro
   options.isReadOnly = flags & OpenFlag.readOnly != 0
   options.mayCreate = flags & OpenFlag.create != 0
   options.interpretsURI = flags & OpenFlag.uri != 0
+  if flags & OpenFlag.noFollow != 0 { options.checkPath = refuseLinks }
   return try Connection(flags & OpenFlag.memory != 0 ? ":memory:" : name, options, environment: systemEnvironment)
 }
 
@@ -56,14 +80,7 @@ public func sqlite3_open(_ name: UnsafePointer<CChar>?, _ result: UnsafeMutableP
 @_cdecl("sqlite3_close")
 public func sqlite3_close(_ database: OpaquePointer?) -> CInt {
   guard let handle = unsafe DatabaseHandle.from(database) else { return ResultCode.ok.rawValue }
-  let code = handle.locked { () -> CInt in
-    do throws(EngineError) {
-      try handle.connection?.closeBlocking()
-      return ResultCode.ok.rawValue
-    } catch {
-      return handle.fail(error)
-    }
-  }
+  let code = handle.locked { handle.close() }
   if code == ResultCode.ok.rawValue {
     openHandles.remove(handle)
     unsafe releaseHandle(database)

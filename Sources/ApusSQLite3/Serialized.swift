@@ -1,12 +1,14 @@
 // Databases as bytes. Source: https://sqlite.org/c3ref/serialize.html
 //
-// The engine copies the bytes of sqlite3_deserialize into pages of its own. The buffer stays with the connection, and
+// The engine copies the bytes of sqlite3_deserialize into pages of its own. The buffer stays as long as the database, and
 // SQLITE_SERIALIZE_NOCOPY brings it up to date and gives it out.
 //
 // `unsafe`: this is the border to C.
 
 import Apus
 import ApusBase
+import ApusStorage
+import ApusVM
 
 private enum SerializeFlag {
   static let noCopy: UInt32 = 1
@@ -48,7 +50,8 @@ public func sqlite3_serialize(
   guard let handle = unsafe DatabaseHandle.from(database), let connection = handle.connection else { return nil }
   let name = unsafe schema.map { unsafe String(cString: $0) } ?? "main"
   return unsafe handle.locked {
-    let buffer = handle.deserialized[name.lowercased()]
+    let number = databaseNumber(connection, name)
+    let buffer = handle.buffer(of: number.flatMap { connection.state.databases[$0]?.pager })
     if flags & SerializeFlag.noCopy != 0, buffer == nil {
       // What lies in pages is not contiguous: only its size can be told.
       if let count = try? connection.byteCount(of: name) { unsafe size?.pointee = Int64(count) }
@@ -106,7 +109,9 @@ public func sqlite3_deserialize(
     } catch {
       return handle.fail(error)
     }
-    handle.deserialized[name.lowercased()] = buffer
+    if let number = databaseNumber(connection, name), let pager = connection.state.databases[number]?.pager {
+      handle.keep(buffer, for: pager)
+    }
     return handle.succeed()
   }
 }

@@ -2,6 +2,7 @@
 //
 // `unsafe`: it owns memory of the C library and gives out its addresses.
 
+import ApusBase
 import Glibc
 
 /// One C string at an address that stays until it is set again.
@@ -18,17 +19,25 @@ final class StableText {
     unsafe free(pointer)
     unsafe pointer = strdup(text)
   }
+
+  /// The same of bytes that need not be UTF-8.
+  func set(_ bytes: ByteView) {
+    unsafe free(pointer)
+    unsafe pointer = strndup(bytes.unsafeBase.assumingMemoryBound(to: CChar.self), bytes.count)
+  }
 }
 
 /// C strings that stay as long as the table: one for each different text.
 @safe
 struct StableTextTable: ~Copyable {
-  private var texts: [String: StableText] = [:]
+  // By their bytes: Swift takes strings for equal that Unicode writes in several ways, C programs do not.
+  private var texts: [[UInt8]: StableText] = [:]
 
   mutating func pointer(_ text: String) -> UnsafePointer<CChar>? {
-    if let known = texts[text] { return unsafe known.current }
+    let key = Array(text.utf8)
+    if let known = texts[key] { return unsafe known.current }
     let stable = StableText()
-    texts[text] = stable
+    texts[key] = stable
     stable.set(text)
     return unsafe stable.current
   }

@@ -53,6 +53,8 @@ final class StatementHandle {
   /// - Returns: SQLITE_ROW, SQLITE_DONE or an error's code.
   func step() -> CInt {
     let isFirst = !isOnRow
+    // A run that has ended starts over without a reset: what was cleared during it is gone now.
+    if isFirst, clearsBindings { clearBindings() }
     row &+= 1
     rowColumnCount = 0
     isStarted = true
@@ -65,17 +67,24 @@ final class StatementHandle {
         rowColumnCount = columnCount
         return database.succeed(.row)
       }
+      // The statement may have been a DETACH.
+      database.dropUnusedBuffers()
       return database.succeed(.done)
     } catch {
+      noteProgram()
       isOnRow = false
       failure = error
       return database.fail(error)
     }
   }
 
-  /// A run has begun; the schema may have changed before it.
   private func began() {
     runCount &+= 1
+    noteProgram()
+  }
+
+  /// The schema may have changed before a run: the statement was compiled again then, also where the run has failed.
+  private func noteProgram() {
     let current = statement.program
     if current === program { return }
     program = current
@@ -133,15 +142,22 @@ final class StatementHandle {
   // MARK: texts
 
   func name(_ index: CInt) -> UnsafePointer<CChar>? {
-    guard index >= 0, Int(index) < columnCount else { return nil }
+    guard let column = column(index) else { return nil }
     while names.count <= Int(index) { names.append(StableText()) }
     let text = names[Int(index)]
-    if !text.isSet { text.set(statement.columns[Int(index)].name) }
+    if !text.isSet { text.set(column.name) }
     return unsafe text.current
   }
 
+  /// What column `index` is; nil where there is none.
+  func column(_ index: CInt) -> ResultColumn? {
+    let columns = statement.columns
+    guard index >= 0, Int(index) < min(columnCount, columns.count) else { return nil }
+    return columns[Int(index)]
+  }
+
   func sql() -> UnsafePointer<CChar>? {
-    if !sqlText.isSet { sqlText.set(statement.sql) }
+    if !sqlText.isSet { statement.withText { sqlText.set($0) } }
     return unsafe sqlText.current
   }
 

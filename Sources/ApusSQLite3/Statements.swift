@@ -4,6 +4,7 @@
 
 import Apus
 import ApusBase
+import ApusSQL
 import Glibc
 
 @_cdecl("sqlite3_prepare_v3")
@@ -29,7 +30,7 @@ public func sqlite3_prepare_v3(
       }
       return handle.succeed()
     } catch {
-      unsafe tail?.pointee = sql + length
+      unsafe tail?.pointee = sql + SQLParser.stop(in: text)
       return handle.fail(error)
     }
   }
@@ -82,7 +83,7 @@ public func sqlite3_sql(_ statement: OpaquePointer?) -> UnsafePointer<CChar>? {
 
 @_cdecl("sqlite3_expanded_sql")
 public func sqlite3_expanded_sql(_ statement: OpaquePointer?) -> UnsafeMutablePointer<CChar>? {
-  unsafe withStatement(statement, nil) { unsafe copyToC($0.statement.expandedSQL) }
+  unsafe withStatement(statement, nil) { handle in unsafe handle.statement.withExpandedText { unsafe copyToC($0) } }
 }
 
 @_cdecl("sqlite3_db_handle")

@@ -31,6 +31,18 @@ static size_t encode(unsigned character, char *bytes) {
   return character == 0 ? 0 : count;
 }
 
+// The bytes of the first `limit` characters of UTF-8, or of those before a NUL. Nothing behind them is looked at, except where the
+// last one is cut off: the memory may end with them.
+static size_t characters_size(const char *text, int64_t limit) {
+  size_t size = 0;
+  for (; limit > 0 && text[size]; limit--) {
+    unsigned char first = (unsigned char)text[size++];
+    int rest = first < 0xc0 ? 0 : first < 0xe0 ? 1 : first < 0xf0 ? 2 : 3;
+    while (rest-- > 0 && (text[size] & 0xc0) == 0x80) size++;
+  }
+  return size;
+}
+
 typedef struct arguments {
   apus_argument list[argument_count_max];
   int count;
@@ -102,8 +114,9 @@ static void collect(const char *format, va_list list, arguments *found) {
         next->text = text;
         // With a precision the text need not end in a NUL.
         if (text) {
-          size_t limit = precision < 0 ? SIZE_MAX : (size_t)precision * (counts_characters ? 4 : 1);
-          next->integer = (int64_t)(precision < 0 ? strlen(text) : strnlen(text, limit));
+          next->integer = (int64_t)(precision < 0 ? strlen(text)
+                                    : counts_characters ? characters_size(text, precision)
+                                                        : strnlen(text, (size_t)precision));
         }
         next->kind = 's';
         break;
@@ -165,6 +178,10 @@ EXPORT int sqlite3_db_config(void *database, int verb, ...) {
   va_end(list);
   return apus_db_config(database, verb, value, result);
 }
+
+// What sqlite3_libversion() says: check.c compares the two.
+EXPORT extern const char sqlite3_version[];
+const char sqlite3_version[] = "3.54.1";
 
 EXPORT void sqlite3_log(int code, const char *format, ...) {
   // No log callback can be registered yet (sqlite3_config refuses it), so nobody listens.

@@ -1,10 +1,16 @@
 // What C programs rely on, said against SQLite's own header: the program passes on SQLite and must pass on Apus.
 //   check DIRECTORY      where it may write files
+#define _GNU_SOURCE
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static int failures = 0, checks = 0;
 
@@ -43,6 +49,17 @@ static void run(sqlite3 *db, const char *sql) {
   if (code != SQLITE_OK) printf("%s: %s\n", sql, message);
   CHECK(code == SQLITE_OK);
   sqlite3_free(message);
+}
+
+static void nothing(sqlite3_context *context, int count, sqlite3_value **values) {}
+
+// Apus refuses the application's functions. Some checks are about it alone: what it refuses, and what SQLite's versions differ in.
+static int is_apus(void) {
+  sqlite3 *db = memory();
+  int code = sqlite3_create_function_v2(db, "nothing", 0, SQLITE_UTF8, 0, nothing, 0, 0, 0);
+  int is = code == SQLITE_ERROR && strstr(sqlite3_errmsg(db), "not supported: ") != 0;
+  sqlite3_close(db);
+  return is;
 }
 
 static void errors(void) {
@@ -199,7 +216,9 @@ static void columns(void) {
   TEXT(collation, "BINARY");
   CHECK(not_null == 0 && primary == 1 && increment == 0);
   CHECK(sqlite3_table_column_metadata(db, 0, "t", 0, 0, 0, 0, 0, 0) == SQLITE_OK);
-  CHECK(sqlite3_table_column_metadata(db, 0, "t", "z", 0, 0, 0, 0, 0) == SQLITE_ERROR);
+  not_null = primary = increment = -1;
+  CHECK(sqlite3_table_column_metadata(db, 0, "t", "z", &type, &collation, &not_null, &primary, &increment) == SQLITE_ERROR);
+  CHECK(type == 0 && collation == 0 && not_null == 0 && primary == 0 && increment == 0);
   TEXT(sqlite3_errmsg(db), "no such table column: t.z");
   CHECK(sqlite3_table_column_metadata(db, 0, "u", 0, 0, 0, 0, 0, 0) == SQLITE_ERROR);
   CHECK(sqlite3_close(db) == SQLITE_OK);
@@ -236,6 +255,11 @@ static void parameters(void) {
   CHECK(sqlite3_reset(statement) == SQLITE_OK && sqlite3_clear_bindings(statement) == SQLITE_OK);
   CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 2) == SQLITE_NULL);
   sqlite3_reset(statement);
+  // What is cleared on a row is so for the next run, also where that begins without a reset.
+  CHECK(sqlite3_bind_int(statement, 1, 5) == SQLITE_OK && sqlite3_step(statement) == SQLITE_ROW);
+  CHECK(sqlite3_clear_bindings(statement) == SQLITE_OK && sqlite3_step(statement) == SQLITE_DONE);
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_type(statement, 0) == SQLITE_NULL);
+  sqlite3_reset(statement);
   // A destructor is called also where binding fails, but not for a NULL.
   CHECK(sqlite3_bind_text(statement, 99, strdup("x"), -1, destructor) == SQLITE_RANGE);
   CHECK(sqlite3_bind_text(statement, 1, 0, -1, destructor) == SQLITE_OK);
@@ -244,6 +268,16 @@ static void parameters(void) {
   CHECK(((const char *)sqlite3_column_blob(statement, 0))[999] == 0);
   sqlite3_finalize(statement);
   CHECK(destroyed == 2);
+  // Names are their bytes: these two are one to Unicode.
+  statement = prepare(db, "SELECT :\xc3\xa9, :e\xcc\x81");
+  CHECK(sqlite3_bind_parameter_count(statement) == 2);
+  CHECK(sqlite3_bind_parameter_index(statement, ":\xc3\xa9") == 1 && sqlite3_bind_parameter_index(statement, ":e\xcc\x81") == 2);
+  sqlite3_finalize(statement);
+  run(db, "CREATE TABLE types(a \xc3\xa9, b e\xcc\x81)");
+  statement = prepare(db, "SELECT a, b FROM types");
+  TEXT(sqlite3_column_decltype(statement, 0), "\xc3\xa9");
+  TEXT(sqlite3_column_decltype(statement, 1), "e\xcc\x81");
+  sqlite3_finalize(statement);
   CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
@@ -252,7 +286,7 @@ static int count_rows(void *stop, int count, char **values, char **names) {
   rows++;
   CHECK(count == 2);
   TEXT(names[0], "a");
-  CHECK(values[1] == 0);
+  CHECK(values[1] == 0 && values[count] == 0);
   return stop && rows == 2;
 }
 
@@ -295,6 +329,16 @@ static void executing(void) {
     sqlite3_finalize(statement);
   }
   TEXT(tail, "  ");
+  // Behind an error: the next statement where the grammar was right, else what stands behind the wrong token.
+  const char *wrong[][2] = {
+    {"SELECT * FROM nowhere; SELECT 1", " SELECT 1"}, {" INSERT INTO nowhere VALUES(';'); SELECT 1", " SELECT 1"},
+    {"SELEC 1; SELECT 2", " 1; SELECT 2"}, {"SELECT 1 WHERE; SELECT 2", " SELECT 2"}, {"SELECT (1", ""},
+  };
+  for (size_t index = 0; index < sizeof wrong / sizeof *wrong; index++) {
+    sqlite3_stmt *none = 0;
+    CHECK(sqlite3_prepare_v2(db, wrong[index][0], -1, &none, &tail) == SQLITE_ERROR);
+    TEXT(tail, wrong[index][1]);
+  }
   sqlite3_stmt *cut = 0;
   CHECK(sqlite3_prepare_v2(db, "SELECT 12345", 8, &cut, 0) == SQLITE_OK);
   CHECK(sqlite3_step(cut) == SQLITE_ROW && sqlite3_column_int(cut, 0) == 1);
@@ -319,6 +363,90 @@ static void executing(void) {
   CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
+// Statements that are compiled again because the schema has changed.
+static void compiled_again(void) {
+  sqlite3 *db = memory(), *other = memory();
+  run(db, "CREATE TABLE t(a, b, c)");
+  sqlite3_stmt *statement = prepare(db, "SELECT *, abs(a) FROM t");
+  CHECK(sqlite3_column_count(statement) == 4);
+  TEXT(sqlite3_column_name(statement, 3), "abs(a)");
+  run(db, "DROP TABLE t; CREATE TABLE t(a); INSERT INTO t VALUES(-9223372036854775807 - 1)");
+  // Its first step fails: the columns are the new ones all the same.
+  CHECK(sqlite3_step(statement) == SQLITE_ERROR);
+  CHECK(sqlite3_column_count(statement) == 2 && sqlite3_column_name(statement, 3) == 0);
+  CHECK(sqlite3_column_decltype(statement, 3) == 0 && sqlite3_column_decltype(statement, 2) == 0);
+  TEXT(sqlite3_column_name(statement, 1), "abs(a)");
+  sqlite3_finalize(statement);
+
+  // Text that is not UTF-8 stays what it was.
+  static const char text[] = "SELECT '\xff\xfe', ?, a FROM t";
+  statement = prepare(db, text);
+  CHECK(sqlite3_bind_text(statement, 1, "\xf0", 1, SQLITE_STATIC) == SQLITE_OK);
+  for (int round = 0; round < 2; round++) {
+    CHECK(sqlite3_step(statement) == SQLITE_ROW);
+    TEXT(sqlite3_column_text(statement, 0), "\xff\xfe");
+    TEXT(sqlite3_sql(statement), text);
+    char *expanded = sqlite3_expanded_sql(statement);
+    TEXT(expanded, "SELECT '\xff\xfe', '\xf0', a FROM t");
+    sqlite3_free(expanded);
+    CHECK(sqlite3_reset(statement) == SQLITE_OK);
+    run(db, round == 0 ? "CREATE TABLE u(z)" : "DROP TABLE u; DROP TABLE t");
+  }
+  sqlite3_finalize(statement);
+
+  // Another database under the same name, with the same schema cookie: its trees lie elsewhere.
+  run(other, "CREATE TABLE first(a); CREATE TABLE second(b); INSERT INTO first VALUES(1); INSERT INTO second VALUES(2)");
+  sqlite3_close(db);
+  db = memory();
+  run(db, "CREATE TABLE second(b); CREATE TABLE first(a); INSERT INTO first VALUES(10); INSERT INTO second VALUES(20)");
+  statement = prepare(db, "SELECT b FROM second");
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && sqlite3_column_int(statement, 0) == 20);
+  CHECK(sqlite3_reset(statement) == SQLITE_OK);
+  sqlite3_int64 size = 0;
+  unsigned char *bytes = sqlite3_serialize(other, "main", &size, 0);
+  CHECK(sqlite3_deserialize(db, "main", bytes, size, size, SQLITE_DESERIALIZE_FREEONCLOSE) == SQLITE_OK);
+  // SQLite runs the old program and finds its tables where they are no more.
+  CHECK(sqlite3_step(statement) == SQLITE_ROW && (sqlite3_column_int(statement, 0) == 2 || !is_apus()));
+  sqlite3_finalize(statement);
+  CHECK(sqlite3_close(db) == SQLITE_OK && sqlite3_close(other) == SQLITE_OK);
+}
+
+// Address space in which a few bytes of memory stand again and again: a text without an end.
+static char *endless(size_t size) {
+  size_t piece = 1 << 26;
+  int file = memfd_create("endless", 0);
+  char *memory = mmap(0, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (file < 0 || memory == MAP_FAILED || ftruncate(file, piece) != 0) return 0;
+  for (size_t at = 0; at < size; at += piece) {
+    if (mmap(memory + at, piece, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED) return 0;
+  }
+  memset(memory, ' ', piece);
+  close(file);
+  // One page of its own ends it.
+  char *last = memory + size - 4096;
+  if (mmap(last, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) return 0;
+  return memory;
+}
+
+static void huge_texts(void) {
+  sqlite3 *db = memory();
+  size_t size = (size_t)1 << 30;
+  char *text = endless(size);
+  CHECK(text != 0);
+  if (text) {
+    CHECK(sqlite3_exec(db, text, 0, 0, 0) == SQLITE_TOOBIG);
+    munmap(text, size);
+  }
+  // A length that 32 bits do not hold. SQLite takes the length modulo 2^30.
+  size = ((size_t)1 << 32) + (1 << 26);
+  text = is_apus() ? endless(size) : 0;
+  if (text) {
+    CHECK(sqlite3_mprintf("%s", text) == 0);
+    munmap(text, size);
+  }
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
 static void texts(void) {
   char buffer[8];
   char *text = sqlite3_mprintf("%d|%5.2f|%s|%q|%Q|%w|%lld|%x|%c|%%|%Q", -1, 2.345, (char *)0, "it's", "it's", "a\"b", 1LL << 40, 255, 'z', (char *)0);
@@ -329,6 +457,15 @@ static void texts(void) {
   text = sqlite3_mprintf("[%.*s|%-5s|%z]", 2, open_ended, "x", sqlite3_mprintf("%u", 4294967295u));
   TEXT(text, "[ab|x    |4294967295]");
   sqlite3_free(text);
+  // Nor where it counts characters: what lies behind the page is not there.
+  long page = sysconf(_SC_PAGESIZE);
+  char *pages = mmap(0, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  CHECK(pages != MAP_FAILED && mprotect(pages + page, page, PROT_NONE) == 0);
+  memcpy(pages + page - 4, "\xc3\xa9xy", 4);
+  text = sqlite3_mprintf("[%!.3s|%!.2s|%!.9s]", pages + page - 4, "\xe2\x82\xac\xf0\x9f\x98\x80z", "ab");
+  TEXT(text, "[\xc3\xa9xy|\xe2\x82\xac\xf0\x9f\x98\x80|ab]");
+  sqlite3_free(text);
+  munmap(pages, 2 * page);
   CHECK(sqlite3_snprintf(sizeof buffer, buffer, "%s", "0123456789") == buffer);
   TEXT(buffer, "0123456");
   CHECK(sqlite3_complete("SELECT 1;") == 1 && sqlite3_complete("SELECT ';") == 0);
@@ -342,6 +479,49 @@ static void texts(void) {
   CHECK(((char *)block)[99] == 7);
   sqlite3_free(block);
   CHECK(sqlite3_memory_used() == before && sqlite3_malloc(0) == 0 && sqlite3_malloc(-1) == 0);
+  CHECK(sqlite3_malloc64(0x7fffff00) == 0);
+  TEXT(sqlite3_version, sqlite3_libversion());
+  CHECK(sqlite3_sleep(1) >= 1);
+  if (is_apus()) {
+    CHECK(sqlite3_sleep(-1) == 0);
+    // More than an hour: 32 bits do not hold its microseconds. Old SQLites take both wrongly.
+    pid_t sleeper = fork();
+    if (sleeper == 0) {
+      sqlite3_sleep(4294968);
+      _exit(0);
+    }
+    usleep(100000);
+    CHECK(waitpid(sleeper, 0, WNOHANG) == 0);
+    kill(sleeper, SIGKILL);
+    waitpid(sleeper, 0, 0);
+  }
+}
+
+// What there is not says so, and what there is not to be taken away is gone.
+static void refusals(void) {
+  sqlite3 *db = memory();
+  CHECK(sqlite3_create_function_v2(db, "nowhere", 1, SQLITE_UTF8, 0, 0, 0, 0, 0) == SQLITE_OK);
+  CHECK(sqlite3_create_function(db, "nowhere", 1, SQLITE_UTF8, 0, 0, 0, 0) == SQLITE_OK);
+  CHECK(sqlite3_create_window_function(db, "nowhere", 1, SQLITE_UTF8, 0, 0, 0, 0, 0, 0) == SQLITE_OK);
+  CHECK(sqlite3_create_collation(db, "nowhere", SQLITE_UTF8, 0, 0) == SQLITE_OK);
+  CHECK(sqlite3_create_collation_v2(db, "nowhere", SQLITE_UTF8, 0, 0, 0) == SQLITE_OK);
+  // A program that links these loads.
+  void *names[] = {
+    sqlite3_result_int, sqlite3_result_value, sqlite3_result_zeroblob, sqlite3_result_zeroblob64, sqlite3_result_text64,
+    sqlite3_result_blob64, sqlite3_result_error_code, sqlite3_result_subtype, sqlite3_blob_reopen,
+  };
+  for (size_t index = 0; index < sizeof names / sizeof *names; index++) CHECK(names[index] != 0);
+  int is_on = -1;
+  CHECK(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 0, &is_on) == SQLITE_OK && is_on == 0);
+  CHECK(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &is_on) == SQLITE_OK && is_on == 0);
+  if (is_apus()) {
+    CHECK(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, &is_on) == SQLITE_ERROR);
+    CHECK(sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, -1, &is_on) == SQLITE_OK && is_on == 0);
+    CHECK(sqlite3_create_function(db, "f", 1, SQLITE_UTF8, 0, nothing, 0, 0) == SQLITE_ERROR);
+    CHECK(sqlite3_create_function(db, "ABS", 1, SQLITE_UTF8, 0, 0, 0, 0) == SQLITE_ERROR);
+    CHECK(sqlite3_create_collation(db, "nocase", SQLITE_UTF8, 0, 0) == SQLITE_ERROR);
+  }
+  CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
 static int asked = 0;
@@ -385,6 +565,16 @@ static void files(const char *directory) {
   CHECK(sqlite3_exec(other, "BEGIN IMMEDIATE", 0, 0, 0) == SQLITE_BUSY && asked == 3);
   CHECK(sqlite3_busy_timeout(other, 20) == SQLITE_OK);
   CHECK(sqlite3_exec(other, "BEGIN IMMEDIATE", 0, 0, 0) == SQLITE_BUSY && asked == 3);
+  // The pragma takes the handler's place, too, also with no time.
+  const char *timeouts[] = {"PRAGMA busy_timeout = 1", "PRAGMA busy_timeout = 0"};
+  for (int index = 0; index < 2; index++) {
+    asked = 0;
+    CHECK(sqlite3_busy_handler(other, ask, &tries) == SQLITE_OK);
+    run(other, "PRAGMA busy_timeout");
+    CHECK(sqlite3_exec(other, "BEGIN IMMEDIATE", 0, 0, 0) == SQLITE_BUSY && asked == 3);
+    run(other, timeouts[index]);
+    CHECK(sqlite3_exec(other, "BEGIN IMMEDIATE", 0, 0, 0) == SQLITE_BUSY && asked == 3);
+  }
   run(one, "INSERT INTO t VALUES(2); COMMIT");
   run(other, "BEGIN IMMEDIATE; INSERT INTO t VALUES(3); COMMIT");
   CHECK(sqlite3_close(other) == SQLITE_OK && sqlite3_close(one) == SQLITE_OK);
@@ -394,6 +584,65 @@ static void files(const char *directory) {
   TEXT(sqlite3_errmsg(one), "attempt to write a readonly database");
   CHECK(sqlite3_close(one) == SQLITE_OK);
   sqlite3_free(path);
+}
+
+static void names_of_files(const char *directory) {
+  char file[1024], name[1024];
+  sqlite3 *db = 0;
+  snprintf(file, sizeof file, "%s/named.db", directory);
+  snprintf(name, sizeof name, "%s/link.db", directory);
+  CHECK(sqlite3_open(file, &db) == SQLITE_OK);
+  run(db, "CREATE TABLE t(a)");
+  CHECK(sqlite3_close(db) == SQLITE_OK && symlink("named.db", name) == 0);
+  CHECK(sqlite3_open_v2(name, &db, SQLITE_OPEN_READWRITE, 0) == SQLITE_OK && sqlite3_close(db) == SQLITE_OK);
+  int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW;
+  CHECK(sqlite3_open_v2(name, &db, flags, 0) == SQLITE_CANTOPEN);
+  CHECK(sqlite3_extended_errcode(db) == SQLITE_CANTOPEN_SYMLINK);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  CHECK(sqlite3_open_v2(name, &db, flags | SQLITE_OPEN_EXRESCODE, 0) == SQLITE_CANTOPEN_SYMLINK);
+  CHECK(sqlite3_errcode(db) == SQLITE_CANTOPEN_SYMLINK && sqlite3_close(db) == SQLITE_OK);
+  snprintf(name, sizeof name, "file:%s/link.db", directory);
+  CHECK(sqlite3_open_v2(name, &db, flags | SQLITE_OPEN_URI, 0) == SQLITE_CANTOPEN && sqlite3_close(db) == SQLITE_OK);
+  CHECK(sqlite3_open_v2(file, &db, flags, 0) == SQLITE_OK);
+  snprintf(name, sizeof name, "ATTACH '%s/link.db' AS linked", directory);
+  CHECK(sqlite3_exec(db, name, 0, 0, 0) == SQLITE_CANTOPEN);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  if (!is_apus()) return;
+
+  // Names that are not UTF-8 are refused, and no other file is made instead.
+  snprintf(name, sizeof name, "%s/not\xff.db", directory);
+  CHECK(sqlite3_open(name, &db) == SQLITE_CANTOPEN && sqlite3_close(db) == SQLITE_OK);
+  snprintf(name, sizeof name, "file:%s/not%%ff.db", directory);
+  flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_URI;
+  CHECK(sqlite3_open_v2(name, &db, flags, 0) == SQLITE_CANTOPEN && sqlite3_close(db) == SQLITE_OK);
+  CHECK(sqlite3_open(file, &db) == SQLITE_OK);
+  snprintf(name, sizeof name, "ATTACH '%s/not\xff.db' AS other", directory);
+  CHECK(sqlite3_exec(db, name, 0, 0, 0) == SQLITE_CANTOPEN);
+  snprintf(name, sizeof name, "VACUUM INTO '%s/not\xff.db'", directory);
+  CHECK(sqlite3_exec(db, name, 0, 0, 0) == SQLITE_CANTOPEN);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+  snprintf(name, sizeof name, "%s/not\xef\xbf\xbd.db", directory);
+  CHECK(access(name, F_OK) != 0);
+}
+
+static void log_figures(const char *directory) {
+  char file[1024];
+  sqlite3 *db = 0;
+  int frames = 7, copied = 7;
+  snprintf(file, sizeof file, "%s/log.db", directory);
+  CHECK(sqlite3_open(file, &db) == SQLITE_OK);
+  // SQLITE_CHECKPOINT_NOOP, which older headers do not have.
+  if (sqlite3_libversion_number() >= 3051000) {
+    CHECK(sqlite3_wal_checkpoint_v2(db, 0, -1, &frames, &copied) == SQLITE_OK && frames == -1 && copied == -1);
+    run(db, "PRAGMA journal_mode = WAL; CREATE TABLE t(a)");
+    CHECK(sqlite3_wal_checkpoint_v2(db, 0, -1, &frames, &copied) == SQLITE_OK && frames > 0 && copied == 0);
+    int before = frames;
+    CHECK(sqlite3_wal_checkpoint_v2(db, "main", SQLITE_CHECKPOINT_PASSIVE, &frames, &copied) == SQLITE_OK);
+    CHECK(frames == before && copied == before);
+    CHECK(sqlite3_wal_checkpoint_v2(db, "main", -1, &frames, &copied) == SQLITE_OK && frames == before && copied == before);
+  }
+  CHECK(sqlite3_wal_checkpoint_v2(db, 0, 4, &frames, &copied) == SQLITE_MISUSE);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
 }
 
 static void *insert_rows(void *argument) {
@@ -481,6 +730,71 @@ static void backups(const char *directory) {
   sqlite3_close(db);
 }
 
+// The memory that a database was made of is the database's, not its name's.
+static void buffers(void) {
+  sqlite3 *db = memory(), *source = memory();
+  sqlite3_int64 size = 0, now = 0;
+  run(source, "CREATE TABLE t(a); INSERT INTO t VALUES(zeroblob(1000000))");
+  unsigned char *bytes = sqlite3_serialize(source, "main", &size, 0);
+  run(db, "ATTACH ':memory:' AS other");
+  CHECK(sqlite3_deserialize(db, "other", bytes, size, size, SQLITE_DESERIALIZE_FREEONCLOSE) == SQLITE_OK);
+  CHECK(sqlite3_serialize(db, "OTHER", &now, SQLITE_SERIALIZE_NOCOPY) != 0 && now == size);
+  sqlite3_int64 before = sqlite3_memory_used();
+  run(db, "DETACH other");
+  CHECK(sqlite3_memory_used() <= before - size);
+  run(db, "ATTACH ':memory:' AS other; CREATE TABLE other.u(a)");
+  CHECK(sqlite3_serialize(db, "other", &now, SQLITE_SERIALIZE_NOCOPY) == 0 && now > 0);
+  CHECK(sqlite3_close(db) == SQLITE_OK && sqlite3_close(source) == SQLITE_OK);
+}
+
+static void endings(const char *directory) {
+  char file[1024];
+  sqlite3 *db = 0, *other = 0, *copy = memory();
+  snprintf(file, sizeof file, "%s/endings.db", directory);
+  CHECK(sqlite3_open(file, &db) == SQLITE_OK && sqlite3_open(file, &other) == SQLITE_OK);
+  // A zombie with a backup ends with the backup, and gives its locks back.
+  run(db, "PRAGMA locking_mode = EXCLUSIVE; CREATE TABLE t(a, b); INSERT INTO t VALUES(1, zeroblob(9000))");
+  sqlite3_backup *backup = sqlite3_backup_init(copy, "main", db, "main");
+  CHECK(backup != 0 && sqlite3_backup_step(backup, 1) == SQLITE_OK);
+  CHECK(sqlite3_close_v2(db) == SQLITE_OK);
+  CHECK(sqlite3_exec(other, "SELECT * FROM t", 0, 0, 0) == SQLITE_BUSY);
+  CHECK(sqlite3_backup_step(backup, -1) == SQLITE_DONE && sqlite3_backup_finish(backup) == SQLITE_OK);
+  CHECK(number(copy, "SELECT a FROM t") == 1 && number(other, "SELECT a FROM t") == 1);
+  // The last one takes the log away.
+  char log[1100];
+  snprintf(file, sizeof file, "%s/logged.db", directory);
+  snprintf(log, sizeof log, "%s-wal", file);
+  CHECK(sqlite3_open(file, &db) == SQLITE_OK);
+  run(db, "PRAGMA journal_mode = WAL; CREATE TABLE t(a, b); INSERT INTO t VALUES(1, zeroblob(9000))");
+  backup = sqlite3_backup_init(copy, "main", db, "main");
+  CHECK(sqlite3_backup_step(backup, 1) == SQLITE_OK && sqlite3_close_v2(db) == SQLITE_OK && access(log, F_OK) == 0);
+  CHECK(sqlite3_backup_finish(backup) == SQLITE_OK && access(log, F_OK) != 0);
+  snprintf(file, sizeof file, "%s/endings.db", directory);
+  // The same for the one that is written to.
+  backup = sqlite3_backup_init(copy, "main", other, "main");
+  CHECK(sqlite3_backup_step(backup, 1) == SQLITE_OK && sqlite3_close_v2(copy) == SQLITE_OK);
+  CHECK(sqlite3_backup_finish(backup) == SQLITE_OK);
+
+  // Nothing may be written when the connection is closed: it is closed all the same, and the next one recovers the file.
+  run(other, "PRAGMA cache_size = 10; DELETE FROM t;"
+             "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 1000)"
+             " INSERT INTO t SELECT x, zeroblob(3000) FROM n;"
+             "BEGIN; UPDATE t SET b = randomblob(3000)");
+  struct rlimit all, none;
+  getrlimit(RLIMIT_FSIZE, &all);
+  none = all;
+  none.rlim_cur = 0;
+  signal(SIGXFSZ, SIG_IGN);
+  fflush(stdout);
+  setrlimit(RLIMIT_FSIZE, &none);
+  int code = sqlite3_close(other);
+  setrlimit(RLIMIT_FSIZE, &all);
+  CHECK(code == SQLITE_OK);
+  CHECK(sqlite3_open(file, &db) == SQLITE_OK);
+  CHECK(number(db, "SELECT count(*) FROM t WHERE b = zeroblob(3000)") == 1000);
+  CHECK(sqlite3_close(db) == SQLITE_OK);
+}
+
 static void memory_given_back(const char *directory) {
   char name[1024];
   snprintf(name, sizeof name, "%s/held.db", directory);
@@ -524,8 +838,15 @@ int main(int count, char **arguments) {
   columns();
   parameters();
   executing();
+  compiled_again();
   texts();
+  huge_texts();
+  refusals();
   files(count > 1 ? arguments[1] : ".");
+  names_of_files(count > 1 ? arguments[1] : ".");
+  log_figures(count > 1 ? arguments[1] : ".");
+  buffers();
+  endings(count > 1 ? arguments[1] : ".");
   backups(count > 1 ? arguments[1] : ".");
   memory_given_back(count > 1 ? arguments[1] : ".");
   threads();

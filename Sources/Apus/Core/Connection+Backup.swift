@@ -185,6 +185,8 @@ extension Connection {
     schemas[index] = nil
     loader = nil
     state.markCatalogsStale(1 << UInt64(index))
+    // The new schema may have the old one's cookie.
+    functions.expirePrograms()
   }
 
   /// Bytes that `serialize` would give.

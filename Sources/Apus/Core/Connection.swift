@@ -19,6 +19,8 @@ public final class Connection {
     public var mayCreate = true
     /// Names that begin with "file:" are URIs.
     public var interpretsURI = false
+    /// Asked about the path of each file, as the name or the URI gives it, before it is opened.
+    public var checkPath: (@Sendable (String) throws(EngineError) -> Void)?
     public var pager = Pager.Configuration()
 
     public init() {}
@@ -42,8 +44,11 @@ public final class Connection {
   /// What the statement prepared last leaves without effect, such as a pragma that is unknown.
   public internal(set) var warnings: [String] = []
 
-  /// Asked, with the number of times it was asked before, whether to wait for another's lock once more. Goes before the timeout.
-  public var busyHandler: ((Int) -> Bool)?
+  /// Asked, with the number of times it was asked before, whether to wait for another's lock once more. It and the timeout replace
+  /// each other.
+  public var busyHandler: ((Int) -> Bool)? {
+    didSet { if busyHandler != nil { state.settings.values[.busyTimeout] = nil } }
+  }
   private let busyPolicy = BusyPolicy()
 
   // Catalogs.
@@ -118,6 +123,7 @@ public final class Connection {
     configuration.locksExclusively = configuration.locksExclusively || location.locksExclusively
     switch location.place {
     case .file(let path):
+      try options.checkPath?(path)
       return try Pager(environment: environment, queue: queue, path: path, configuration: configuration)
     case .memory: return Pager.memory(environment: environment, configuration: configuration)
     case .temporary: return Pager.temporary(environment: environment, queue: queue, configuration: configuration)
@@ -159,7 +165,8 @@ public final class Connection {
   private func momentToTryAgain(_ attempt: Int) -> UInt64? {
     if isInterrupted { return nil }
     let now = environment.monotonicNanoseconds()
-    if let busyHandler { return busyHandler(attempt) ? now : nil }
+    // There is a timeout where somebody has set one after the handler, PRAGMA busy_timeout among others.
+    if let busyHandler, state.settings.values[.busyTimeout] == nil { return busyHandler(attempt) ? now : nil }
     let (product, overflow) = UInt64(busyTimeoutMilliseconds).multipliedReportingOverflow(by: 1_000_000)
     let timeout = overflow ? .max : product
     if timeout == 0 { return nil }
@@ -216,11 +223,14 @@ public final class Connection {
 
   // MARK: The end
 
+  /// Statements are not finalized, or backups not finished.
+  public var isInUse: Bool { !statementList.isEmpty || state.databases.contains { $0?.pager.isInBackup == true } }
+
   /// Undoes an open transaction and closes the files. May wait; call it again then.
   /// - Throws: SQLITE_BUSY while statements are not finalized.
   public func close() throws(Fault) {
     if isClosed { return }
-    if !statementList.isEmpty || state.databases.contains(where: { $0?.pager.isInBackup == true }) {
+    if isInUse {
       throw .error(.busy, "unable to close due to unfinalized statements or unfinished backups")
     }
     loader = nil
@@ -235,7 +245,7 @@ public final class Connection {
 
   /// Gives the files back where `close` has failed; blocks at waits. Statements are finalized; what cannot be undone is left to
   /// whoever opens the files next.
-  func abandon() {
+  public func abandon() {
     if isClosed { return }
     loader = nil
     for statement in statements { statement.finalize() }

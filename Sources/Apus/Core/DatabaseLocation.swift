@@ -46,13 +46,13 @@ struct DatabaseLocation: Equatable {
       query = rest[(mark + 1)...]
       rest.removeSubrange(mark...)
     }
-    let path = Self.decoded(rest[...])
+    let path = try Self.decoded(rest[...])
     place = path == ":memory:" ? .memory : path.isEmpty ? .temporary : .file(path)
     // The slice above is of the whole text: the query outlives the cut.
     for pair in query.split(separator: UInt8(ascii: "&")) {
       let equals = pair.firstIndex(of: UInt8(ascii: "=")) ?? pair.endIndex
-      let key = Self.decoded(pair[..<equals])
-      let value = equals == pair.endIndex ? "" : Self.decoded(pair[(equals + 1)...])
+      let key = try Self.decoded(pair[..<equals])
+      let value = equals == pair.endIndex ? "" : try Self.decoded(pair[(equals + 1)...])
       try apply(key, value)
     }
     if wantsSharedCache, place == .memory {
@@ -99,7 +99,8 @@ struct DatabaseLocation: Equatable {
   }
 
   /// `%HH` becomes the byte; a NUL byte ends the text.
-  private static func decoded(_ bytes: ArraySlice<UInt8>) -> String {
+  /// - Throws: SQLITE_CANTOPEN where the bytes are not UTF-8: a repaired name is another file's.
+  private static func decoded(_ bytes: ArraySlice<UInt8>) throws(EngineError) -> String {
     func digit(_ byte: UInt8) -> UInt8? {
       switch byte {
       case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
@@ -124,6 +125,9 @@ struct DatabaseLocation: Equatable {
         index += 1
       }
     }
-    return String(decoding: result, as: UTF8.self)
+    guard let text = String(validating: result, as: UTF8.self) else {
+      throw EngineError(.cannotOpen, cause: "the name is not UTF-8")
+    }
+    return text
   }
 }

@@ -8,9 +8,12 @@ import ApusVM
 extension PreparedStatement {
   /// The statement's text with the bound values in place of the parameters, as literals.
   /// A text is cut off at its first NUL, as SQLite cuts it.
-  public var expandedSQL: String {
+  public var expandedSQL: String { withExpandedText { $0.string } }
+
+  /// The same, byte for byte.
+  public func withExpandedText<R>(_ body: (ByteView) -> R) -> R {
     var text = ByteBuffer(capacity: sql.utf8.count)
-    text.append(contentsOf: sql)
+    withText { text.append($0) }
     var result = FunctionContext(environment: connection.environment)
     var end = 0
     var next = 1
@@ -28,7 +31,7 @@ extension PreparedStatement {
       Self.append(binding(index), &result)
     }
     result.output.append(text.bytes.suffix(from: end))
-    return result.output.bytes.string
+    return body(result.output.bytes)
   }
 
   private static func append(_ value: Value, _ result: inout FunctionContext) {

@@ -10,8 +10,10 @@ import ApusVM
 @safe
 public final class PreparedStatement {
   public let connection: Connection
-  /// The statement's text, with what stands before it.
+  /// The statement's text, with what stands before it; bytes that are not UTF-8 are repaired in it.
   public let sql: String
+  /// The text byte for byte, where `sql` is not that.
+  private let original: [UInt8]?
   private let machine: UnsafeMutablePointer<Machine>
   private let progress: UnsafeMutablePointer<Progress>
   private let isListing: Bool
@@ -26,7 +28,8 @@ public final class PreparedStatement {
   init(_ connection: Connection, _ program: Program, _ text: ByteView) {
     self.connection = connection
     // Mostly nothing stands before the statement: one text will do.
-    sql = text.count == program.sql.utf8.count ? program.sql : text.string
+    sql = text.isEqual(to: program.sql) ? program.sql : text.string
+    original = text.isEqual(to: sql) ? nil : text.array
     unsafe machine = .allocate(capacity: 1)
     unsafe machine.initialize(to: Machine(program: program, state: connection.state))
     unsafe progress = .allocate(capacity: 1)
@@ -91,6 +94,13 @@ public final class PreparedStatement {
   public var explainMode: Int { program.explainMode }
   public var columns: [ResultColumn] { listing?.columns ?? program.resultColumns }
   public var columnCount: Int { listing?.columns.count ?? program.resultColumns.count }
+  /// The statement's text as it was given, bytes that are not UTF-8 included.
+  public func withText<R>(_ body: (ByteView) -> R) -> R {
+    if let original { return unsafe original.withUnsafeBytes { unsafe body(ByteView(unchecked: $0)) } }
+    var text = sql
+    return text.withUTF8 { unsafe body(ByteView(unchecked: UnsafeRawBufferPointer($0))) }
+  }
+
   /// Writes no database file.
   public var isReadOnly: Bool { explainMode != 0 || program.isReadOnly }
   /// True between the first step and the end or the reset.
@@ -106,7 +116,10 @@ public final class PreparedStatement {
   }
 
   /// The number of the parameter with this name, sigil included; 0 where there is none.
-  public func parameterIndex(_ name: String) -> Int { (program.parameterNames.firstIndex(of: name) ?? -1) + 1 }
+  public func parameterIndex(_ name: String) -> Int {
+    // By bytes: Swift takes strings for equal that Unicode writes in several ways.
+    (program.parameterNames.firstIndex { $0?.utf8.elementsEqual(name.utf8) == true } ?? -1) + 1
+  }
 
   /// Binds parameter `index` (from 1); the bytes are copied.
   /// - Throws: SQLITE_RANGE where there is no such parameter, SQLITE_MISUSE while the statement runs.
@@ -233,7 +246,7 @@ public final class PreparedStatement {
 
   private func recompile() throws(Fault) {
     var text = ByteBuffer(capacity: sql.utf8.count)
-    text.append(contentsOf: sql)
+    withText { text.append($0) }
     guard let compiled = try connection.compile(text.bytes, from: 0) else { throw .error(.schema) }
     replaceMachine(compiled.program)
     functionsVersion = connection.functions.version

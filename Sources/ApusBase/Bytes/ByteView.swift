@@ -100,6 +100,12 @@ public struct ByteView: @unchecked Sendable {
 
   public func elementsEqual(_ other: ByteView) -> Bool { count == other.count && compare(other) == 0 }
 
+  /// The bytes are the string's UTF-8: `string` has nothing repaired where it is so of that string. Never per row.
+  public func isEqual(to string: String) -> Bool {
+    var string = string
+    return string.withUTF8 { unsafe elementsEqual(ByteView(unchecked: UnsafeRawBufferPointer($0))) }
+  }
+
   /// A copy as an array; for messages, tests and the edges of the engine, never per row.
   public var array: [UInt8] { unsafe [UInt8](unsafeBuffer) }
 

@@ -43,6 +43,7 @@ public struct ResultCode: RawRepresentable, Hashable, Sendable {
   public static let ioErrorData = ResultCode(8202)
   public static let corruptIndex = ResultCode(779), corruptSequence = ResultCode(523)
   public static let cannotOpenIsDirectory = ResultCode(526), cannotOpenFullPath = ResultCode(782)
+  public static let cannotOpenSymbolicLink = ResultCode(1550)
   public static let constraintCheck = ResultCode(275), constraintCommitHook = ResultCode(531)
   public static let constraintForeignKey = ResultCode(787), constraintFunction = ResultCode(1043)
   public static let constraintNotNull = ResultCode(1299), constraintPrimaryKey = ResultCode(1555)

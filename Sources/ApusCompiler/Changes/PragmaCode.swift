@@ -254,7 +254,7 @@ extension Generator {
   }
 
   private func checkpoint(_ pragma: Pragma, _ database: Int) throws(EngineError) {
-    let modes: [String: Int32] = ["passive": 0, "full": 1, "restart": 2, "truncate": 3]
+    let modes: [String: Int32] = ["passive": 0, "full": 1, "restart": 2, "truncate": 3, "noop": 4]
     var mode: Int32 = 0
     if let argument = pragma.argument {
       if let known = modes[Name.fold(argument.text)] {

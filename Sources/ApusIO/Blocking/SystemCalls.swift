@@ -199,17 +199,19 @@ enum SystemCalls {
   static func realPath(_ path: String) -> (path: String?, errno: Int32) {
     guard let resolved = unsafe realpath(path, nil) else { return (nil, errno) }
     defer { unsafe free(resolved) }
-    return unsafe (String(cString: resolved), 0)
+    // A repaired name is another file's.
+    guard let text = unsafe String(validatingCString: resolved) else { return (nil, EILSEQ) }
+    return (text, 0)
   }
 
-  /// What a symbolic link says; nil where `path` is none.
+  /// What a symbolic link says; nil where `path` is none, and where it says something that is not UTF-8.
   static func linkTarget(_ path: String) -> String? {
     let room = Int(PATH_MAX)
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: room) { buffer, count in
       let length = unsafe buffer.withMemoryRebound(to: CChar.self) { unsafe readlink(path, $0.baseAddress!, room) }
       count = max(0, length)
     }
-    return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    return bytes.isEmpty ? nil : String(validating: bytes, as: UTF8.self)
   }
 
   // MARK: state of a file

@@ -28,8 +28,9 @@ struct Parser {
   var parameterCount = 0
   var parameterNames: [String?] = []
   var lastParameterStart = -1
-  /// Filled once there are many named parameters.
-  var parameterIndex: [String: Int] = [:]
+  /// Filled once there are many named parameters. By their bytes: Swift takes strings for equal that Unicode writes in several
+  /// ways, SQLite does not.
+  var parameterIndex: [[UInt8]: Int] = [:]
 
   /// How many selects, parenthesised joins and window definitions the current token is inside of.
   var nesting = 0
@@ -332,8 +333,8 @@ struct Parser {
   }
 
   private func indexOfParameter(_ name: String) -> Int? {
-    if !parameterIndex.isEmpty { return parameterIndex[name] }
-    return parameterNames.firstIndex(of: name).map { $0 + 1 }
+    if !parameterIndex.isEmpty { return parameterIndex[Array(name.utf8)] }
+    return parameterNames.firstIndex { $0?.utf8.elementsEqual(name.utf8) == true }.map { $0 + 1 }
   }
 
   private mutating func setParameterName(_ name: String, at index: Int) {
@@ -341,10 +342,10 @@ struct Parser {
     guard parameterNames[index - 1] == nil else { return }
     parameterNames[index - 1] = name
     if !parameterIndex.isEmpty {
-      parameterIndex[name] = index
+      parameterIndex[Array(name.utf8)] = index
     } else if parameterNames.count > 16 {
       for (position, name) in parameterNames.enumerated() {
-        if let name { parameterIndex[name] = position + 1 }
+        if let name { parameterIndex[Array(name.utf8)] = position + 1 }
       }
     }
   }

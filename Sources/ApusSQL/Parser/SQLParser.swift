@@ -16,6 +16,20 @@ public enum SQLParser {
     return try parser.parseNext()
   }
 
+  /// Where SQLite's parser stops in a text whose first statement cannot be prepared: behind that statement where its grammar
+  /// is right, else behind the token that is wrong, or before it where it is no token.
+  public static func stop(in text: ByteView, limits: SQLLimits = .default) -> Int {
+    let offset: Int
+    do throws(SQLError) {
+      return try parseNext(text, limits: limits)?.end ?? text.count
+    } catch {
+      offset = error.offset
+    }
+    guard offset >= 0, offset < text.count else { return text.count }
+    let token = Lexer(text).token(at: offset)
+    return Int(token.kind == .illegal ? token.start : token.end)
+  }
+
   /// Parses one expression that takes the whole text.
   public static func parseExpression(
     _ text: ByteView, limits: SQLLimits = .default

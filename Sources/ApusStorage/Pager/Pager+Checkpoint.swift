@@ -8,15 +8,7 @@ extension Pager {
   /// - Returns: whether something was in the way; the log's frames; how many of them are in the file now. In other
   ///   journal modes (false, -1, -1), beside another checkpoint (true, -1, -1), as SQLite says.
   public func checkpoint(_ mode: CheckpointMode) throws(Fault) -> (isBusy: Bool, walFrames: Int, checkpointed: Int) {
-    guard let store, !store.isTemporary else { return (false, -1, -1) }
-    if state == .write { throw .error(.locked, object: store.path, cause: "a transaction is open") }
-    if store.wal == nil {
-      let wasOpen = state != .none
-      try beginRead()
-      if !wasOpen { endRead() }
-    }
-    guard let wal = store.wal else { return (false, -1, -1) }
-    if configuration.isReadOnly { throw .error(.readOnly, object: store.path) }
+    guard let (store, wal) = try logToCheckpoint() else { return (false, -1, -1) }
     if store.needsCheckpoint || wal.checkpoint.map({ $0.requested != mode }) ?? false { abandonCheckpoint(store) }
     let result: CheckpointResult
     do {
@@ -45,6 +37,40 @@ extension Pager {
       if PlantedBug.isActive(.checkpointSaysAll) { return (result.isBusy, Int(result.frameCount), Int(result.frameCount)) }
     #endif
     return (result.isBusy, Int(result.frameCount), Int(result.backfill))
+  }
+
+  /// What a checkpoint would tell now, without one: nothing is copied and nobody is waited for.
+  public func logFigures() throws(Fault) -> (isBusy: Bool, walFrames: Int, checkpointed: Int) {
+    guard let (_, wal) = try logToCheckpoint() else { return (false, -1, -1) }
+    for _ in 0..<Self.figureAttemptsMax {
+      guard let header = try wal.index.readHeader() else {
+        try wal.recoverIfNeeded()
+        continue
+      }
+      wal.index.memory.barrier()
+      let backfill = try wal.index.backfill
+      wal.index.memory.barrier()
+      // Equal headers: the count belongs to this log and not to the one before it.
+      if try wal.index.readHeader() == header { return (false, Int(header.frameCount), Int(backfill)) }
+    }
+    return (true, -1, -1)
+  }
+
+  /// A header that changes as often under the reader's eyes has writers that never pause.
+  private static let figureAttemptsMax = 1000
+
+  /// nil in other journal modes.
+  private func logToCheckpoint() throws(Fault) -> (FileStore, WriteAheadLog)? {
+    guard let store, !store.isTemporary else { return nil }
+    if state == .write { throw .error(.locked, object: store.path, cause: "a transaction is open") }
+    if store.wal == nil {
+      let wasOpen = state != .none
+      try beginRead()
+      if !wasOpen { endRead() }
+    }
+    guard let wal = store.wal else { return nil }
+    if configuration.isReadOnly { throw .error(.readOnly, object: store.path) }
+    return (store, wal)
   }
 
   /// The generation under which the frames of the log with these salts are cached; 0, which the cache does not know, for a

@@ -106,6 +106,10 @@ extension MachineCore {
       try state.checkAttachment(name)
       guard let opener = state.opener else { throw .error(.error, "not supported: ATTACH") }
       let file = text(i.p1)
+      // A repaired name is another file's.
+      if registers[i.p1].hasBytes, !registers[i.p1].bytes.isEqual(to: file) {
+        throw .error(.cannotOpen, "unable to open database: \(file)", cause: "the name is not UTF-8")
+      }
       do throws(EngineError) { attachment = Attachment(try opener.openDatabase(file)) } catch { throw .failure(error) }
     }
     guard let attachment else { return }

@@ -7,25 +7,32 @@ extension MachineCore {
   // MARK: Journals
 
   mutating func checkpoint(_ i: Instruction) throws(Fault) {
-    let modes: [CheckpointMode] = [.passive, .full, .restart, .truncate]
+    let modes: [CheckpointMode?] = [.passive, .full, .restart, .truncate, nil]
     guard i.p2 >= 0, Int(i.p2) < modes.count else { throw .error(.internal, "an unknown checkpoint mode") }
     if !state.isAutocommit || state.active.contains(where: { $0 != reference }) {
       throw .error(.locked, "database table is locked")
     }
     if i.p1 >= 0 {
       pagersAtWork |= 1 << UInt64(i.p1)
-      note(try state.pager(Int(i.p1)).checkpoint(modes[Int(i.p2)]), i, isFirst: true)
+      note(try checkpoint(state.pager(Int(i.p1)), modes[Int(i.p2)]), i, isFirst: true)
       return
     }
     // A wait resumes at the database at which it was. The temporary one has no log.
     while progress < state.databases.count {
       if progress != 1, let pager = state.databases[progress]?.pager {
         pagersAtWork |= 1 << UInt64(progress)
-        note(try pager.checkpoint(modes[Int(i.p2)]), i, isFirst: progress == 0)
+        note(try checkpoint(pager, modes[Int(i.p2)]), i, isFirst: progress == 0)
       }
       progress += 1
     }
     progress = 0
+  }
+
+  private func checkpoint(
+    _ pager: Pager, _ mode: CheckpointMode?
+  ) throws(Fault) -> (isBusy: Bool, walFrames: Int, checkpointed: Int) {
+    guard let mode else { return try pager.logFigures() }
+    return try pager.checkpoint(mode)
   }
 
   private func note(_ outcome: (isBusy: Bool, walFrames: Int, checkpointed: Int), _ i: Instruction, isFirst: Bool) {

@@ -49,7 +49,10 @@ extension MachineCore {
     if i.p2 == 0 {
       target = Pager.temporary(environment: state.environment, queue: state.queue, configuration: configuration)
     } else {
-      target = try openVacuumFile(registers[i.p2].bytes.string, configuration)
+      let path = registers[i.p2].bytes.string
+      // A repaired name is another file's.
+      guard registers[i.p2].bytes.isEqual(to: path) else { throw .error(.cannotOpen, cause: "the name is not UTF-8") }
+      target = try openVacuumFile(path, configuration)
       if pager.hasChecksums { _ = target.setChecksums(true) }
       vacuumTarget = target
     }

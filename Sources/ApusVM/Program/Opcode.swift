@@ -311,8 +311,8 @@ public enum Opcode: UInt8, CaseIterable, Sendable, BitwiseCopyable {
   case autoCommit
   /// p1 = 0 SAVEPOINT, 1 RELEASE, 2 ROLLBACK TO the name in message p4.
   case savepoint
-  /// Checkpoints database p1 (-1: all), p2 = mode (0 passive, 1 full, 2 restart, 3 truncate); r3, r3+1, r3+2 = busy, frames
-  /// in the log, frames checkpointed (of all databases: whether one was busy, the first one's frames).
+  /// Checkpoints database p1 (-1: all), p2 = mode (0 passive, 1 full, 2 restart, 3 truncate, 4 none: only tells); r3, r3+1,
+  /// r3+2 = busy, frames in the log, frames checkpointed (of all databases: whether one was busy, the first one's frames).
   case checkpoint
   /// r2 = journal mode of database p1 after asking for mode p3 (`JournalMode` raw value, -1: asks for none).
   case journalMode
