@@ -150,6 +150,20 @@ extension Connection {
     #expect(try second.value("PRAGMA data_version") != version)
   }
 
+  @Test("data_version stays where the connection's own checkpoints empty the log, however often")
+  func ownCheckpoints() throws {
+    let (_, first, second) = try Self.world()
+    try first.execute("UPDATE t SET a = 3")
+    let version = try first.value("PRAGMA data_version")
+    try first.execute("PRAGMA wal_checkpoint(TRUNCATE); PRAGMA wal_checkpoint(TRUNCATE)")
+    #expect(try first.value("SELECT a FROM t") == "3")
+    #expect(try first.value("PRAGMA data_version") == version)
+    try first.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    try second.execute("UPDATE t SET a = 4; PRAGMA wal_checkpoint(TRUNCATE)")
+    try first.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    #expect(try first.value("PRAGMA data_version") != version)
+  }
+
   @Test("data_version tells of commits behind a switch of the journal mode")
   func versionBehindSwitch() throws {
     let (_, first, second) = try Self.world("delete")

@@ -72,7 +72,7 @@ public final class Simulation {
     probe = CrashProbe(world)
     others = OtherProcesses(choices.stream("others"))
     if profile.callsBetweenMax > 0, profile.processCount > 1 {
-      world.disk.betweenCalls = { [unowned self] process in letOthersGoOn(process) }
+      world.disk.betweenCalls = { [weak self] process in self?.letOthersGoOn(process) }
     }
   }
 

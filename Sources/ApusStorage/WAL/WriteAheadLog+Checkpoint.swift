@@ -491,7 +491,7 @@ extension WriteAheadLog {
           defer { header = last }
         #endif
         try restart { (_) throws(Fault) in }
-        emptied = last == state.header ? header : nil
+        emptied = last == state.header || emptied == state.header ? header : nil
         let file = self.file
         try faulting { () throws(EngineError) in try file.truncate(to: 0) }
         state.header.frameCount = 0
