@@ -175,6 +175,10 @@ extension Generator {
     let offset = terms.isEmpty ? 0 : terms.count + 1
     for place in 0..<count { builder.emit(.column, queue, Int32(offset + place), row + Int32(place)) }
     builder.emit(.delete, queue)
+    // As in `makingReals`: the recursive arms read this row.
+    for (number, column) in (select.recursiveSources.first?.columns ?? []).enumerated() where column.affinity == .real {
+      builder.emit(.realAffinity, row + Int32(number))
+    }
     let next = builder.makeLabel()
     if limit.offset != 0 { builder.emit(.ifPos, limit.offset, to: next, 1) }
     if case .coroutine(_, let base) = destination {

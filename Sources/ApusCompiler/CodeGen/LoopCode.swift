@@ -616,21 +616,14 @@ extension Generator {
       key.append(KeyColumn(collation: try context.collation(comparison.collation)))
     }
     let description = builder.keyIndex(KeyDescription(key))
-    try once { () throws(EngineError) in
-      let width = columns.count + (hasRowid ? 1 : 0)
-      self.builder.emit(.openAutoindex, cursor, Int32(width), p4: description)
-      let done = self.builder.makeLabel()
-      self.builder.emit(.rewind, Int32(source.cursor), to: done)
-      let top = self.builder.labelHere()
-      let first = self.registers(width)
-      for (place, column) in columns.enumerated() { try self.codeColumn(source, column, into: first + Int32(place)) }
-      if hasRowid { self.builder.emit(.rowid, Int32(source.cursor), first + Int32(columns.count)) }
-      try self.withTemporary { (record) throws(EngineError) in
-        self.builder.emit(.makeRecord, first, Int32(width), record)
-        self.builder.emit(.idxInsert, cursor, record, first, p4: 0)
-      }
-      self.builder.emit(.next, Int32(source.cursor), to: top)
-      self.builder.place(done)
+    if source.indexedRegister == 0 {
+      try once { () throws(EngineError) in try self.fillAutomatic(source, columns, hasRowid, cursor, description) }
+    } else {
+      let filled = builder.makeLabel()
+      builder.emit(.if, source.indexedRegister, to: filled, 0)
+      integer(1, into: source.indexedRegister)
+      try fillAutomatic(source, columns, hasRowid, cursor, description)
+      builder.place(filled)
     }
     let base = registers(terms.count)
     for (place, term) in terms.enumerated() {
@@ -653,6 +646,25 @@ extension Generator {
     let top = builder.labelHere()
     builder.emit(.idxGT, cursor, to: level.exit, base, p4: Int32(terms.count))
     level.advance = (.next, cursor, top)
+  }
+
+  private func fillAutomatic(
+    _ source: Source, _ columns: [Int], _ hasRowid: Bool, _ cursor: Int32, _ description: Int32
+  ) throws(EngineError) {
+    let width = columns.count + (hasRowid ? 1 : 0)
+    builder.emit(.openAutoindex, cursor, Int32(width), p4: description)
+    let done = builder.makeLabel()
+    builder.emit(.rewind, Int32(source.cursor), to: done)
+    let top = builder.labelHere()
+    let first = registers(width)
+    for (place, column) in columns.enumerated() { try codeColumn(source, column, into: first + Int32(place)) }
+    if hasRowid { builder.emit(.rowid, Int32(source.cursor), first + Int32(columns.count)) }
+    try withTemporary { (record) throws(EngineError) in
+      self.builder.emit(.makeRecord, first, Int32(width), record)
+      self.builder.emit(.idxInsert, cursor, record, first, p4: 0)
+    }
+    builder.emit(.next, Int32(source.cursor), to: top)
+    builder.place(done)
   }
 
   // MARK: Tests
