@@ -31,6 +31,16 @@ final class BoundSelect {
   var isCompound: Bool { arms.count > 1 }
   var columns: [BoundResultColumn] { arms[0].columns }
   var columnCount: Int { arms[0].columns.count }
+
+  /// The expression that gives a column its affinity and collation where the select is an operand: the last arm's. Rows of
+  /// constants (VALUES) have none to give.
+  func comparand(_ column: Int) -> BoundExpression? {
+    guard let last = arms.last else { return nil }
+    guard last.isValues, let row = last.moreRows.last else { return last.columns[column].expression }
+    let isConstant = last.columns.allSatisfy { $0.expression.isConstant }
+      && last.moreRows.allSatisfy { $0.allSatisfy { $0.isConstant } }
+    return isConstant ? nil : row[column]
+  }
 }
 
 struct BoundResultColumn {

@@ -417,7 +417,7 @@ final class WhereClause {
     case .inList:
       comparison = Comparison(left, BoundExpression(.null))
     case .inSelect(_, let select, _):
-      comparison = Comparison(left, select.columns[0].expression)
+      comparison = Comparison(left, select.comparand(0) ?? BoundExpression(.null))
     default:
       guard let right = term.right else { return false }
       // Which side was written first decides between two collations.
