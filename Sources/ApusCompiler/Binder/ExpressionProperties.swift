@@ -124,6 +124,14 @@ extension BoundExpression {
     }
   }
 
+  /// No function in it gives another value each time.
+  var isDeterministic: Bool {
+    !contains {
+      guard case .function(let definition, _) = $0.kind else { return false }
+      return definition.traits.isDisjoint(with: [.deterministic, .slowChange])
+    }
+  }
+
   /// The integer of a literal, signs included.
   var integerLiteral: Int64? {
     switch kind {
@@ -194,6 +202,15 @@ struct Comparison {
   init(_ left: BoundExpression, _ right: BoundExpression) {
     affinity = Comparison.affinity(left.affinity, right.affinity)
     collation = Comparison.collation(left, right)
+  }
+
+  /// An index on a column of this affinity orders its values as the comparison does: they need no conversion.
+  func isServed(by column: Affinity) -> Bool {
+    switch affinity {
+    case .blob, .none: true
+    case .text: column == .text
+    default: column.isNumericKind
+    }
   }
 
   /// The affinity that both operands take; `.blob` means none does.

@@ -194,7 +194,7 @@ extension Generator {
   // Whether rows cannot repeat in these expressions: they hold a key of the only table.
   private func isUnique(_ expressions: [BoundExpression], _ clause: WhereClause) -> Bool {
     guard !expressions.isEmpty, clause.sources.count == 1, let table = clause.sources[0].table else { return false }
-    func holds(_ number: Int) -> Bool {
+    func holds(_ number: Int, _ collation: Name?) -> Bool {
       if expressions.contains(where: {
         if case .column(_, let column) = $0.kind {
           return column == number || (column == -1 && table.rowidAlias == number)
@@ -202,14 +202,15 @@ extension Generator {
         return false
       }) { return true }
       return clause.terms.contains {
-        $0.source == 0 && $0.column == number && $0.operators.contains(.equal) && $0.rightMask == 0
+        $0.source == 0 && $0.column == number && $0.rightMask == 0
+          && $0.fixes(collation: collation, affinity: clause.sources[0].affinity(number))
       }
     }
-    if table.hasRowid, holds(-1) { return true }
+    if table.hasRowid, holds(-1, nil) { return true }
     return table.indexes.contains { index in
       index.isUniqueNotNull && index.filter == nil && !index.hasExpressions
         && index.columns.prefix(index.keyCount).allSatisfy { part in
-          holds(part.number)
+          holds(part.number, part.collation)
             && (part.collation?.key ?? "binary") == (table.columns[max(part.number, 0)].collation?.key ?? "binary")
         }
     }
@@ -592,11 +593,7 @@ extension Generator {
         let right = term.right, !terms.contains(where: { $0.column == term.column })
       else { continue }
       if source.joinKind == .left, term.outerJoin != source.place { continue }
-      let wanted = Comparison.affinity(left.affinity, right.affinity)
-      let own = source.affinity(term.column)
-      let isServed = wanted == .blob || wanted == .none || (wanted == .text && own == .text)
-        || (wanted.isNumericKind && own.isNumericKind)
-      if isServed { terms.append(term) }
+      if Comparison(left, right).isServed(by: source.affinity(term.column)) { terms.append(term) }
     }
     let cursor = builder.allocateCursor()
     level.indexCursor = cursor

@@ -353,8 +353,7 @@ struct CandidateSearch {
         term.rightMask & (1 << UInt64(source.place)) == 0, let left = term.left, let right = term.right
       else { continue }
       if source.joinKind == .left, term.outerJoin != source.place { continue }
-      let affinity = Comparison.affinity(left.affinity, right.affinity)
-      guard isIndexable(affinity, source.affinity(term.column)) else { continue }
+      guard Comparison(left, right).isServed(by: source.affinity(term.column)) else { continue }
       let loop = LoopCandidate(source: source.place)
       let search = LogEstimate.logarithm(rowCount)
       loop.equalityCount = 1
@@ -367,14 +366,6 @@ struct CandidateSearch {
       loop.flags = [.automatic]
       loop.prerequisites = prerequisites | term.rightMask
       insert(loop)
-    }
-  }
-
-  private func isIndexable(_ wanted: Affinity, _ column: Affinity) -> Bool {
-    switch wanted {
-    case .blob, .none: true
-    case .text: column == .text
-    default: column.isNumericKind
     }
   }
 
