@@ -92,14 +92,15 @@ struct CandidateSearch {
     base.index = index
     base.flags = isCovering ? [.indexed, .covering] : [.indexed]
     base.rows = rows
-    // A scan of the whole index: for its order, or because it is narrower than the table.
+    // A scan of the whole index: for its order, or because it is narrower than the table. A table without row ids is an
+    // index itself: the others stand beside it, the newest first.
     let helpsOrder = mayOrder(source, index)
-    let isNarrow = isCovering && !index.isUnordered && index.entryWidth < table.rowWidth
+    let isNarrow = isCovering
+      && (table.isWithoutRowid || !index.isUnordered && index.entryWidth < table.rowWidth && !wishes.changesRows)
     if helpsOrder || isPrimary || isNarrow || index.filter != nil {
       let scan = base.copy()
       if isCovering {
         scan.run = rows + 1 + (15 * index.entryWidth) / max(table.rowWidth, 1)
-        if isPrimary { scan.run = rows + 16 }
         adjustOutput(scan, rows)
         insert(scan)
       } else if helpsOrder || index.filter != nil {
