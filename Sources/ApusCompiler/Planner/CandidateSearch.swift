@@ -134,6 +134,9 @@ struct CandidateSearch {
 
   private func isImplied(_ filter: Expression, _ source: Source) -> Bool {
     guard source.joinKind != .left else { return false }
+    // What the index is about is not read, so it does not keep other indexes from covering.
+    let used = source.usedColumns
+    defer { source.usedColumns = used }
     guard let bound = try? generator.binder.scalar(filter, Scope(sources: [source])) else { return false }
     var parts: [BoundExpression] = []
     WhereClause.split(bound, .and, &parts)
