@@ -94,7 +94,7 @@ let package = Package(
     tests("ApusCompilerTests", ["ApusBase", "ApusSQL", "ApusVM", "ApusFunctions", "ApusCompiler"]),
     tests("ApusSimulationTests", ["Apus", "ApusBase", "ApusIO", "ApusSimulation", "CSQLite"], data: ["Corpus"]),
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
-    tests("DifferentialTests", ["Apus", "ApusBase", "ApusFuzzing", "ApusHarness", "ApusIO"]),
+    tests("DifferentialTests", ["Apus", "ApusBase", "ApusFuzzing", "ApusHarness", "ApusIO"], data: ["Recorded"]),
     tests("FuzzTests", ["ApusBase", "ApusFuzz", "ApusFuzzing", "ApusHarness", "ApusIO", "ApusSimulation"]),
     tests("ProofTests", ["ApusHarness", "ApusProve"]),
     tests("TidyTests", []),

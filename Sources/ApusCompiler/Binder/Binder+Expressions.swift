@@ -181,9 +181,23 @@ extension Binder {
     if value.width == 1, from.width == 1, to.width == 1 {
       return BoundExpression(.between(value, from, to, isNegated: isNegated), offset)
     }
+    var tested = value
+    if case .subquery = value.kind {
+      // The row that BETWEEN tests has the collations of what it selects; on the other side of an operator it has none.
+      tested = BoundExpression(
+        .row(
+          (0..<value.width).map { index in
+            let part = value.part(index)
+            guard let name = part.memberComparand.collation else { return part }
+            let node = BoundExpression(.collate(part, name), offset)
+            node.hasCollate = part.memberComparand.hasCollate
+            return node
+          }), value.offset)
+    }
     let node = BoundExpression(
       .binary(
-        .and, try compareRows(.greaterOrEqual, value, from, offset), try compareRows(.lessOrEqual, value, to, offset)),
+        .and, try compareRows(.greaterOrEqual, tested, from, offset),
+        try compareRows(.lessOrEqual, tested, to, offset)),
       offset)
     return isNegated ? BoundExpression(.unary(.not, node), offset) : node
   }

@@ -358,10 +358,13 @@ extension Binder {
     if select.arms[0].isValues {
       for row in select.arms[0].moreRows { kinds |= row[number].valueKinds }
     }
-    guard select.isCompound, affinity.rawValue >= Affinity.text.rawValue else { return affinity }
-    for later in select.arms[arm...] { kinds |= later.columns[number].expression.valueKinds }
-    if affinity == .text, kinds & 1 != 0 { return .blob }
-    if affinity.isNumericKind, kinds & 2 != 0 { return .blob }
+    if select.isCompound, affinity.rawValue >= Affinity.text.rawValue {
+      for later in select.arms[arm...] { kinds |= later.columns[number].expression.valueKinds }
+      if affinity == .text, kinds & 1 != 0 { return .blob }
+      if affinity.isNumericKind, kinds & 2 != 0 { return .blob }
+    }
+    // A cast makes its own values real and no others.
+    if affinity == .real, case .cast = select.arms[0].columns[number].expression.kind { return .numeric }
     return affinity
   }
 

@@ -141,7 +141,7 @@ extension Binder {
 
   static func integerLiteral(_ expression: Expression) -> Int64? {
     switch expression {
-    case .literal(.integer(let value), _): value
+    case .literal(.integer(let value), _): value <= Int64(Int32.max) ? value : nil
     case .unary(.negate, let inner, _): integerLiteral(inner).map { 0 &- $0 }
     case .unary(.plus, let inner, _): integerLiteral(inner)
     case .collate(let inner, _, _): integerLiteral(inner)

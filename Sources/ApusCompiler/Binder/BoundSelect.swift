@@ -31,6 +31,16 @@ final class BoundSelect {
   var isCompound: Bool { arms.count > 1 }
   var columns: [BoundResultColumn] { arms[0].columns }
   var columnCount: Int { arms[0].columns.count }
+
+  /// The expression that gives a column its affinity and collation where the select is an operand: the last arm's. Rows of
+  /// constants (VALUES) have none to give.
+  func comparand(_ column: Int) -> BoundExpression? {
+    guard let last = arms.last else { return nil }
+    guard last.isValues, let row = last.moreRows.last else { return last.columns[column].expression }
+    let isConstant = last.columns.allSatisfy { $0.expression.isConstant }
+      && last.moreRows.allSatisfy { $0.allSatisfy { $0.isConstant } }
+    return isConstant ? nil : row[column]
+  }
 }
 
 struct BoundResultColumn {
@@ -132,6 +142,8 @@ final class Source {
   var coroutineAddress = 0
   /// Rows were put into an ephemeral table, which `cursor` is open on.
   var isMaterialized = false
+  /// Set where it is filled more than once: the register that says whether an automatic index on it is up to date.
+  var indexedRegister: Int32 = 0
   /// May stand on the null row.
   var isNullable = false
   /// An automatic index's columns: table column -> entry column.
@@ -173,6 +185,17 @@ final class Source {
   func collation(_ number: Int) -> Name? {
     if number < 0 { return nil }
     return table != nil ? table?.columns[number].collation : columns[number].collation
+  }
+
+  /// The columns of REAL affinity that some arm of `select` may fill with integers.
+  var realColumns: [Int] {
+    guard let select, select.isCompound || select.arms[0].isValues else { return [] }
+    return columns.indices.filter { number in
+      columns[number].affinity == .real
+        && select.arms.contains { arm in
+          arm.columns[number].expression.affinity != .real || arm.moreRows.contains { $0[number].affinity != .real }
+        }
+    }
   }
 
   func declaredType(_ number: Int) -> String? {

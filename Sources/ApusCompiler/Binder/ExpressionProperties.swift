@@ -15,9 +15,8 @@ extension BoundExpression {
     case .column(let source, let number): source.affinity(number)
     case .cast(_, let affinity): affinity
     case .collate(let inner, _), .ifNullRow(_, let inner): inner.affinity
-    case .subquery(let select): select.columns[0].expression.affinity
-    case .subqueryColumn(let row, let index):
-      if case .subquery(let select) = row.kind { select.columns[index].expression.affinity } else { .none }
+    case .subquery(let select): select.comparand(0)?.affinity ?? .none
+    case .subqueryColumn: subqueryComparand?.affinity ?? .none
     case .row(let parts): parts[0].affinity
     case .aggregateColumn(let info, let slot): info.slots[slot].expression.affinity
     case .register(_, let affinity, _): affinity
@@ -35,10 +34,7 @@ extension BoundExpression {
       case .column(let source, let number):
         return source.collation(number) ?? (number >= 0 ? .binary : nil)
       case .cast(let inner, _), .unary(.plus, let inner), .ifNullRow(_, let inner): node = inner
-      case .subquery(let select): node = select.columns[0].expression
-      case .subqueryColumn(let row, let index):
-        guard case .subquery(let select) = row.kind else { return nil }
-        node = select.columns[index].expression
+      case .subquery, .subqueryColumn: return nil
       case .row(let parts): node = parts[0]
       case .aggregateColumn(let info, let slot): node = info.slots[slot].expression
       case .register(_, _, let collation): return collation
@@ -49,6 +45,16 @@ extension BoundExpression {
       }
     }
   }
+
+  /// What a column of a row-valued subquery selects.
+  private var subqueryComparand: BoundExpression? {
+    guard case .subqueryColumn(let row, let index) = kind, case .subquery(let select) = row.kind else { return nil }
+    return select.comparand(index)
+  }
+
+  /// What stands on the left of IN for its collation: a row-valued subquery gives that of what it selects, one of one
+  /// column gives none.
+  var memberComparand: BoundExpression { subqueryComparand ?? self }
 
   private var collatedChild: BoundExpression? {
     switch kind {
@@ -115,6 +121,14 @@ extension BoundExpression {
       return (definition.traits.contains(.deterministic) || definition.traits.contains(.slowChange))
         && arguments.allSatisfy { $0.isConstant }
     default: return false
+    }
+  }
+
+  /// No function in it gives another value each time.
+  var isDeterministic: Bool {
+    !contains {
+      guard case .function(let definition, _) = $0.kind else { return false }
+      return definition.traits.isDisjoint(with: [.deterministic, .slowChange])
     }
   }
 
@@ -188,6 +202,15 @@ struct Comparison {
   init(_ left: BoundExpression, _ right: BoundExpression) {
     affinity = Comparison.affinity(left.affinity, right.affinity)
     collation = Comparison.collation(left, right)
+  }
+
+  /// An index on a column of this affinity orders its values as the comparison does: they need no conversion.
+  func isServed(by column: Affinity) -> Bool {
+    switch affinity {
+    case .blob, .none: true
+    case .text: column == .text
+    default: column.isNumericKind
+    }
   }
 
   /// The affinity that both operands take; `.blob` means none does.

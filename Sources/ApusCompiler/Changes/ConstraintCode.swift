@@ -98,6 +98,9 @@ extension Generator {
           let filled = builder.makeLabel()
           builder.emit(.notNull, register, to: filled)
           try code(try binder.scalar(value, nil), into: register)
+          if column.affinity != .blob, column.affinity != .none {
+            builder.emit(.affinity, register, 1, p4: builder.affinityIndex([column.affinity]))
+          }
           builder.place(filled)
         }
         action = .abort

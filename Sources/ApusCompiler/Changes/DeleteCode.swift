@@ -37,9 +37,10 @@ extension Generator {
   }
 
   /// Generates the search for the rows that `filter` finds, and then `body` for each, with the target's cursor on it and
-  /// its key in registers from `key` on. `skip` goes on with the next row.
+  /// its key in registers from `key` on. `skip` goes on with the next row. Rows come in the order in which they are found,
+  /// or, where `sortsByKey` says so of the loop, in the order of their keys.
   func forEachFound(
-    _ target: ChangeTarget, _ filter: BoundExpression?,
+    _ target: ChangeTarget, _ filter: BoundExpression?, sortsByKey: (LoopLevel) -> Bool = { _ in false },
     _ body: (_ key: Int32, _ skip: Label) throws(EngineError) -> Void
   ) throws(EngineError) {
     let source = target.source
@@ -48,7 +49,9 @@ extension Generator {
     let key = registers(keyCount)
     let open = builder.emit(.openEphemeral, found, Int32(keyCount))
     null(key)
-    let loops = try beginLoops([source], filter, LoopWishes())
+    var wishes = LoopWishes()
+    wishes.changesRows = true
+    let loops = try beginLoops([source], filter, wishes)
     let borrowsKey = borrowsColumns
     // The only row's key outlives the cursor it comes from, which is opened again for writing.
     borrowsColumns = borrowsColumns && !loops.isOneRow
@@ -56,6 +59,8 @@ extension Generator {
     borrowsColumns = borrowsKey
     if loops.isOneRow {
       builder.patch(open) { $0 = Instruction(.noop) }
+    } else if sortsByKey(loops.levels[0]) {
+      try insertKey(target, key, into: found, open: open)
     } else {
       try withTemporary { (record) throws(EngineError) in
         try self.withTemporary { (number) throws(EngineError) in
@@ -89,6 +94,27 @@ extension Generator {
     builder.place(skip)
     if !loops.isOneRow { builder.emit(.next, found, to: loop) }
     builder.place(done)
+  }
+
+  /// Adds the key to a tree by keys, which the instruction at `open` opens.
+  private func insertKey(
+    _ target: ChangeTarget, _ key: Int32, into found: Int32, open: Int32
+  ) throws(EngineError) {
+    let count = target.rowKeyCount
+    let record = builder.allocateTemporary()
+    defer { builder.releaseTemporary(record) }
+    builder.emit(.makeRecord, key, Int32(count), record)
+    guard let index = target.table.primaryKeyIndex else {
+      builder.emit(.insert, found, record, key)
+      return
+    }
+    var columns: [KeyColumn] = []
+    for part in index.columns.prefix(count) {
+      columns.append(KeyColumn(collation: try context.collation(part.collation), isDescending: part.isDescending))
+    }
+    let description = builder.keyIndex(KeyDescription(columns))
+    builder.patch(open) { $0.p4 = description }
+    builder.emit(.idxInsert, found, record, key, p4: Int32(count))
   }
 
   /// The search for the only row, whose code begins at `start`, uses the cursor that changes it.

@@ -19,6 +19,8 @@ extension Generator {
     let target = ChangeTarget(table, source: source, generator: self)
     let scope = Scope(sources: [source])
     let changes = try bindAssignments(update, table, scope)
+    // The search for the rows reads what the condition needs; the values come from the rows themselves.
+    source.usedColumns = 0
     let filter = try update.filter.map { expression throws(EngineError) in try binder.scalar(expression, scope) }
     try checkSettable(update, table)
 
@@ -40,13 +42,21 @@ extension Generator {
     #endif
     let replaces = mayReplace(target, update.conflict)
     target.opensAllIndexes = replaces
-    try forEachFound(target, filter) { (key, skip) throws(EngineError) in
+    let mustSort = replaces || row.mayChangeKey || filter?.isCostly == true
+    // In an order of its own only where the index that finds the rows stays as it is, as in SQLite.
+    func sortsByKey(_ level: LoopLevel) -> Bool {
+      if level.candidate.flags.contains(.multipleOr) { return true }
+      guard let index = level.candidate.index, index !== table.primaryKeyIndex else { return false }
+      return mustSort || target.indexes.contains { $0.index === index && $0.isChanged }
+    }
+    try forEachFound(target, filter, sortsByKey: sortsByKey) { (key, skip) throws(EngineError) in
       var row = row
       row.oldKey = key
+      var known: [ObjectIdentifier: Int32] = [:]
       for number in table.columns.indices {
         let register = row.base + Int32(number)
         if let value = changes.columns[number] {
-          try self.code(value, into: register)
+          try self.codeAssigned(value, into: register, &known)
         } else if number != table.rowidAlias {
           try self.codeColumn(source, number, into: register)
         } else {
@@ -55,7 +65,7 @@ extension Generator {
       }
       if table.hasRowid {
         if let value = changes.rowid {
-          try self.code(value, into: row.rowid)
+          try self.codeAssigned(value, into: row.rowid, &known)
           self.builder.emit(.mustBeInt, row.rowid, 0)
         } else {
           self.builder.emit(.copy, key, row.rowid)
@@ -71,6 +81,25 @@ extension Generator {
       }
       try self.writeRow(target, row, flags: [.countsChange, .isUpdate])
     }
+  }
+
+  /// The value of an assigned column. A row-valued subquery runs once for all columns that take a value of it: `known` has
+  /// the registers of its row.
+  private func codeAssigned(
+    _ value: BoundExpression, into target: Int32, _ known: inout [ObjectIdentifier: Int32]
+  ) throws(EngineError) {
+    guard case .subqueryColumn(let row, let index) = value.kind, case .subquery(let select) = row.kind else {
+      try code(value, into: target)
+      return
+    }
+    let first: Int32
+    if let run = known[ObjectIdentifier(row)] {
+      first = run
+    } else {
+      first = try codeRowSubquery(select)
+      known[ObjectIdentifier(row)] = first
+    }
+    builder.emit(.copy, first + Int32(index), target)
   }
 
   private struct Assignments {

@@ -112,8 +112,10 @@ extension Generator {
     return .binary
   }
 
-  /// Adds the current row to its group. `isFirst` is a register that says whether bare columns have been kept yet.
-  private func codeStep(_ info: AggregateInfo, hasRows: Int32) throws(EngineError) {
+  /// Adds the current row to its group. `hasRows` is a register that says whether the group has rows yet. The bare columns
+  /// come from the row that the last call of min or max took, or, where `isFirstKept`, from the first row at least.
+  private func codeStep(_ info: AggregateInfo, hasRows: Int32, isFirstKept: Bool) throws(EngineError) {
+    // This register says whether the row is not the extreme one. A call that DISTINCT leaves out says nothing of its row.
     var extreme: Int32 = 0
     // With min or max even the group's own terms come from the extreme row (equal terms may look different).
     let bare = info.slots.indices.filter {
@@ -121,7 +123,13 @@ extension Generator {
     }
     for call in info.calls {
       let skip = builder.makeLabel()
-      if let filter = call.filter { try jump(ifFalse: filter, to: skip, nullJumps: true) }
+      let decides = !bare.isEmpty && !call.definition.traits.isDisjoint(with: [.isMinimum, .isMaximum])
+      if decides, extreme == 0 { extreme = register() }
+      if let filter = call.filter {
+        // A row that is left out is kept only where it is the first.
+        if decides, isFirstKept { builder.emit(.copy, hasRows, extreme) }
+        try jump(ifFalse: filter, to: skip, nullJumps: true)
+      }
       let first = registers(max(call.arguments.count + call.orderBy.count, 1))
       if call.orderCursor >= 0 {
         try code(call.orderBy.map(\.expression) + call.arguments, into: first)
@@ -135,16 +143,9 @@ extension Generator {
       }
       try code(call.arguments, into: first)
       if call.isDistinct { try codeDistinctArgument(call, first, skip) }
-      var hit: Int32 = 0
-      if !bare.isEmpty, call.definition.traits.contains(.isMinimum) || call.definition.traits.contains(.isMaximum) {
-        // The register says whether this row is not the extreme one.
-        if extreme == 0 { extreme = register() }
-        hit = extreme
-        if call.filter != nil || call.isDistinct { integer(1, into: hit) }
-      }
       let function = builder.functionIndex(ApusVM.FunctionCall(call.definition, collation: try stepCollation(call)))
       builder.emit(
-        call.definition.stepOpcode, hit, first, Int32(call.register), p4: function,
+        call.definition.stepOpcode, decides ? extreme : 0, first, Int32(call.register), p4: function,
         p5: UInt16(truncatingIfNeeded: call.arguments.count))
       builder.place(skip)
     }
@@ -220,8 +221,21 @@ extension Generator {
         wishes.firstRowOnly = true
       }
       let loops = try beginLoops(query.sources, query.filter, wishes)
-      try codeStep(info, hasRows: hasRows)
-      if info.slots.contains(where: { $0.isBare }) { integer(1, into: hasRows) }
+      let isBare = info.slots.contains { $0.isBare }
+      let isFirstKept = info.calls.allSatisfy {
+        $0.filter != nil || $0.definition.traits.isDisjoint(with: [.isMinimum, .isMaximum])
+      }
+      if isBare, let extreme, !extreme.isDescending, loops.isOrdered {
+        // Of the rows that are NULL there, and come first, the very first gives the bare columns.
+        let counts = builder.makeLabel()
+        let value = try operand(extreme.expression)
+        builder.emit(.notNull, value.register, to: counts)
+        builder.emit(.if, hasRows, to: loops.next, 0)
+        builder.place(counts)
+        release(value)
+      }
+      try codeStep(info, hasRows: hasRows, isFirstKept: isFirstKept)
+      if isBare { integer(1, into: hasRows) }
       if extreme != nil, loops.isOrdered {
         if let extreme, extreme.isDescending {
           builder.emit(.goto, to: loops.exit)
@@ -365,7 +379,7 @@ extension Generator {
         builder.patch(groupsAddress) { $0 = Instruction(.groupOpen, groupsCursor, Int32(count), p4: list) }
         let sorted = builder.makeLabel()
         builder.emit(.groupFind, groupsCursor, to: sorted, first)
-        try codeStep(info, hasRows: hasRows)
+        try codeStep(info, hasRows: hasRows, isFirstKept: true)
         builder.emit(.goto, to: loops.next)
         builder.place(sorted)
         null(first + number)
@@ -419,7 +433,7 @@ extension Generator {
       builder.emit(.goto, to: stepped)
       builder.place(step)
     }
-    try codeStep(info, hasRows: hasRows)
+    try codeStep(info, hasRows: hasRows, isFirstKept: true)
     builder.place(stepped)
     integer(1, into: hasRows)
     if let sorterLoop {

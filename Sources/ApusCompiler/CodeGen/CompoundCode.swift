@@ -45,8 +45,9 @@ extension Generator {
     case .union, .except:
       let cursor = try openSet(select)
       let affinities = [Affinity](repeating: .blob, count: select.columnCount)
-      try codeArms(select, last - 1, LimitState(), to: .set(cursor, affinities), builder.makeUnusedLabel())
       let isUnion = select.operators[last - 1] == .union
+      let left: Destination = !isUnion && looksMatter(select, last) ? .distinct(cursor, nil) : .set(cursor, affinities)
+      try codeArms(select, last - 1, LimitState(), to: left, builder.makeUnusedLabel())
       let parent = planParent
       planParent = builder.explain(isUnion ? "UNION USING TEMP B-TREE" : "EXCEPT USING TEMP B-TREE", parent: parent)
       try codeArm(
@@ -56,7 +57,8 @@ extension Generator {
     case .intersect:
       let left = try openSet(select), right = try openSet(select)
       let affinities = [Affinity](repeating: .blob, count: select.columnCount)
-      try codeArms(select, last - 1, LimitState(), to: .set(left, affinities), builder.makeUnusedLabel())
+      let rows: Destination = looksMatter(select, last) ? .distinct(left, nil) : .set(left, affinities)
+      try codeArms(select, last - 1, LimitState(), to: rows, builder.makeUnusedLabel())
       let parent = planParent
       planParent = builder.explain("INTERSECT USING TEMP B-TREE", parent: parent)
       try codeArm(select, last, LimitState(), to: .set(right, affinities), builder.makeUnusedLabel())
@@ -87,6 +89,19 @@ extension Generator {
     builder.emit(
       .openEphemeral, cursor, Int32(select.columnCount), p4: builder.keyIndex(KeyDescription(columns)))
     return cursor
+  }
+
+  // Whether rows of the arms before `last` may be equal and yet look different (1 and 1.0, 'a' and 'A' under NOCASE): then
+  // INTERSECT and EXCEPT keep the first of them. A set by itself keeps the last, at less cost.
+  private func looksMatter(_ select: BoundSelect, _ last: Int) -> Bool {
+    (0..<select.columnCount).contains { place in
+      let affinity = select.arms[0].columns[place].expression.affinity
+      return select.arms[..<last].contains { arm in
+        let expression = arm.columns[place].expression
+        if arm.isValues || expression.affinity != affinity { return true }
+        return (affinity == .blob || affinity == .none) && expression.valueKinds & 1 != 0
+      } || select.arms.contains { ($0.columns[place].expression.collation?.key ?? "binary") != "binary" }
+    }
   }
 
   private func codeSetScan(
@@ -175,6 +190,10 @@ extension Generator {
     let offset = terms.isEmpty ? 0 : terms.count + 1
     for place in 0..<count { builder.emit(.column, queue, Int32(offset + place), row + Int32(place)) }
     builder.emit(.delete, queue)
+    // As in `makingReals`: the recursive arms read this row.
+    for (number, column) in (select.recursiveSources.first?.columns ?? []).enumerated() where column.affinity == .real {
+      builder.emit(.realAffinity, row + Int32(number))
+    }
     let next = builder.makeLabel()
     if limit.offset != 0 { builder.emit(.ifPos, limit.offset, to: next, 1) }
     if case .coroutine(_, let base) = destination {

@@ -18,8 +18,8 @@ indirect enum Destination {
   case except(Int32)
   /// Into an ephemeral table.
   case table(Int32)
-  /// Into an ephemeral index, and where it was not there yet also to another destination (recursive UNION).
-  case distinct(Int32, Destination)
+  /// Into an ephemeral index where no equal row is there yet, and then also to another destination (recursive UNION).
+  case distinct(Int32, Destination?)
   /// To code that is generated for the row, which lies in registers from `first` on.
   case row((_ first: Int32, _ count: Int) throws(EngineError) -> Void)
 
@@ -72,7 +72,7 @@ extension Generator {
         self.builder.emit(.makeRecord, first, Int32(count), record)
         self.builder.emit(.idxInsert, cursor, record, first, p4: 0)
       }
-      try deliver(first, count, to: inner, skip: skip)
+      if let inner { try deliver(first, count, to: inner, skip: skip) }
     case .row(let body): try body(first, count)
     }
   }

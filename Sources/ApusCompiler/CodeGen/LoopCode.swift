@@ -194,7 +194,7 @@ extension Generator {
   // Whether rows cannot repeat in these expressions: they hold a key of the only table.
   private func isUnique(_ expressions: [BoundExpression], _ clause: WhereClause) -> Bool {
     guard !expressions.isEmpty, clause.sources.count == 1, let table = clause.sources[0].table else { return false }
-    func holds(_ number: Int) -> Bool {
+    func holds(_ number: Int, _ collation: Name?) -> Bool {
       if expressions.contains(where: {
         if case .column(_, let column) = $0.kind {
           return column == number || (column == -1 && table.rowidAlias == number)
@@ -202,14 +202,15 @@ extension Generator {
         return false
       }) { return true }
       return clause.terms.contains {
-        $0.source == 0 && $0.column == number && $0.operators.contains(.equal) && $0.rightMask == 0
+        $0.source == 0 && $0.column == number && $0.rightMask == 0
+          && $0.fixes(collation: collation, affinity: clause.sources[0].affinity(number))
       }
     }
-    if table.hasRowid, holds(-1) { return true }
+    if table.hasRowid, holds(-1, nil) { return true }
     return table.indexes.contains { index in
       index.isUniqueNotNull && index.filter == nil && !index.hasExpressions
         && index.columns.prefix(index.keyCount).allSatisfy { part in
-          holds(part.number)
+          holds(part.number, part.collation)
             && (part.collation?.key ?? "binary") == (table.columns[max(part.number, 0)].collation?.key ?? "binary")
         }
     }
@@ -592,11 +593,7 @@ extension Generator {
         let right = term.right, !terms.contains(where: { $0.column == term.column })
       else { continue }
       if source.joinKind == .left, term.outerJoin != source.place { continue }
-      let wanted = Comparison.affinity(left.affinity, right.affinity)
-      let own = source.affinity(term.column)
-      let isServed = wanted == .blob || wanted == .none || (wanted == .text && own == .text)
-        || (wanted.isNumericKind && own.isNumericKind)
-      if isServed { terms.append(term) }
+      if Comparison(left, right).isServed(by: source.affinity(term.column)) { terms.append(term) }
     }
     let cursor = builder.allocateCursor()
     level.indexCursor = cursor
@@ -616,21 +613,14 @@ extension Generator {
       key.append(KeyColumn(collation: try context.collation(comparison.collation)))
     }
     let description = builder.keyIndex(KeyDescription(key))
-    try once { () throws(EngineError) in
-      let width = columns.count + (hasRowid ? 1 : 0)
-      self.builder.emit(.openAutoindex, cursor, Int32(width), p4: description)
-      let done = self.builder.makeLabel()
-      self.builder.emit(.rewind, Int32(source.cursor), to: done)
-      let top = self.builder.labelHere()
-      let first = self.registers(width)
-      for (place, column) in columns.enumerated() { try self.codeColumn(source, column, into: first + Int32(place)) }
-      if hasRowid { self.builder.emit(.rowid, Int32(source.cursor), first + Int32(columns.count)) }
-      try self.withTemporary { (record) throws(EngineError) in
-        self.builder.emit(.makeRecord, first, Int32(width), record)
-        self.builder.emit(.idxInsert, cursor, record, first, p4: 0)
-      }
-      self.builder.emit(.next, Int32(source.cursor), to: top)
-      self.builder.place(done)
+    if source.indexedRegister == 0 {
+      try once { () throws(EngineError) in try self.fillAutomatic(source, columns, hasRowid, cursor, description) }
+    } else {
+      let filled = builder.makeLabel()
+      builder.emit(.if, source.indexedRegister, to: filled, 0)
+      integer(1, into: source.indexedRegister)
+      try fillAutomatic(source, columns, hasRowid, cursor, description)
+      builder.place(filled)
     }
     let base = registers(terms.count)
     for (place, term) in terms.enumerated() {
@@ -653,6 +643,25 @@ extension Generator {
     let top = builder.labelHere()
     builder.emit(.idxGT, cursor, to: level.exit, base, p4: Int32(terms.count))
     level.advance = (.next, cursor, top)
+  }
+
+  private func fillAutomatic(
+    _ source: Source, _ columns: [Int], _ hasRowid: Bool, _ cursor: Int32, _ description: Int32
+  ) throws(EngineError) {
+    let width = columns.count + (hasRowid ? 1 : 0)
+    builder.emit(.openAutoindex, cursor, Int32(width), p4: description)
+    let done = builder.makeLabel()
+    builder.emit(.rewind, Int32(source.cursor), to: done)
+    let top = builder.labelHere()
+    let first = registers(width)
+    for (place, column) in columns.enumerated() { try codeColumn(source, column, into: first + Int32(place)) }
+    if hasRowid { builder.emit(.rowid, Int32(source.cursor), first + Int32(columns.count)) }
+    try withTemporary { (record) throws(EngineError) in
+      self.builder.emit(.makeRecord, first, Int32(width), record)
+      self.builder.emit(.idxInsert, cursor, record, first, p4: 0)
+    }
+    builder.emit(.next, Int32(source.cursor), to: top)
+    builder.place(done)
   }
 
   // MARK: Tests

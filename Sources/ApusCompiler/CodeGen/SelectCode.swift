@@ -324,7 +324,7 @@ extension Generator {
         let behind = builder.makeLabel()
         let address = builder.emit(.initCoroutine, state, to: behind, 0)
         builder.patch(address) { $0.p3 = address + 1 }
-        try code(select, to: .coroutine(state: state, base: base))
+        try code(select, to: makingReals(source, .coroutine(state: state, base: base)))
         builder.emit(.endCoroutine, state)
         builder.place(behind)
         source.coroutineRegister = Int(state)
@@ -334,12 +334,32 @@ extension Generator {
         planParent = builder.explain("MATERIALIZE \(source.name)", parent: parent)
         func fill() throws(EngineError) {
           builder.emit(.openEphemeral, Int32(source.cursor), Int32(select.columnCount))
-          try code(select, to: .table(Int32(source.cursor)))
+          try code(select, to: makingReals(source, .table(Int32(source.cursor))))
         }
-        if select.isCorrelated { try fill() } else { try once { () throws(EngineError) in try fill() } }
+        if select.isCorrelated {
+          try fill()
+          // An automatic index is made of these rows alone.
+          source.indexedRegister = register()
+          integer(0, into: source.indexedRegister)
+        } else {
+          source.indexedRegister = 0
+          try once { () throws(EngineError) in try fill() }
+        }
         source.isMaterialized = true
       }
       source.rowEstimate = select.rowEstimate
+    }
+  }
+
+  // In a column of REAL affinity every number is a real, the integers of a compound's other arms too.
+  private func makingReals(_ source: Source, _ destination: Destination) -> Destination {
+    let numbers = source.realColumns
+    if numbers.isEmpty { return destination }
+    return .row { (first, count) throws(EngineError) in
+      for number in numbers { self.builder.emit(.realAffinity, first + Int32(number)) }
+      let behind = self.builder.makeLabel()
+      try self.deliver(first, count, to: destination, skip: behind)
+      self.builder.place(behind)
     }
   }
 

@@ -163,8 +163,8 @@ extension Generator {
       }
     case .inSelect(let value, let select, _):
       let parts = (0..<value.width).map { value.part($0) }
-      let columns = select.columns.map(\.expression)
-      let key = try setKey(parts, columns)
+      let columns = (0..<parts.count).map { select.comparand($0) ?? BoundExpression(.null) }
+      let key = try setKey(parts.map(\.memberComparand), columns)
       var affinities: [Affinity] = []
       for (part, column) in zip(parts, columns) {
         affinities.append(setAffinity(Comparison.affinity(part.affinity, column.affinity)))
@@ -207,7 +207,7 @@ extension Generator {
     for (place, part) in parts.enumerated() {
       var affinity = part.affinity
       if case .inSelect(_, let select, _) = expression.kind {
-        affinity = Comparison.affinity(affinity, select.columns[place].expression.affinity)
+        affinity = Comparison.affinity(affinity, select.comparand(place)?.affinity ?? .none)
       }
       affinities.append(setAffinity(affinity))
     }
@@ -246,7 +246,8 @@ extension Generator {
           self.builder.emit(.column, cursor, Int32(place), member)
           var collation: Name?
           if case .inSelect(_, let select, _) = expression.kind {
-            collation = Comparison.collation(part, select.columns[place].expression)
+            collation = Comparison.collation(
+              part.memberComparand, select.comparand(place) ?? BoundExpression(.null))
           }
           self.builder.emit(.ne, member, to: next, first + Int32(place), p4: try self.collationIndex(collation))
         }

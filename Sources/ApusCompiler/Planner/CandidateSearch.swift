@@ -92,14 +92,15 @@ struct CandidateSearch {
     base.index = index
     base.flags = isCovering ? [.indexed, .covering] : [.indexed]
     base.rows = rows
-    // A scan of the whole index: for its order, or because it is narrower than the table.
+    // A scan of the whole index: for its order, or because it is narrower than the table. A table without row ids is an
+    // index itself: the others stand beside it, the newest first.
     let helpsOrder = mayOrder(source, index)
-    let isNarrow = isCovering && !index.isUnordered && index.entryWidth < table.rowWidth
+    let isNarrow = isCovering
+      && (table.isWithoutRowid || !index.isUnordered && index.entryWidth < table.rowWidth && !wishes.changesRows)
     if helpsOrder || isPrimary || isNarrow || index.filter != nil {
       let scan = base.copy()
       if isCovering {
         scan.run = rows + 1 + (15 * index.entryWidth) / max(table.rowWidth, 1)
-        if isPrimary { scan.run = rows + 16 }
         adjustOutput(scan, rows)
         insert(scan)
       } else if helpsOrder || index.filter != nil {
@@ -133,6 +134,9 @@ struct CandidateSearch {
 
   private func isImplied(_ filter: Expression, _ source: Source) -> Bool {
     guard source.joinKind != .left else { return false }
+    // What the index is about is not read, so it does not keep other indexes from covering.
+    let used = source.usedColumns
+    defer { source.usedColumns = used }
     guard let bound = try? generator.binder.scalar(filter, Scope(sources: [source])) else { return false }
     var parts: [BoundExpression] = []
     WhereClause.split(bound, .and, &parts)
@@ -353,8 +357,7 @@ struct CandidateSearch {
         term.rightMask & (1 << UInt64(source.place)) == 0, let left = term.left, let right = term.right
       else { continue }
       if source.joinKind == .left, term.outerJoin != source.place { continue }
-      let affinity = Comparison.affinity(left.affinity, right.affinity)
-      guard isIndexable(affinity, source.affinity(term.column)) else { continue }
+      guard Comparison(left, right).isServed(by: source.affinity(term.column)) else { continue }
       let loop = LoopCandidate(source: source.place)
       let search = LogEstimate.logarithm(rowCount)
       loop.equalityCount = 1
@@ -367,14 +370,6 @@ struct CandidateSearch {
       loop.flags = [.automatic]
       loop.prerequisites = prerequisites | term.rightMask
       insert(loop)
-    }
-  }
-
-  private func isIndexable(_ wanted: Affinity, _ column: Affinity) -> Bool {
-    switch wanted {
-    case .blob, .none: true
-    case .text: column == .text
-    default: column.isNumericKind
     }
   }
 

@@ -65,7 +65,8 @@ extension Rewrite {
     // Each place gets its own nodes: later rewrites change them in place.
     let expression = original.deepCopy()
     var isColumn = false
-    if case .column = expression.kind { isColumn = true }
+    // On the null row another query's column is NULL as well, though its own cursor stands on a row.
+    if case .column(let source, _) = expression.kind, nullable == nil || source === nullable { isColumn = true }
     if isColumn {
       node.kind = expression.kind
     } else {

@@ -15,6 +15,8 @@ struct LoopWishes {
   var resultCount = 1
   /// Only the first row is wanted (min, max).
   var firstRowOnly = false
+  /// The rows are to be changed: their table is read as a whole rather than an index that would do.
+  var changesRows = false
 
   /// All that is computed from a row; nil: not known, so that every table may be needed.
   var outputs: [BoundExpression]?

@@ -10,18 +10,23 @@ struct OrderCheck {
   private let isDistinctWish: Bool
   /// The wished order as terms.
   let terms: [BoundOrder]
+  /// For each term whether the same row always gives it the same value.
+  private let isSteady: [Bool]
 
   init(_ clause: WhereClause, _ wishes: LoopWishes) {
     self.clause = clause
     isGroup = wishes.isGroup
     isDistinctWish = wishes.isDistinctWish
     terms = wishes.wishedTerms
+    isSteady = terms.map { $0.expression.isDeterministic }
   }
 
   /// The number of leading terms that come out in order, and the loops that have to run backwards for it.
   /// - Returns: -1 while more loops could still complete it.
   func satisfied(_ loops: [LoopCandidate], isLast: Bool) -> (Int, UInt64) {
     if terms.isEmpty { return (0, 0) }
+    // One row at most is in any order.
+    if isLast, loops.allSatisfy({ isOneRow($0) }) { return (terms.count, 0) }
     var done = [Bool](repeating: false, count: terms.count)
     var reversed: UInt64 = 0
     var ready: UInt64 = 0
@@ -36,14 +41,11 @@ struct OrderCheck {
       // Terms whose column this loop fixes by equality.
       for (place, term) in terms.enumerated() where !done[place] {
         guard let (from, column) = column(term.expression), from === source else { continue }
-        let equality = clause.terms.first {
-          $0.source == loop.source && $0.column == column && !$0.operators.isDisjoint(with: [.equal, .is])
-            && $0.rightMask & ~ready == 0 && $0.outerJoin < 0
+        let isFixed = clause.terms.contains {
+          $0.source == loop.source && $0.column == column && $0.rightMask & ~ready == 0 && $0.outerJoin < 0
+            && $0.fixes(collation: termCollation(term), affinity: source.affinity(column))
         }
-        if let equality, source.joinKind != .left, let left = equality.left, let right = equality.right {
-          let collation = Comparison.collation(left, right)
-          if collation?.key ?? "binary" == termCollation(term)?.key ?? "binary" { done[place] = true }
-        }
+        if isFixed, source.joinKind != .left { done[place] = true }
       }
       if !loop.flags.contains(.oneRow) {
         let isReverse = matchIndex(loop, source, &done, &isOrderDistinct)
@@ -52,7 +54,7 @@ struct OrderCheck {
       ready |= loop.mask
       // Terms that need nothing beyond the loops so far and are constant in them.
       if isOrderDistinct {
-        for (place, term) in terms.enumerated() where !done[place] {
+        for (place, term) in terms.enumerated() where !done[place] && isSteady[place] {
           let mask = clause.mask(term.expression)
           if mask & ~ready == 0, mask == 0 { done[place] = true }
           else if mask != 0, mask & ~ready == 0, loops.prefix(position + 1).allSatisfy({ isOneRow($0) || mask & $0.mask == 0 }) {

@@ -52,6 +52,20 @@ final class WhereTerm {
 
   init(_ expression: BoundExpression) { self.expression = expression }
 
+  /// Whether all rows that pass it have the same value in its column, as far as `collation` tells values apart: the
+  /// comparison must not convert the column's values, which have this affinity.
+  func fixes(collation: Name?, affinity: Affinity) -> Bool {
+    guard !operators.isDisjoint(with: [.equal, .is]), let comparison, comparison.isServed(by: affinity) else { return false }
+    guard comparison.collation?.key ?? "binary" == collation?.key ?? "binary" else { return false }
+    return right?.isDeterministic == true
+  }
+
+  /// How the term compares; which side was written first decides between two collations.
+  var comparison: Comparison? {
+    guard let left, let right else { return nil }
+    return isSwapped ? Comparison(right, left) : Comparison(left, right)
+  }
+
   /// Marks it as done, and its parent when all children are.
   func markCoded() {
     if isCoded { return }
@@ -417,22 +431,12 @@ final class WhereClause {
     case .inList:
       comparison = Comparison(left, BoundExpression(.null))
     case .inSelect(_, let select, _):
-      comparison = Comparison(left, select.columns[0].expression)
+      comparison = Comparison(left, select.comparand(0) ?? BoundExpression(.null))
     default:
-      guard let right = term.right else { return false }
-      // Which side was written first decides between two collations.
-      comparison = term.isSwapped ? Comparison(right, left) : Comparison(left, right)
+      guard let own = term.comparison else { return false }
+      comparison = own
     }
     if column != -1, comparison.collation?.key ?? "binary" != collation?.key ?? "binary" { return false }
-    return affinityServes(comparison.affinity, affinity)
-  }
-
-  // An index on a column of `index` affinity orders values as a comparison by `wanted` affinity does.
-  private func affinityServes(_ wanted: Affinity, _ index: Affinity) -> Bool {
-    switch wanted {
-    case .blob, .none: true
-    case .text: index == .text
-    default: index.isNumericKind
-    }
+    return comparison.isServed(by: affinity)
   }
 }
