@@ -10,6 +10,8 @@ struct ChangeLedger {
   /// By client: the last time that it may have changed something; since when it is at it.
   private var touched: [Int: Int] = [:]
   private var underWay: [Int: Int] = [:]
+  /// In a transaction that writes. Even one that is rolled back may have begun the log anew: another version, as with SQLite.
+  private var writers: Set<Int> = []
   /// By client: when the newest of its answered commits was asked for.
   private var answered: [Int: Int] = [:]
   /// By client: since when something may be there that was not answered.
@@ -27,6 +29,14 @@ struct ChangeLedger {
 
   /// The client undoes something, or goes.
   mutating func touch(_ client: Int) { touched[client] = tick() }
+
+  mutating func noteWriting(_ client: Int) {
+    touch(client)
+    writers.insert(client)
+  }
+
+  /// It is in no transaction.
+  mutating func noteResting(_ client: Int) { if writers.remove(client) != nil { touch(client) } }
 
   mutating func begin(_ client: Int) {
     touch(client)
@@ -50,7 +60,9 @@ struct ChangeLedger {
 
   func maker(of stamp: Int64) -> Int? { makers[stamp] }
 
-  func isAnybodyAtIt(beside client: Int) -> Bool { underWay.keys.contains { $0 != client } }
+  func isAnybodyAtIt(beside client: Int) -> Bool {
+    underWay.keys.contains { $0 != client } || writers.contains { $0 != client }
+  }
 
   func isQuiet(beside client: Int, since moment: Int) -> Bool {
     !isAnybodyAtIt(beside: client) && !touched.contains { $0.key != client && $0.value >= moment }

@@ -17,6 +17,17 @@ extension Client {
   /// A VACUUM is under way.
   var isVacuum: Bool { if case .checkpointing = phase { isVacuuming && !isCheckpoint } else { false } }
 
+  /// The statement that is about to begin belongs to a transaction that writes, or may.
+  var isInWriting: Bool {
+    switch phase {
+    case .siding: true
+    case .beginning, .choosing, .operating, .savepointing, .housekeeping, .stamping, .stampingOther: isWriting
+    case .reopening, .closing, .gone, .settingUp, .resting, .readingStamp, .readingOther, .readingVersion, .scanning,
+      .finishingScan, .lookingAgain, .committing, .rollingBack, .checkpointing, .checking:
+      false
+    }
+  }
+
   /// The statement that is about to begin may give the files another content.
   var mayChangeFiles: Bool {
     switch phase {

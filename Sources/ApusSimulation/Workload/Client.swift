@@ -186,6 +186,7 @@ final class Client {
 
   /// The process is gone with the connection.
   func die() {
+    world.changes.noteResting(name)
     world.changes.end(name, isAnswered: false)
     world.ledger.doubt(stamp)
     world.faults.noteEnd(of: name)
@@ -203,6 +204,7 @@ final class Client {
     lockWaitSince = nil
     undoesFirst = engine?.owesWork == true
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
+    if isInWriting { world.changes.noteWriting(name) }
     if mayChangeFiles { world.changes.begin(name) } else if undoesFirst { world.changes.touch(name) }
     engine?.start(sql, bindings)
   }
@@ -238,6 +240,7 @@ final class Client {
       world.disk.trace.add("done", UInt64(name), 0, 0)
       if line.kind == .begin { line.hasTurn = true }
       try finish()
+      if !engine.isInTransaction { world.changes.noteResting(name) }
       try checkLocks(engine)
     case .failed(let error):
       line = LinePlace()
@@ -245,6 +248,7 @@ final class Client {
       if error.code.primary != .busy, mayChangeFiles { world.changes.noteBroken() }
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
       try fail(error)
+      if !engine.isInTransaction { world.changes.noteResting(name) }
       if error.code.primary == .busy { try checkLocks(engine) }
     }
   }
@@ -408,6 +412,7 @@ final class Client {
 
   /// The connection ends, as one does when a program has no more use for it.
   func closeInPart(_ engine: EngineClient) throws(Finding) {
+    world.changes.noteResting(name)
     world.changes.touch(name)
     do throws(EngineError) {
       wait = try engine.closeInPart()
@@ -426,6 +431,7 @@ final class Client {
     looks = [:]
     toldJournal = nil
     world.changes.touch(name)
+    world.changes.noteResting(name)
     failedStamp = nil
     if engine != nil {
       _ = try engine?.close()
