@@ -22,6 +22,37 @@ private let levels = ["serializable", "snapshot"]
     return bench
   }
 
+  @Test("a row that is longer than the cache is deleted at either level", arguments: levels)
+  func longRow(_ level: String) throws {
+    let environment = MemoryEnvironment(seed: 5, completesAtOnce: false)
+    let connection = try Connection("/a.db", environment: environment)
+    try connection.execute(
+      "PRAGMA page_size = 512; PRAGMA journal_mode = wal; CREATE TABLE t(id INTEGER PRIMARY KEY, k, v);"
+        + " INSERT INTO t VALUES (1, 1, zeroblob(14000)), (2, 2, zeroblob(14000)); PRAGMA wal_checkpoint(TRUNCATE)")
+    try connection.closeBlocking()
+    let options = { () -> Connection.Options in
+      var options = Connection.Options()
+      options.pager.sharedCacheBytes = 0
+      return options
+    }()
+    let small = try Connection("/a.db", options, environment: environment)
+    try small.execute("PRAGMA cache_size = 5; PRAGMA concurrent_isolation = \(level); BEGIN CONCURRENT")
+    let delete = try Stepped(small, "DELETE FROM t WHERE k BETWEEN 1 AND 1")
+    var waits = 0
+    let end = try delete.goOn { _ in
+      waits += 1
+      return waits < 2_000
+    }
+    guard case .done = end else {
+      Issue.record("it does not end")
+      return
+    }
+    delete.statement.finalize()
+    try small.execute("COMMIT")
+    #expect(try small.text("SELECT id FROM t") == ["2"])
+    #expect(try small.text("PRAGMA integrity_check") == ["ok"])
+  }
+
   // MARK: The pragma
 
   @Test("the pragma answers the name; a connection has its own; it begins serializable")

@@ -186,7 +186,7 @@
       case .forgetSpilledForSavepoint:
         .init(.pager, "a page that is spilled to the log is not kept for the savepoint", .transactions)
       case .dataVersionStuck:
-        .init(.pager, "PRAGMA data_version stays when others commit to the log", [.pragma])
+        .init(.pager, "PRAGMA data_version stays when others commit to the log", [.snapshot, .pragma])
       case .keepStampBesideLog:
         .init(.pager, "images from before a log came are taken for the file's when it has gone", .transactions)
       case .loseEntryBehindHole:

@@ -391,7 +391,13 @@ extension CursorState {
       notePath()
       // The chain may have been read before, without a thought of changing it.
       let cell = try current.page.cell(current.index, geometry)
-      if cell.overflows { try readChainIntoProbe(current.page, cell) }
+      if cell.overflows {
+        try readChainIntoProbe(current.page, cell)
+        // Read once: between two ways along a chain that is longer than the cache neither would come to its end.
+        notes?.old.removeAll()
+        notes?.old.append(probe.bytes)
+        return
+      }
     }
     guard let notes else { return }
     let record = try wholePayload()

@@ -328,8 +328,9 @@ public final class FileBackupTarget: BackupTarget {
       phase = .ending
     }
     if phase == .ending {
-      try pager.endReplacing(store)
+      // Said before: who drops the statement behind the commit point has committed all the same.
       store.replacedStamp = newStamp
+      try pager.endReplacing(store)
       phase = .done
     }
   }

@@ -36,7 +36,8 @@ extension Pager {
     #if PlantedBugs
       if PlantedBug.isActive(.checkpointSaysAll) { return (result.isBusy, Int(result.frameCount), Int(result.frameCount)) }
     #endif
-    return (result.isBusy, Int(result.frameCount), Int(result.backfill))
+    // Whoever starts the log again says so before the count of what is copied falls.
+    return (result.isBusy, Int(result.frameCount), Int(min(result.backfill, result.frameCount)))
   }
 
   /// What a checkpoint would tell now, without one: nothing is copied and nobody is waited for.
