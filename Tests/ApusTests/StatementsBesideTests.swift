@@ -124,4 +124,39 @@ import Testing
     #expect(try connection.value("SELECT count(*) FROM t") == "3")
     #expect(try connection.text("PRAGMA integrity_check") == ["ok"])
   }
+
+  @Test("a statement that was dropped in the midst of a long record reads it from its beginning when it runs again")
+  func droppedInChain() throws {
+    for limit in 0..<200 {
+      let environment = MemoryEnvironment(seed: 3, completesAtOnce: false)
+      let maker = try Connection("/a.db", environment: environment)
+      try maker.execute(
+        "PRAGMA page_size = 512; PRAGMA journal_mode = wal; CREATE TABLE t(id INTEGER PRIMARY KEY, v);"
+          + " INSERT INTO t VALUES (1, zeroblob(18000)); PRAGMA wal_checkpoint(TRUNCATE)")
+      try maker.closeBlocking()
+      let connection = try Connection("/a.db", environment: environment)
+      try connection.execute("BEGIN CONCURRENT; SELECT id FROM t")
+      let update = try connection.prepareBlocking("UPDATE t SET v = 'x' WHERE id = 1")
+      var hasEnded = false
+      for step in 0...limit {
+        guard case .pending(let wait) = try update.step() else {
+          hasEnded = true
+          break
+        }
+        if step < limit { connection.wait(for: wait) }
+      }
+      if hasEnded {
+        #expect(limit > 30)
+        return
+      }
+      update.reset()
+      // Others take its pages meanwhile.
+      try connection.execute("DELETE FROM t; INSERT INTO t VALUES (1, zeroblob(17000))")
+      while try update.stepBlocking() {}
+      update.finalize()
+      try connection.execute("COMMIT")
+      #expect(try connection.text("SELECT v FROM t") == ["x"], "wait \(limit)")
+      #expect(try connection.text("PRAGMA integrity_check") == ["ok"])
+    }
+  }
 }

@@ -242,6 +242,9 @@ extension Client {
     case (_, .database) where world.profile.mayHaveLog: return !isAsked
     // The log that started again, and is longer than it should be.
     case (.truncateError, .log), (.readOnlyFileSystem, .log): return !isAsked
+    // The journal that stays, behind its commit.
+    case (.truncateError, .journal), (.readOnlyFileSystem, .journal):
+      return world.profile.journalLimitBytes >= 0 && (world.profile.journal == .persist || world.profile.switchOneIn > 0)
     // Zeros over commits whose owners were told that they have failed, with the sync of the checkpoint behind this one.
     case (.writeError, .log): return world.faults.owesSync(name)
     // Behind a hot journal's playback: the super-journal stays for whoever comes next, or for good.

@@ -205,7 +205,7 @@ final class Client {
     undoesFirst = engine?.owesWork == true
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
     if isInWriting { world.changes.noteWriting(name) }
-    if mayChangeFiles { world.changes.begin(name) } else if undoesFirst { world.changes.touch(name) }
+    if mayChangeFiles || undoesFirst { world.changes.begin(name) }
     engine?.start(sql, bindings)
   }
 

@@ -167,6 +167,8 @@ struct CursorState: ~Copyable {
     restart()
     assembledBytes = 0
     if assembled.capacity > CursorState.parkedBytesMax { assembled = ByteBuffer() }
+    // A chain that was read in part is another one when the statement runs again.
+    probeHead = .none
     if probe.capacity > CursorState.parkedBytesMax { probe = ByteBuffer() }
     if savedKey.capacity > CursorState.parkedBytesMax { savedKey = ByteBuffer() }
     isParked = true
