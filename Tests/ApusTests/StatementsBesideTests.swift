@@ -125,8 +125,8 @@ import Testing
     #expect(try connection.text("PRAGMA integrity_check") == ["ok"])
   }
 
-  @Test("a statement that was dropped in the midst of a long record reads it from its beginning when it runs again")
-  func droppedInChain() throws {
+  @Test("a statement that was dropped in the midst of a long record reads it from its beginning when it runs again", arguments: [false, true])
+  func droppedInChain(_ changes: Bool) throws {
     for limit in 0..<200 {
       let environment = MemoryEnvironment(seed: 3, completesAtOnce: false)
       let maker = try Connection("/a.db", environment: environment)
@@ -150,8 +150,8 @@ import Testing
         return
       }
       update.reset()
-      // Others take its pages meanwhile.
-      try connection.execute("DELETE FROM t; INSERT INTO t VALUES (1, zeroblob(17000))")
+      // Another record may take its pages meanwhile.
+      if changes { try connection.execute("DELETE FROM t; INSERT INTO t VALUES (1, zeroblob(17000))") }
       while try update.stepBlocking() {}
       update.finalize()
       try connection.execute("COMMIT")
