@@ -125,7 +125,9 @@ import Testing
     #expect(try connection.text("PRAGMA integrity_check") == ["ok"])
   }
 
-  @Test("a statement that was dropped in the midst of a long record reads it from its beginning when it runs again", arguments: [false, true])
+  @Test(
+    "a statement that was dropped in the midst of a long record reads it from its beginning when it runs again",
+    arguments: [false, true])
   func droppedInChain(_ changes: Bool) throws {
     for limit in 0..<200 {
       let environment = MemoryEnvironment(seed: 3, completesAtOnce: false)

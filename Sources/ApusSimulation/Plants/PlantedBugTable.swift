@@ -23,7 +23,8 @@
         .init(.wal, "a checkpoint that truncates takes its own view of the log for the newest", .transactions)
       case .keepDroppedCheckpoint:
         .init(
-          .wal, "a checkpoint dropped at a wait goes on later with its old plan", .transactions, needs: .cancellation)
+          .wal, "a checkpoint dropped at a wait goes on later with its old plan",
+          .transactions.union([.leak, .liveness]), needs: .cancellation)
       case .releaseLocksEarly:
         .init(
           .wal, "a dropped checkpoint lets go of its lock while its writes are in flight", .transactions,

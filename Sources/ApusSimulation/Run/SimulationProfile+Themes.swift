@@ -8,8 +8,8 @@ extension SimulationProfile {
   mutating func drawTheme(_ choices: ChoiceStream) {
     theme = choices.pick(
       [
-        .none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .syncsFailOften, .syncsFailOften,
-        .none, .none,
+        .none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .syncsFailOften,
+        .syncsFailOften, .none, .none,
       ],
       .theme)
     switch theme {
