@@ -43,6 +43,8 @@ struct Sorter: ~Copyable {
   /// The last of the wanted ones so far; what does not come before it is dropped.
   private var hasCutoff = false
   private var cutoffPrefix: UInt64 = 0
+  /// The cutoff is the only value with its prefix.
+  private var cutoffIsExact = false
   private var cutoffRecord = ByteBuffer()
   private var cutoff = UnpackedRecord()
 
@@ -97,7 +99,7 @@ struct Sorter: ~Copyable {
   mutating func add(_ values: ValueRange) throws(Fault) {
     var prefix = self.prefix(values.count > 0 ? values[0] : .null)
     if hasCutoff, prefix.bits >= cutoffPrefix {
-      if prefix.bits > cutoffPrefix || (prefix.isExact && order.columns.count == 1) { return }
+      if prefix.bits > cutoffPrefix || (prefix.isExact && cutoffIsExact && order.columns.count == 1) { return }
       if isBehindCutoff(values) { return }
     }
     if phase == .adding, memory.makeRoom(RecordCodec.quickByteCountMax(values.count)) {
@@ -156,7 +158,7 @@ struct Sorter: ~Copyable {
     setIntegersOnly(false)
     isExact = false
     memory.setFirstPrefixes(first)
-    if hasCutoff { cutoffPrefix = SortPrefix(cutoff.count > 0 ? cutoff.range[0] : .null, first).bits }
+    if hasCutoff { takeCutoffPrefix() }
   }
 
   mutating func removeAll() {
@@ -197,8 +199,14 @@ struct Sorter: ~Copyable {
     cutoffRecord.removeAll()
     cutoffRecord.append(record)
     cutoff.load(cutoffRecord.bytes)
-    cutoffPrefix = SortPrefix(cutoff.count > 0 ? cutoff.range[0] : .null, first).bits
+    takeCutoffPrefix()
     hasCutoff = true
+  }
+
+  private mutating func takeCutoffPrefix() {
+    let prefix = SortPrefix(cutoff.count > 0 ? cutoff.range[0] : .null, first)
+    cutoffPrefix = prefix.bits
+    cutoffIsExact = prefix.isExact
   }
 
   // MARK: Sorting
@@ -311,6 +319,8 @@ struct Sorter: ~Copyable {
   }
 
   /// Merges the oldest runs that were not merged in this pass into one, which takes their place.
+  private static let recordsPerTurn = 16_384
+
   private mutating func mergePass() throws(Fault) {
     if merge == nil {
       let group = runs[mergedCount..<min(mergedCount + Sorter.fanIn, runs.count)]
@@ -319,8 +329,12 @@ struct Sorter: ~Copyable {
       writer = SortRunWriter(file: try temporaryFile(), queue: queue, at: fileEnd)
     }
     try merge!.start(memory)
+    var copiedCount = 0
     while let record = merge!.record {
       if !isCopied {
+        // Now and then the statement's driver looks at interrupts, and at other statements.
+        copiedCount += 1
+        if copiedCount > Sorter.recordsPerTurn { throw .wait(.nothing) }
         try writer!.append(record)
         isCopied = true
       }
