@@ -38,4 +38,29 @@ import Testing
     #expect(left == ["\(shape.rows / 2)|\(shape.rows)"])
     try connection.closeBlocking()
   }
+
+  /// What a vacuum has moved is committed where it was, and in no file: the transaction's roll-back needs it there.
+  @Test("a database in memory keeps what is committed behind its end",
+    arguments: ["ROLLBACK TO s", "INSERT INTO u VALUES (1), (1)"])
+  func memory(undone: String) throws {
+    let connection = try Connection(":memory:", environment: MemoryEnvironment())
+    try connection.execute("PRAGMA page_size = 512; PRAGMA auto_vacuum = 2; CREATE TABLE u(x UNIQUE)")
+    for table in ["a", "b"] {
+      try connection.execute("CREATE TABLE \(table)(id INTEGER PRIMARY KEY, v)")
+      try connection.execute("INSERT INTO \(table) " + Self.rows(1, 40, "zeroblob(900)"))
+    }
+    let before = try connection.text("SELECT id, hex(v) FROM b")
+    try connection.execute("BEGIN; DELETE FROM a; PRAGMA incremental_vacuum")
+    #expect(try connection.text("PRAGMA freelist_count") == ["0"])
+    try connection.execute("SAVEPOINT s; INSERT INTO b VALUES (99999, 1)")
+    if undone.hasPrefix("INSERT") {
+      #expect(throws: EngineError.self) { try connection.execute(undone) }
+    } else {
+      try connection.execute(undone)
+    }
+    try connection.execute("ROLLBACK")
+    #expect(try connection.text("PRAGMA integrity_check") == ["ok"])
+    #expect(try connection.text("SELECT id, hex(v) FROM b") == before)
+    try connection.closeBlocking()
+  }
 }

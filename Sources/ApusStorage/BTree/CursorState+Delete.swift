@@ -157,8 +157,13 @@ extension CursorState {
       throw Fault.error(.full, object: "table with root page \(root.rawValue)", cause: "the largest row id is taken")
     }
     for _ in 0..<100 {
-      let candidate = Int64(bitPattern: pager.environment.randomUInt64() >> 2)
-      if candidate > 0, try !seek(rowid: candidate, .equal) { return candidate }
+      // The same one behind a wait, whose leaf has been read meanwhile.
+      let candidate = rowidCandidate ?? Int64(bitPattern: pager.environment.randomUInt64() >> 2)
+      rowidCandidate = candidate
+      var isTaken = candidate == 0
+      if !isTaken { isTaken = try seek(rowid: candidate, .equal) }
+      rowidCandidate = nil
+      if !isTaken { return candidate }
     }
     throw Fault.error(.full, object: "table with root page \(root.rawValue)", cause: "no free row id was found")
   }

@@ -90,6 +90,8 @@ struct CursorState: ~Copyable {
 
   // The key to go back to while displaced.
   var savedRowid: Int64 = 0
+  /// A random row id that is looked for.
+  var rowidCandidate: Int64?
   var savedKey = ByteBuffer()
   var savedValues = KeyValues()
 
@@ -158,6 +160,7 @@ struct CursorState: ~Copyable {
     aheadCount = 1
     leafDepth = -1
     sequenceTable = 0
+    rowidCandidate = nil
   }
 
   mutating func park() {

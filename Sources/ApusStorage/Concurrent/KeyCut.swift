@@ -49,10 +49,10 @@ struct KeyCut: Equatable, Sendable {
 
   var isBehind: Bool { side.rawValue > 0 }
 
-  /// The same columns, on the other side.
+  /// The same columns, on the other side. An end stands for columns that are not known: the other one lies across all entries.
   func turned(isBehind: Bool) -> KeyCut {
     switch side {
-    case .start, .end: self
+    case .start, .end: isBehind ? .end : .start
     case .before, .behind: KeyCut(side: isBehind ? .behind : .before, record: record, columnCount: columnCount)
     }
   }

@@ -40,6 +40,8 @@ final class RebaseRun {
   private var isCleared = false
   /// The key's old record, or its absence, was found.
   private var isChecked = false
+  /// The row of the sequence that is being raised: behind a wait only its write goes on.
+  private var raisedRow: Int64?
   private var cursor: BTreeCursor?
   private var key = ByteBuffer()
   private var record = ByteBuffer()
@@ -72,6 +74,7 @@ final class RebaseRun {
       }
       while place < net.raises.count {
         try raise(net.raises[place])
+        raisedRow = nil
         place += 1
       }
       cursor = nil
@@ -82,10 +85,11 @@ final class RebaseRun {
   }
 
   /// The sequence becomes what it is on the newest pages, or what this transaction needs, whichever is larger. Begins anew behind a
-  /// wait.
+  /// wait, but for the write.
   private func raise(_ raise: NetRaise) throws(Fault) {
     record.removeAll()
     raise.record.withView { record.append($0) }
+    if let raisedRow { return try cursor!.insert(rowid: raisedRow, record: record.bytes) }
     let name = raise.record.withView { RecordReader.values($0).first.map(Self.bytes) ?? [] }
     var found = try cursor!.moveToFirst()
     while found {
@@ -94,6 +98,7 @@ final class RebaseRun {
     }
     if !found {
       let rowid = try cursor!.newRowid()
+      raisedRow = rowid
       return try cursor!.insert(rowid: rowid, record: record.bytes)
     }
     // What is no integer stood there when this transaction looked it up, too.
@@ -102,7 +107,10 @@ final class RebaseRun {
     #if PlantedBugs
       if PlantedBug.isActive(.raiseOverwrites) { isReached = false }
     #endif
-    if !isReached { try cursor!.insert(rowid: cursor!.rowid, record: record.bytes) }
+    if isReached { return }
+    let rowid = try cursor!.rowid
+    raisedRow = rowid
+    try cursor!.insert(rowid: rowid, record: record.bytes)
   }
 
   private static func bytes(_ value: Value) -> [UInt8] { value.kind == .text ? value.bytes.array : [] }

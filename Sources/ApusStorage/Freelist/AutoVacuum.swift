@@ -68,6 +68,7 @@ extension Pager {
     }
     // A file does not end with a page that describes others.
     while currentPageCount > 1, isReserved(currentPageCount) {
+      try loadForUndo(currentPageCount)
       keepForUndo(currentPageCount)
       currentPageCount -= 1
     }
@@ -123,6 +124,7 @@ extension Pager {
     let last = currentPageCount
     guard let pool = freePool, let lowest = pool.pages[pool.lowest...].first else { return false }
     if isReserved(last) {
+      try loadForUndo(last)
       keepForUndo(last)
       currentPageCount = last - 1
       return false
@@ -149,6 +151,12 @@ extension Pager {
     pointerEdits[last] = nil
     currentPageCount = last - 1
     return true
+  }
+
+  /// A page of the pointer map that was changed and written ahead of the commit is owed to savepoints as it is now, and nobody has
+  /// looked at it on the way to its end. May wait.
+  private func loadForUndo(_ number: UInt32) throws(Fault) {
+    if isMapPage(number) { _ = try loadedPage(PageNumber(number)) }
   }
 
   /// A page that was free when the transaction began, and no trunk, held nothing that a journal would have to keep.

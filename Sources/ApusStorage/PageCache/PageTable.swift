@@ -29,7 +29,7 @@ struct PageSlot {
   /// The committed image below a private one, if it is still at hand (it will be journaled or restored).
   var original: PageImage?
   /// The serial of the youngest savepoint when the private image was made.
-  var stamp: UInt32 = 0
+  var stamp: UInt64 = 0
   var flags: SlotFlags = []
   var wasVisited = false
   var newer: UnsafeMutablePointer<PageSlot>?
@@ -82,7 +82,7 @@ struct PageTable {
   var usableSize: Int
   /// The serial of the youngest open savepoint: a private image with an older stamp is still owed to it. The largest number
   /// while a commit is on its way, which every change must hear of.
-  var serialInForce: UInt32 = 0
+  var serialInForce: UInt64 = 0
 
   /// Up to so many private pages nothing has to be done before a write operation; 0 where that is to be found out anew.
   var dirtyRoom = 0
@@ -192,7 +192,7 @@ struct PageTable {
   }
 
   /// Binds a private image (reference taken over) to its page; any slot of the page must have been unbound before.
-  mutating func insertDirty(_ image: PageImage, original: PageImage?, stamp: UInt32) -> SlotPointer {
+  mutating func insertDirty(_ image: PageImage, original: PageImage?, stamp: UInt64) -> SlotPointer {
     let slot = unsafe makeSlot(image)
     unsafe slot.pointee.original = original
     unsafe slot.pointee.stamp = stamp

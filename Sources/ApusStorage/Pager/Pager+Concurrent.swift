@@ -55,7 +55,7 @@ final class ConcurrentTransaction {
   /// The changes on their way onto the newest pages.
   var rebase: RebaseRun?
   /// Savepoints up to this serial lie below a rebase: the way back to them is another one.
-  var rebaseSerial: UInt32?
+  var rebaseSerial: UInt64?
   /// Statements ran behind its place, and what they changed is in no log.
   var isBehindLog = false
   /// Why the transaction cannot commit any more.

@@ -8,7 +8,7 @@
 import ApusBase
 
 struct SavepointMark {
-  var serial: UInt32
+  var serial: UInt64
   var undoCount: Int
   var pageCount: UInt32
   var usesPointerMap = false
@@ -161,7 +161,8 @@ extension Pager {
     if !keepsEdits { pointerEdits = mark.pointerEdits }
     freePool = mark.freePool.map { FreePool($0) }
     if freePool != nil { endDirtyRoom() }
-    if store == nil { dropPages(behind: currentPageCount) }
+    // An earlier mark, or the transaction's own roll-back, may need what is committed: without a file it is nowhere else.
+    if store == nil { dropPages(behind: max(currentPageCount, committedPageCount)) }
     // What is private now has no entry behind this mark.
     savepointSerial += 1
     savepoints[index].serial = savepointSerial
@@ -200,8 +201,13 @@ extension Pager {
       }
       store.undoLoad = load
     }
-    do {
+    do throws(Fault) {
       try load.group.finish(store.queue)
+      guard load.group.hasTransferredOnly(pageSize) else {
+        throw Fault.error(
+          .ioErrorShortRead, object: store.path, cause: "a page that the transaction had written ends early",
+          hint: "the file was cut by somebody else, or its file system is full")
+      }
     } catch {
       if case .failure = error {
         store.undoLoad = nil

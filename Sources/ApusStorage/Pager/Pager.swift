@@ -124,8 +124,8 @@ public final class Pager {
       unsafe table.pointee.serialInForce = serial
     }
   }
-  var savepointSerialInForce: UInt32 { @inline(__always) get { unsafe fields.pointee.savepointSerialInForce } }
-  var savepointSerial: UInt32 {
+  var savepointSerialInForce: UInt64 { @inline(__always) get { unsafe fields.pointee.savepointSerialInForce } }
+  var savepointSerial: UInt64 {
     @inline(__always) get { unsafe fields.pointee.savepointSerial }
     @inline(__always) set { unsafe fields.pointee.savepointSerial = newValue }
   }
@@ -139,7 +139,7 @@ public final class Pager {
   }
 
   /// By the serial of their mark; empty where no mark was released inside another.
-  var markedPages: [UInt32: MarkedPages] {
+  var markedPages: [UInt64: MarkedPages] {
     @inline(__always) _read { yield unsafe fields.pointee.markedPages }
     @inline(__always) _modify { yield unsafe &fields.pointee.markedPages }
   }
@@ -416,11 +416,11 @@ private struct PagerFields {
   var currentPageCount: UInt32 = 0
   var committedPageCount: UInt32 = 0
   var savepoints: [SavepointMark] = []
-  var savepointSerialInForce: UInt32 = 0
-  var savepointSerial: UInt32 = 0
+  var savepointSerialInForce: UInt64 = 0
+  var savepointSerial: UInt64 = 0
   var undo: [UndoEntry] = []
   var undoByteCount = 0
-  var markedPages: [UInt32: MarkedPages] = [:]
+  var markedPages: [UInt64: MarkedPages] = [:]
   var freedPages = PageSet()
   var contentlessPages = PageSet()
   var usesPointerMap = false

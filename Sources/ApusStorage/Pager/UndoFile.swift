@@ -108,7 +108,7 @@ final class UndoFile {
 final class UndoLoad {
   /// Which entries these are.
   struct Step: Equatable {
-    var serial: UInt32
+    var serial: UInt64
     var first: Int
     var end: Int
   }
