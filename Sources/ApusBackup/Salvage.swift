@@ -79,20 +79,20 @@ public final class Salvage {
     var tables: [Table] = []
     var later: [String] = []
     var indexes: [UInt32] = []
-    var names: Set<String> = []
+    var names: Set<ExactText> = []
     for row in schema {
       guard row.count >= 5, case .text(let typeBytes) = row[0], case .text(let nameBytes) = row[1] else { continue }
       let title = String(decoding: nameBytes, as: UTF8.self)
       let type = String(decoding: typeBytes, as: UTF8.self)
-      let key = Name(title).key
+      let key = Name(title).key.string, entry = ExactText(type + " " + key)
       let root: UInt32 = if case .integer(let root) = row[3] { UInt32(clamping: root) } else { 0 }
-      guard !names.contains(type + " " + key) else { continue }
+      guard !names.contains(entry) else { continue }
       // The entries of an index are made anew, or lost with it: they are no rows. A constraint's index has no text.
       if type == "index" { indexes.append(root) }
       guard case .text(let sql) = row[4] else { continue }
       let text = String(decoding: sql, as: UTF8.self)
       if type == "table", Salvage.ownTables.contains(key) {
-        names.insert(type + " " + key)
+        names.insert(entry)
         if let table = table(key, root, text) { tables.append(table) }
         continue
       }
@@ -101,7 +101,7 @@ public final class Salvage {
         if firstRefusal == nil { firstRefusal = "no definition of a \(type) \(title): \(text.prefix(200))" }
         continue
       }
-      names.insert(type + " " + key)
+      names.insert(entry)
       if type == "table", let table = table(title, root, text) {
         tables.append(table)
         emit(definition + ";")
@@ -109,7 +109,7 @@ public final class Salvage {
         later.append(definition)
       }
     }
-    while tables.contains(where: { Name($0.name).key == lostTable }) { lostTable += "_0" }
+    while tables.contains(where: { Name($0.name).key.string == lostTable }) { lostTable += "_0" }
     // Roots first: a broken tree must not take the pages of another.
     for table in tables { rows(of: table) }
     for root in indexes where root > 1 { walk(root) { _, _, _ in } }

@@ -32,7 +32,7 @@ public struct CompilerContext {
   public var schemas: SchemaSet
   public var functions: FunctionRegistry
   /// Collating sequences of the application by folded name.
-  public var collations: [String: Collation]
+  public var collations: [ExactText: Collation]
   public var settings: CompilerSettings
   /// No transaction is open.
   public var isAutocommit: Bool
@@ -40,7 +40,7 @@ public struct CompilerContext {
   public var databasePaths: [Int: String] = [:]
 
   public init(
-    schemas: SchemaSet, functions: FunctionRegistry, collations: [String: Collation] = [:],
+    schemas: SchemaSet, functions: FunctionRegistry, collations: [ExactText: Collation] = [:],
     settings: CompilerSettings = CompilerSettings(), isAutocommit: Bool = true
   ) {
     self.schemas = schemas
@@ -53,7 +53,7 @@ public struct CompilerContext {
   /// The collation of this name; nil means BINARY.
   func collation(_ name: Name?) throws(EngineError) -> Collation { try Self.collation(name, collations) }
 
-  static func collation(_ name: Name?, _ collations: [String: Collation]) throws(EngineError) -> Collation {
+  static func collation(_ name: Name?, _ collations: [ExactText: Collation]) throws(EngineError) -> Collation {
     guard let name else { return .binary }
     switch name.key {
     case "binary": return .binary

@@ -54,6 +54,18 @@ import Testing
     #expect(throws: (any Error).self) { _ = try first.step() }
   }
 
+  /// Two statements, though Unicode calls their texts equivalent.
+  @Test func textsAreComparedByteByByte() throws {
+    let connection = try Connection("/test.db", environment: MemoryEnvironment(seed: 1))
+    var cache = StatementCache(countMax: 10)
+    let composed = "SELECT '\u{e9}'", decomposed = "SELECT 'e\u{301}'"
+    cache.give(composed, try connection.prepare(composed))
+    #expect(cache.take(decomposed) == nil)
+    for number in 0..<8 { cache.give(Self.text(number), try prepare(connection, number)) }
+    #expect(cache.take(decomposed) == nil)
+    #expect(cache.take(composed) != nil)
+  }
+
   private func prepare(_ connection: Connection, _ number: Int) throws -> PreparedStatement {
     try connection.prepare(Self.text(number))
   }

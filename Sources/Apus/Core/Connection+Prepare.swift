@@ -134,7 +134,7 @@ extension Connection {
   private static func needsCatalogs(_ parsed: ParsedStatement) -> Bool {
     if parsed.explain != .none { return true }
     return switch parsed.statement {
-    case .pragma(let pragma): !pragmasWithoutCatalogs.contains(pragma.name.key)
+    case .pragma(let pragma): !pragmasWithoutCatalogs.contains(pragma.name.key.string)
     case .begin(.deferred), .commit, .rollback, .savepoint, .release, .rollbackTo: false
     default: true
     }

@@ -78,8 +78,8 @@ public struct Row: ~Copyable {
   public subscript<T: ColumnDecodable>(_ name: String) -> T {
     get throws(ApusError) {
       let names = batch.columns
-      guard let column = names.firstIndex(where: { $0.name == name })
-        ?? names.firstIndex(where: { $0.name.lowercased() == name.lowercased() })
+      guard let column = names.firstIndex(where: { ExactText($0.name) == ExactText(name) })
+        ?? names.firstIndex(where: { ExactText.folding($0.name) == ExactText.folding(name) })
       else {
         throw ApusError(
           .range, "column index out of range", object: "column \(name)",

@@ -2,9 +2,11 @@
 // texts: a loop that runs a handful of statements hashes none of them. The others are in a dictionary, and the one that was used
 // longest ago leaves when there are too many. Used by the connection's owner only.
 
+import ApusBase
+
 struct StatementCache {
   private struct Entry {
-    var text: String
+    var text: ExactText
     var statement: PreparedStatement
     /// Larger than that of every entry that was given back before.
     var serial: UInt64
@@ -15,7 +17,7 @@ struct StatementCache {
   private let countMax: Int
   /// Oldest first.
   private var recent: [Entry] = []
-  private var others: [String: Entry] = [:]
+  private var others: [ExactText: Entry] = [:]
   private var lastSerial: UInt64 = 0
 
   init(countMax: Int) { self.countMax = countMax }
@@ -23,13 +25,15 @@ struct StatementCache {
   var count: Int { recent.count + others.count }
 
   /// The statement of this text, which leaves the cache.
-  mutating func take(_ text: String) -> PreparedStatement? {
+  mutating func take(_ sql: String) -> PreparedStatement? {
+    let text = ExactText(sql)
     if let place = recent.lastIndex(where: { $0.text == text }) { return recent.remove(at: place).statement }
     return others.isEmpty ? nil : others.removeValue(forKey: text)?.statement
   }
 
   /// Keeps a statement that is reset. One whose text is there already is finalized, as is what there is no room for.
-  mutating func give(_ text: String, _ statement: PreparedStatement) {
+  mutating func give(_ sql: String, _ statement: PreparedStatement) {
+    let text = ExactText(sql)
     if countMax == 0 || recent.contains(where: { $0.text == text }) || !others.isEmpty && others[text] != nil {
       return statement.finalize()
     }

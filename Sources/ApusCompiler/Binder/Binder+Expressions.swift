@@ -278,7 +278,7 @@ extension Binder {
   private func bind(_ call: ApusSQL.FunctionCall, _ scope: Scope?) throws(EngineError) -> BoundExpression {
     let count = call.arguments?.count ?? 0
     let definition: FunctionDefinition
-    switch context.functions.lookUp(call.name.key, argumentCount: count) {
+    switch context.functions.lookUp(call.name.key.string, argumentCount: count) {
     case .found(let found): definition = found
     case .wrongArgumentCount:
       throw error("wrong number of arguments to function \(call.name.text)()", call.offset)

@@ -312,7 +312,7 @@ extension Binder {
   func columns(of select: BoundSelect, names: [Name]) -> [SourceColumn] {
     var columns: [SourceColumn] = []
     columns.reserveCapacity(select.columnCount)
-    var seen: Set<String> = []
+    var seen: Set<ExactText> = []
     for (number, result) in select.columns.enumerated() {
       var name: Name
       if number < names.count {

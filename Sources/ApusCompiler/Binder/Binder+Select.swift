@@ -246,8 +246,6 @@ extension Binder {
       var place: Int?
       if case .column(let reference) = bare, reference.table == nil {
         place = query.columns.firstIndex { $0.alias == reference.column }
-      } else if case .literal(.text(let text), _) = bare {
-        _ = text
       }
       if place == nil, let number = Binder.integerLiteral(bare) {
         guard number >= 1, number <= query.columns.count else {

@@ -52,7 +52,7 @@ final class Binder {
   static let viewCountMax = 1000
   /// The common table whose recursive part is being bound.
   var recursion: (name: Name, frame: CommonTableFrame, columns: [SourceColumn], used: [Source])?
-  var openCommonTables: [(key: String, frame: CommonTableFrame)] = []
+  var openCommonTables: [(key: ExactText, frame: CommonTableFrame)] = []
   /// Databases that the statement reads, bit by bit.
   var databasesRead: UInt64 = 0
   /// The tables that FROM items and targets of changes name, in the order of their binding.
@@ -148,7 +148,7 @@ final class Binder {
 
   // MARK: Columns
 
-  static func isRowidName(_ key: String) -> Bool { key == "rowid" || key == "oid" || key == "_rowid_" }
+  static func isRowidName(_ key: ExactText) -> Bool { key == "rowid" || key == "oid" || key == "_rowid_" }
 
   func column(_ source: Source, _ number: Int, _ offset: SourceOffset) -> BoundExpression {
     var column = number

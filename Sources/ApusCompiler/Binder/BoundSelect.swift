@@ -161,7 +161,7 @@ final class Source {
   var columnCount: Int { table?.columns.count ?? columns.count }
   var hasRowid: Bool { table?.hasRowid ?? false }
 
-  func column(named key: String) -> Int? {
+  func column(named key: ExactText) -> Int? {
     if let table { return table.column(named: key) }
     return columns.firstIndex { $0.name.key == key }
   }

@@ -151,7 +151,7 @@ extension BoundExpression {
     case (.null, .null): return true
     case (.integer(let a), .integer(let b)): return a == b
     case (.real(let a), .real(let b)): return a.bitPattern == b.bitPattern
-    case (.text(let a), .text(let b)): return a == b
+    case (.text(let a), .text(let b)): return ExactText(a) == ExactText(b)
     case (.blob(let a), .blob(let b)): return a == b
     case (.parameter(let a), .parameter(let b)): return a == b
     case (.column(let a, let m), .column(let b, let n)): return a === b && m == n

@@ -95,7 +95,7 @@ public final class CatalogIndex: Sendable {
   }
 
   static func keyDescription(
-    _ parts: [IndexColumn], _ origin: Origin, _ keyCount: Int, _ collations: [String: Collation]
+    _ parts: [IndexColumn], _ origin: Origin, _ keyCount: Int, _ collations: [ExactText: Collation]
   ) throws(EngineError) -> KeyDescription {
     var columns: [KeyColumn] = []
     columns.reserveCapacity(parts.count)

@@ -97,7 +97,7 @@ public final class CatalogTable: TableShape, Sendable {
   /// The whole CREATE statement as sqlite_schema holds it.
   public let sql: String?
   private let triggerRows: [SchemaRow]
-  private let columnNumbers: [String: Int]?
+  private let columnNumbers: [ExactText: Int]?
 
   init(_ draft: TableDraft, indexes: [CatalogIndex], fields: [Int], rowWidth: LogEstimate) {
     name = draft.name
@@ -122,9 +122,9 @@ public final class CatalogTable: TableShape, Sendable {
     self.rowWidth = rowWidth
     sql = draft.sql
     triggerRows = draft.triggerRows
-    var numbers: [String: Int]?
+    var numbers: [ExactText: Int]?
     if draft.columns.count > Self.listedColumnsMax {
-      var found: [String: Int] = [:]
+      var found: [ExactText: Int] = [:]
       found.reserveCapacity(draft.columns.count)
       for (number, column) in draft.columns.enumerated() where found[column.name.key] == nil {
         found[column.name.key] = number
@@ -145,7 +145,7 @@ public final class CatalogTable: TableShape, Sendable {
   var rowKey: [IndexColumn]? { primaryKeyIndex.map { Array($0.columns.prefix($0.keyCount)) } }
 
   /// The number of the column of this folded name.
-  public func column(named key: String) -> Int? {
+  public func column(named key: ExactText) -> Int? {
     if let columnNumbers { return columnNumbers[key] }
     return columns.firstIndex { $0.name.key == key }
   }

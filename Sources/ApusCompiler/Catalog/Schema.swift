@@ -8,10 +8,10 @@ import ApusSQL
 public final class Schema {
   /// 0 main, 1 temp, 2... attached ones.
   public let database: Int
-  private let entries: [String: SchemaEntry]
+  private let entries: [ExactText: SchemaEntry]
   /// The folded name of each index's table.
-  private let indexTables: [String: String]
-  private let triggers: [String: Name]
+  private let indexTables: [ExactText: ExactText]
+  private let triggers: [ExactText: Name]
   /// The cookie it was read under: programs verify it.
   public let cookie: UInt32
   /// Bumped by the connection at each reload.
@@ -20,7 +20,7 @@ public final class Schema {
   public let format: UInt32
 
   init(
-    database: Int, entries: [String: SchemaEntry], indexTables: [String: String], triggers: [String: Name],
+    database: Int, entries: [ExactText: SchemaEntry], indexTables: [ExactText: ExactText], triggers: [ExactText: Name],
     cookie: UInt32, generation: UInt32, format: UInt32
   ) {
     self.database = database
@@ -42,12 +42,12 @@ public final class Schema {
   /// - Throws: SQLITE_CORRUPT where its definition cannot be understood.
   public func table(_ name: Name) throws(EngineError) -> CatalogTable? { try table(key: name.key) }
 
-  public func table(key: String) throws(EngineError) -> CatalogTable? { try entry(key)?.table() }
+  public func table(key: ExactText) throws(EngineError) -> CatalogTable? { try entry(key)?.table() }
 
   /// Whether there is a table or a view of this folded name.
-  public func hasTable(key: String) -> Bool { entry(key) != nil }
+  public func hasTable(key: ExactText) -> Bool { entry(key) != nil }
 
-  private func entry(_ key: String) -> SchemaEntry? {
+  private func entry(_ key: ExactText) -> SchemaEntry? {
     if let entry = entries[key] { return entry }
     if key.hasPrefix("sqlite_") { return entries[Schema.standardName(key, database: database)] }
     return nil
@@ -67,9 +67,9 @@ public final class Schema {
 
   // MARK: Indexes and triggers
 
-  public func hasIndex(key: String) -> Bool { indexTables[key] != nil }
+  public func hasIndex(key: ExactText) -> Bool { indexTables[key] != nil }
 
-  public func index(key: String) throws(EngineError) -> (index: CatalogIndex, table: CatalogTable)? {
+  public func index(key: ExactText) throws(EngineError) -> (index: CatalogIndex, table: CatalogTable)? {
     guard let table = try table(key: indexTables[key] ?? ownerOfPrimaryKey(key)),
       let index = table.indexes.first(where: { $0.name.key == key })
     else { return nil }
@@ -77,16 +77,16 @@ public final class Schema {
   }
 
   // The index that is a WITHOUT ROWID table has no row of its own: sqlite_autoindex_TABLE_NUMBER.
-  private func ownerOfPrimaryKey(_ key: String) -> String {
-    guard key.hasPrefix("sqlite_autoindex_"), let end = key.lastIndex(of: "_") else { return "" }
-    return String(key[..<end].dropFirst("sqlite_autoindex_".utf8.count))
+  private func ownerOfPrimaryKey(_ key: ExactText) -> ExactText {
+    guard key.hasPrefix("sqlite_autoindex_"), let end = key.string.lastIndex(of: "_") else { return "" }
+    return ExactText(String(key.string[..<end].dropFirst("sqlite_autoindex_".utf8.count)))
   }
 
   /// The name of the trigger of this folded name, as it was written.
-  public func trigger(key: String) -> Name? { triggers[key] }
+  public func trigger(key: ExactText) -> Name? { triggers[key] }
 
   // sqlite_schema and sqlite_master name one table, and so do their temp forms.
-  private static func standardName(_ key: String, database: Int) -> String {
+  private static func standardName(_ key: ExactText, database: Int) -> ExactText {
     switch key {
     case "sqlite_schema": database == 1 ? "sqlite_temp_master" : "sqlite_master"
     case "sqlite_temp_schema": database == 1 ? "sqlite_temp_master" : key

@@ -50,15 +50,15 @@ public struct SchemaBuilder {
   public let database: Int
   /// A table's root beyond this page is damage; 0 does not check.
   public let pageCountMax: UInt32
-  private var entries: [String: SchemaEntry] = [:]
-  private var indexTables: [String: String] = [:]
-  private var triggers: [String: Name] = [:]
+  private var entries: [ExactText: SchemaEntry] = [:]
+  private var indexTables: [ExactText: ExactText] = [:]
+  private var triggers: [ExactText: Name] = [:]
 
   public init(database: Int, pageCountMax: UInt32 = 0) {
     self.database = database
     self.pageCountMax = pageCountMax
     let key = database == 1 ? "sqlite_temp_master" : "sqlite_master"
-    entries[key] = SchemaEntry(schemaTable: key, database: database)
+    entries[ExactText(key)] = SchemaEntry(schemaTable: key, database: database)
   }
 
   /// Takes the next row. Throws SQLITE_CORRUPT, "malformed database schema (NAME) - ...".

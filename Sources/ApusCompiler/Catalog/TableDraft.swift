@@ -11,7 +11,7 @@ protocol TableShape {
   var hasRowid: Bool { get }
   /// The primary key of a WITHOUT ROWID table.
   var rowKey: [IndexColumn]? { get }
-  func column(named key: String) -> Int?
+  func column(named key: ExactText) -> Int?
 }
 
 struct IndexDraft {
@@ -92,7 +92,7 @@ struct TableDraft: TableShape {
     primaryKeyPlace.map { Array(indexes[$0].columns.prefix(indexes[$0].keyCount)) }
   }
 
-  func column(named key: String) -> Int? { columns.firstIndex { $0.name.key == key } }
+  func column(named key: ExactText) -> Int? { columns.firstIndex { $0.name.key == key } }
 
   /// Puts `index` where SQLite would: newest first, those that replace at the end.
   mutating func link(_ index: IndexDraft) {

@@ -12,7 +12,7 @@ import ApusVM
 extension Generator {
   func pragma(_ pragma: Pragma) throws(EngineError) {
     let database = try pragma.schema.map { name throws(EngineError) in try number(of: name, pragma.offset) } ?? 0
-    let key = pragma.name.key
+    let key = pragma.name.key.string
     if try schemaPragma(key, pragma, database) { return }
     if let setting = Self.settings[key] {
       try self.setting(setting, pragma, database)
@@ -121,7 +121,7 @@ extension Generator {
     if known.usesFile && (pragma.argument == nil || known.setting != .pageSize) { reads(database) }
     guard let argument = pragma.argument else {
       builder.emit(.setting, Int32(database), value, known.setting.rawValue)
-      answer([pragma.name.key == "busy_timeout" ? "timeout" : pragma.name.key], from: value)
+      answer([pragma.name.key == "busy_timeout" ? "timeout" : pragma.name.key.string], from: value)
       return
     }
     guard let number = Self.number(argument.text, known.argument) else {
@@ -129,7 +129,7 @@ extension Generator {
       try warn("PRAGMA \(pragma.name.text): the value '\(argument.text)' has no effect")
       if known.answers {
         builder.emit(.setting, Int32(database), value, known.setting.rawValue)
-        answer([pragma.name.key], from: value)
+        answer([pragma.name.key.string], from: value)
       }
       return
     }
@@ -154,12 +154,12 @@ extension Generator {
     }
     if known.answers {
       builder.emit(.setting, Int32(database), value, known.setting.rawValue)
-      answer([pragma.name.key == "busy_timeout" ? "timeout" : pragma.name.key], from: value)
+      answer([pragma.name.key == "busy_timeout" ? "timeout" : pragma.name.key.string], from: value)
     }
   }
 
   static func number(_ text: String, _ kind: ArgumentKind) -> Int64? {
-    let key = Name.fold(text)
+    let key = Name.fold(text).string
     switch kind {
     case .none: return nil
     case .number: return integer(key)
@@ -201,7 +201,7 @@ extension Generator {
       reads(database)
       let value = register()
       builder.emit(.readCookie, Int32(database), value, field.rawValue)
-      answer([pragma.name.key], from: value)
+      answer([pragma.name.key.string], from: value)
       return
     }
     writes(database)
@@ -219,7 +219,7 @@ extension Generator {
     let result = register()
     var mode: Int32 = -1
     if let argument = pragma.argument {
-      guard let wanted = Self.journalModes.firstIndex(of: Name.fold(argument.text)) else {
+      guard let wanted = Self.journalModes.firstIndex(of: Name.fold(argument.text).string) else {
         try warn("PRAGMA journal_mode: the value '\(argument.text)' has no effect")
         builder.emit(.journalMode, Int32(database), result, -1)
         answer(["journal_mode"], from: result)
@@ -257,7 +257,7 @@ extension Generator {
     let modes: [String: Int32] = ["passive": 0, "full": 1, "restart": 2, "truncate": 3, "noop": 4]
     var mode: Int32 = 0
     if let argument = pragma.argument {
-      if let known = modes[Name.fold(argument.text)] {
+      if let known = modes[Name.fold(argument.text).string] {
         mode = known
       } else {
         try warn("PRAGMA wal_checkpoint: the value '\(argument.text)' has no effect")

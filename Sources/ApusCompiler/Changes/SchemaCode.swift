@@ -51,7 +51,7 @@ extension Generator {
 
   /// The first table with AUTOINCREMENT makes the table of all their sequences.
   private func createSequenceTable(_ database: Int, _ cursor: Int32) throws(EngineError) {
-    if try context.schemas.databases[database].schema.table(key: Self.sequenceTable) != nil { return }
+    if try context.schemas.databases[database].schema.table(key: ExactText(Self.sequenceTable)) != nil { return }
     let root = register()
     builder.emit(.createBtree, Int32(database), root, 1)
     insertSchemaRow(
@@ -247,7 +247,7 @@ extension Generator {
     writes(database)
     let schema = context.schemas.databases[database].schema
     for companion in ["sqlite_sequence", "sqlite_stat1", "sqlite_stat4"] {
-      guard let known = try schema.table(key: companion), known !== table else { continue }
+      guard let known = try schema.table(key: ExactText(companion)), known !== table else { continue }
       try deleteRows(of: known, where: companion == "sqlite_sequence" ? "name" : "tbl", equals: table.name.text)
     }
     try deleteSchemaRows(database, type: nil, column: 2, equals: table.name.text)

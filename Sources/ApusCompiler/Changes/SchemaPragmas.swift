@@ -125,7 +125,7 @@ extension Generator {
         if let argument = pragma.argument, Name(argument.text) != table.name { continue }
         let type = table.isView ? "view" : table.isVirtual ? "virtual" : "table"
         let schemaTables = ["sqlite_master": "sqlite_schema", "sqlite_temp_master": "sqlite_temp_schema"]
-        let name = schemaTables[table.name.key] ?? table.name.text
+        let name = schemaTables[table.name.key.string] ?? table.name.text
         rows.append([
           .text(database.name.text), .text(name), .text(type), .integer(columns(of: table).count),
           .flag(table.isWithoutRowid), .flag(table.isStrict),

@@ -27,7 +27,7 @@ extension Generator {
   func beginSequence(_ table: CatalogTable, _ target: Int32) throws(EngineError) -> Sequence? {
     guard table.isAutoincrement else { return nil }
     let schema = context.schemas.databases[table.database].schema
-    guard let known = try schema.table(key: Self.sequenceTable), known.hasRowid, !known.isView, !known.isVirtual,
+    guard let known = try schema.table(key: ExactText(Self.sequenceTable)), known.hasRowid, !known.isView, !known.isVirtual,
       known.columns.count == 2
     else { throw EngineError(.corruptSequence, object: "table \(Self.sequenceTable)") }
     let sequence = Sequence(name: registers(2), old: register(), rowid: register(), cursor: builder.allocateCursor())

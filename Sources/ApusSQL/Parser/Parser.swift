@@ -143,7 +143,7 @@ struct Parser {
   private func plainName(_ bytes: ByteView) -> Name {
     let text = bytes.string
     for offset in 0..<bytes.count where bytes[offset] &- 0x41 < 26 { return Name(text) }
-    return Name(text: text, key: text, quote: .none)
+    return Name(text: text, key: ExactText(text), quote: .none)
   }
 
   private func unquoted(_ token: Token, _ quote: UInt8) -> String {

@@ -1,6 +1,8 @@
 // Names and places: the leaves that every part of the syntax tree carries.
 
-/// An identifier as the statement gave it, quotes removed. Two names are equal when they differ in ASCII case only.
+import ApusBase
+
+/// An identifier as the statement gave it, quotes removed. Two names are equal when their bytes differ in ASCII case only.
 public struct Name: Hashable, Sendable, CustomStringConvertible {
   /// How the identifier was written.
   public enum Quote: UInt8, Sendable {
@@ -18,7 +20,7 @@ public struct Name: Hashable, Sendable, CustomStringConvertible {
   /// The text, unquoted, in the writer's case.
   public let text: String
   /// `text` with A-Z folded to a-z: what names are looked up and compared by.
-  public let key: String
+  public let key: ExactText
   public let quote: Quote
 
   public init(_ text: String, quote: Quote = .none) {
@@ -28,7 +30,7 @@ public struct Name: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// For callers that have folded the text already.
-  init(text: String, key: String, quote: Quote) {
+  init(text: String, key: ExactText, quote: Quote) {
     self.text = text
     self.key = key
     self.quote = quote
@@ -47,15 +49,7 @@ public struct Name: Hashable, Sendable, CustomStringConvertible {
   public static let main = Name("main"), temp = Name("temp")
 
   /// Folds ASCII letters to lower case, as SQLite compares identifiers; other letters stay as they are.
-  public static func fold(_ text: String) -> String {
-    var hasUpper = false
-    for byte in text.utf8 where byte &- 0x41 < 26 { hasUpper = true }
-    guard hasUpper else { return text }
-    var folded: [UInt8] = []
-    folded.reserveCapacity(text.utf8.count)
-    for byte in text.utf8 { folded.append(byte &- 0x41 < 26 ? byte | 0x20 : byte) }
-    return String(decoding: folded, as: UTF8.self)
-  }
+  public static func fold(_ text: String) -> ExactText { ExactText.folding(text) }
 }
 
 extension Name: ExpressibleByStringLiteral {

@@ -195,7 +195,7 @@ public final class FunctionDefinition: Sendable {
   public let body: Body
 
   public init(_ name: String, _ arity: FunctionArity, _ traits: FunctionTraits, _ body: Body) {
-    self.name = FunctionRegistry.folded(name)
+    self.name = ExactText.folding(name).string
     self.arity = arity
     self.traits = traits
     self.body = body

@@ -5,15 +5,15 @@ import Synchronization
 
 /// An immutable set of functions by name, made once and shared by connections.
 public struct FunctionLibrary: Sendable {
-  fileprivate var byName: [String: [FunctionDefinition]] = [:]
+  fileprivate var byName: [ExactText: [FunctionDefinition]] = [:]
 
   public init(_ definitions: [FunctionDefinition] = []) {
-    for definition in definitions { byName[definition.name, default: []].append(definition) }
+    for definition in definitions { byName[ExactText(definition.name), default: []].append(definition) }
   }
 
   /// Both sets together.
   public mutating func add(_ definitions: [FunctionDefinition]) {
-    for definition in definitions { byName[definition.name, default: []].append(definition) }
+    for definition in definitions { byName[ExactText(definition.name), default: []].append(definition) }
   }
 
   /// All definitions, in order of name and argument count.
@@ -33,7 +33,7 @@ public enum FunctionLookup: Sendable {
 /// Used by one connection, hence by one thread at a time.
 public final class FunctionRegistry {
   private let builtIn: FunctionLibrary
-  private var own: [String: [FunctionDefinition]] = [:]
+  private var own: [ExactText: [FunctionDefinition]] = [:]
   /// Counts changes: a compiled statement that was made under another number is compiled again.
   public var version: Int { changeCount.load(ordering: .relaxed) }
   // Read at each step: an atomic needs no check for exclusive access.
@@ -45,7 +45,7 @@ public final class FunctionRegistry {
   /// accepts the arguments of.
   public func register(_ definition: FunctionDefinition) {
     unregister(definition.name, definition.arity)
-    own[definition.name, default: []].append(definition)
+    own[ExactText(definition.name), default: []].append(definition)
     noteChange()
   }
 
@@ -56,7 +56,7 @@ public final class FunctionRegistry {
 
   /// Removes an application's function; built-in ones stay.
   public func unregister(_ name: String, _ arity: FunctionArity) {
-    let key = FunctionRegistry.folded(name)
+    let key = ExactText.folding(name)
     guard var list = own[key], let index = list.firstIndex(where: { $0.arity == arity }) else { return }
     list.remove(at: index)
     own[key] = list.isEmpty ? nil : list
@@ -66,7 +66,7 @@ public final class FunctionRegistry {
   /// The function that a call of `name` with `count` arguments means. An exact count beats an open one; any function of
   /// the application that fits beats the built-in ones.
   public func lookUp(_ name: String, argumentCount count: Int) -> FunctionLookup {
-    let key = FunctionRegistry.folded(name)
+    let key = ExactText.folding(name)
     let ownList = own[key] ?? []
     let builtInList = builtIn.byName[key] ?? []
     if let found = best(ownList, count) ?? best(builtInList, count) { return .found(found) }
@@ -79,7 +79,7 @@ public final class FunctionRegistry {
 
   /// True where some function has this name, with whatever number of arguments.
   public func isKnown(_ name: String) -> Bool {
-    let key = FunctionRegistry.folded(name)
+    let key = ExactText.folding(name)
     return own[key] != nil || builtIn.byName[key] != nil
   }
 
@@ -89,10 +89,4 @@ public final class FunctionRegistry {
   }
 
   public var builtInDefinitions: [FunctionDefinition] { builtIn.definitions }
-
-  /// ASCII capitals to small letters; other bytes as they are.
-  static func folded(_ name: String) -> String {
-    if !name.utf8.contains(where: { $0 >= 0x41 && $0 <= 0x5a }) { return name }
-    return String(decoding: name.utf8.map { $0 >= 0x41 && $0 <= 0x5a ? $0 | 0x20 : $0 }, as: UTF8.self)
-  }
 }

@@ -33,10 +33,10 @@ final class Attachment {
 extension ConnectionState {
   /// The number of the database of this name (ASCII case folded); temp has one from its first use on.
   public func databaseNumber(_ name: String) -> Int? {
-    let folded = FunctionRegistry.folded(name)
+    let folded = ExactText.folding(name)
     return databases.indices.last { index in
       guard let database = databases[index] else { return false }
-      return FunctionRegistry.folded(database.name) == folded
+      return ExactText.folding(database.name) == folded
     }
   }
 
@@ -45,7 +45,7 @@ extension ConnectionState {
     if databases.count >= limits.attachedCountMax + 2 {
       throw .error(.error, "too many attached databases - max \(limits.attachedCountMax)")
     }
-    if databaseNumber(name) != nil || FunctionRegistry.folded(name) == "temp" {
+    if databaseNumber(name) != nil || ExactText.folding(name) == "temp" {
       throw .error(.error, "database \(name) is already in use")
     }
   }

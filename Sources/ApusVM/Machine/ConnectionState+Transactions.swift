@@ -356,11 +356,11 @@ extension ConnectionState {
 
   /// The newest savepoint of this name (ASCII case folded).
   func savepointIndex(_ name: String) -> Int? {
-    let folded = FunctionRegistry.folded(name)
+    let folded = ExactText.folding(name)
     #if PlantedBugs
-      if PlantedBug.isActive(.findOuterSavepoint) { return savepoints.firstIndex { FunctionRegistry.folded($0.name) == folded } }
+      if PlantedBug.isActive(.findOuterSavepoint) { return savepoints.firstIndex { ExactText.folding($0.name) == folded } }
     #endif
-    return savepoints.lastIndex { FunctionRegistry.folded($0.name) == folded }
+    return savepoints.lastIndex { ExactText.folding($0.name) == folded }
   }
 
   func releaseSavepoint(_ position: Int) {

@@ -128,7 +128,7 @@ public final class Program: @unchecked Sendable {
     keyDescriptions = builder.keyDescriptions
     functions = builder.functions
     collations = builder.collations
-    messages = builder.messages.items
+    messages = builder.messages.items.map(\.string)
     tables = builder.tables
     integerLists = builder.integerLists.items
     affinityStrings = builder.affinityStrings.items

@@ -78,7 +78,7 @@ public final class ProgramBuilder {
   private let freeTemporaries = TrivialList<Int32>(capacity: 16)
 
   var constants = SharedPool<ConstantValue>()
-  var messages = SharedPool<String>()
+  var messages = SharedPool<ExactText>()
   var integerLists = SharedPool<[Int32]>()
   var affinityStrings = SharedPool<[Affinity]>()
   var keyDescriptions: [KeyDescription] = []
@@ -174,14 +174,14 @@ public final class ProgramBuilder {
   // MARK: Pools
 
   public func constantIndex(_ value: ConstantValue) -> Int32 { constants.index(of: value) }
-  public func messageIndex(_ text: String) -> Int32 { messages.index(of: text) }
+  public func messageIndex(_ text: String) -> Int32 { messages.index(of: ExactText(text)) }
   public func integersIndex(_ list: [Int32]) -> Int32 { integerLists.index(of: list) }
   public func affinityIndex(_ affinities: [Affinity]) -> Int32 { affinityStrings.index(of: affinities) }
 
   /// -1 for BINARY, which is what -1 means.
   public func collationIndex(_ collation: Collation) -> Int32 {
     if case .binary = collation { return -1 }
-    if let index = collations.firstIndex(where: { $0.name == collation.name }) { return Int32(index) }
+    if let index = collations.firstIndex(where: { ExactText($0.name) == ExactText(collation.name) }) { return Int32(index) }
     collations.append(collation)
     return Int32(collations.count - 1)
   }

@@ -439,3 +439,71 @@ CREATE INDEX tc ON t(b) WHERE c <> 2;
 INSERT INTO t VALUES (1, 0, 0, 'x'), (2, 0, 0, 'X');
 SELECT DISTINCT d FROM t;
 = 'X'
+## names are told apart byte by byte, spellings that Unicode calls equivalent too
+CREATE TABLE t(é INTEGER, é TEXT);
+INSERT INTO t(é, é) VALUES ('two', 1);
+SELECT é, é FROM t;
+= 1, 'two'
+CREATE TABLE é(a);
+CREATE TABLE é(a);
+INSERT INTO é VALUES (1);
+SELECT count(*) FROM é;
+= 0
+CREATE TABLE é(b);
+! table é already exists
+CREATE INDEX ié ON é(a);
+CREATE INDEX ié ON é(a);
+WITH cé AS (SELECT 1), cé AS (SELECT 2) SELECT * FROM cé, cé;
+= 1, 2
+SELECT x.é FROM (SELECT 3 AS é, 4 AS é) x;
+= 3
+SAVEPOINT é;
+SAVEPOINT é;
+RELEASE é;
+RELEASE é;
+! no such savepoint: é
+SELECT 'é' = 'é';
+= 0
+SELECT length('é'), length('é');
+= 1, 2
+SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema ORDER BY hex(name));
+= 'é ié ié t é'
+PRAGMA integrity_check;
+= 'ok'
+## the first rows of numbers that differ in their last bits
+CREATE TABLE t(x);
+WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 100) INSERT INTO t SELECT 1.0000000000000002 FROM n;
+INSERT INTO t VALUES (1.0);
+SELECT x = 1.0 FROM t ORDER BY x LIMIT 1;
+= 1
+UPDATE t SET x = -x;
+SELECT x = -1.0 FROM t ORDER BY x DESC LIMIT 1;
+= 1
+INSERT INTO t VALUES (-1);
+SELECT typeof(x) FROM t ORDER BY x DESC LIMIT 2;
+= 'real'
+= 'integer'
+## texts are constants byte by byte
+CREATE TABLE t(a);
+INSERT INTO t VALUES ('é'), ('é');
+SELECT count(*) FROM t WHERE a = 'é' OR a = 'é';
+= 2
+SELECT a = 'é', a = 'é' FROM t;
+= 1, 0
+= 0, 1
+SELECT a IN ('é'), a IN ('é') FROM t;
+= 1, 0
+= 0, 1
+SELECT DISTINCT hex(a) FROM t ORDER BY 1;
+= '65CC81'
+= 'C3A9'
+SELECT count(*), hex(a || 'é') FROM t GROUP BY a || 'é' ORDER BY 2;
+= 1, '65CC81C3A9'
+= 1, 'C3A9C3A9'
+CREATE INDEX i ON t(a || 'é');
+SELECT count(*) FROM t WHERE a || 'é' = 'éé';
+= 1
+SELECT CASE 'é' WHEN 'é' THEN 1 ELSE 2 END;
+= 2
+SELECT sum(a = 'é'), sum(a = 'é'), count(DISTINCT a) FROM t;
+= 1, 1, 2
