@@ -58,6 +58,10 @@ final class Client {
   /// Statements that are commits, or undo one, are dropped so many times as often as others: they seldom wait.
   static let dropsEndsTimes = 4
 
+  /// Of commits through a rollback journal one in so many is dropped at a wait that is drawn among the first of so many: with the
+  /// same chance at every wait few of them would come far.
+  static let dropsLateOneIn = 3, dropWaitCounts = [12, 30, 80]
+
   /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up, or a statement of the set-up
   /// before it pauses.
   static let busyCountMax = 60
@@ -101,6 +105,9 @@ final class Client {
   var troubleCount = 0
   /// The statement begins with the undoing of one that was dropped.
   var undoesFirst = false
+  /// How often the statement has waited, and the wait at which it is dropped; nil where none was drawn.
+  var waitCount = 0
+  var dropWait: Int?
   /// When the statement first waited for a lock.
   var lockWaitSince: UInt64?
   var lastLockWait: UInt64 = 0
@@ -204,6 +211,8 @@ final class Client {
     lockWaitSince = nil
     undoesFirst = engine?.owesWork == true
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
+    waitCount = 0
+    dropWait = nil
     if isInWriting { world.changes.noteWriting(name) }
     if mayChangeFiles || undoesFirst { world.changes.begin(name) }
     engine?.start(sql, bindings)
@@ -234,7 +243,7 @@ final class Client {
       self.wait = wait
       noteLine(wait)
       try checkDeadline(wait)
-      if mayBeDropped, choices.oneIn(dropOneIn, .drops) { try drop(engine) }
+      if mayBeDropped, isDropped() { try drop(engine) }
     case .row(let fields): try receive(fields)
     case .done:
       world.disk.trace.add("done", UInt64(name), 0, 0)
@@ -301,7 +310,26 @@ final class Client {
     }
   }
 
-  var dropOneIn: Int {
+  /// The statement waits: whether it is dropped here.
+  private func isDropped() -> Bool {
+    waitCount += 1
+    if waitCount == 1, endsInJournal, choices.oneIn(Self.dropsLateOneIn, .dropsLate) {
+      dropWait = 1 + choices.below(choices.pick(Self.dropWaitCounts, .dropWait), .dropWait)
+    }
+    if let dropWait { return waitCount == dropWait }
+    return choices.oneIn(dropOneIn, .drops)
+  }
+
+  /// It is a commit, or undoes one, with no log.
+  private var endsInJournal: Bool {
+    if world.profile.hasLog || world.profile.cancelOneIn == 0 { return false }
+    switch phase {
+    case .checkpointing, .committing, .rollingBack: return true
+    default: return false
+    }
+  }
+
+  private var dropOneIn: Int {
     let usual = world.profile.cancelOneIn
     switch phase {
     case .checkpointing, .committing, .rollingBack: return usual == 0 ? 0 : max(2, usual / Self.dropsEndsTimes)
