@@ -62,7 +62,7 @@ extension Client {
   /// A statement has ended: outside of a transaction the connection has no lock any more.
   func checkLocks(_ engine: EngineClient) throws(Finding) {
     if engine !== self.engine || engine.isInTransaction || engine.isBusy || engine.hasScan || engine.owesWork { return }
-    if world.damage != .none || world.faults.hasMet(name) { return }
+    if world.damage != .none || world.faults.hasMetLately(name) { return }
     if let problem = RestingLocks(world.disk, of: name).problem {
       throw Finding(oracle: .leak, text: "client \(name): \(problem)")
     }
