@@ -100,6 +100,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var journalLimitBytes = -1
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
+  /// What the power would leave is recovered and looked at, although none is cut.
+  var probesRecovery = false
 
   /// - Parameter kind: the tape may say another.
   init(_ choices: ChoiceStream, kind: Kind) {
@@ -142,7 +144,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     }
     // As with SQLite: a disk that tears the first writes of a journal that is used again, over an end that no sync has covered,
     // leaves a part of the old one.
-    if synchronous == .normal, journal != .wal { cutCount = 0 }
+    if synchronous == .normal, journal != .wal {
+      cutCount = 0
+      probesRecovery = journal != .memory && journal != .off
+    }
     vacuumOneIn = choices.pick([0, 6, 25], .vacuumOneIn)
     lockByteOffset = choices.pick([0x4000_0000, 0x4000, 0x1_0000], .lockByteOffset)
     auditEvery = choices.pick([1, 3, 10], .auditEvery)

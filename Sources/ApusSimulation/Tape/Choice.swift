@@ -24,7 +24,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case cached, cachedLength
 
   // The power cut, and those that are only looked at.
-  case probes, survival, keptChanges, keptNames, losesChange, tears, losesSector
+  case probes, recovers, survival, keptChanges, keptNames, losesChange, tears, losesSector
   case cutsAfterKill, stepsAfterKill, cutsAtSync, cutsAfterFailure
   case cutsRecovery, recoveryOther, recoverySteps, recoveryCompletes
 
