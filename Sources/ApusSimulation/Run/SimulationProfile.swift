@@ -109,7 +109,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     let number = kinds.firstIndex(of: kind) ?? 0
     self.kind = kinds[choices.decided(number, below: kinds.count, .worldKind)]
     pageSize = choices.pick([512, 512, 1024, 1024, 4096], .pageSize)
-    if choices.oneIn(3, .isRollback) {
+    // Two in five; on the tape 1 is a journal.
+    if (1...2).contains(choices.below(5, .isRollback)) {
       journal = choices.pick([.delete, .delete, .truncate, .persist], .journal)
       synchronous = choices.pick([.full, .extra, .extra, .normal, .normal], .synchronous)
     } else {
@@ -153,7 +154,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     auditEvery = choices.pick([1, 3, 10], .auditEvery)
     if self.kind != .mixed { drawWorld(choices) }
     hasComingTables = choices.oneIn(3, .hasComingTables)
-    hasLists = choices.oneIn(3, .hasLists)
+    // Where there are lists no COMMIT is gone back behind.
+    hasLists = choices.oneIn(3, .hasLists) && theme != .commitsAgainOften
     isConcurrent = journal == .wal && choices.oneIn(2, .isConcurrent)
     if choices.oneIn(4, .reconnectsOften) {
       reconnectOneIn = 4
