@@ -36,12 +36,12 @@ struct CrashProbe {
     let paths = world.profile.attaches ? [World.path, World.otherPath] : [World.path]
     let recovered = paths.map { recover(platter, $0) }
     if world.profile.cutCount > 0 {
-      let stamp = try check(recovered[0].image, nil, moment)
+      let stamp = try check(recovered[0].image, nil, moment) { stamp in
+        world.ledger.allowsAfterCut(stamp, promise: world.promise)
+      }
       if world.profile.attaches {
-        let other = try check(recovered[1].image, "o", moment + ", attached")
-        if other != stamp {
-          throw Finding(oracle: .durability, text: "\(moment) the file would hold transaction \(stamp), the attached one \(other)")
-        }
+        let due = world.ledger.modelAfterCut(of: stamp)?.otherStamp
+        _ = try check(recovered[1].image, "o", "\(moment), with the file at transaction \(stamp), attached") { $0 == due }
       }
     }
     let oneIn = recovered.contains(where: \.isPlayedBack) ? Self.recoversJournalOneIn : Self.recoversOneIn
@@ -77,16 +77,16 @@ struct CrashProbe {
   }
 
   /// - Returns: the transaction that the file would be at.
-  private func check(_ image: FileImage, _ database: String?, _ moment: String) throws(Finding) -> Int64 {
+  private func check(
+    _ image: FileImage, _ database: String?, _ moment: String, isAllowed: (Int64) -> Bool
+  ) throws(Finding) -> Int64 {
     var walker = FileWalker(image)
     let found = walker.walk()
     if let first = walker.violations.first {
       throw Finding(oracle: .walk, text: "\(moment): \(first) (\(walker.violations.count) in all)")
     }
-    let ledger = world.ledger, promise = world.profile.promise
-    guard let stamp = walker.stamp(found), ledger.allowsAfterCut(stamp, promise: promise),
-      let model = ledger.modelAfterCut(of: stamp)
-    else {
+    let ledger = world.ledger
+    guard let stamp = walker.stamp(found), isAllowed(stamp), let model = ledger.modelAfterCut(of: stamp) else {
       throw Finding(
         oracle: .durability,
         text: "\(moment) the file would hold transaction \(walker.stamp(found).map(String.init) ?? "none"), and "

@@ -276,7 +276,11 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// What a power cut may take from acknowledged commits.
   var promise: Ledger.Promise {
     // The end of a super-journal is synced whatever the level.
-    if attaches { return .everything }
+    attaches ? .everything : promiseOfOneFile
+  }
+
+  /// The same, of commits that change one file.
+  var promiseOfOneFile: Ledger.Promise {
     if switchOneIn > 0 {
       if isVolatile || synchronous == .normal { return .prefix }
       return synchronous == .full ? .allButTheLast : .everything

@@ -54,7 +54,7 @@ extension Client {
     if !isInTransaction { look.ended = world.changes.tick() }
     if world.damage != .none { return }
     let last = looks.updateValue(look, forKey: asksOther ? 1 : 0)
-    if let last, let problem = look.problem(after: last, of: name, world) {
+    if let last, let problem = look.problem(after: last, of: name, isOfOther: asksOther, world) {
       throw Finding(oracle: .snapshot, text: "client \(name): \(problem)")
     }
   }

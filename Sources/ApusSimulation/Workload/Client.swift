@@ -144,6 +144,8 @@ final class Client {
   var line = LinePlace()
   /// How many pragmas of a VACUUM were said.
   var vacuumStep = 0
+  /// The transaction has changed the attached file, or has tried to.
+  var touchesOther = false
   var wait: Wait?
 
   /// - Parameter makeEngine: opens a connection of the client's process; called again when the client needs another one.
@@ -209,10 +211,10 @@ final class Client {
     world.disk.trace.add("client", "\(name): \(sql) [\(bindings.map(\.description).joined(separator: ", "))]")
     world.disk.trace.say(name) { SQLText(sql, bindings).text }
     lockWaitSince = nil
-    undoesFirst = engine?.owesWork == true
-    line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
     waitCount = 0
     dropWait = nil
+    undoesFirst = engine?.owesWork == true
+    line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
     if isInWriting { world.changes.noteWriting(name) }
     if mayChangeFiles || undoesFirst { world.changes.begin(name) }
     engine?.start(sql, bindings)

@@ -61,6 +61,18 @@ final class World {
     #endif
   }
 
+  /// What a power cut may take from the acknowledged commits.
+  var promise: Ledger.Promise {
+    promise(behind: ledger.lastAcknowledged, ledger.modelAfterCut(of: ledger.lastAcknowledged))
+  }
+
+  /// The same where `stamp` is the last of them, which has left `model`.
+  func promise(behind stamp: Int64, _ model: DatabaseModel?) -> Ledger.Promise {
+    // It has changed one file of two, and had no super-journal.
+    let isOfOneFile = profile.attaches && model.map { $0.otherStamp != stamp } ?? false
+    return isOfOneFile ? profile.promiseOfOneFile : profile.promise
+  }
+
   /// True where nobody sees a commit before a sync has covered it: recovery syncs the log first, but not as who may only read.
   var showsOnlyWhatIsSynced: Bool {
     profile.hasLog && profile.promise == .everything && faults.tallies[FaultKind.readOnlyFileSystem.rawValue].injected == 0
@@ -147,11 +159,12 @@ final class World {
     }
     // The file says itself which transaction it is at: the last that was seen, or one on top of it whose commit is not answered.
     let stamp = walker.stamp(found)
-    guard let stamp, let model = ledger.model(of: stamp), ledger.descends(stamp, from: ledger.lastAcknowledged) else {
+    let newest = ledger.lastAcknowledged
+    let acknowledged = database == nil ? newest : ledger.model(of: newest)?.otherStamp ?? newest
+    guard let stamp, let model = ledger.model(of: stamp), ledger.descends(stamp, from: acknowledged) else {
       throw Finding(
         oracle: .walk,
-        text: "\(moment): the file is at transaction \(stamp.map(String.init) ?? "none"), "
-          + "and \(ledger.lastAcknowledged) was acknowledged")
+        text: "\(moment): the file is at transaction \(stamp.map(String.init) ?? "none"), and \(acknowledged) was acknowledged")
     }
     if let first = model.differences(schema: found.schema, entries: found.entries, database: database).first {
       throw Finding(oracle: .walk, text: "\(moment), transaction \(stamp): \(first)")
