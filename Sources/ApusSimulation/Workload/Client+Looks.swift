@@ -92,7 +92,9 @@ extension Client {
     // Theirs may be of another mode.
     if world.profile.switchOneIn > 0, hasOthersBetween { return }
     let kept = KeptJournal(mode: mode, limit: limit)
-    for path in world.profile.attaches && !isVacuum ? [World.path, World.otherPath] : [World.path] {
+    // What the other file's journal was left as under another mode stays so until a commit changes that file.
+    let isOfBoth = world.profile.attaches && !isVacuum && touchesOther
+    for path in isOfBoth ? [World.path, World.otherPath] : [World.path] {
       // Somebody else writes already.
       if world.disk.file(named: path)?.locks.contains(where: { $0.kind == .exclusive }) == true { continue }
       if let problem = kept.problem(world.disk.content(of: path + "-journal")) {
