@@ -34,6 +34,9 @@ extension SimulationProfile {
     autoVacuum = choices.pick([0, 1, 1, 2], .autoVacuum)
     haveJournal(choices)
     initialRowCount = max(initialRowCount, 200)
+    // All rows have a key that is drawn, and many go at once.
+    keyCount = max(keyCount, choices.pick([120, 30, 200], .keyCount))
+    taste.wideSpanOneIn = min(taste.wideSpanOneIn, choices.pick([2, 8], .wideSpans))
     if choices.oneIn(2, .favouriteKinds) { taste.kinds = 58..<76 }
     auditEvery = 1
   }

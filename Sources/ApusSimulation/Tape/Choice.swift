@@ -29,8 +29,8 @@ public enum Choice: String, CaseIterable, Sendable {
   case cutsRecovery, recoveryOther, recoverySteps, recoveryCompletes
 
   // A client's transactions.
-  case drops, dropsLate, dropWait, changesMainAlone, checkpoints, checkpointMode, vacuums, changesPageSize, newPageSize
-  case changesAutoVacuum, newAutoVacuum
+  case drops, dropsLate, dropsAtAnyWait, dropWait, dropSync, changesMainAlone, checkpoints, checkpointMode
+  case vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
   case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
   case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, growsFirst, savepointOneIn, rollbackOneIn, reconnects

@@ -58,9 +58,9 @@ final class Client {
   /// Statements that are commits, or undo one, are dropped so many times as often as others: they seldom wait.
   static let dropsEndsTimes = 4
 
-  /// Of commits through a rollback journal one in so many is dropped at a wait that is drawn among the first of so many: with the
-  /// same chance at every wait few of them would come far.
-  static let dropsLateOneIn = 3, dropWaitCounts = [12, 30, 80]
+  /// Of commits through a rollback journal one in so many is dropped at a wait that is drawn among the first of so many, or when it
+  /// has asked for so many syncs, which end its stages: with the same chance at every wait few of them would come far.
+  static let dropsLateOneIn = 2, dropWaitCounts = [12, 30, 80], dropSyncMax = 5
 
   /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up, or a statement of the set-up
   /// before it pauses.
@@ -108,6 +108,9 @@ final class Client {
   /// How often the statement has waited, and the wait at which it is dropped; nil where none was drawn.
   var waitCount = 0
   var dropWait: Int?
+  /// How many syncs the connection had asked for, and at how many the statement is dropped.
+  var syncsBefore = 0
+  var dropSync: Int?
   /// When the statement first waited for a lock.
   var lockWaitSince: UInt64?
   var lastLockWait: UInt64 = 0
@@ -214,6 +217,8 @@ final class Client {
     waitCount = 0
     dropWait = nil
     undoesFirst = engine?.owesWork == true
+    dropSync = nil
+    syncsBefore = world.disk.syncsAsked[name] ?? 0
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
     if isInWriting { world.changes.noteWriting(name) }
     if mayChangeFiles || undoesFirst { world.changes.begin(name) }
@@ -316,11 +321,16 @@ final class Client {
   private func isDropped() -> Bool {
     waitCount += 1
     if waitCount == 1, endsInJournal, choices.oneIn(Self.dropsLateOneIn, .dropsLate) {
-      dropWait = 1 + choices.below(choices.pick(Self.dropWaitCounts, .dropWait), .dropWait)
+      if choices.oneIn(4, .dropsAtAnyWait) {
+        dropWait = 1 + choices.below(choices.pick(Self.dropWaitCounts, .dropWait), .dropWait)
+      } else {
+        dropSync = 1 + choices.below(Self.dropSyncMax, .dropSync)
+      }
     }
     if let dropWait { return waitCount == dropWait }
     return choices.oneIn(dropOneIn, .drops)
   }
+    if let dropSync { return (world.disk.syncsAsked[name] ?? 0) - syncsBefore >= dropSync }
 
   /// It is a commit, or undoes one, with no log.
   private var endsInJournal: Bool {
