@@ -39,6 +39,10 @@ struct CrashProbe {
       let stamp = try check(recovered[0].image, nil, moment) { stamp in
         world.ledger.allowsAfterCut(stamp, promise: world.promise)
       }
+      let isKept = world.profile.synchronous != .normal && !world.profile.attaches
+      if isKept, let problem = world.settledMode.problem(recovered[0].image.pages.first?[World.writeVersionOffset]) {
+        throw Finding(oracle: .durability, text: "\(moment) the file would \(problem)")
+      }
       if world.profile.attaches {
         let due = world.ledger.modelAfterCut(of: stamp)?.otherStamp
         _ = try check(recovered[1].image, "o", "\(moment), with the file at transaction \(stamp), attached") { $0 == due }

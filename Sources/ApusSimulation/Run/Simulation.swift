@@ -409,6 +409,7 @@ public final class Simulation {
     closeEra()
     world.changes = ChangeLedger()
     world.keptLog = KeptLog()
+    world.settledMode = SettledMode()
     cutCount += 1
     try checkEndless()
   }

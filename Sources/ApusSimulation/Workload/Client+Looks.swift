@@ -141,12 +141,14 @@ extension Client {
     toldJournal = nil
     switchCount += 1
     checkpointRows = []
+    world.settledMode.begin(name, hasLog: world.hasLog)
     start("PRAGMA journal_mode=\(mode.rawValue)", [])
   }
 
   /// The answer is what is in force: what was asked for, or, for who may not write, what was before.
   func checkSwitch(_ asked: SimulationProfile.Journal) throws(Finding) {
     newJournal = nil
+    defer { world.settledMode.abandon(name) }
     if world.damage != .none { return }
     func problem(_ text: String) -> Finding {
       Finding(oracle: .pragma, text: "client \(name): journal_mode=\(asked.rawValue) answers \(checkpointRows), and \(text)")
@@ -161,5 +163,6 @@ extension Client {
     if hasOthersBetween { return }
     if (told == .wal) != world.hasLog { throw problem("the file says that it has \(world.hasLog ? "a" : "no") log") }
     if told != .wal, world.disk.content(of: World.path + "-wal") != nil { throw problem("its log is there") }
+    if told == asked { world.settledMode.end(name, hasLog: told == .wal) }
   }
 }

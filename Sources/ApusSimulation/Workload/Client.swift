@@ -201,6 +201,7 @@ final class Client {
     world.changes.noteResting(name)
     world.changes.end(name, isAnswered: false)
     world.ledger.doubt(stamp)
+    world.settledMode.abandon(name)
     world.faults.noteEnd(of: name)
     world.recorder?.close(name)
     endKeys()
@@ -216,9 +217,9 @@ final class Client {
     lockWaitSince = nil
     waitCount = 0
     dropWait = nil
-    undoesFirst = engine?.owesWork == true
     dropSync = nil
     syncsBefore = world.disk.syncsAsked[name] ?? 0
+    undoesFirst = engine?.owesWork == true
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
     if isInWriting { world.changes.noteWriting(name) }
     if mayChangeFiles || undoesFirst { world.changes.begin(name) }
@@ -260,6 +261,7 @@ final class Client {
       try checkLocks(engine)
     case .failed(let error):
       line = LinePlace()
+      world.settledMode.abandon(name)
       world.changes.end(name, isAnswered: false)
       if error.code.primary != .busy, mayChangeFiles { world.changes.noteBroken() }
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
@@ -328,9 +330,9 @@ final class Client {
       }
     }
     if let dropWait { return waitCount == dropWait }
+    if let dropSync { return (world.disk.syncsAsked[name] ?? 0) - syncsBefore >= dropSync }
     return choices.oneIn(dropOneIn, .drops)
   }
-    if let dropSync { return (world.disk.syncsAsked[name] ?? 0) - syncsBefore >= dropSync }
 
   /// It is a commit, or undoes one, with no log.
   private var endsInJournal: Bool {
@@ -353,6 +355,7 @@ final class Client {
   func drop(_ engine: EngineClient) throws(Finding) {
     engine.drop()
     wait = nil
+    world.settledMode.abandon(name)
     world.changes.end(name, isAnswered: false)
     if mayChangeFiles { world.changes.noteBroken() }
     world.droppedCount += 1

@@ -5,7 +5,7 @@ import ApusBase
 /// What a client and the world around it share.
 final class World {
   static let path = "/sim/test.db", otherPath = "/sim/other.db"
-  private static let writeVersionOffset = 18
+  static let writeVersionOffset = 18
 
   /// What was done to the files from outside.
   enum Damage {
@@ -24,6 +24,7 @@ final class World {
   var keys = KeyLedger()
   var changes = ChangeLedger()
   var keptLog = KeptLog()
+  var settledMode = SettledMode()
   let choices: ChoiceSource
   /// Processes and page faults.
   let chance: ChoiceStream
