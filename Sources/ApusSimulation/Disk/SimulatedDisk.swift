@@ -120,6 +120,8 @@ public final class SimulatedDisk: @unchecked Sendable {
   var generation: UInt64 = 1
   private(set) var completedCount: UInt64 = 0
   public var syncCount: UInt64 = 0
+  /// By connection, how many syncs it has asked for.
+  private(set) var syncsAsked: [Int: Int] = [:]
   /// The path of each file, and of each directory with a slash at its end, whose sync was asked for; nil: nobody wants to know.
   public var syncLog: [String]?
   /// Whether reads may find a part of what they want without a request.
@@ -228,6 +230,10 @@ public final class SimulatedDisk: @unchecked Sendable {
     var request = DiskRequest(
       ticket: ticket, queue: queue, kind: kind, path: path, process: process, actor: faults.actor)
     request.notBefore = drawDelay()
+    switch kind {
+    case .sync, .syncDirectory: syncsAsked[faults.actor, default: 0] += 1
+    case .read, .write: break
+    }
     inFlight.append(request)
     return ticket
   }

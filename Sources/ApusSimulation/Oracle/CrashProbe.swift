@@ -1,19 +1,27 @@
 // Power cuts that do not happen. While connections work, the platter that a cut would leave is looked at again and again: recovered
 // and walked by the file formats alone, it must be what the ledger allows (O4, O1). One real cut ends an era; of these an era has
-// many, in the midst of every kind of change. What the engine's own recovery makes of a file only a real cut shows.
+// many, in the midst of every kind of change. What the engine's own recovery makes of it must be the same: see RecoveryProbe.
 
 import ApusBase
 
 struct CrashProbe {
   /// One completed request in so many is followed by a look.
   private static let oneIn = 40
+  /// Of the platters with a journal that counts, and of the others, one in so many is recovered by the engine, too.
+  private static let recoversJournalOneIn = 2, recoversOneIn = 8
 
   private let world: World
   private let choices: ChoiceStream
 
-  /// - Returns: nil where nothing is promised for a power cut.
+  /// What a file holds by its format alone, and whether that comes from a journal.
+  private struct Recovered {
+    var image: FileImage
+    var isPlayedBack: Bool
+  }
+
+  /// - Returns: nil where nothing is promised for a power cut, and recovery is no matter either.
   init?(_ world: World) {
-    if world.profile.cutCount == 0 { return nil }
+    if world.profile.cutCount == 0, !world.profile.probesRecovery { return nil }
     self.world = world
     choices = world.choices.stream("probe")
   }
@@ -25,11 +33,30 @@ struct CrashProbe {
     let survival = survivals[choices.below(survivals.count, .survival)]
     let platter = world.disk.platter(survival, choices)
     let moment = "if the power went now (\(survival))"
-    let stamp = try check(platter, World.path, nil, moment)
-    if world.profile.attaches {
-      let other = try check(platter, World.otherPath, "o", moment + ", attached")
-      if other != stamp {
-        throw Finding(oracle: .durability, text: "\(moment) the file would hold transaction \(stamp), the attached one \(other)")
+    let paths = world.profile.attaches ? [World.path, World.otherPath] : [World.path]
+    let recovered = paths.map { recover(platter, $0) }
+    if world.profile.cutCount > 0 {
+      let stamp = try check(recovered[0].image, nil, moment) { stamp in
+        world.ledger.allowsAfterCut(stamp, promise: world.promise)
+      }
+      let isKept = world.profile.synchronous != .normal && !world.profile.attaches
+      if isKept, let problem = world.settledMode.problem(recovered[0].image.pages.first?[World.writeVersionOffset]) {
+        throw Finding(oracle: .durability, text: "\(moment) the file would \(problem)")
+      }
+      if world.profile.attaches {
+        let due = world.ledger.modelAfterCut(of: stamp)?.otherStamp
+        _ = try check(recovered[1].image, "o", "\(moment), with the file at transaction \(stamp), attached") { $0 == due }
+      }
+    }
+    let oneIn = recovered.contains(where: \.isPlayedBack) ? Self.recoversJournalOneIn : Self.recoversOneIn
+    if !choices.oneIn(oneIn, .recovers) { return }
+    // The file that comes first may take a super-journal with it.
+    let isOtherFirst = paths.count > 1 && choices.oneIn(2, .recoveryOther)
+    let probe = RecoveryProbe(platter, world, seed: choices.number(.processSeed))
+    for place in isOtherFirst ? paths.indices.reversed() : Array(paths.indices) {
+      guard let found = try probe.recover(paths[place], moment) else { continue }
+      if let problem = recovered[place].image.difference(from: found) {
+        throw Finding(oracle: .durability, text: "\(moment) recovery would make of \(paths[place]) \(problem)")
       }
     }
   }
@@ -38,28 +65,32 @@ struct CrashProbe {
     world.damage == .none && !world.faults.liesAboutSyncs && !world.disk.hasUntrustedFiles
   }
 
-  /// - Returns: the transaction that the file would be at.
-  private func check(
-    _ platter: Platter, _ path: String, _ database: String?, _ moment: String
-  ) throws(Finding) -> Int64 {
+  private func recover(_ platter: Platter, _ path: String) -> Recovered {
     var content = platter.content(of: path) ?? []
+    var isPlayedBack = false
     if let bytes = platter.content(of: path + "-journal"), !content.isEmpty {
       let journal = JournalImage(bytes)
       if !journal.isHeadless, journal.superJournal.map({ platter.names[$0] != nil }) ?? true {
         content = journal.playedBack(over: content)
+        isPlayedBack = true
       }
     }
     let image = FileImage(
       database: content, wal: platter.content(of: path + "-wal"), lockByteOffset: Int(world.profile.lockByteOffset))
+    return Recovered(image: image, isPlayedBack: isPlayedBack)
+  }
+
+  /// - Returns: the transaction that the file would be at.
+  private func check(
+    _ image: FileImage, _ database: String?, _ moment: String, isAllowed: (Int64) -> Bool
+  ) throws(Finding) -> Int64 {
     var walker = FileWalker(image)
     let found = walker.walk()
     if let first = walker.violations.first {
       throw Finding(oracle: .walk, text: "\(moment): \(first) (\(walker.violations.count) in all)")
     }
-    let ledger = world.ledger, promise = world.profile.promise
-    guard let stamp = walker.stamp(found), ledger.allowsAfterCut(stamp, promise: promise),
-      let model = ledger.modelAfterCut(of: stamp)
-    else {
+    let ledger = world.ledger
+    guard let stamp = walker.stamp(found), isAllowed(stamp), let model = ledger.modelAfterCut(of: stamp) else {
       throw Finding(
         oracle: .durability,
         text: "\(moment) the file would hold transaction \(walker.stamp(found).map(String.init) ?? "none"), and "

@@ -14,6 +14,8 @@ struct ChangeLedger {
   private var writers: Set<Int> = []
   /// By client: when the newest of its answered commits was asked for.
   private var answered: [Int: Int] = [:]
+  /// The same, of those that have changed the attached file.
+  private var answeredOther: [Int: Int] = [:]
   /// By client: since when something may be there that was not answered.
   private var doubted: [Int: Int] = [:]
   private var makers: [Int64: Int] = [:]
@@ -44,12 +46,13 @@ struct ChangeLedger {
   }
 
   /// - Parameter isAnswered: it was a commit, and all who look from now on see it.
-  mutating func end(_ client: Int, isAnswered: Bool) {
+  mutating func end(_ client: Int, isAnswered: Bool, changesOther: Bool = false) {
     guard let begun = underWay.removeValue(forKey: client) else { return }
     touch(client)
     let first = doubted[client] ?? begun
     doubted[client] = isAnswered ? nil : first
     if isAnswered { answered[client] = first }
+    if isAnswered, changesOther { answeredOther[client] = first }
   }
 
   mutating func noteBroken() { brokenCount += 1 }
@@ -69,8 +72,8 @@ struct ChangeLedger {
   }
 
   /// When the newest commit that was answered to others was asked for.
-  func newestAnswered(beside client: Int) -> Int {
-    answered.reduce(0) { $1.key == client ? $0 : max($0, $1.value) }
+  func newestAnswered(beside client: Int, inOther: Bool) -> Int {
+    (inOther ? answeredOther : answered).reduce(0) { $1.key == client ? $0 : max($0, $1.value) }
   }
 }
 
@@ -79,8 +82,8 @@ struct VersionLook {
   /// Asked for, and there.
   var begun: Int, ended = 0
   var isBesideNobody: Bool
-  /// Of others.
-  var newestAnswered: Int
+  /// Of others, and of those the ones that have changed the attached file.
+  var newestAnswered: Int, newestAnsweredOther: Int
   var killCount: Int, failureCount: Int
   /// Changes of the journal mode that the connection has asked for: another log is another version, as with SQLite.
   var switchCount: Int
@@ -92,19 +95,23 @@ struct VersionLook {
     self.switchCount = switchCount
     begun = world.changes.tick()
     isBesideNobody = !world.changes.isAnybodyAtIt(beside: client)
-    newestAnswered = world.changes.newestAnswered(beside: client)
+    newestAnswered = world.changes.newestAnswered(beside: client, inOther: false)
+    newestAnsweredOther = world.changes.newestAnswered(beside: client, inOther: true)
     killCount = world.changes.killCount
     failureCount = world.faults.failureCount
   }
 
+  /// - Parameter isOfOther: the version is the attached file's.
   /// - Returns: what is wrong with this look, of the same connection as `last`; nil where nothing is.
-  func problem(after last: VersionLook, of client: Int, _ world: World) -> String? {
+  func problem(after last: VersionLook, of client: Int, isOfOther: Bool, _ world: World) -> String? {
     let isFaultless = failureCount == last.failureCount && world.faults.failureCount == failureCount
     if version == last.version {
-      if newestAnswered > last.ended, isFaultless {
+      if (isOfOther ? newestAnsweredOther : newestAnswered) > last.ended, isFaultless {
         return "data_version is \(version) still, and another connection has committed since"
       }
-      if let stamp, let other = last.stamp, let maker = maker(between: other, and: stamp, beside: client, world) {
+      if let stamp, let other = last.stamp,
+        let maker = maker(between: other, and: stamp, beside: client, isOfOther: isOfOther, world)
+      {
         return "data_version is \(version) still, and client \(maker) has committed between transactions \(other) and \(stamp)"
       }
       return nil
@@ -117,11 +124,14 @@ struct VersionLook {
   }
 
   /// Another client whose transaction stands between the two.
-  private func maker(between older: Int64, and newer: Int64, beside client: Int, _ world: World) -> Int? {
+  private func maker(
+    between older: Int64, and newer: Int64, beside client: Int, isOfOther: Bool, _ world: World
+  ) -> Int? {
     guard world.ledger.descends(newer, from: older) else { return nil }
     var current = newer
     while current > older, let entry = world.ledger.entries[current] {
-      if let maker = world.changes.maker(of: current), maker != client { return maker }
+      let isChange = !isOfOther || entry.model.otherStamp == current
+      if isChange, let maker = world.changes.maker(of: current), maker != client { return maker }
       current = entry.base
     }
     return nil

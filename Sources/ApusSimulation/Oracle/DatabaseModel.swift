@@ -103,6 +103,8 @@ public struct DatabaseModel: Sendable {
   /// Of the tables that come and go, those that are not there, and those that have an index on `k`.
   public var missing: Set<Int>
   public var indexed: Set<Int> = []
+  /// What the attached file says is its last transaction: of those that change main alone it knows nothing.
+  var otherStamp: Int64 = 0
 
   /// The same tables with the same rows.
   func isAs(_ other: DatabaseModel) -> Bool {

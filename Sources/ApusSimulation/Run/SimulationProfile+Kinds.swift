@@ -66,6 +66,7 @@ extension SimulationProfile {
     case .mixed: break
     case .calm:
       cutCount = 0
+      probesRecovery = false
       cancelOneIn = 0
       dropsCommits = false
       faults[.delay] = choices.pick([50, 8], .faultRate)

@@ -9,7 +9,7 @@ extension SimulationProfile {
     theme = choices.pick(
       [
         .none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .syncsFailOften,
-        .syncsFailOften, .none, .none,
+        .syncsFailOften, .spillsOften, .commitsAgainOften,
       ],
       .theme)
     switch theme {
@@ -32,11 +32,11 @@ extension SimulationProfile {
     rollbackOneIn = 10
     operationCountMax = 6
     autoVacuum = choices.pick([0, 1, 1, 2], .autoVacuum)
-    if journal == .wal, choices.oneIn(2, .isRollback) {
-      journal = .delete
-      synchronous = .full
-    }
+    haveJournal(choices)
     initialRowCount = max(initialRowCount, 200)
+    // All rows have a key that is drawn, and many go at once.
+    keyCount = max(keyCount, choices.pick([120, 30, 200], .keyCount))
+    taste.wideSpanOneIn = min(taste.wideSpanOneIn, choices.pick([2, 8], .wideSpans))
     if choices.oneIn(2, .favouriteKinds) { taste.kinds = 58..<76 }
     auditEvery = 1
   }
@@ -55,11 +55,32 @@ extension SimulationProfile {
   /// Transactions that write to their journal and to the file long before they end, and what fails there.
   private mutating func spillOften(_ choices: ChoiceStream) {
     haveSmallCache()
-    if journal == .wal || journal == .memory || journal == .off { return }
+    haveJournal(choices)
+    if journal == .wal || isVolatile { return }
     synchronous = choices.pick([.full, .extra], .synchronous)
+    savepointOneIn = min(savepointOneIn, choices.pick([10, 4], .savepointOneIn))
+    rollbackOneIn = min(rollbackOneIn, choices.pick([8, 3], .rollbackOneIn))
+    if choices.oneIn(2, .wideSpans) { taste.wideSpanOneIn = 2 }
+    if choices.oneIn(3, .cachePages) {
+      // Segments of about 64 records; one of just so many ends where a sector does.
+      pageSize = 512
+      cachePages = choices.pick([66, 68, 70, 74], .cachePages)
+      initialRowCount = max(initialRowCount, 200)
+      taste.wideSpanOneIn = 2
+    }
     if faults.isEmpty { return }
     faultFocus = .journal
-    if faults[.writeError] > 0 { faults[.writeError] = min(faults[.writeError], 60) }
+    // Each of its requests comes once in a spill.
+    for fault in [FaultKind.writeError, .readError] where faults[fault] > 0 { faults[fault] = min(faults[fault], 60) }
+  }
+
+  /// Half of what would have a log has a journal, and every second of those two files.
+  private mutating func haveJournal(_ choices: ChoiceStream) {
+    guard journal == .wal, choices.oneIn(2, .isRollback) else { return }
+    journal = choices.pick([.delete, .persist, .truncate], .journal)
+    synchronous = .full
+    attaches = choices.oneIn(2, .attaches)
+    if faultFocus == .log { faultFocus = .journal }
   }
 
   /// Syncs that are to cover several commits fail, with a transaction on top of those that has written to the log already.

@@ -100,6 +100,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var journalLimitBytes = -1
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
+  /// What the power would leave is recovered and looked at, although none is cut.
+  var probesRecovery = false
 
   /// - Parameter kind: the tape may say another.
   init(_ choices: ChoiceStream, kind: Kind) {
@@ -107,7 +109,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     let number = kinds.firstIndex(of: kind) ?? 0
     self.kind = kinds[choices.decided(number, below: kinds.count, .worldKind)]
     pageSize = choices.pick([512, 512, 1024, 1024, 4096], .pageSize)
-    if choices.oneIn(3, .isRollback) {
+    // Two in five; on the tape 1 is a journal.
+    if (1...2).contains(choices.below(5, .isRollback)) {
       journal = choices.pick([.delete, .delete, .truncate, .persist], .journal)
       synchronous = choices.pick([.full, .extra, .extra, .normal, .normal], .synchronous)
     } else {
@@ -142,13 +145,17 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     }
     // As with SQLite: a disk that tears the first writes of a journal that is used again, over an end that no sync has covered,
     // leaves a part of the old one.
-    if synchronous == .normal, journal != .wal { cutCount = 0 }
+    if synchronous == .normal, journal != .wal {
+      cutCount = 0
+      probesRecovery = journal != .memory && journal != .off
+    }
     vacuumOneIn = choices.pick([0, 6, 25], .vacuumOneIn)
     lockByteOffset = choices.pick([0x4000_0000, 0x4000, 0x1_0000], .lockByteOffset)
     auditEvery = choices.pick([1, 3, 10], .auditEvery)
     if self.kind != .mixed { drawWorld(choices) }
     hasComingTables = choices.oneIn(3, .hasComingTables)
-    hasLists = choices.oneIn(3, .hasLists)
+    // Where there are lists no COMMIT is gone back behind.
+    hasLists = choices.oneIn(3, .hasLists) && theme != .commitsAgainOften
     isConcurrent = journal == .wal && choices.oneIn(2, .isConcurrent)
     if choices.oneIn(4, .reconnectsOften) {
       reconnectOneIn = 4
@@ -269,7 +276,11 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// What a power cut may take from acknowledged commits.
   var promise: Ledger.Promise {
     // The end of a super-journal is synced whatever the level.
-    if attaches { return .everything }
+    attaches ? .everything : promiseOfOneFile
+  }
+
+  /// The same, of commits that change one file.
+  var promiseOfOneFile: Ledger.Promise {
     if switchOneIn > 0 {
       if isVolatile || synchronous == .normal { return .prefix }
       return synchronous == .full ? .allButTheLast : .everything

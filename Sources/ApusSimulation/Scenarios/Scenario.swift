@@ -25,7 +25,10 @@ public struct Scenario: Sendable {
   private static let controls: [Scenario] = [
     Scenario(
       name: "without-powerCut", symptom: "", kind: .mixed, plants: [], budgetSeconds: 0
-    ) { $0.cutCount = 0 },
+    ) {
+      $0.cutCount = 0
+      $0.probesRecovery = false
+    },
     Scenario(name: "without-fault", symptom: "", kind: .calm, plants: [], budgetSeconds: 0) {
       $0.faults = FaultRates()
     },

@@ -24,12 +24,13 @@ public enum Choice: String, CaseIterable, Sendable {
   case cached, cachedLength
 
   // The power cut, and those that are only looked at.
-  case probes, survival, keptChanges, keptNames, losesChange, tears, losesSector
+  case probes, recovers, survival, keptChanges, keptNames, losesChange, tears, losesSector
   case cutsAfterKill, stepsAfterKill, cutsAtSync, cutsAfterFailure
   case cutsRecovery, recoveryOther, recoverySteps, recoveryCompletes
 
   // A client's transactions.
-  case drops, checkpoints, checkpointMode, vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
+  case drops, dropsLate, dropsAtAnyWait, dropWait, dropSync, changesMainAlone, checkpoints, checkpointMode
+  case vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
   case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
   case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, growsFirst, savepointOneIn, rollbackOneIn, reconnects

@@ -35,9 +35,10 @@ extension Client {
         if isTakenBack, !world.ledger.descends(number, from: failed) { world.ledger.refute(failed) }
       }
     case .readingOther:
-      if world.damage == .none, fields != [.integer(base)] {
+      if world.damage == .none, let model, fields != [.integer(model.otherStamp)] {
         throw Finding(
-          oracle: .snapshot, text: "client \(name) sees transaction \(base) in one file and \(fields) in the other")
+          oracle: .snapshot,
+          text: "client \(name) sees transaction \(base) in one file and \(fields) in the other, \(model.otherStamp) is due")
       }
     case .operating(let operation, var rows):
       // Nobody else has the rows then, and none of them is copied for the next one.
@@ -86,7 +87,8 @@ extension Client {
     if isCommit, world.keepsWhatIsAnswered, world.disk.hasLostLogWrite(name) {
       throw Finding(oracle: .logAudit, text: "client \(name): COMMIT was answered, and a sync that was to cover it had failed")
     }
-    world.changes.end(name, isAnswered: isCommit || isVacuum && !world.profile.attaches)
+    world.changes.end(
+      name, isAnswered: isCommit || isVacuum && !world.profile.attaches, changesOther: isCommit && model?.otherStamp == stamp)
     if isCommit || isVacuum { try checkKeptFiles() }
     if case .checkpointing = phase {
       if isCheckpoint { try checkCheckpoint() }
@@ -152,10 +154,12 @@ extension Client {
       savedModels.removeSubrange((number + 1)...)
       world.recorder?.noteWayBack(name, to: number)
       phase = .choosing
-    case .stamping where world.profile.attaches:
+    case .stamping where world.profile.attaches && (touchesOther || !choices.oneIn(2, .changesMainAlone)):
       noteWrite()
+      touchesOther = true
       phase = .stampingOther
     case .stamping, .stampingOther:
+      if case .stampingOther = phase { model?.otherStamp = stamp }
       guard let model else { return }
       troubleCount = 0
       world.ledger.beginCommit(stamp, base: baseOfCommit, model: model, versions: versions)
@@ -168,7 +172,7 @@ extension Client {
         world.commitCount += 1
         commitCount += 1
         // A tail that may be lost may leave the first try.
-        if world.profile.promise == .everything { world.ledger.settleVersions(stamp, versions) }
+        if world.promise(behind: stamp, model) == .everything { world.ledger.settleVersions(stamp, versions) }
         behind = BehindCommit()
         if !world.ledger.acknowledge(stamp), world.damage == .none {
           throw Finding(

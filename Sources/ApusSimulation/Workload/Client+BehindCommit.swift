@@ -22,6 +22,8 @@ struct BehindCommit {
 
   /// Twice as often as each of the others it is the way out that all programs know.
   static let kinds: [Kind] = [.rollsBack, .rollsBack, .commitsAgain, .goesBack, .goesOn, .triesOut]
+  /// Where that is what the world is about.
+  static let themeKinds: [Kind] = [.rollsBack, .commitsAgain, .goesBack, .goesBack, .goesOn, .triesOut, .triesOut]
   static let stepCountMax = 3, versionMax = 1000
 
   private static let versionText = "PRAGMA user_version="
@@ -68,7 +70,8 @@ extension Client {
     }
     behind.mustLook = world.profile.mayHaveLog
     behind.steps = []
-    let kind = choices.pick(BehindCommit.kinds, .behindCommit)
+    let kind = choices.pick(
+      world.profile.theme == .commitsAgainOften ? BehindCommit.themeKinds : BehindCommit.kinds, .behindCommit)
     if kind == .rollsBack { return }
     growth = nil
     wayBack = nil

@@ -54,7 +54,7 @@ extension Client {
     if !isInTransaction { look.ended = world.changes.tick() }
     if world.damage != .none { return }
     let last = looks.updateValue(look, forKey: asksOther ? 1 : 0)
-    if let last, let problem = look.problem(after: last, of: name, world) {
+    if let last, let problem = look.problem(after: last, of: name, isOfOther: asksOther, world) {
       throw Finding(oracle: .snapshot, text: "client \(name): \(problem)")
     }
   }
@@ -62,7 +62,7 @@ extension Client {
   /// A statement has ended: outside of a transaction the connection has no lock any more.
   func checkLocks(_ engine: EngineClient) throws(Finding) {
     if engine !== self.engine || engine.isInTransaction || engine.isBusy || engine.hasScan || engine.owesWork { return }
-    if world.damage != .none || world.faults.hasMet(name) { return }
+    if world.damage != .none || world.faults.hasMetLately(name) { return }
     if let problem = RestingLocks(world.disk, of: name).problem {
       throw Finding(oracle: .leak, text: "client \(name): \(problem)")
     }
@@ -92,7 +92,9 @@ extension Client {
     // Theirs may be of another mode.
     if world.profile.switchOneIn > 0, hasOthersBetween { return }
     let kept = KeptJournal(mode: mode, limit: limit)
-    for path in world.profile.attaches && !isVacuum ? [World.path, World.otherPath] : [World.path] {
+    // What the other file's journal was left as under another mode stays so until a commit changes that file.
+    let isOfBoth = world.profile.attaches && !isVacuum && touchesOther
+    for path in isOfBoth ? [World.path, World.otherPath] : [World.path] {
       // Somebody else writes already.
       if world.disk.file(named: path)?.locks.contains(where: { $0.kind == .exclusive }) == true { continue }
       if let problem = kept.problem(world.disk.content(of: path + "-journal")) {
@@ -139,12 +141,14 @@ extension Client {
     toldJournal = nil
     switchCount += 1
     checkpointRows = []
+    world.settledMode.begin(name, hasLog: world.hasLog)
     start("PRAGMA journal_mode=\(mode.rawValue)", [])
   }
 
   /// The answer is what is in force: what was asked for, or, for who may not write, what was before.
   func checkSwitch(_ asked: SimulationProfile.Journal) throws(Finding) {
     newJournal = nil
+    defer { world.settledMode.abandon(name) }
     if world.damage != .none { return }
     func problem(_ text: String) -> Finding {
       Finding(oracle: .pragma, text: "client \(name): journal_mode=\(asked.rawValue) answers \(checkpointRows), and \(text)")
@@ -159,5 +163,6 @@ extension Client {
     if hasOthersBetween { return }
     if (told == .wal) != world.hasLog { throw problem("the file says that it has \(world.hasLog ? "a" : "no") log") }
     if told != .wal, world.disk.content(of: World.path + "-wal") != nil { throw problem("its log is there") }
+    if told == asked { world.settledMode.end(name, hasLog: told == .wal) }
   }
 }

@@ -58,6 +58,7 @@ extension Client {
       vacuumsNext = false
       rollsBackAtWill = false
       changedSchema = false
+      touchesOther = false
       phase = .beginning
       isConcurrent = isWriting && world.profile.isConcurrent && choices.oneIn(2, .beginsConcurrently)
       look = VersionLook(name, world, switchCount: switchCount)
@@ -194,6 +195,7 @@ extension Client {
       return start("SELECT n FROM stamp", [])
     }
     if operation.changesSchema { changedSchema = true }
+    if !operation.isRead, model.shapes[operation.table].database != nil { touchesOther = true }
     phase = .operating(operation, rows: [])
     start(operation.sql(model), operation.bindings(model))
   }

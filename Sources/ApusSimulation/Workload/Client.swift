@@ -58,6 +58,10 @@ final class Client {
   /// Statements that are commits, or undo one, are dropped so many times as often as others: they seldom wait.
   static let dropsEndsTimes = 4
 
+  /// Of commits through a rollback journal one in so many is dropped at a wait that is drawn among the first of so many, or when it
+  /// has asked for so many syncs, which end its stages: with the same chance at every wait few of them would come far.
+  static let dropsLateOneIn = 2, dropWaitCounts = [12, 30, 80], dropSyncMax = 5
+
   /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up, or a statement of the set-up
   /// before it pauses.
   static let busyCountMax = 60
@@ -101,6 +105,12 @@ final class Client {
   var troubleCount = 0
   /// The statement begins with the undoing of one that was dropped.
   var undoesFirst = false
+  /// How often the statement has waited, and the wait at which it is dropped; nil where none was drawn.
+  var waitCount = 0
+  var dropWait: Int?
+  /// How many syncs the connection had asked for, and at how many the statement is dropped.
+  var syncsBefore = 0
+  var dropSync: Int?
   /// When the statement first waited for a lock.
   var lockWaitSince: UInt64?
   var lastLockWait: UInt64 = 0
@@ -137,6 +147,8 @@ final class Client {
   var line = LinePlace()
   /// How many pragmas of a VACUUM were said.
   var vacuumStep = 0
+  /// The transaction has changed the attached file, or has tried to.
+  var touchesOther = false
   var wait: Wait?
 
   /// - Parameter makeEngine: opens a connection of the client's process; called again when the client needs another one.
@@ -189,6 +201,7 @@ final class Client {
     world.changes.noteResting(name)
     world.changes.end(name, isAnswered: false)
     world.ledger.doubt(stamp)
+    world.settledMode.abandon(name)
     world.faults.noteEnd(of: name)
     world.recorder?.close(name)
     endKeys()
@@ -202,6 +215,10 @@ final class Client {
     world.disk.trace.add("client", "\(name): \(sql) [\(bindings.map(\.description).joined(separator: ", "))]")
     world.disk.trace.say(name) { SQLText(sql, bindings).text }
     lockWaitSince = nil
+    waitCount = 0
+    dropWait = nil
+    dropSync = nil
+    syncsBefore = world.disk.syncsAsked[name] ?? 0
     undoesFirst = engine?.owesWork == true
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
     if isInWriting { world.changes.noteWriting(name) }
@@ -234,7 +251,7 @@ final class Client {
       self.wait = wait
       noteLine(wait)
       try checkDeadline(wait)
-      if mayBeDropped, choices.oneIn(dropOneIn, .drops) { try drop(engine) }
+      if mayBeDropped, isDropped() { try drop(engine) }
     case .row(let fields): try receive(fields)
     case .done:
       world.disk.trace.add("done", UInt64(name), 0, 0)
@@ -244,6 +261,7 @@ final class Client {
       try checkLocks(engine)
     case .failed(let error):
       line = LinePlace()
+      world.settledMode.abandon(name)
       world.changes.end(name, isAnswered: false)
       if error.code.primary != .busy, mayChangeFiles { world.changes.noteBroken() }
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
@@ -301,7 +319,31 @@ final class Client {
     }
   }
 
-  var dropOneIn: Int {
+  /// The statement waits: whether it is dropped here.
+  private func isDropped() -> Bool {
+    waitCount += 1
+    if waitCount == 1, endsInJournal, choices.oneIn(Self.dropsLateOneIn, .dropsLate) {
+      if choices.oneIn(4, .dropsAtAnyWait) {
+        dropWait = 1 + choices.below(choices.pick(Self.dropWaitCounts, .dropWait), .dropWait)
+      } else {
+        dropSync = 1 + choices.below(Self.dropSyncMax, .dropSync)
+      }
+    }
+    if let dropWait { return waitCount == dropWait }
+    if let dropSync { return (world.disk.syncsAsked[name] ?? 0) - syncsBefore >= dropSync }
+    return choices.oneIn(dropOneIn, .drops)
+  }
+
+  /// It is a commit, or undoes one, with no log.
+  private var endsInJournal: Bool {
+    if world.profile.hasLog || world.profile.cancelOneIn == 0 { return false }
+    switch phase {
+    case .checkpointing, .committing, .rollingBack: return true
+    default: return false
+    }
+  }
+
+  private var dropOneIn: Int {
     let usual = world.profile.cancelOneIn
     switch phase {
     case .checkpointing, .committing, .rollingBack: return usual == 0 ? 0 : max(2, usual / Self.dropsEndsTimes)
@@ -313,6 +355,7 @@ final class Client {
   func drop(_ engine: EngineClient) throws(Finding) {
     engine.drop()
     wait = nil
+    world.settledMode.abandon(name)
     world.changes.end(name, isAnswered: false)
     if mayChangeFiles { world.changes.noteBroken() }
     world.droppedCount += 1

@@ -5,7 +5,7 @@ import ApusBase
 /// What a client and the world around it share.
 final class World {
   static let path = "/sim/test.db", otherPath = "/sim/other.db"
-  private static let writeVersionOffset = 18
+  static let writeVersionOffset = 18
 
   /// What was done to the files from outside.
   enum Damage {
@@ -24,6 +24,7 @@ final class World {
   var keys = KeyLedger()
   var changes = ChangeLedger()
   var keptLog = KeptLog()
+  var settledMode = SettledMode()
   let choices: ChoiceSource
   /// Processes and page faults.
   let chance: ChoiceStream
@@ -59,6 +60,18 @@ final class World {
       if profile.regionFrameCount > 0 { disk.smallLimits.regionFrameCount = UInt32(profile.regionFrameCount) }
       if profile.trunkLeafCount > 0 { disk.smallLimits.trunkLeafCount = profile.trunkLeafCount }
     #endif
+  }
+
+  /// What a power cut may take from the acknowledged commits.
+  var promise: Ledger.Promise {
+    promise(behind: ledger.lastAcknowledged, ledger.modelAfterCut(of: ledger.lastAcknowledged))
+  }
+
+  /// The same where `stamp` is the last of them, which has left `model`.
+  func promise(behind stamp: Int64, _ model: DatabaseModel?) -> Ledger.Promise {
+    // It has changed one file of two, and had no super-journal.
+    let isOfOneFile = profile.attaches && model.map { $0.otherStamp != stamp } ?? false
+    return isOfOneFile ? profile.promiseOfOneFile : profile.promise
   }
 
   /// True where nobody sees a commit before a sync has covered it: recovery syncs the log first, but not as who may only read.
@@ -147,11 +160,12 @@ final class World {
     }
     // The file says itself which transaction it is at: the last that was seen, or one on top of it whose commit is not answered.
     let stamp = walker.stamp(found)
-    guard let stamp, let model = ledger.model(of: stamp), ledger.descends(stamp, from: ledger.lastAcknowledged) else {
+    let newest = ledger.lastAcknowledged
+    let acknowledged = database == nil ? newest : ledger.model(of: newest)?.otherStamp ?? newest
+    guard let stamp, let model = ledger.model(of: stamp), ledger.descends(stamp, from: acknowledged) else {
       throw Finding(
         oracle: .walk,
-        text: "\(moment): the file is at transaction \(stamp.map(String.init) ?? "none"), "
-          + "and \(ledger.lastAcknowledged) was acknowledged")
+        text: "\(moment): the file is at transaction \(stamp.map(String.init) ?? "none"), and \(acknowledged) was acknowledged")
     }
     if let first = model.differences(schema: found.schema, entries: found.entries, database: database).first {
       throw Finding(oracle: .walk, text: "\(moment), transaction \(stamp): \(first)")

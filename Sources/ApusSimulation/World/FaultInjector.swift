@@ -188,6 +188,9 @@ final class FaultInjector {
   /// Whether something may have failed under the connection's statements.
   func hasMet(_ connection: Int) -> Bool { !(met[connection] ?? []).isEmpty || !metByAll.isEmpty }
 
+  /// The same, since it rested the last time with nothing left to do.
+  func hasMetLately(_ connection: Int) -> Bool { !(recent[connection] ?? []).isEmpty || !metByAll.isEmpty }
+
   /// Whether something may have failed under the connection's statements since it had met `count` failures.
   func hasMet(_ connection: Int, since count: Int) -> Bool { metCount(connection) > count || !metByAll.isEmpty }
 

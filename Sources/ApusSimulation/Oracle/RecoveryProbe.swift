@@ -1,0 +1,76 @@
+// The engine's own recovery, on a copy of what a power cut would leave: the files must hold afterwards what their formats say that
+// they held before, page by page. A real cut shows that once in an era; here every kind of change is cut in its midst.
+//
+// What is promised does not matter here: a journal that was torn is played back as far as it goes, by both.
+
+import ApusBase
+import ApusIO
+
+struct RecoveryProbe {
+  private static let stepsMax = 100_000
+
+  private let world: World
+  private let disk: SimulatedDisk
+  private let environment: SimulatedEnvironment
+
+  /// - Parameter seed: of the other world.
+  init(_ platter: Platter, _ world: World, seed: UInt64) {
+    self.world = world
+    disk = SimulatedDisk(choices: ChoiceSource(.seed(seed)))
+    environment = SimulatedEnvironment(disk: disk, clock: disk.clock, seed: seed)
+    #if PlantedBugs
+      disk.smallLimits = world.disk.smallLimits
+    #endif
+    for path in platter.names.keys.sorted() { disk.install(path, platter.content(of: path) ?? []) }
+  }
+
+  /// Opens the file, reads it and closes it again.
+  /// - Returns: the file then; nil where what it holds cannot be read, and its log is not copied back.
+  func recover(_ path: String, _ moment: String) throws(Finding) -> FileImage? {
+    let engine: EngineClient
+    do throws(EngineError) {
+      engine = try EngineClient(
+        environment: environment, path: path, lockByteOffset: world.profile.lockByteOffset, faultSeed: nil)
+    } catch {
+      throw Finding(oracle: .error, text: "\(moment): opening \(path): \(error) (code \(error.code.rawValue))")
+    }
+    engine.start("SELECT n FROM stamp", [])
+    var isRead = false
+    steps: for _ in 0..<Self.stepsMax {
+      disk.noteTurn()
+      switch engine.poll() {
+      case .row: break
+      case .done:
+        isRead = true
+        break steps
+      case .failed(let error):
+        // A journal that was torn may leave anything, where nothing is promised.
+        if FaultKind.damageCodes.contains(error.code) || error.code == .error { break steps }
+        throw Finding(oracle: .error, text: "\(moment): reading \(path): \(error) (code \(error.code.rawValue))")
+      case .waiting(.moment(let moment)), .waiting(.signal(let moment)):
+        disk.clock.monotonicNanoseconds = max(disk.clock.monotonicNanoseconds, moment)
+      case .waiting(.completion), .waiting(.nothing): disk.completeOne()
+      }
+    }
+    _ = try engine.close()
+    return isRead ? image(path) : nil
+  }
+
+  /// The file as it lies there now.
+  private func image(_ path: String) -> FileImage {
+    FileImage(
+      database: disk.content(of: path) ?? [], wal: disk.content(of: path + "-wal"),
+      lockByteOffset: Int(world.profile.lockByteOffset))
+  }
+}
+
+extension FileImage {
+  /// - Returns: the first page in which the two differ, in words; nil where they are the same.
+  func difference(from other: FileImage) -> String? {
+    if pages.count != other.pages.count { return "\(other.pages.count) pages instead of \(pages.count)" }
+    for place in pages.indices where place + 1 != lockPage && pages[place] != other.pages[place] {
+      return "another page \(place + 1), of \(pages.count)"
+    }
+    return nil
+  }
+}
