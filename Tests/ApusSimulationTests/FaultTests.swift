@@ -119,4 +119,20 @@ struct FaultTests {
     #expect(try same.lock(.shared, at: 0, length: 1) && same.size() == 3)
     #expect(throws: EngineError.self) { try file.size() }
   }
+
+  @Test("a process that ends loses its locks on a file that has lost its name")
+  func killsHoldersOfUnlinkedFiles() throws {
+    let source = ChoiceSource(.seed(1))
+    let profile = SimulationProfile(source.stream("profile"), kind: .calm)
+    let world = World(source, profile: profile, model: DatabaseModel(shapes: []))
+    let process = world.makeProcess(), other = world.makeProcess()
+    let file = try process.open(World.path, .create), same = try other.open(World.path, .readWrite)
+    #expect(try file.lock(.exclusive, at: 0, length: 1) && !same.lock(.shared, at: 0, length: 1))
+    try other.delete(World.path)
+    let queue = other.makeQueue()
+    let ticket = queue.syncDirectory(of: World.path)
+    while queue.take(ticket) == nil { #expect(world.disk.completeOne()) }
+    world.disk.kill(process.process)
+    #expect(try same.lock(.shared, at: 0, length: 1))
+  }
 }

@@ -192,8 +192,11 @@ extension SimulatedDisk {
     for request in inFlight where request.process === process { results[request.ticket] = nil }
     inFlight.removeAll { $0.process === process }
     let owners = Set(handles.filter { $0.value.process === process }.keys)
-    for file in allFiles() { file.locks.removeAll { owners.contains($0.owner) } }
-    for owner in owners.sorted() { handles[owner] = nil }
+    for owner in owners.sorted() {
+      // By the handle: a file that has lost its name, for good, is found in no other way.
+      handles[owner]?.file.locks.removeAll { $0.owner == owner }
+      handles[owner] = nil
+    }
     for (path, shared) in sharedMemories.sorted(by: { $0.key < $1.key }) {
       shared.leave(process)
       if shared.openCount == 0 { sharedMemories[path] = nil }

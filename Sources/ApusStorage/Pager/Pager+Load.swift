@@ -48,6 +48,9 @@ extension Pager {
       try read.group.finish(store.queue)
     } catch {
       if case .failure = error { dropRead(position, store) }
+      #if PlantedBugs
+        noteWaitForPage()
+      #endif
       throw error
     }
     store.reads.remove(at: position)

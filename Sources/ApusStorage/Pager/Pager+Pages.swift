@@ -30,7 +30,7 @@ extension Pager {
   private func missingPage(_ number: PageNumber, isKeyed: Bool = false, isPlain: Bool = false) throws(Fault) -> Page {
     precondition(state != .none)
     if unsafe !table.pointee.hidesHits { return try absentPage(number) }
-    if faultInjection != nil { try injectFault() }
+    if faultInjection != nil { try injectFault(at: number.rawValue) }
     // Page 1 has much that most results do not depend on: who reads it says so (`noteHeaderRead`).
     if number != .one { noteLook(at: number.rawValue, isKeyed: isKeyed, isPlain: isPlain) }
     return try loadedPage(number)
@@ -96,7 +96,7 @@ extension Pager {
     if freePool != nil { try putBackFreePages() }
     try makeRoom(pages)
     #if PlantedBugs
-      if environment.fires(.evictCleanPages) { _ = unsafe table.pointee.shrink(dropsClean: store != nil) }
+      if environment.fires(.evictCleanPages), !isStepSlow { _ = unsafe table.pointee.shrink(dropsClean: store != nil) }
     #endif
     if usesPointerMap { try writeManyPointerEdits() }
     try loadFreelist(pages: pages)
@@ -138,6 +138,9 @@ extension Pager {
   }
 
   private func privateSlot(_ slot: SlotPointer) -> SlotPointer {
+    #if PlantedBugs
+      noteChangeOfPage()
+    #endif
     let isPrivate = unsafe slot.pointee.flags.contains(.dirty)
     let isSaved = unsafe slot.pointee.stamp >= savepointSerialInForce
     let isSpilled = unsafe slot.pointee.flags.contains(.spilled)

@@ -404,9 +404,23 @@ public final class Pager {
     }
   }
 
-  func injectFault() throws(Fault) {
-    if faultChance?.oneIn(4) == true { throw .wait(.nothing) }
+  func injectFault(at number: UInt32) throws(Fault) {
+    let isMet = faultChance?.oneIn(4) == true
+    #if PlantedBugs
+      if state == .write, unsafe fields.pointee.pace.spares(number) { return }
+      if isMet { noteWaitForPage() }
+    #endif
+    if isMet { throw .wait(.nothing) }
   }
+
+  #if PlantedBugs
+    /// The step under way begins again and again, and is to come through.
+    var isStepSlow: Bool { unsafe fields.pointee.pace.isSlow }
+
+    func noteWaitForPage() { if state == .write { unsafe fields.pointee.pace.noteWait() } }
+
+    func noteChangeOfPage() { unsafe fields.pointee.pace.noteChange() }
+  #endif
 }
 
 /// What changes as the pager works. Memory of its own, as the page table is: no access is checked for exclusivity.
@@ -436,6 +450,9 @@ private struct PagerFields {
   var hasLostCursors = false
   var isNoting = false
   var assertsLooks = false
+  #if PlantedBugs
+    var pace = StepPace()
+  #endif
 
   init(configuration: Pager.Configuration, store: FileStore?) {
     self.configuration = configuration
