@@ -1,5 +1,5 @@
-// Whether the file has a log, as far as that was answered: a change of the journal mode into WAL or out of it is there for good when
-// its answer is, but with NORMAL. The version bytes go through a rollback journal, which must not come back with the power.
+// Whether the file has a log, as far as that was answered: a change of the journal mode into WAL or out of it is there for good
+// when its answer is, but with NORMAL. The version bytes go through a rollback journal, which must not come back with the power.
 
 struct SettledMode {
   /// Of the file's header, as an answered change has left it; nil where one is under way, or has not ended well.

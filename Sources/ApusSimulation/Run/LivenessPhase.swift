@@ -61,7 +61,8 @@ struct WaitPicture {
     for (owner, handle) in disk.handles.sorted(by: { $0.key < $1.key }) where disk.names[handle.path] !== handle.file {
       for lock in handle.file.locks where lock.owner == owner {
         lines.append(
-          "    \(handle.path), without its name: \(lock.kind) lock on bytes \(lock.range), handle \(owner) of client \(handle.client)")
+          "    \(handle.path), without its name: \(lock.kind) lock on bytes \(lock.range), handle \(owner)"
+            + " of client \(handle.client)")
       }
     }
     for (path, shared) in disk.sharedMemories.sorted(by: { $0.key < $1.key }) {
