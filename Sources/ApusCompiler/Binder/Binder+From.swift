@@ -107,6 +107,14 @@ extension Binder {
     }
   }
 
+  /// INDEXED BY and NOT INDEXED, for the search in any statement.
+  func setHint(_ reference: TableReference, of source: Source) throws(EngineError) {
+    source.hint = reference.hint
+    if case .indexedBy(let name) = reference.hint, source.table?.indexes.contains(where: { $0.name == name }) != true {
+      throw error("no such index: \(name.text)", reference.offset)
+    }
+  }
+
   private func bind(_ reference: TableReference, _ scope: Scope) throws(EngineError) -> Source {
     if reference.schema == nil, let source = try bindCommonTable(reference, scope) { return source }
     if try meansSpaceWalk(reference) { return spaceSource(alias: reference.alias) }
@@ -114,11 +122,8 @@ extension Binder {
     if table.isVirtual { throw unsupported("virtual table \(table.name.text)", reference.offset) }
     guard let view = table.view else {
       let source = source(for: table, alias: reference.alias)
-      source.hint = reference.hint
       source.writtenSchema = reference.schema
-      if case .indexedBy(let name) = reference.hint, !table.indexes.contains(where: { $0.name == name }) {
-        throw error("no such index: \(name.text)", reference.offset)
-      }
+      try setHint(reference, of: source)
       return source
     }
     hasSubqueries = true

@@ -163,7 +163,7 @@ final class Binder {
     if reference.table == nil, reference.column.isDoubleQuoted, context.settings.doubleQuotedStrings {
       return BoundExpression(.text(reference.column.text), reference.offset)
     }
-    throw error("no such column: \(spelled(reference))", reference.offset)
+    throw error("no such column: \(reference.spelled)", reference.offset)
   }
 
   /// Finds the column that a name means, innermost scope first.
@@ -230,7 +230,7 @@ final class Binder {
           return current.allowsAggregates ? column.expression : column.expression.deepCopy()
         }
       }
-      if count > 1 { throw error("ambiguous column name: \(spelled(reference))", reference.offset) }
+      if count > 1 { throw error("ambiguous column name: \(reference.spelled)", reference.offset) }
       if let found {
         markCorrelated(from: scope, to: current)
         return found
@@ -254,16 +254,17 @@ final class Binder {
       level = current.parent
     }
   }
-
-  private func spelled(_ reference: ColumnReference) -> String {
-    var text = ""
-    if let schema = reference.schema { text += schema.text + "." }
-    if let table = reference.table { text += table.text + "." }
-    return text + reference.column.text
-  }
 }
 
 extension BoundExpression {
+  /// Whether it calls a function that may give another value for the same arguments.
+  var callsUnstable: Bool {
+    contains { node in
+      guard case .function(let definition, _) = node.kind else { return false }
+      return !definition.traits.contains(.deterministic)
+    }
+  }
+
   /// The first aggregate call in it that does not belong to a subquery.
   var firstAggregate: AggregateCall? {
     var found: AggregateCall?

@@ -55,37 +55,12 @@ private struct SchemaSearch {
   private mutating func visit(_ list: [Expression]) { for expression in list { visit(expression) } }
 
   private mutating func visit(_ expression: Expression?) {
+    guard let expression else { return }
     switch expression {
-    case nil, .literal, .parameter, .column, .raise: break
-    case .unary(_, let a, _), .collate(let a, _, _), .nullTest(let a, _, _), .cast(let a, _, _): visit(a)
-    case .binary(_, let a, let b, _): visit([a, b])
-    case .pattern(let match):
-      visit([match.operand, match.pattern])
-      visit(match.escape)
-    case .between(let a, let b, let c, _, _): visit([a, b, c])
-    case .membership(let a, let set, _, _):
-      visit(a)
-      switch set {
-      case .list(let list): visit(list)
-      case .select(let select): visit(select)
-      case .table(let schema, _, let arguments, _):
-        note(schema)
-        visit(arguments ?? [])
-      }
-    case .exists(let select, _), .subquery(let select, _): visit(select)
-    case .row(let parts, _): visit(parts)
-    case .conditional(let conditional):
-      visit(conditional.operand)
-      for branch in conditional.branches { visit([branch.condition, branch.result]) }
-      visit(conditional.otherwise)
-    case .function(let call):
-      visit(call.arguments ?? [])
-      visit(call.orderBy)
-      visit(call.filter)
-      if case .window(let window) = call.over {
-        visit(window.partitionBy)
-        visit(window.orderBy)
-      }
+    case .exists(let select, _), .subquery(let select, _), .membership(_, .select(let select), _, _): visit(select)
+    case .membership(_, .table(let schema, _, _, _), _, _): note(schema)
+    default: break
     }
+    visit(expression.operands)
   }
 }

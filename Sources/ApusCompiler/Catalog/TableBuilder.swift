@@ -9,6 +9,15 @@ public struct TableBuilder {
   private var table: TableDraft
   private let text: [UInt8]
   private var primaryKeySeen = false
+  /// By column.
+  private var types: [TypeName?] = []
+
+  /// A PRIMARY KEY of one column that is declared INTEGER: the rowid's other name, but in WITHOUT ROWID.
+  private struct IntegerKey {
+    let column: Int
+    let isDescending: Bool
+    let conflict: ConflictAction?
+  }
 
   public init(_ create: CreateTable, database: Int, root: PageNumber = .none, sql: String? = nil) {
     self.create = create
@@ -27,7 +36,7 @@ public struct TableBuilder {
     }
     table.isWithoutRowid = options.contains(.withoutRowID)
     table.isStrict = options.contains(.strict)
-    var integerKey: (column: Int, conflict: ConflictAction?)?
+    var integerKey: IntegerKey?
     for definition in columns {
       guard table.column(named: definition.name.key) == nil else {
         throw EngineError(.error, "duplicate column name: \(definition.name.text)")
@@ -38,7 +47,8 @@ public struct TableBuilder {
     if let integerKey {
       if table.isWithoutRowid {
         let key = IndexColumn(
-          source: .column(integerKey.column), collation: table.columns[integerKey.column].collation, isDescending: false)
+          source: .column(integerKey.column), collation: table.columns[integerKey.column].collation,
+          isDescending: integerKey.isDescending)
         try addUnique([key], origin: .primaryKey, integerKey.conflict)
       } else {
         table.rowidAlias = integerKey.column
@@ -56,22 +66,24 @@ public struct TableBuilder {
       throw EngineError(.error, "must have at least one non-generated column")
     }
     if table.isStrict { try checkStrict() }
+    for check in table.checks { try DefinitionCheck.check(check.expression, of: table, at: .check) }
     return table
   }
 
   // MARK: Columns
 
   private mutating func add(
-    _ definition: ColumnDefinition, _ integerKey: inout (column: Int, conflict: ConflictAction?)?
+    _ definition: ColumnDefinition, _ integerKey: inout IntegerKey?
   ) throws(EngineError) {
     let number = table.columns.count
     var column = CatalogColumn(name: definition.name)
     if let type = definition.type {
-      column.declaredType = type.text
+      column.declaredType = type.standardName ?? type.text
       (column.affinity, column.sizeEstimate) = TypeAffinity.estimate(type.text)
-      if table.isStrict, type.text.lowercased() == "any" { column.affinity = .blob }
+      if table.isStrict, type.standardName == "ANY" { column.affinity = .blob }
     }
     table.columns.append(column)
+    types.append(definition.type)
     // The collation counts for the column's own UNIQUE also where it is written behind it.
     for constraint in definition.constraints {
       if case .collate(let name) = constraint.kind { table.columns[number].collation = known(name) }
@@ -80,7 +92,8 @@ public struct TableBuilder {
       switch constraint.kind {
       case .primaryKey(let order, let conflict, let isAutoincrement):
         let key = [OrderingTerm(.column(ColumnReference(column: definition.name)), order: order)]
-        try setPrimaryKey(key, [number], conflict, isAutoincrement, &integerKey)
+        try setPrimaryKey(
+          key, [number], conflict, isAutoincrement, isInteger: order == .ascending && isInteger(definition.type), &integerKey)
       case .notNull(let conflict):
         table.columns[number].isNotNull = true
         table.columns[number].notNullConflict = conflict
@@ -92,9 +105,17 @@ public struct TableBuilder {
         table.checks.append(
           CatalogCheck(name: constraint.name?.text, expression: expression, text: source(span)))
       case .default(let value, let span):
+        guard DefinitionCheck.isConstant(value) else {
+          throw EngineError(.error, "default value of column [\(definition.name.text)] is not constant")
+        }
         table.columns[number].defaultValue = value
         table.columns[number].defaultText = source(span)
       case .references(let reference):
+        guard reference.columns.count <= 1 else {
+          throw EngineError(
+            .error, "foreign key on \(definition.name.text) should reference only one column of table "
+              + reference.table.text)
+        }
         table.foreignKeys.append(CatalogForeignKey(columns: [number], reference: reference))
       case .generated(let expression, let isStored):
         if table.columns[number].primaryKeyPosition > 0 {
@@ -102,10 +123,6 @@ public struct TableBuilder {
         }
         table.columns[number].generation = isStored ? .stored : .virtual
         table.columns[number].generator = expression
-        if let type = table.columns[number].declaredType {
-          // "GENERATED ALWAYS" may have been read as a part of the type's name.
-          table.columns[number].declaredType = type
-        }
       case .collate, .null, .nameOnly:
         break
       }
@@ -124,13 +141,15 @@ public struct TableBuilder {
   // MARK: Constraints
 
   private mutating func add(
-    _ constraint: TableConstraint, _ integerKey: inout (column: Int, conflict: ConflictAction?)?
+    _ constraint: TableConstraint, _ integerKey: inout IntegerKey?
   ) throws(EngineError) {
     switch constraint.kind {
     case .primaryKey(let terms, let isAutoincrement, let conflict):
       var numbers: [Int] = []
       for term in terms { numbers.append(try keyColumn(term).number) }
-      try setPrimaryKey(terms, numbers, conflict, isAutoincrement, &integerKey)
+      // DESC is for the column's own PRIMARY KEY alone to say that it means another key than the rowid.
+      try setPrimaryKey(
+        terms, numbers, conflict, isAutoincrement, isInteger: numbers.count == 1 && isInteger(types[numbers[0]]), &integerKey)
     case .unique(let terms, let conflict):
       var columns: [IndexColumn] = []
       for term in terms { columns.append(try keyColumn(term).part) }
@@ -155,33 +174,19 @@ public struct TableBuilder {
     }
   }
 
+  private func isInteger(_ type: TypeName?) -> Bool { type?.standardName == "INTEGER" }
+
   private func keyColumn(_ term: OrderingTerm) throws(EngineError) -> (number: Int, part: IndexColumn) {
-    var expression = term.expression
-    var collation: Name?
-    var isCollated = false
-    while case .collate(let inner, let name, _) = expression {
-      if !isCollated { collation = known(name) }
-      isCollated = true
-      expression = inner
+    let part = try Self.part(term, of: table)
+    guard case .column(let number) = part.source else {
+      throw EngineError(.error, "expressions prohibited in PRIMARY KEY and UNIQUE constraints")
     }
-    let name: Name
-    switch expression {
-    case .column(let reference) where reference.table == nil: name = reference.column
-    case .literal(.text(let text), _): name = Name(text)
-    default: throw EngineError(.error, "expressions prohibited in PRIMARY KEY and UNIQUE constraints")
-    }
-    guard let number = table.column(named: name.key) else {
-      throw EngineError(.error, "table \(table.name.text) has no column named \(name.text)")
-    }
-    let part = IndexColumn(
-      source: .column(number), collation: isCollated ? collation : table.columns[number].collation,
-      isDescending: term.order == .descending)
     return (number, part)
   }
 
   private mutating func setPrimaryKey(
     _ terms: [OrderingTerm], _ numbers: [Int], _ conflict: ConflictAction?, _ isAutoincrement: Bool,
-    _ integerKey: inout (column: Int, conflict: ConflictAction?)?
+    isInteger: Bool, _ integerKey: inout IntegerKey?
   ) throws(EngineError) {
     guard !primaryKeySeen else {
       throw EngineError(.error, "table \"\(table.name.text)\" has more than one primary key")
@@ -194,10 +199,8 @@ public struct TableBuilder {
       }
     }
     table.primaryKey = numbers
-    let isInteger = numbers.count == 1
-      && table.columns[numbers[0]].declaredType.map { Name.fold($0) == "integer" } == true
-    if isInteger, terms[0].order == .ascending {
-      integerKey = (numbers[0], conflict)
+    if isInteger {
+      integerKey = IntegerKey(column: numbers[0], isDescending: terms[0].order == .descending, conflict: conflict)
       table.isAutoincrement = isAutoincrement
       return
     }
@@ -294,36 +297,8 @@ public struct TableBuilder {
     _ create: CreateIndex, on table: some TableShape, root: PageNumber = .none
   ) throws(EngineError) -> IndexDraft {
     var columns: [IndexColumn] = []
-    for term in create.columns {
-      var expression = term.expression
-      var collation: Name?
-      var isCollated = false
-      while case .collate(let inner, let name, _) = expression {
-        if !isCollated { collation = name.key == "binary" ? nil : name }
-        isCollated = true
-        expression = inner
-      }
-      var name: Name?
-      switch expression {
-      case .column(let reference) where reference.table == nil: name = reference.column
-      case .literal(.text(let text), _): name = Name(text)
-      default: break
-      }
-      if let name, let number = table.column(named: name.key) {
-        columns.append(
-          IndexColumn(
-            source: .column(number), collation: isCollated ? collation : table.columns[number].collation,
-            isDescending: term.order == .descending))
-      } else {
-        if let name {
-          guard table.hasRowid, ["rowid", "oid", "_rowid_"].contains(name.key) else {
-            throw EngineError(.error, "no such column: \(name.text)")
-          }
-        }
-        columns.append(
-          IndexColumn(source: .expression(expression), collation: collation, isDescending: term.order == .descending))
-      }
-    }
+    for term in create.columns { columns.append(try part(term, of: table)) }
+    if let filter = create.filter { try DefinitionCheck.check(filter, of: table, at: .indexFilter) }
     let keyCount = columns.count
     if let key = table.rowKey {
       columns = withPrimaryKey(columns, key)
@@ -335,15 +310,44 @@ public struct TableBuilder {
       keyCount: keyCount, filter: create.filter)
   }
 
+  /// A column of an index or of a key: a table's column, its name in whatever quotes, or an expression.
+  private static func part(_ term: OrderingTerm, of table: some TableShape) throws(EngineError) -> IndexColumn {
+    if let nulls = term.nulls {
+      throw EngineError(.error, "unsupported use of NULLS \(nulls == .first ? "FIRST" : "LAST")")
+    }
+    var expression = term.expression
+    var collation: Name?
+    var isCollated = false
+    while case .collate(let inner, let name, _) = expression {
+      if !isCollated { collation = name.key == "binary" ? nil : name }
+      isCollated = true
+      expression = inner
+    }
+    // A string that stands alone is a name.
+    if case .literal(.text(let text), let offset) = expression {
+      expression = .column(ColumnReference(column: Name(text, quote: .single), offset: offset))
+    }
+    let isDescending = term.order == .descending
+    if case .column(let reference) = expression, reference.table == nil,
+      let number = table.column(named: reference.column.key)
+    {
+      return IndexColumn(
+        source: .column(number), collation: isCollated ? collation : table.columns[number].collation,
+        isDescending: isDescending)
+    }
+    try DefinitionCheck.check(expression, of: table, at: .indexExpression)
+    return IndexColumn(source: .expression(expression), collation: collation, isDescending: isDescending)
+  }
+
   // MARK: STRICT
 
   private func checkStrict() throws(EngineError) {
-    for column in table.columns {
-      guard let type = column.declaredType, !type.isEmpty else {
+    for (column, type) in zip(table.columns, types) {
+      guard let type else {
         throw EngineError(.error, "missing datatype for \(table.name.text).\(column.name.text)")
       }
-      guard ["int", "integer", "real", "text", "blob", "any"].contains(type.lowercased()) else {
-        throw EngineError(.error, "unknown datatype for \(table.name.text).\(column.name.text): \"\(type)\"")
+      guard type.standardName != nil else {
+        throw EngineError(.error, "unknown datatype for \(table.name.text).\(column.name.text): \"\(type.text)\"")
       }
     }
   }

@@ -99,9 +99,24 @@ extension Generator {
         try codeColumn(source, number == source.table?.rowidAlias ? -1 : number, into: register)
       case .rowid: try codeColumn(source, -1, into: register)
       case .expression(let expression):
-        try code(try binder.scalar(expression, Scope(sources: [source])), into: register)
+        try code(try indexExpression(expression, of: index, source), into: register)
       }
     }
+  }
+
+  /// An expression of an index's definition, or its WHERE.
+  /// - Throws: SQLITE_CORRUPT where the stored definition calls what would give another entry at each look: CREATE INDEX
+  ///   refuses that.
+  func indexExpression(
+    _ expression: Expression, of index: CatalogIndex, _ source: Source
+  ) throws(EngineError) -> BoundExpression {
+    let bound = try binder.scalar(expression, Scope(sources: [source]))
+    if bound.callsUnstable {
+      throw EngineError(
+        .corrupt, "malformed database schema (\(index.name.text)) - non-deterministic functions prohibited in index "
+          + "expressions")
+    }
+    return bound
   }
 
   /// The affinities of an index entry's columns.
@@ -125,7 +140,7 @@ extension Generator {
   /// Jumps to `label` where the row that `source` reads does not belong into a partial index.
   func skipUnlessIndexed(_ index: CatalogIndex, _ source: Source, to label: Label) throws(EngineError) {
     guard let filter = index.filter else { return }
-    let bound = try binder.scalar(filter, Scope(sources: [source]))
+    let bound = try indexExpression(filter, of: index, source)
     try jump(ifFalse: bound, to: label, nullJumps: true)
   }
 

@@ -13,7 +13,7 @@ extension Generator {
     if !delete.returning.isEmpty { throw unsupported("RETURNING") }
     if !delete.orderBy.isEmpty || delete.limit != nil { throw unsupported("DELETE ... ORDER BY or LIMIT") }
     let source = binder.source(for: table, alias: delete.table.alias)
-    source.hint = delete.table.hint
+    try binder.setHint(delete.table, of: source)
     let target = ChangeTarget(table, source: source, generator: self)
     guard let filter = delete.filter else {
       try clear(table)

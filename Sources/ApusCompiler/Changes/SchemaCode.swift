@@ -62,19 +62,7 @@ extension Generator {
   /// A definition that cannot be bound now never could be: refuse it before it is stored.
   private func checkExpressions(of table: CatalogTable) throws(EngineError) {
     let source = Source(cursor: 0, table: table, alias: table.name, name: table.name.text)
-    for check in table.checks {
-      let bound = try binder.scalar(check.expression, Scope(sources: [source]))
-      if bound.isCostly { throw EngineError(.error, "subqueries prohibited in CHECK constraints") }
-    }
-    for column in table.columns {
-      guard let value = column.defaultValue else { continue }
-      do throws(EngineError) {
-        let bound = try binder.scalar(value, nil)
-        guard bound.isConstant || bound.containsCall, !bound.isCostly else { throw EngineError(.error, "") }
-      } catch {
-        throw EngineError(.error, "default value of column [\(column.name.text)] is not constant")
-      }
-    }
+    for check in table.checks { _ = try binder.scalar(check.expression, Scope(sources: [source])) }
   }
 
   // MARK: CREATE INDEX
@@ -88,6 +76,11 @@ extension Generator {
       database = 1
     }
     let schema = context.schemas.databases[database]
+    if database == 1, create.schema != nil, try schema.schema.table(create.table) == nil,
+      let other = try context.schemas.table(create.table, schema: nil)
+    {
+      throw EngineError(.error, "cannot create a TEMP index on non-TEMP table \"\(other.name.text)\"")
+    }
     guard let table = try schema.schema.table(create.table) else {
       throw EngineError(.error, "no such table: \(schema.name.text).\(create.table.text)", sqlOffset: create.tableOffset.value)
     }
@@ -109,10 +102,10 @@ extension Generator {
     let source = binder.source(for: table)
     for part in index.columns {
       if case .expression(let expression) = part.source {
-        try checkIndexExpression(expression, source, "expressions")
+        try checkStable(expression, source, .indexExpression)
       }
     }
-    if let filter = create.filter { try checkIndexExpression(filter, source, "WHERE clauses") }
+    if let filter = create.filter { try checkStable(filter, source, .indexFilter) }
     writes(database)
     let root = register()
     builder.emit(.createBtree, Int32(database), root, 2)
@@ -123,14 +116,13 @@ extension Generator {
     changeSchema(database)
   }
 
-  private func checkIndexExpression(_ expression: Expression, _ source: Source, _ place: String) throws(EngineError) {
-    let bound = try binder.scalar(expression, Scope(sources: [source]))
-    if bound.isCostly { throw EngineError(.error, "subqueries prohibited in index \(place)") }
-    let isUnstable = bound.contains { node in
-      guard case .function(let definition, _) = node.kind else { return false }
-      return !definition.traits.contains(.deterministic)
+  /// The functions that it calls are there, and give the same for the same row always.
+  private func checkStable(
+    _ expression: Expression, _ source: Source, _ place: DefinitionCheck.Place
+  ) throws(EngineError) {
+    if try binder.scalar(expression, Scope(sources: [source])).callsUnstable {
+      throw EngineError(.error, "non-deterministic functions prohibited in \(place.rawValue)")
     }
-    if isUnstable { throw EngineError(.error, "non-deterministic functions prohibited in index \(place)") }
   }
 
   /// Puts an entry for each row of the table into a new index, in the index's order.

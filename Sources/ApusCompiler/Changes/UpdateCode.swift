@@ -15,7 +15,7 @@ extension Generator {
     if !update.returning.isEmpty { throw unsupported("RETURNING") }
     if !update.orderBy.isEmpty || update.limit != nil { throw unsupported("UPDATE ... ORDER BY or LIMIT") }
     let source = binder.source(for: table, alias: update.table.alias)
-    source.hint = update.table.hint
+    try binder.setHint(update.table, of: source)
     let target = ChangeTarget(table, source: source, generator: self)
     let scope = Scope(sources: [source])
     let changes = try bindAssignments(update, table, scope)

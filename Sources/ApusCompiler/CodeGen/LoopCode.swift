@@ -196,10 +196,9 @@ extension Generator {
     guard !expressions.isEmpty, clause.sources.count == 1, let table = clause.sources[0].table else { return false }
     func holds(_ number: Int, _ collation: Name?) -> Bool {
       if expressions.contains(where: {
-        if case .column(_, let column) = $0.kind {
-          return column == number || (column == -1 && table.rowidAlias == number)
-        }
-        return false
+        // A column of an outer query's row is one value here, whatever its number.
+        guard case .column(let source, let column) = $0.kind, source === clause.sources[0] else { return false }
+        return column == number || (column == -1 && table.rowidAlias == number)
       }) { return true }
       return clause.terms.contains {
         $0.source == 0 && $0.column == number && $0.rightMask == 0
@@ -223,8 +222,7 @@ extension Generator {
     let used = source.usedColumns
     let bound = index.columns.map { part -> BoundExpression? in
       guard case .expression(let expression) = part.source else { return nil }
-      let node = try? binder.scalar(expression, Scope(sources: [source]))
-      return node
+      return try? indexExpression(expression, of: index, source)
     }
     source.usedColumns = used
     indexExpressionCache[key] = bound

@@ -137,7 +137,9 @@ struct CandidateSearch {
     // What the index is about is not read, so it does not keep other indexes from covering.
     let used = source.usedColumns
     defer { source.usedColumns = used }
-    guard let bound = try? generator.binder.scalar(filter, Scope(sources: [source])) else { return false }
+    guard let bound = try? generator.binder.scalar(filter, Scope(sources: [source])), !bound.callsUnstable else {
+      return false
+    }
     var parts: [BoundExpression] = []
     WhereClause.split(bound, .and, &parts)
     return parts.allSatisfy { part in

@@ -99,10 +99,12 @@ extension Parser {
     return ColumnDefinition(name: name, type: type, constraints: try parseColumnConstraints(name), offset: place)
   }
 
-  /// The words of a type and its lengths, as they were written; nil where there is none.
+  /// The words of a type and its lengths, as they were written; nil where there is none. Where the first word stands in
+  /// quotes, it is the whole type, without them.
   mutating func parseTypeName() throws(SQLError) -> TypeName? {
     guard token.kind.isAlias, !isGenerated() else { return nil }
-    let start = Int(token.start)
+    let first = token
+    let start = Int(first.start)
     var end = start
     while token.kind.isAlias, !isGenerated() {
       let isSuffix = token.kind == .generated && peek() == .always
@@ -115,7 +117,12 @@ extension Parser {
       end = Int(token.end)
       try expect(.rightParen)
     }
-    return end > start ? TypeName(text(start, end)) : nil
+    guard end > start else { return nil }
+    switch lexer.byte(start) {
+    case 0x22, 0x27, 0x5b, 0x60:
+      return TypeName(name(first).text, end == Int(first.end) ? .quoted : .quotedFirstWord)
+    default: return TypeName(text(start, end))
+    }
   }
 
   /// At GENERATED ALWAYS AS. Without AS the two words belong to the type, off which SQLite cuts them.
@@ -263,7 +270,7 @@ extension Parser {
     return (expression, span)
   }
 
-  /// A table's definition is stored, so nothing in it can be bound.
+  /// A definition is stored, so nothing in it can be bound.
   private func rejectParameters(_ message: @autoclosure () -> String, at offset: Int = -1) throws(SQLError) {
     if parameterCount > 0 { throw SQLError(message(), at: offset) }
   }
@@ -381,6 +388,7 @@ extension Parser {
       try expect(.key)
       try expect(.leftParen)
       let columns = try parseIndexedColumns()
+      try rejectParameters("parameters prohibited in index expressions", at: lastParameterStart)
       let isAutoincrement = try accept(.autoincrement)
       try expect(.rightParen)
       let kind = TableConstraint.Kind.primaryKey(
@@ -390,6 +398,7 @@ extension Parser {
       try advance()
       try expect(.leftParen)
       let columns = try parseIndexedColumns()
+      try rejectParameters("parameters prohibited in index expressions", at: lastParameterStart)
       try expect(.rightParen)
       return TableConstraint(name: name, .unique(columns, conflict: try parseOnConflict()), offset: place)
     case .check:
@@ -422,8 +431,10 @@ extension Parser {
     let table = try parseName()
     try expect(.leftParen)
     let columns = try parseIndexedColumns()
+    try rejectParameters("parameters prohibited in index expressions", at: lastParameterStart)
     try expect(.rightParen)
     let filter = try accept(.where) ? try parseExpression() : nil
+    try rejectParameters("parameters prohibited in partial index WHERE clauses", at: lastParameterStart)
     return CreateIndex(
       isUnique: isUnique, ifNotExists: ifNotExists, schema: schema, name: name, table: table, columns: columns,
       filter: filter, offset: place, tableOffset: tablePlace,

@@ -70,7 +70,9 @@ extension SQLPrinter {
     case .cast(let operand, let type, _):
       put("CAST(")
       write(operand)
-      put(type.text.isEmpty ? " AS)" : " AS \(type.text))")
+      put(" AS")
+      write(type)
+      put(")")
     case .raise(let action, let message, _):
       put("RAISE(\(action.keyword)")
       if let message {
@@ -86,6 +88,14 @@ extension SQLPrinter {
   private mutating func separateSigns(_ start: Int) {
     guard text.utf8.dropFirst(start).first == 0x2d, text.utf8.dropFirst(start - 1).first == 0x2d else { return }
     text.insert(" ", at: text.utf8.index(text.startIndex, offsetBy: start))
+  }
+
+  mutating func write(_ type: TypeName) {
+    switch type.spelling {
+    case .words: put(type.text.isEmpty ? "" : " \(type.text)")
+    case .quoted: put(" \(Self.quoted(type.text, "\""))")
+    case .quotedFirstWord: put(" \(Self.quoted(type.text, "\""))(1)")
+    }
   }
 
   mutating func writeInParentheses(_ select: Select) {

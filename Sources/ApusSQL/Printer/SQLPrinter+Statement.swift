@@ -180,7 +180,7 @@ extension SQLPrinter {
 
   private mutating func write(_ column: ColumnDefinition) {
     write(column.name)
-    if let type = column.type { put(" \(type.text)") }
+    if let type = column.type { write(type) }
     for constraint in column.constraints {
       put(" ")
       writeConstraintName(constraint.name, isAlone: constraint.kind == .nameOnly)

@@ -153,9 +153,33 @@ public struct Conditional: Hashable, Sendable {
 }
 
 /// A declared type or a CAST's target, as it was written: `VARCHAR(10)`.
+/// The name of a column's type or of a CAST's.
 public struct TypeName: Hashable, Sendable {
+  public enum Spelling: UInt8, Hashable, Sendable {
+    /// `VARCHAR(10)`: the text as it was written.
+    case words
+    /// `"INTEGER"`: the text without its quotes.
+    case quoted
+    /// `"INTEGER"(3)`: what stands behind a first word in quotes belongs to no type, and SQLite takes the name for none of
+    /// its six standard ones.
+    case quotedFirstWord
+  }
+
   public var text: String
-  public init(_ text: String) { self.text = text }
+  public var spelling: Spelling
+
+  public init(_ text: String, _ spelling: Spelling = .words) {
+    self.text = text
+    self.spelling = spelling
+  }
+
+  /// The name in capitals where it is one of the six that STRICT tables know.
+  public var standardName: String? {
+    guard spelling != .quotedFirstWord else { return nil }
+    return Self.standardNames.first { Name.fold($0) == Name.fold(text) }
+  }
+
+  private static let standardNames = ["ANY", "BLOB", "INT", "INTEGER", "REAL", "TEXT"]
 }
 
 public enum RaiseAction: UInt8, Hashable, Sendable, CaseIterable { case ignore, rollback, abort, fail }
