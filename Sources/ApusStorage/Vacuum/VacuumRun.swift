@@ -48,6 +48,8 @@ public final class VacuumRun {
   private var next = 0
   private var reader: EntryReader?
   private var builder: TreeBuilder?
+  /// Of the target, while its schema's rows are written.
+  private var schemaCursor: BTreeCursor?
   private var copied: UInt32 = 0
 
   /// Entries that one call copies.
@@ -153,13 +155,19 @@ public final class VacuumRun {
   }
 
   private func writeSchema() throws(Fault) {
-    var cursor = BTreeCursor(pager: target, root: .one, key: nil, isWritable: true)
-    while next < rows.count {
-      let record = rows[next].record
-      var changed = ByteBuffer()
-      try Self.replaceRoot(record, rows[next].newRoot, into: &changed)
-      try cursor.insert(rowid: Int64(next + 1), record: changed.bytes, isAppend: true)
-      next += 1
+    // An insertion that waits goes on in its cursor, which knows the overflow pages that it has written.
+    var cursor = schemaCursor.take() ?? BTreeCursor(pager: target, root: .one, key: nil, isWritable: true)
+    do throws(Fault) {
+      while next < rows.count {
+        let record = rows[next].record
+        var changed = ByteBuffer()
+        try Self.replaceRoot(record, rows[next].newRoot, into: &changed)
+        try cursor.insert(rowid: Int64(next + 1), record: changed.bytes, isAppend: true)
+        next += 1
+      }
+    } catch {
+      schemaCursor = consume cursor
+      throw error
     }
     phase = .fields
   }
