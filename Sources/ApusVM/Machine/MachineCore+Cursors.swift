@@ -192,12 +192,12 @@ extension MachineCore {
       switch number.kind {
       case .integer: rowid = number.integerValue
       case .real:
-        let exact = Value.integerWhereExact(number.realValue)
-        guard exact.kind == .integer else {
+        // A column's affinity leaves the smallest integer a real; as a row id it is found all the same.
+        guard let exact = Int64(exactly: number.realValue) else {
           settle(i.p1, false)
           return false
         }
-        rowid = exact.integerValue
+        rowid = exact
       default:
         settle(i.p1, false)
         return false
