@@ -329,15 +329,15 @@ extension Binder {
       }
       // SQLite gives no column of a subquery these names.
       if name.key == "true" || name.key == "false" { name = Name("column\(number + 1)") }
-      if names.isEmpty {
-        let base = name.text
+      if seen.contains(name.key) {
+        let base = Self.withoutNumber(name.text)
         var count = 0
-        while seen.contains(name.key) {
+        repeat {
           count += 1
           name = Name("\(base):\(count)")
-        }
-        seen.insert(name.key)
+        } while seen.contains(name.key)
       }
+      seen.insert(name.key)
       let collation = select.arms.count == 1
         ? result.expression.collation
         : select.arms.lazy.compactMap { $0.columns[number].expression.collation }.first
@@ -347,6 +347,15 @@ extension Binder {
           declaredType: declaredType(result.expression)))
     }
     return columns
+  }
+
+  // "a:1" is a column's second name for "a".
+  private static func withoutNumber(_ name: String) -> Substring {
+    let bytes = name.utf8
+    let digits = bytes.reversed().prefix { $0 &- 0x30 < 10 }.count
+    let end = bytes.index(bytes.endIndex, offsetBy: -digits)
+    guard digits > 0, end > bytes.startIndex, bytes[bytes.index(before: end)] == 0x3a else { return name[...] }
+    return name[..<bytes.index(before: end)]
   }
 
   // The leftmost arm with an affinity gives it, unless a later arm has values that it would change.

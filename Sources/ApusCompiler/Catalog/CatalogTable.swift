@@ -36,11 +36,10 @@ public struct CatalogColumn: Sendable {
   public var isStored: Bool { generation != .virtual }
 }
 
-/// `CHECK (...)`, with the text that names it in the error.
+/// `CHECK (...)`, with what the error calls it: its name, or its text.
 public struct CatalogCheck: Sendable {
-  public var name: String?
+  public var name: String
   public var expression: Expression
-  public var text: String
 }
 
 public struct CatalogForeignKey: Sendable {

@@ -11,6 +11,8 @@ public struct TableBuilder {
   private var primaryKeySeen = false
   /// By column.
   private var types: [TypeName?] = []
+  /// The last CONSTRAINT's name: one without a name, in the same column, bears it too, and so does a table's first one.
+  private var constraintName: Name?
 
   /// A PRIMARY KEY of one column that is declared INTEGER: the rowid's other name, but in WITHOUT ROWID.
   private struct IntegerKey {
@@ -38,12 +40,16 @@ public struct TableBuilder {
     table.isStrict = options.contains(.strict)
     var integerKey: IntegerKey?
     for definition in columns {
+      constraintName = nil
       guard table.column(named: definition.name.key) == nil else {
         throw EngineError(.error, "duplicate column name: \(definition.name.text)")
       }
       try add(definition, &integerKey)
     }
-    for constraint in constraints { try add(constraint, &integerKey) }
+    for constraint in constraints {
+      try add(constraint, &integerKey)
+      constraintName = nil
+    }
     if let integerKey {
       if table.isWithoutRowid {
         let key = IndexColumn(
@@ -89,6 +95,7 @@ public struct TableBuilder {
       if case .collate(let name) = constraint.kind { table.columns[number].collation = known(name) }
     }
     for constraint in definition.constraints {
+      if let name = constraint.name { constraintName = name }
       switch constraint.kind {
       case .primaryKey(let order, let conflict, let isAutoincrement):
         let key = [OrderingTerm(.column(ColumnReference(column: definition.name)), order: order)]
@@ -102,8 +109,7 @@ public struct TableBuilder {
           source: .column(number), collation: table.columns[number].collation, isDescending: false)
         try addUnique([key], origin: .unique, conflict)
       case .check(let expression, let span):
-        table.checks.append(
-          CatalogCheck(name: constraint.name?.text, expression: expression, text: source(span)))
+        table.checks.append(CatalogCheck(name: constraintName?.text ?? name(span), expression: expression))
       case .default(let value, let span):
         guard DefinitionCheck.isConstant(value) else {
           throw EngineError(.error, "default value of column [\(definition.name.text)] is not constant")
@@ -138,11 +144,32 @@ public struct TableBuilder {
     return String(decoding: text[start..<end], as: UTF8.self)
   }
 
+  /// What messages call a CHECK without a name: its text, of which SQLite reads no more than a name in quotes where it begins
+  /// with one.
+  private func name(_ span: SourceSpan) -> String {
+    let start = Int(span.start), end = Int(span.end)
+    guard start >= 0, end <= text.count, start < end else { return "" }
+    let quote: UInt8 = text[start] == 0x5b ? 0x5d : text[start]
+    guard [0x22, 0x27, 0x5d, 0x60].contains(quote), text[start] != 0x5d else { return source(span) }
+    var bytes: [UInt8] = []
+    var place = start + 1
+    while place < end {
+      if text[place] == quote {
+        guard place + 1 < end, text[place + 1] == quote else { break }
+        place += 1
+      }
+      bytes.append(text[place])
+      place += 1
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
   // MARK: Constraints
 
   private mutating func add(
     _ constraint: TableConstraint, _ integerKey: inout IntegerKey?
   ) throws(EngineError) {
+    if let name = constraint.name { constraintName = name }
     switch constraint.kind {
     case .primaryKey(let terms, let isAutoincrement, let conflict):
       var numbers: [Int] = []
@@ -155,7 +182,7 @@ public struct TableBuilder {
       for term in terms { columns.append(try keyColumn(term).part) }
       try addUnique(columns, origin: .unique, conflict)
     case .check(let expression, _, let span):
-      table.checks.append(CatalogCheck(name: constraint.name?.text, expression: expression, text: source(span)))
+      table.checks.append(CatalogCheck(name: constraintName?.text ?? name(span), expression: expression))
     case .foreignKey(let names, let reference):
       var numbers: [Int] = []
       for name in names {

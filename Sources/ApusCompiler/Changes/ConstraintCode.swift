@@ -129,7 +129,7 @@ extension Generator {
         builder.emit(.goto, to: skip)
       } else {
         halt(
-          .constraintCheck, action == .replace ? .abort : action, .check, check.name ?? check.text)
+          .constraintCheck, action == .replace ? .abort : action, .check, check.name)
       }
       builder.place(passed)
     }

@@ -183,6 +183,7 @@ extension Generator {
       }
     }
     map.count = insert.columns.count
+    if case .defaultValues = insert.source { try checkCount(insert, table, map, 0) }
     return map
   }
 

@@ -19,9 +19,9 @@ extension Generator {
       return
     }
     switch key {
-    case "user_version": header(.userVersion, pragma, database)
-    case "application_id": header(.applicationID, pragma, database)
-    case "schema_version": header(.schemaCookie, pragma, database)
+    case "user_version": try header(.userVersion, pragma, database)
+    case "application_id": try header(.applicationID, pragma, database)
+    case "schema_version": try header(.schemaCookie, pragma, database)
     case "journal_mode": try journalMode(pragma, database)
     case "incremental_vacuum":
       writes(database)
@@ -176,7 +176,7 @@ extension Generator {
 
   /// A decimal or hexadecimal integer.
   private static func integer(_ key: String) -> Int64? {
-    if key.hasPrefix("0x"), let bits = UInt64(key.dropFirst(2), radix: 16) { return Int64(bitPattern: bits) }
+    if key.hasPrefix("0x") || key.hasPrefix("0X"), let bits = UInt64(key.dropFirst(2), radix: 16) { return Int64(bitPattern: bits) }
     return Int64(key) ?? (key.hasPrefix("+") ? Int64(key.dropFirst()) : nil)
   }
 
@@ -184,8 +184,21 @@ extension Generator {
     switch key {
     case "on", "yes", "true": true
     case "off", "no", "false": false
-    default: Int64(key).map { $0 != 0 }
+    default: key.utf8.first.map { $0 &- 0x30 < 10 } == true ? leadingInteger(key) != 0 : nil
     }
+  }
+
+  /// The number that a text begins with, decimal with a sign or hexadecimal without; 0 where there is none, or none of 32
+  /// bits with a sign.
+  static func leadingInteger(_ text: String) -> Int32 {
+    let bytes = Array(text.utf8)
+    if bytes.count > 2, bytes[0] == 0x30, bytes[1] | 0x20 == 0x78 {
+      let digits = bytes[2...].prefix { Character(Unicode.Scalar($0)).isHexDigit }
+      return Int32(String(decoding: digits, as: UTF8.self), radix: 16) ?? 0
+    }
+    let isSigned = bytes.first == 0x2b || bytes.first == 0x2d
+    let digits = bytes.dropFirst(isSigned ? 1 : 0).prefix { $0 &- 0x30 < 10 }
+    return Int32((bytes.first == 0x2d ? "-" : "") + String(decoding: digits, as: UTF8.self)) ?? 0
   }
 
   /// One row of the registers from `first` on.
@@ -196,7 +209,7 @@ extension Generator {
 
   // MARK: the header
 
-  private func header(_ field: HeaderField, _ pragma: Pragma, _ database: Int) {
+  private func header(_ field: HeaderField, _ pragma: Pragma, _ database: Int) throws(EngineError) {
     guard let argument = pragma.argument else {
       reads(database)
       let value = register()
@@ -204,9 +217,12 @@ extension Generator {
       answer([pragma.name.key.string], from: value)
       return
     }
+    let number = Self.leadingInteger(argument.text)
+    if Self.integer(argument.text) != Int64(number) {
+      try warn("PRAGMA \(pragma.name.text): the value '\(argument.text)' is no integer of 32 bits; \(number) is stored")
+    }
     writes(database)
-    let number = Int64(argument.text) ?? 0
-    builder.emit(.setCookie, Int32(database), field.rawValue, Int32(truncatingIfNeeded: number))
+    builder.emit(.setCookie, Int32(database), field.rawValue, number)
     if field == .schemaCookie { builder.emit(.schemaChanged, Int32(database)) }
   }
 

@@ -25,7 +25,7 @@ extension Generator {
     case "foreign_key_list": try foreignKeyList(pragma)
     case "database_list": databaseList()
     case "collation_list":
-      let names = ["BINARY", "NOCASE", "RTRIM"] + context.collations.values.map(\.name).sorted()
+      let names = context.collations.values.map(\.name).sorted() + ["RTRIM", "NOCASE", "BINARY"]
       list(["seq", "name"], names.enumerated().map { [.integer($0.offset), .text($0.element)] })
     case "function_list": functionList()
     case "pragma_list": list(["name"], Self.pragmaNames.map { [.text($0)] })
@@ -78,12 +78,10 @@ extension Generator {
   /// Columns of a view have to be found by binding its body.
   private func columns(of table: CatalogTable) -> [CatalogColumn] {
     guard let view = table.view else { return table.columns }
-    let source = try? binder.viewColumns(table)
-    guard let source else { return [] }
-    return source.enumerated().map { place, column in
-      CatalogColumn(
-        name: place < view.columns.count ? view.columns[place] : column.name, declaredType: column.declaredType ?? "",
-        affinity: column.affinity)
+    // A view whose body cannot be bound has the columns that it names.
+    guard let source = try? binder.viewColumns(table) else { return view.columns.map { CatalogColumn(name: $0) } }
+    return source.map { column in
+      CatalogColumn(name: column.name, declaredType: column.declaredType ?? "", affinity: column.affinity)
     }
   }
 

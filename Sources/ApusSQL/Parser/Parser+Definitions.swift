@@ -260,15 +260,19 @@ extension Parser {
     return literal
   }
 
-  /// `(expression)` and the text between the parentheses, outer blanks removed.
+  /// `(expression)` and the text between the parentheses with its comments, outer blanks removed.
   mutating func parseParenthesised() throws(SQLError) -> (Expression, SourceSpan) {
+    var start = Int(token.end)
     try expect(.leftParen)
-    let start = Int(token.start)
     let expression = try parseExpression()
-    let span = SourceSpan(start, Int(previous.end))
+    var end = Int(token.start)
     try expect(.rightParen)
-    return (expression, span)
+    while start < end, isBlank(lexer.byte(start)) { start += 1 }
+    while start < end, isBlank(lexer.byte(end - 1)) { end -= 1 }
+    return (expression, SourceSpan(start, end))
   }
+
+  private func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte &- 0x09 < 5 }
 
   /// A definition is stored, so nothing in it can be bound.
   private func rejectParameters(_ message: @autoclosure () -> String, at offset: Int = -1) throws(SQLError) {

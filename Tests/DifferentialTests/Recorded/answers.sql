@@ -507,3 +507,414 @@ SELECT CASE 'é' WHEN 'é' THEN 1 ELSE 2 END;
 = 2
 SELECT sum(a = 'é'), sum(a = 'é'), count(DISTINCT a) FROM t;
 = 1, 1, 2
+## a type in quotes is its text
+CREATE TABLE t(a "INTEGER" PRIMARY KEY, b "big" int, c big "int", d 'x' 'y', e [text], f "in""t", g `any`, h "");
+PRAGMA table_info(t);
+= 0, 'a', 'INTEGER', 0, NULL, 1
+= 1, 'b', 'big', 0, NULL, 0
+= 2, 'c', 'big "int"', 0, NULL, 0
+= 3, 'd', 'x', 0, NULL, 0
+= 4, 'e', 'TEXT', 0, NULL, 0
+= 5, 'f', 'in"t', 0, NULL, 0
+= 6, 'g', 'ANY', 0, NULL, 0
+= 7, 'h', '', 0, NULL, 0
+PRAGMA index_list(t);
+INSERT INTO t(a, b, c, e) VALUES (7, '1', '1', 1);
+SELECT rowid, typeof(b), typeof(c), typeof(e) FROM t;
+= 7, 'integer', 'integer', 'text'
+CREATE TABLE u(a "INTEGER"(3) PRIMARY KEY);
+PRAGMA index_list(u);
+= 0, 'sqlite_autoindex_u_1', 1, 'pk', 0
+CREATE TABLE v(a "INT", b [Any]) STRICT;
+PRAGMA table_info(v);
+= 0, 'a', 'INT', 0, NULL, 0
+= 1, 'b', 'ANY', 0, NULL, 0
+CREATE TABLE w(a "x") STRICT;
+! unknown datatype for w.a: "x"
+CREATE TABLE w(a "INT"(1)) STRICT;
+! unknown datatype for w.a: "INT"
+SELECT typeof(CAST('1' AS "INTEGER")), typeof(CAST(1 AS [text]));
+= 'integer', 'text'
+## six types are written in capitals
+CREATE TABLE t(a int, b Integer, c text, d Real, e blob, f any, g Numeric, h varchar(3));
+PRAGMA table_info(t);
+= 0, 'a', 'INT', 0, NULL, 0
+= 1, 'b', 'INTEGER', 0, NULL, 0
+= 2, 'c', 'TEXT', 0, NULL, 0
+= 3, 'd', 'REAL', 0, NULL, 0
+= 4, 'e', 'BLOB', 0, NULL, 0
+= 5, 'f', 'ANY', 0, NULL, 0
+= 6, 'g', 'Numeric', 0, NULL, 0
+= 7, 'h', 'varchar(3)', 0, NULL, 0
+## DESC in a table's PRIMARY KEY of an integer
+CREATE TABLE t(a INTEGER, PRIMARY KEY(a DESC));
+PRAGMA index_list(t);
+INSERT INTO t VALUES (5);
+SELECT rowid, a FROM t;
+= 5, 5
+CREATE TABLE u(a INTEGER PRIMARY KEY DESC);
+PRAGMA index_list(u);
+= 0, 'sqlite_autoindex_u_1', 1, 'pk', 0
+CREATE TABLE v(a INTEGER, PRIMARY KEY(a DESC)) WITHOUT ROWID;
+INSERT INTO v VALUES (1), (2);
+SELECT a FROM v;
+= 2
+= 1
+PRAGMA index_xinfo(sqlite_autoindex_v_1);
+= 0, 0, 'a', 1, 'BINARY', 1
+CREATE TABLE w(a INTEGER, PRIMARY KEY(a DESC AUTOINCREMENT));
+CREATE TABLE x(a INTEGER, PRIMARY KEY(a, a));
+PRAGMA index_list(x);
+= 0, 'sqlite_autoindex_x_1', 1, 'pk', 0
+## what an index may say
+CREATE TABLE k(a, b);
+CREATE INDEX i0 ON k(?);
+! parameters prohibited in index expressions
+CREATE INDEX i1 ON k(a) WHERE a = ?;
+! parameters prohibited in partial index WHERE clauses
+CREATE INDEX i2 ON k(a + :x);
+! parameters prohibited in index expressions
+CREATE INDEX i3 ON k(random());
+! non-deterministic functions prohibited in index expressions
+CREATE INDEX i4 ON k((SELECT 1));
+! subqueries prohibited in index expressions
+CREATE INDEX i5 ON k(a IN (SELECT 1));
+! subqueries prohibited in index expressions
+CREATE INDEX i6 ON k(EXISTS (SELECT 1));
+! subqueries prohibited in index expressions
+CREATE INDEX i7 ON k(a) WHERE (SELECT 1);
+! subqueries prohibited in partial index WHERE clauses
+CREATE INDEX i8 ON k(a) WHERE random();
+! non-deterministic functions prohibited in partial index WHERE clauses
+CREATE INDEX i9 ON k(k.a);
+! the "." operator prohibited in index expressions
+CREATE INDEX i10 ON k(k.a + 1);
+! the "." operator prohibited in index expressions
+CREATE INDEX i11 ON k(main.k.a);
+! the "." operator prohibited in index expressions
+CREATE INDEX i12 ON k(a) WHERE k.a = 1;
+CREATE INDEX i13 ON k(rowid);
+! no such column: rowid
+CREATE INDEX i14 ON k(rowid + 1);
+! no such column: rowid
+CREATE INDEX i15 ON k(_rowid_);
+! no such column: _rowid_
+CREATE INDEX i16 ON k('rowid');
+! no such column: rowid
+CREATE INDEX i17 ON k(a) WHERE rowid = 1;
+CREATE INDEX i18 ON k(a NULLS FIRST);
+! unsupported use of NULLS FIRST
+CREATE INDEX i19 ON k(a DESC NULLS LAST);
+! unsupported use of NULLS LAST
+CREATE INDEX i20 ON k('typo');
+! no such column: typo
+CREATE INDEX i21 ON k(typo);
+! no such column: typo
+CREATE INDEX i22 ON k([typo]);
+! no such column: typo
+CREATE INDEX i23 ON k(`typo`);
+! no such column: typo
+CREATE INDEX i24 ON k("typo");
+CREATE INDEX i25 ON k("typo" COLLATE nocase);
+CREATE INDEX i26 ON k("typo" || a);
+CREATE INDEX i27 ON k("rowid");
+CREATE INDEX i28 ON k('a');
+CREATE INDEX i29 ON k('a' || a);
+CREATE INDEX i30 ON k(count(*));
+! misuse of aggregate function count()
+CREATE INDEX i31 ON k(nosuch(1));
+! no such function: nosuch
+CREATE INDEX i32 ON k(current_time);
+! non-deterministic functions prohibited in index expressions
+CREATE INDEX i33 ON k(a) WHERE current_date > a;
+! non-deterministic functions prohibited in partial index WHERE clauses
+CREATE INDEX i34 ON k((a, b));
+! row value misused
+SELECT name FROM sqlite_schema WHERE type = 'index' ORDER BY 1;
+= 'i12'
+= 'i17'
+= 'i24'
+= 'i25'
+= 'i26'
+= 'i27'
+= 'i28'
+= 'i29'
+INSERT INTO k VALUES (1, 2);
+SELECT * FROM k WHERE a = 1;
+= 1, 2
+CREATE INDEX temp.j ON k(a);
+! cannot create a TEMP index on non-TEMP table "k"
+CREATE INDEX main.j ON k(a);
+## what keys and columns of a table may say
+CREATE TABLE t0(a, UNIQUE(zz));
+! no such column: zz
+CREATE TABLE t1(a, UNIQUE("zz"));
+! expressions prohibited in PRIMARY KEY and UNIQUE constraints
+CREATE TABLE t2(a, UNIQUE('zz'));
+! no such column: zz
+CREATE TABLE t3(a, UNIQUE('a'));
+CREATE TABLE t4(a, UNIQUE(a + 1));
+! expressions prohibited in PRIMARY KEY and UNIQUE constraints
+CREATE TABLE t5(a, UNIQUE(t5.a));
+! the "." operator prohibited in index expressions
+CREATE TABLE t6(a, UNIQUE(?));
+! parameters prohibited in index expressions
+CREATE TABLE t7(a, UNIQUE((SELECT 1)));
+! subqueries prohibited in index expressions
+CREATE TABLE t8(a, PRIMARY KEY(rowid));
+! no such column: rowid
+CREATE TABLE t9(a, PRIMARY KEY(a NULLS FIRST));
+! unsupported use of NULLS FIRST
+CREATE TABLE t10(a, PRIMARY KEY("a" DESC));
+CREATE TABLE t11(a REFERENCES k(a, b));
+! foreign key on a should reference only one column of table k
+CREATE TABLE t12(a, b, FOREIGN KEY(a) REFERENCES k(a, b));
+! number of columns in foreign key does not match the number of columns in the referenced table
+CREATE TABLE t13(a DEFAULT ("k"));
+! default value of column [a] is not constant
+CREATE TABLE t14(a DEFAULT "k");
+CREATE TABLE t15(a DEFAULT (k));
+! default value of column [a] is not constant
+CREATE TABLE t16(a DEFAULT ('k'));
+CREATE TABLE t17(a DEFAULT (1 + 2));
+CREATE TABLE t18(a DEFAULT (nosuch()));
+CREATE TABLE t19(a DEFAULT ((SELECT 1)));
+! default value of column [a] is not constant
+CREATE TABLE t20(a DEFAULT ("true"));
+! default value of column [a] is not constant
+CREATE TABLE t21(a DEFAULT (true));
+CREATE TABLE t22(a DEFAULT (a));
+! default value of column [a] is not constant
+CREATE TABLE t23(a CHECK((SELECT 1)));
+! subqueries prohibited in CHECK constraints
+CREATE TABLE t24(a CHECK(zz));
+! no such column: zz
+CREATE TABLE t25(a CHECK("zz"));
+CREATE TABLE t26(a CHECK(x.a));
+! no such column: x.a
+CREATE TABLE t27(a CHECK(rowid > 1));
+CREATE TABLE t28(a CHECK(random()));
+SELECT name FROM sqlite_schema ORDER BY 1;
+= 'sqlite_autoindex_t10_1'
+= 'sqlite_autoindex_t3_1'
+= 't10'
+= 't14'
+= 't16'
+= 't17'
+= 't18'
+= 't21'
+= 't25'
+= 't27'
+= 't28'
+= 't3'
+## INDEXED BY in every statement
+CREATE TABLE k(a);
+CREATE INDEX i ON k(a);
+INSERT INTO k VALUES (1), (2);
+DELETE FROM k INDEXED BY zz;
+! no such index: zz
+DELETE FROM k INDEXED BY zz WHERE a = 1;
+! no such index: zz
+UPDATE k INDEXED BY zz SET a = 3;
+! no such index: zz
+SELECT a FROM k INDEXED BY zz;
+! no such index: zz
+SELECT a FROM k;
+= 1
+= 2
+DELETE FROM k INDEXED BY i WHERE a = 1;
+UPDATE k INDEXED BY i SET a = 3 WHERE a = 2;
+SELECT a FROM k;
+= 3
+## DISTINCT over an outer query's column
+CREATE TABLE o(id INTEGER PRIMARY KEY, u UNIQUE NOT NULL);
+CREATE TABLE t(id INTEGER PRIMARY KEY, u UNIQUE NOT NULL);
+INSERT INTO o VALUES (1, 10), (2, 20);
+INSERT INTO t VALUES (1, 1), (2, 2), (3, 3);
+SELECT (SELECT count(*) FROM (SELECT DISTINCT o.id FROM t)) FROM o;
+= 1
+= 1
+SELECT (SELECT count(*) FROM (SELECT DISTINCT o.u FROM t)) FROM o;
+= 1
+= 1
+SELECT (SELECT count(*) FROM (SELECT DISTINCT o.id, t.id FROM t)) FROM o;
+= 3
+= 3
+SELECT (SELECT count(DISTINCT o.id) FROM t) FROM o;
+= 2
+## the smallest row id as a real
+CREATE TABLE t(a INTEGER PRIMARY KEY);
+INSERT INTO t VALUES (-9223372036854775807 - 1), (9223372036854775807);
+SELECT a FROM t WHERE rowid = -9223372036854775808.0;
+= -9223372036854775808
+SELECT a FROM t WHERE a = '-9223372036854775808.0';
+= -9223372036854775808
+SELECT a FROM t WHERE a IN (-9223372036854775808.0);
+= -9223372036854775808
+SELECT a FROM t WHERE a = 9223372036854775807.0;
+SELECT a FROM t WHERE a = 9223372036854775808.0;
+CREATE TABLE u(x);
+INSERT INTO u VALUES (-9223372036854775808.0);
+SELECT a FROM u, t WHERE t.a = u.x;
+= -9223372036854775808
+SELECT a FROM t WHERE a IN (SELECT x FROM u);
+= -9223372036854775808
+SELECT a FROM t WHERE a <= -9223372036854775808.0;
+= -9223372036854775808
+## numbers of the header
+PRAGMA user_version = 0x10;
+PRAGMA user_version;
+= 16
+PRAGMA user_version = -0x10;
+PRAGMA user_version;
+= 0
+PRAGMA user_version = 0x7fffffff;
+PRAGMA user_version;
+= 2147483647
+PRAGMA user_version = 0x80000000;
+PRAGMA user_version;
+= 0
+PRAGMA user_version = 2147483647;
+PRAGMA user_version;
+= 2147483647
+PRAGMA user_version = 2147483648;
+PRAGMA user_version;
+= 0
+PRAGMA user_version = -2147483648;
+PRAGMA user_version;
+= -2147483648
+PRAGMA user_version = -2147483649;
+PRAGMA user_version;
+= 0
+PRAGMA user_version = 1.5;
+PRAGMA user_version;
+= 1
+PRAGMA user_version = '12';
+PRAGMA user_version;
+= 12
+PRAGMA user_version = '0x1F';
+PRAGMA user_version;
+= 31
+PRAGMA user_version = +5;
+PRAGMA user_version;
+= 5
+PRAGMA user_version = -5;
+PRAGMA user_version;
+= -5
+PRAGMA user_version = 99999999999;
+PRAGMA user_version;
+= 0
+PRAGMA user_version = '-7x';
+PRAGMA user_version;
+= -7
+PRAGMA user_version = 00012;
+PRAGMA user_version;
+= 12
+PRAGMA user_version = '  7';
+PRAGMA user_version;
+= 0
+PRAGMA application_id = 0X1f;
+PRAGMA application_id;
+= 31
+## switches that are numbers
+PRAGMA recursive_triggers = 0x10;
+PRAGMA recursive_triggers;
+= 1
+PRAGMA recursive_triggers = 0x0;
+PRAGMA recursive_triggers;
+= 0
+PRAGMA recursive_triggers = 1.5;
+PRAGMA recursive_triggers;
+= 1
+PRAGMA recursive_triggers = 0.9;
+PRAGMA recursive_triggers;
+= 0
+PRAGMA recursive_triggers = on;
+PRAGMA recursive_triggers;
+= 1
+PRAGMA recursive_triggers = 'off';
+PRAGMA recursive_triggers;
+= 0
+PRAGMA recursive_triggers = 2;
+PRAGMA recursive_triggers;
+= 1
+PRAGMA recursive_triggers = 256;
+PRAGMA recursive_triggers;
+= 1
+PRAGMA recursive_triggers = yes;
+PRAGMA recursive_triggers;
+= 1
+PRAGMA recursive_triggers = 0;
+PRAGMA recursive_triggers;
+= 0
+## DEFAULT VALUES with columns
+CREATE TABLE k(a, b);
+INSERT INTO k(a) DEFAULT VALUES;
+! 0 values for 1 columns
+INSERT INTO k(a, b) DEFAULT VALUES;
+! 0 values for 2 columns
+INSERT INTO k(c) DEFAULT VALUES;
+! table k has no column named c
+INSERT INTO k DEFAULT VALUES;
+SELECT * FROM k;
+= NULL, NULL
+## names of views' columns
+CREATE VIEW v(x, y) AS SELECT 1, 'a';
+PRAGMA table_info(v);
+= 0, 'x', '', 0, NULL, 0
+= 1, 'y', '', 0, NULL, 0
+CREATE VIEW v2 AS SELECT 1 AS a, 2 AS a, 3 AS a;
+PRAGMA table_info(v2);
+= 0, 'a', '', 0, NULL, 0
+= 1, 'a:1', '', 0, NULL, 0
+= 2, 'a:2', '', 0, NULL, 0
+SELECT "a:1", "a:2" FROM v2;
+= 2, 3
+CREATE VIEW v7(a, a) AS SELECT 1, 2;
+PRAGMA table_info(v7);
+= 0, 'a', '', 0, NULL, 0
+= 1, 'a:1', '', 0, NULL, 0
+SELECT a, "a:1" FROM v7;
+= 1, 2
+CREATE VIEW v8(a, "a:1", a) AS SELECT 1, 2, 3;
+PRAGMA table_info(v8);
+= 0, 'a', '', 0, NULL, 0
+= 1, 'a:1', '', 0, NULL, 0
+= 2, 'a:2', '', 0, NULL, 0
+CREATE VIEW v9("x:1", "x:1") AS SELECT 1, 2;
+PRAGMA table_info(v9);
+= 0, 'x:1', '', 0, NULL, 0
+= 1, 'x:2', '', 0, NULL, 0
+WITH t(a, a) AS (SELECT 1, 2) SELECT "a:1" FROM t;
+= 2
+PRAGMA collation_list;
+= 0, 'RTRIM'
+= 1, 'NOCASE'
+= 2, 'BINARY'
+## what a CHECK is called
+CREATE TABLE a(a CHECK(a > 5));
+INSERT INTO a VALUES (1);
+! CHECK constraint failed: a > 5
+CREATE TABLE b(a CHECK ( a > 5 ));
+INSERT INTO b VALUES (1);
+! CHECK constraint failed: a > 5
+CREATE TABLE c(a CHECK(/* x */ a > 5 /* y */));
+INSERT INTO c VALUES (1);
+! CHECK constraint failed: /* x */ a > 5 /* y */
+CREATE TABLE d(a CHECK("a" > 5));
+INSERT INTO d VALUES (1);
+! CHECK constraint failed: a
+CREATE TABLE e(a CHECK([a] > 5));
+INSERT INTO e VALUES (1);
+! CHECK constraint failed: a
+CREATE TABLE f(a CHECK('it''s' > 'j'));
+INSERT INTO f VALUES (1);
+! CHECK constraint failed: it's
+CREATE TABLE g(a CONSTRAINT n CHECK(a > 5), CHECK(`a` < 9));
+INSERT INTO g VALUES (1);
+! CHECK constraint failed: n
+INSERT INTO g VALUES (10);
+! CHECK constraint failed: n
+CREATE TABLE h(a DEFAULT (/* x */ 1 + 1 ));
+PRAGMA table_info(h);
+= 0, 'a', '', 0, '/* x */ 1 + 1', 0
