@@ -507,3 +507,17 @@ SELECT CASE 'é' WHEN 'é' THEN 1 ELSE 2 END;
 = 2
 SELECT sum(a = 'é'), sum(a = 'é'), count(DISTINCT a) FROM t;
 = 1, 1, 2
+## a number before a NUL
+SELECT typeof(sum('12' || char(0))), typeof(sum('12' || char(0) || 'x')), typeof(sum('9007199254740993' || char(0)));
+= 'integer', 'integer', 'real'
+SELECT ceil('12' || char(0)), ceil('9007199254740993' || char(0)), typeof('12' || char(0) + 0);
+= 12, 9007199254740992.0, 'real'
+CREATE TABLE t(i INT, r REAL);
+INSERT INTO t VALUES ('12' || char(0) || 'x', '12' || char(0)), ('9007199254740993' || char(0), 1);
+SELECT i, typeof(i), r, i = '12' || char(0) FROM t;
+= 12, 'integer', 12.0, 1
+= 9007199254740992, 'integer', 1.0, 0
+SELECT count(*) FROM t WHERE i IN ('12' || char(0), 3);
+= 1
+SELECT log(3, '12abc') = log(3, 12), log('3x', 12), log(3, 'abc'), format('[%*d]', 4294967298, 5), format('[%*d]', -4294967294, 5);
+= 1, NULL, NULL, '[ 5]', '[ 5]'
