@@ -521,3 +521,24 @@ SELECT count(*) FROM t WHERE i IN ('12' || char(0), 3);
 = 1
 SELECT log(3, '12abc') = log(3, 12), log('3x', 12), log(3, 'abc'), format('[%*d]', 4294967298, 5), format('[%*d]', -4294967294, 5);
 = 1, NULL, NULL, '[ 5]', '[ 5]'
+## likelihood takes a constant
+SELECT likelihood(1, 0.5), likelihood(2, (1.0)), likelihood(3, .0);
+= 1, 2, 3
+SELECT likelihood(1, 1);
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT likelihood(1, -0.5);
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT LikeliHood(1, 1.5);
+! second argument to LikeliHood() must be a constant between 0.0 and 1.0
+SELECT likelihood(1, '0.5');
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT likelihood(1, 0.25 + 0.25);
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT likelihood(1, NULL);
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT likelihood(unknown, 2);
+! no such column: unknown
+SELECT likelihood(1);
+! wrong number of arguments to function likelihood()
+CREATE TABLE t(a, CHECK (likelihood(a, 2)));
+! second argument to likelihood() must be a constant between 0.0 and 1.0
