@@ -109,10 +109,15 @@ enum DateTimeFunctions {
     }
   }
 
+  // Digit by digit, as SQLite writes them: of a second below zero (local time outside the calendar) they are none.
   private static func appendSeconds(_ milliseconds: Int, _ output: inout ByteBuffer) {
-    output.append(number: milliseconds / 1000, digits: 2)
+    func append(_ digit: Int) { output.append(UInt8(0x30 + digit % 10)) }
+    append(milliseconds / 10_000)
+    append(milliseconds / 1000)
     output.append(0x2e)
-    output.append(number: milliseconds % 1000, digits: 3)
+    append(milliseconds / 100)
+    append(milliseconds / 10)
+    append(milliseconds)
   }
 
   // MARK: strftime
@@ -278,14 +283,14 @@ extension ByteBuffer {
     append(decimal: UInt64(number.magnitude))
   }
 
-  /// As `%06.3f` prints it, for numbers from 0 to 60.
+  /// As `%06.3f` prints it, for numbers from -1 to 60.
   fileprivate mutating func append(seconds: Double) {
     let decimal = DecimalDigits(seconds, rounding: -3, digitsMax: 16)
     func digit(_ place: Int) -> UInt8 {
       let index = decimal.pointPosition &- 1 &- place
       return index >= 0 && index < decimal.count ? decimal.digits[index] : 0x30
     }
-    append(digit(1))
+    append(decimal.isNegative ? 0x2d : digit(1))
     append(digit(0))
     append(0x2e)
     for place in 1...3 { append(digit(-place)) }
@@ -294,6 +299,14 @@ extension ByteBuffer {
   /// As `%.16g` prints it, for numbers from 0 to 10^7.
   fileprivate mutating func append(general value: Double) {
     let decimal = DecimalDigits(value, rounding: 16, digitsMax: 16)
+    let exponent = decimal.pointPosition &- 1
+    if value != 0, exponent < -4 {
+      append(decimal.digits[0])
+      if decimal.count > 1 { append(0x2e) }
+      for index in 1..<max(1, decimal.count) { append(decimal.digits[index]) }
+      append("e-")
+      return append(number: -exponent, digits: 2)
+    }
     if decimal.pointPosition <= 0 { append(0x30) }
     for index in 0..<max(0, decimal.pointPosition) {
       append(index < decimal.count ? decimal.digits[index] : 0x30)

@@ -40,14 +40,7 @@ extension ByteView {
 extension DateTime {
   /// Reads a time value; false where it is none.
   mutating func read(_ text: ByteView, now: () -> Int64) -> Bool {
-    if readDate(text) || readTime(text) {
-      // "24:00" is the next day's midnight.
-      if hour == 24, hasTime {
-        computeJulian()
-        forgetCalendar()
-      }
-      return true
-    }
+    if readDate(text) || readTime(text) { return true }
     if text.isWord("now") {
       setUnix(milliseconds: now())
       return true
@@ -81,12 +74,27 @@ extension DateTime {
     }
     hasJulian = false
     hasDate = true
-    year = isNegative ? -y : y
+    year = y
     month = m
     day = d
     computeOvershoot()
+    if hasTime, hour == 24 { startNextDay() }
+    // As in SQLite only now: -0001-12-31 24:00 begins the year -0002.
+    if isNegative { year = -year }
     if zone != 0 { computeJulian() }
     return true
+  }
+
+  // 24:00 behind a date.
+  private mutating func startNextDay() {
+    hour = 0
+    day += 1
+    computeOvershoot()
+    guard overshoot > 0 else { return }
+    day = overshoot
+    month += 1
+    normaliseMonth()
+    overshoot = 0
   }
 
   // HH:MM[:SS[.SSS]] and a zone.

@@ -3,8 +3,8 @@ import Testing
 @Suite("Scalar functions")
 struct ScalarFunctionTests {
   /// Lines of name|argument|...=result, as SQLite 3.54.1 answered them.
-  static func check(_ table: String) throws {
-    var driver = FunctionDriver()
+  static func check(_ table: String, _ environment: FixedEnvironment = FixedEnvironment()) throws {
+    var driver = FunctionDriver(environment: environment)
     for line in try RecordedCalls.lines(table) {
       let halves = line.split(separator: "=", maxSplits: 1)
       let fields = halves[0].split(separator: "|", omittingEmptySubsequences: false)
@@ -26,6 +26,9 @@ struct ScalarFunctionTests {
 
   @Test("date and time functions agree with SQLite 3.54.1")
   func dateTimes() throws { try Self.check("dateTimes") }
+
+  @Test("local time agrees with SQLite 3.54.1")
+  func localTimes() throws { try Self.check("localTimes", FixedEnvironment(offsetSeconds: 19_800)) }
 
   @Test("'now' is the environment's clock, local time its offset")
   func environmentTime() {

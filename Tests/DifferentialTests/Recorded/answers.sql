@@ -542,3 +542,14 @@ SELECT likelihood(1);
 ! wrong number of arguments to function likelihood()
 CREATE TABLE t(a, CHECK (likelihood(a, 2)));
 ! second argument to likelihood() must be a constant between 0.0 and 1.0
+## 24:00 is the next day's midnight, and a negative weekday the last one
+SELECT datetime('2024-02-28 24:00'), datetime('2024-12-31 24:00', 'start of year'), datetime('24:00', 'start of day');
+= '2024-02-29 00:00:00', '2025-01-01 00:00:00', '2000-01-01 00:00:00'
+SELECT datetime('-0001-12-31 24:00'), datetime('9999-12-31 24:00', '-1 day'), datetime('2023-02-30 24:00', 'floor');
+= '-0002-01-01 00:00:00', NULL, '2023-03-03 00:00:00'
+SELECT date('2024-01-03', 'weekday -0'), date('2024-01-03', 'weekday -3'), date('2024-01-03', 'weekday -6'), date('2024-01-03', 'weekday -7');
+= '2023-12-31', '2024-01-03', '2023-12-30', NULL
+SELECT length(time('12:00', 'subsec', 'utc')), length(time('12:00', 'utc', 'subsec'));
+= 8, 12
+SELECT strftime('%J', 0), strftime('%J', 0.00001), strftime('%J', 2460310.25);
+= '0', '1e-05', '2460310.25'
