@@ -20,11 +20,10 @@ enum DateTimeFunctions {
   ]
 
   /// The moment that a time value and its modifiers mean; nil where they mean none.
-  private static func moment(_ context: inout FunctionContext, _ arguments: ValueRange) -> DateTime? {
+  private static func moment(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) -> DateTime? {
     var moment = DateTime()
-    let now = context.currentMilliseconds()
     if arguments.count == 0 {
-      moment.setUnix(milliseconds: now)
+      try moment.setNow(&context)
       return moment
     }
     let value = arguments[0]
@@ -32,12 +31,12 @@ enum DateTimeFunctions {
     case .null: return nil
     case .integer, .real: moment.setRaw(value.asReal)
     case .text, .blob:
-      guard moment.read(value.bytes.untilNUL(), now: { now }) else { return nil }
+      guard try moment.read(value.bytes.untilNUL(), &context) else { return nil }
     }
     for index in 1..<max(1, arguments.count) {
       if arguments[index].isNull { return nil }
       let modifier = context.text(arguments[index]).untilNUL()
-      guard moment.apply(modifier, index: index, context) else { return nil }
+      guard try moment.apply(modifier, index: index, context) else { return nil }
     }
     moment.computeJulian()
     guard !moment.isError, moment.isValid else { return nil }
@@ -49,12 +48,12 @@ enum DateTimeFunctions {
   // MARK: Functions
 
   static func julianDay(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard let moment = moment(&context, arguments) else { return context.setNull() }
+    guard let moment = try moment(&context, arguments) else { return context.setNull() }
     context.setReal(Double(moment.julian) / 86_400_000)
   }
 
   static func unixEpoch(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard let moment = moment(&context, arguments) else { return context.setNull() }
+    guard let moment = try moment(&context, arguments) else { return context.setNull() }
     if moment.showsSubseconds {
       context.setReal(Double(moment.julian - DateTime.unixEpoch) / 1000)
     } else {
@@ -63,7 +62,7 @@ enum DateTimeFunctions {
   }
 
   static func date(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard var moment = moment(&context, arguments) else { return context.setNull() }
+    guard var moment = try moment(&context, arguments) else { return context.setNull() }
     moment.computeDate()
     context.output.removeAll()
     appendDate(moment, &context.output)
@@ -71,7 +70,7 @@ enum DateTimeFunctions {
   }
 
   static func time(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard var moment = moment(&context, arguments) else { return context.setNull() }
+    guard var moment = try moment(&context, arguments) else { return context.setNull() }
     moment.computeTime()
     context.output.removeAll()
     appendTime(moment, &context.output)
@@ -79,7 +78,7 @@ enum DateTimeFunctions {
   }
 
   static func dateTime(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard var moment = moment(&context, arguments) else { return context.setNull() }
+    guard var moment = try moment(&context, arguments) else { return context.setNull() }
     moment.computeDateAndTime()
     context.output.removeAll()
     appendDate(moment, &context.output)
@@ -124,7 +123,7 @@ enum DateTimeFunctions {
 
   static func formatted(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
     if arguments.count == 0 || arguments[0].isNull { return context.setNull() }
-    guard var moment = moment(&context, arguments.dropFirst(1)) else { return context.setNull() }
+    guard var moment = try moment(&context, arguments.dropFirst(1)) else { return context.setNull() }
     moment.computeDateAndTime()
     let format = context.text(arguments[0], .second).untilNUL()
     context.output.removeAll()
@@ -208,7 +207,7 @@ enum DateTimeFunctions {
 
   /// What must be added to the second moment to arrive at the first: ±YYYY-MM-DD HH:MM:SS.SSS.
   static func difference(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard var later = moment(&context, arguments.prefix(1)), var earlier = moment(&context, arguments.dropFirst(1))
+    guard var later = try moment(&context, arguments.prefix(1)), var earlier = try moment(&context, arguments.dropFirst(1))
     else { return context.setNull() }
     later.computeDateAndTime()
     earlier.computeDateAndTime()

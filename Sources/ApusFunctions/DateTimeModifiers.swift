@@ -5,7 +5,7 @@ import ApusVM
 
 extension DateTime {
   /// Applies one modifier, the `index`-th argument (from 1); false where it is none.
-  mutating func apply(_ text: ByteView, index: Int, _ context: borrowing FunctionContext) -> Bool {
+  mutating func apply(_ text: ByteView, index: Int, _ context: borrowing FunctionContext) throws(Fault) -> Bool {
     switch text.byte(0) {
     case 0x30...0x39, 0x2b, 0x2d: return move(text)
     default: break
@@ -34,12 +34,14 @@ extension DateTime {
     }
     if text.isWord("unixepoch") { return index == 1 && isRaw && interpretUnix() }
     if text.isWord("localtime") {
+      try context.checkWorldAllowed()
       if !isLocal { becomeLocal(context) }
       isUTC = false
       isLocal = true
       return true
     }
     if text.isWord("utc") {
+      try context.checkWorldAllowed()
       if !isUTC { becomeUTC(context) }
       return true
     }

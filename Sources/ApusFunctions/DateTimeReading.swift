@@ -2,6 +2,7 @@
 // Source: https://sqlite.org/lang_datefunc.html#time_values
 
 import ApusBase
+import ApusVM
 
 extension ByteView {
   /// The byte at `offset`, or NUL behind the end.
@@ -39,10 +40,10 @@ extension ByteView {
 
 extension DateTime {
   /// Reads a time value; false where it is none.
-  mutating func read(_ text: ByteView, now: () -> Int64) -> Bool {
+  mutating func read(_ text: ByteView, _ context: inout FunctionContext) throws(Fault) -> Bool {
     if readDate(text) || readTime(text) { return true }
     if text.isWord("now") {
-      setUnix(milliseconds: now())
+      try setNow(&context)
       return true
     }
     let scan = NumberScan(text)
@@ -52,10 +53,15 @@ extension DateTime {
     }
     if text.isWord("subsec") || text.isWord("subsecond") {
       showsSubseconds = true
-      setUnix(milliseconds: now())
+      try setNow(&context)
       return true
     }
     return false
+  }
+
+  mutating func setNow(_ context: inout FunctionContext) throws(Fault) {
+    try context.checkWorldAllowed()
+    setUnix(milliseconds: context.currentMilliseconds())
   }
 
   // [-]YYYY-MM-DD, and a time behind white space or a T.

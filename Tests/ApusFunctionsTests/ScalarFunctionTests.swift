@@ -1,3 +1,4 @@
+import ApusVM
 import Testing
 
 @Suite("Scalar functions")
@@ -29,6 +30,20 @@ struct ScalarFunctionTests {
 
   @Test("local time agrees with SQLite 3.54.1")
   func localTimes() throws { try Self.check("localTimes", FixedEnvironment(offsetSeconds: 19_800)) }
+
+  @Test("a pure call refuses the moment and the zone, and the calls beside it do not")
+  func pureCalls() {
+    var driver = FunctionDriver()
+    let place = PurePlace.generatedColumn
+    let refusal = "e" + escaped(Array("non-deterministic use of date() in a generated column".utf8))
+    for arguments: [Substring] in [[], ["tnow"], ["tsubsec"], ["t2024-01-01", "tutc"], ["t2024-01-01", "tlocaltime"]] {
+      #expect(driver.call("date", arguments, pureIn: place) == refusal, "\(arguments)")
+      #expect(driver.call("date", arguments).hasPrefix("t20"), "\(arguments)")
+    }
+    #expect(driver.call("date", ["t2024-01-01", "t+1%20day"], pureIn: place) == "t2024-01-02")
+    #expect(driver.call("date", ["tx", "tutc"], pureIn: place) == "n")
+    #expect(driver.call("date", ["t2024-01-01", "tx", "tutc"], pureIn: place) == "n")
+  }
 
   @Test("'now' is the environment's clock, local time its offset")
   func environmentTime() {

@@ -301,7 +301,7 @@ extension Binder {
       var arguments: [BoundExpression] = []
       for argument in call.arguments ?? [] { arguments.append(try scalar(argument, scope)) }
       try checkLikelihood(call, definition)
-      return BoundExpression(.function(definition, arguments), call.offset)
+      return BoundExpression(.function(definition.pure(in: scope?.purePlace), arguments), call.offset)
     }
     return try bindAggregate(call, definition, scope)
   }

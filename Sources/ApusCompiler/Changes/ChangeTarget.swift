@@ -99,7 +99,7 @@ extension Generator {
         try codeColumn(source, number == source.table?.rowidAlias ? -1 : number, into: register)
       case .rowid: try codeColumn(source, -1, into: register)
       case .expression(let expression):
-        try code(try binder.scalar(expression, Scope(sources: [source])), into: register)
+        try code(try binder.scalar(expression, Scope(sources: [source], pureIn: .index)), into: register)
       }
     }
   }
@@ -125,7 +125,7 @@ extension Generator {
   /// Jumps to `label` where the row that `source` reads does not belong into a partial index.
   func skipUnlessIndexed(_ index: CatalogIndex, _ source: Source, to label: Label) throws(EngineError) {
     guard let filter = index.filter else { return }
-    let bound = try binder.scalar(filter, Scope(sources: [source]))
+    let bound = try binder.scalar(filter, Scope(sources: [source], pureIn: .index))
     try jump(ifFalse: bound, to: label, nullJumps: true)
   }
 
