@@ -51,12 +51,12 @@ struct DateTime {
       julian += Int64(hour) * 3_600_000 + Int64(minute) * 60_000 + Int64(second * 1000 + 0.5)
       if zone != 0 {
         julian -= Int64(zone) * 60_000
-        hasDate = false
-        hasTime = false
-        zone = 0
+        forgetCalendar()
         isUTC = true
         isLocal = false
       }
+      // 24:00 is the next day's midnight.
+      if hour == 24 { forgetCalendar() }
     }
   }
 

@@ -20,11 +20,10 @@ enum DateTimeFunctions {
   ]
 
   /// The moment that a time value and its modifiers mean; nil where they mean none.
-  private static func moment(_ context: inout FunctionContext, _ arguments: ValueRange) -> DateTime? {
+  private static func moment(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) -> DateTime? {
     var moment = DateTime()
-    let now = context.currentMilliseconds()
     if arguments.count == 0 {
-      moment.setUnix(milliseconds: now)
+      try moment.setNow(&context)
       return moment
     }
     let value = arguments[0]
@@ -32,12 +31,12 @@ enum DateTimeFunctions {
     case .null: return nil
     case .integer, .real: moment.setRaw(value.asReal)
     case .text, .blob:
-      guard moment.read(value.bytes.untilNUL(), now: { now }) else { return nil }
+      guard try moment.read(value.bytes.untilNUL(), &context) else { return nil }
     }
     for index in 1..<max(1, arguments.count) {
       if arguments[index].isNull { return nil }
       let modifier = context.text(arguments[index]).untilNUL()
-      guard moment.apply(modifier, index: index, context) else { return nil }
+      guard try moment.apply(modifier, index: index, context) else { return nil }
     }
     moment.computeJulian()
     guard !moment.isError, moment.isValid else { return nil }
@@ -49,12 +48,12 @@ enum DateTimeFunctions {
   // MARK: Functions
 
   static func julianDay(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard let moment = moment(&context, arguments) else { return context.setNull() }
+    guard let moment = try moment(&context, arguments) else { return context.setNull() }
     context.setReal(Double(moment.julian) / 86_400_000)
   }
 
   static func unixEpoch(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard let moment = moment(&context, arguments) else { return context.setNull() }
+    guard let moment = try moment(&context, arguments) else { return context.setNull() }
     if moment.showsSubseconds {
       context.setReal(Double(moment.julian - DateTime.unixEpoch) / 1000)
     } else {
@@ -63,7 +62,7 @@ enum DateTimeFunctions {
   }
 
   static func date(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard var moment = moment(&context, arguments) else { return context.setNull() }
+    guard var moment = try moment(&context, arguments) else { return context.setNull() }
     moment.computeDate()
     context.output.removeAll()
     appendDate(moment, &context.output)
@@ -71,7 +70,7 @@ enum DateTimeFunctions {
   }
 
   static func time(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard var moment = moment(&context, arguments) else { return context.setNull() }
+    guard var moment = try moment(&context, arguments) else { return context.setNull() }
     moment.computeTime()
     context.output.removeAll()
     appendTime(moment, &context.output)
@@ -79,7 +78,7 @@ enum DateTimeFunctions {
   }
 
   static func dateTime(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard var moment = moment(&context, arguments) else { return context.setNull() }
+    guard var moment = try moment(&context, arguments) else { return context.setNull() }
     moment.computeDateAndTime()
     context.output.removeAll()
     appendDate(moment, &context.output)
@@ -109,17 +108,22 @@ enum DateTimeFunctions {
     }
   }
 
+  // Digit by digit, as SQLite writes them: of a second below zero (local time outside the calendar) they are none.
   private static func appendSeconds(_ milliseconds: Int, _ output: inout ByteBuffer) {
-    output.append(number: milliseconds / 1000, digits: 2)
+    func append(_ digit: Int) { output.append(UInt8(0x30 + digit % 10)) }
+    append(milliseconds / 10_000)
+    append(milliseconds / 1000)
     output.append(0x2e)
-    output.append(number: milliseconds % 1000, digits: 3)
+    append(milliseconds / 100)
+    append(milliseconds / 10)
+    append(milliseconds)
   }
 
   // MARK: strftime
 
   static func formatted(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
     if arguments.count == 0 || arguments[0].isNull { return context.setNull() }
-    guard var moment = moment(&context, arguments.dropFirst(1)) else { return context.setNull() }
+    guard var moment = try moment(&context, arguments.dropFirst(1)) else { return context.setNull() }
     moment.computeDateAndTime()
     let format = context.text(arguments[0], .second).untilNUL()
     context.output.removeAll()
@@ -203,7 +207,7 @@ enum DateTimeFunctions {
 
   /// What must be added to the second moment to arrive at the first: ±YYYY-MM-DD HH:MM:SS.SSS.
   static func difference(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard var later = moment(&context, arguments.prefix(1)), var earlier = moment(&context, arguments.dropFirst(1))
+    guard var later = try moment(&context, arguments.prefix(1)), var earlier = try moment(&context, arguments.dropFirst(1))
     else { return context.setNull() }
     later.computeDateAndTime()
     earlier.computeDateAndTime()
@@ -278,14 +282,14 @@ extension ByteBuffer {
     append(decimal: UInt64(number.magnitude))
   }
 
-  /// As `%06.3f` prints it, for numbers from 0 to 60.
+  /// As `%06.3f` prints it, for numbers from -1 to 60.
   fileprivate mutating func append(seconds: Double) {
     let decimal = DecimalDigits(seconds, rounding: -3, digitsMax: 16)
     func digit(_ place: Int) -> UInt8 {
       let index = decimal.pointPosition &- 1 &- place
       return index >= 0 && index < decimal.count ? decimal.digits[index] : 0x30
     }
-    append(digit(1))
+    append(decimal.isNegative ? 0x2d : digit(1))
     append(digit(0))
     append(0x2e)
     for place in 1...3 { append(digit(-place)) }
@@ -294,6 +298,14 @@ extension ByteBuffer {
   /// As `%.16g` prints it, for numbers from 0 to 10^7.
   fileprivate mutating func append(general value: Double) {
     let decimal = DecimalDigits(value, rounding: 16, digitsMax: 16)
+    let exponent = decimal.pointPosition &- 1
+    if value != 0, exponent < -4 {
+      append(decimal.digits[0])
+      if decimal.count > 1 { append(0x2e) }
+      for index in 1..<max(1, decimal.count) { append(decimal.digits[index]) }
+      append("e-")
+      return append(number: -exponent, digits: 2)
+    }
     if decimal.pointPosition <= 0 { append(0x30) }
     for index in 0..<max(0, decimal.pointPosition) {
       append(index < decimal.count ? decimal.digits[index] : 0x30)

@@ -5,12 +5,16 @@ import ApusVM
 
 extension DateTime {
   /// Applies one modifier, the `index`-th argument (from 1); false where it is none.
-  mutating func apply(_ text: ByteView, index: Int, _ context: borrowing FunctionContext) -> Bool {
+  mutating func apply(_ text: ByteView, index: Int, _ context: borrowing FunctionContext) throws(Fault) -> Bool {
     switch text.byte(0) {
     case 0x30...0x39, 0x2b, 0x2d: return move(text)
     default: break
     }
-    if text.isWord("auto") { return index == 1 && interpretNumber() }
+    if text.isWord("auto") {
+      guard index == 1 else { return false }
+      interpretNumber()
+      return true
+    }
     if text.isWord("ceiling") {
       computeJulian()
       forgetCalendar()
@@ -30,12 +34,14 @@ extension DateTime {
     }
     if text.isWord("unixepoch") { return index == 1 && isRaw && interpretUnix() }
     if text.isWord("localtime") {
+      try context.checkWorldAllowed()
       if !isLocal { becomeLocal(context) }
       isUTC = false
       isLocal = true
       return true
     }
     if text.isWord("utc") {
+      try context.checkWorldAllowed()
       if !isUTC { becomeUTC(context) }
       return true
     }
@@ -50,48 +56,63 @@ extension DateTime {
 
   // MARK: Bare numbers
 
-  private mutating func interpretNumber() -> Bool {
+  // A number that is neither a Julian day nor a Unix time stays bare, which is an error later.
+  private mutating func interpretNumber() {
     if !isRaw || hasJulian {
       isRaw = false
-      return true
+    } else if second >= -210_866_760_000, second <= 253_402_300_799 {
+      setUnixSeconds(second)
     }
-    guard second >= -210_866_760_000, second <= 253_402_300_799 else { return false }
-    return setUnixSeconds(second)
   }
 
   private mutating func interpretUnix() -> Bool {
     let milliseconds = second * 1000 + 210_866_760_000_000
     guard milliseconds >= 0, milliseconds < 464_269_060_800_000 else { return false }
-    return setUnixSeconds(second)
+    setUnixSeconds(second)
+    return true
   }
 
-  private mutating func setUnixSeconds(_ seconds: Double) -> Bool {
+  private mutating func setUnixSeconds(_ seconds: Double) {
     forgetCalendar()
     julian = Int64(seconds * 1000 + 210_866_760_000_000 + 0.5)
     hasJulian = true
     isRaw = false
-    return true
   }
 
   // MARK: Zones
 
   // What local time the environment cannot know (before 1970, after 2038), it is asked for a like year near 2000, as
-  // SQLite does.
+  // SQLite does. The answer is a date of the calendar, and becomes one of the year that was meant: so 29 February of a like
+  // year may become 1 March. An error is forgotten, and what lay outside the calendar begins the year 0.
   private mutating func becomeLocal(_ context: borrowing FunctionContext) {
     computeJulian()
-    var moment = julian
+    var local = self
+    var yearsMoved = 0
     if julian < DateTime.unixEpoch || julian > 213_014_145_600_000 {
-      var like = self
-      like.computeDateAndTime()
-      like.year = 2000 + like.year % 4
-      like.hasJulian = false
-      like.zone = 0
-      like.computeJulian()
-      moment = like.julian
+      let isOutside = hasJulian && !hasDate && !isValid
+      local.computeDateAndTime()
+      let known = isOutside ? 0 : local.year
+      yearsMoved = 2000 + known % 4 - known
+      local.year = known + yearsMoved
+      local.hasJulian = false
+      local.computeJulian()
     }
-    let offset = context.localTimeOffsetSeconds(atMilliseconds: moment &- DateTime.unixEpoch)
-    julian &+= Int64(offset) * 1000
-    forgetCalendar()
+    let seconds = local.julian / 1000
+    let offset = context.localTimeOffsetSeconds(atMilliseconds: seconds * 1000 &- DateTime.unixEpoch)
+    local.julian = (seconds + Int64(offset)) * 1000
+    local.hasJulian = true
+    local.forgetCalendar()
+    local.computeDateAndTime()
+    year = local.year - yearsMoved
+    month = local.month
+    day = local.day
+    hour = local.hour
+    minute = local.minute
+    second = local.second + Double(julian % 1000) * 0.001
+    hasDate = true
+    hasTime = true
+    hasJulian = false
+    zone = 0
     isRaw = false
     isError = false
   }
@@ -109,12 +130,12 @@ extension DateTime {
       local.julian = guess
       local.hasJulian = true
       local.becomeLocal(context)
+      local.computeJulian()
       error = local.julian &- original
       attempts += 1
     } while error != 0 && attempts <= 3
-    let shows = showsSubseconds
+    // Nothing else is kept: 'subsec' must come behind it.
     self = DateTime()
-    showsSubseconds = shows
     julian = guess
     hasJulian = true
     isUTC = true
@@ -124,16 +145,20 @@ extension DateTime {
 
   private mutating func moveToWeekday(_ text: ByteView) -> Bool {
     let scan = NumberScan(text)
-    guard scan.form != .none, scan.isWhole, scan.real >= 0, scan.real < 7, scan.real == scan.real.rounded(.down) else {
-      return false
-    }
-    let wanted = Int(scan.real)
+    let number = scan.real.magnitude
+    guard scan.form != .none, scan.isWhole, number < 7, number == number.rounded(.down) else { return false }
+    let wanted = Int(number)
     computeDateAndTime()
     zone = 0
     hasJulian = false
     computeJulian()
+    // A minus sign, before a zero too, means the last such day instead of the next.
     var today = daysAfterSunday
-    if today > wanted { today -= 7 }
+    if scan.isNegative {
+      if today < wanted { today += 7 }
+    } else if today > wanted {
+      today -= 7
+    }
     julian &+= Int64(wanted - today) * DateTime.dayMilliseconds
     forgetCalendar()
     return true

@@ -2,6 +2,7 @@
 // Source: https://sqlite.org/lang_datefunc.html#time_values
 
 import ApusBase
+import ApusVM
 
 extension ByteView {
   /// The byte at `offset`, or NUL behind the end.
@@ -39,17 +40,10 @@ extension ByteView {
 
 extension DateTime {
   /// Reads a time value; false where it is none.
-  mutating func read(_ text: ByteView, now: () -> Int64) -> Bool {
-    if readDate(text) || readTime(text) {
-      // "24:00" is the next day's midnight.
-      if hour == 24, hasTime {
-        computeJulian()
-        forgetCalendar()
-      }
-      return true
-    }
+  mutating func read(_ text: ByteView, _ context: inout FunctionContext) throws(Fault) -> Bool {
+    if readDate(text) || readTime(text) { return true }
     if text.isWord("now") {
-      setUnix(milliseconds: now())
+      try setNow(&context)
       return true
     }
     let scan = NumberScan(text)
@@ -59,10 +53,15 @@ extension DateTime {
     }
     if text.isWord("subsec") || text.isWord("subsecond") {
       showsSubseconds = true
-      setUnix(milliseconds: now())
+      try setNow(&context)
       return true
     }
     return false
+  }
+
+  mutating func setNow(_ context: inout FunctionContext) throws(Fault) {
+    try context.checkWorldAllowed()
+    setUnix(milliseconds: context.currentMilliseconds())
   }
 
   // [-]YYYY-MM-DD, and a time behind white space or a T.
@@ -81,12 +80,27 @@ extension DateTime {
     }
     hasJulian = false
     hasDate = true
-    year = isNegative ? -y : y
+    year = y
     month = m
     day = d
     computeOvershoot()
+    if hasTime, hour == 24 { startNextDay() }
+    // As in SQLite only now: -0001-12-31 24:00 begins the year -0002.
+    if isNegative { year = -year }
     if zone != 0 { computeJulian() }
     return true
+  }
+
+  // 24:00 behind a date.
+  private mutating func startNextDay() {
+    hour = 0
+    day += 1
+    computeOvershoot()
+    guard overshoot > 0 else { return }
+    day = overshoot
+    month += 1
+    normaliseMonth()
+    overshoot = 0
   }
 
   // HH:MM[:SS[.SSS]] and a zone.

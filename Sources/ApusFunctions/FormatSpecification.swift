@@ -39,10 +39,8 @@ struct FormatSpecification {
     }
     if peek() == 0x2a {
       position &+= 1
-      let value = nextInteger()
-      if value < 0 { isLeft = true }
       // As an int of C, whose smallest value has no opposite.
-      let clipped = Int(Int32(truncatingIfNeeded: value))
+      let clipped = Int(Int32(truncatingIfNeeded: nextInteger()))
       width = clipped < 0 ? (clipped >= -FormatSpecification.sizeMax ? -clipped : 0) : clipped
       isLeft = isLeft || clipped < 0
     } else {

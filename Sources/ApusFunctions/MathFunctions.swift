@@ -78,13 +78,12 @@ enum MathFunctions {
     context.setReal(body(x))
   }
 
-  /// `log(base, x)`.
+  /// `log(base, x)`. Of `x` the front that is a number counts, as nowhere else here.
   private static func logarithmToBase(_ context: inout FunctionContext, _ arguments: ValueRange) throws(Fault) {
-    guard let base = number(arguments[0]), base > 0, let x = number(arguments[1]), x > 0 else {
-      return context.setNull()
-    }
+    guard let base = number(arguments[0]), base > 0 else { return context.setNull() }
     let divisor = MathLibrary.log(base)
-    guard divisor > 0 else { return context.setNull() }
+    let x = arguments[1].asReal
+    guard divisor > 0, x > 0 else { return context.setNull() }
     context.setReal(MathLibrary.log(x) / divisor)
   }
 }

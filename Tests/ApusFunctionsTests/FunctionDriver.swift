@@ -127,9 +127,9 @@ struct FunctionDriver: ~Copyable {
   init(environment: FixedEnvironment = FixedEnvironment()) { context = FunctionContext(environment: environment) }
 
   /// What `name(arguments...)` gives, or "e" and the message.
-  mutating func call(_ name: String, _ fields: [Substring]) -> String {
+  mutating func call(_ name: String, _ fields: [Substring], pureIn place: PurePlace? = nil) -> String {
     guard case .found(let definition) = registry.lookUp(name, argumentCount: fields.count) else { return "no function" }
-    guard case .scalar(let function) = definition.body else { return "no scalar function" }
+    guard case .scalar(let function) = definition.pure(in: place).body else { return "no scalar function" }
     let arguments = Arguments(fields)
     context.begin()
     do throws(Fault) {

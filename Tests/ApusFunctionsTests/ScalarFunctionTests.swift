@@ -1,10 +1,11 @@
+import ApusVM
 import Testing
 
 @Suite("Scalar functions")
 struct ScalarFunctionTests {
   /// Lines of name|argument|...=result, as SQLite 3.54.1 answered them.
-  static func check(_ table: String) throws {
-    var driver = FunctionDriver()
+  static func check(_ table: String, _ environment: FixedEnvironment = FixedEnvironment()) throws {
+    var driver = FunctionDriver(environment: environment)
     for line in try RecordedCalls.lines(table) {
       let halves = line.split(separator: "=", maxSplits: 1)
       let fields = halves[0].split(separator: "|", omittingEmptySubsequences: false)
@@ -26,6 +27,23 @@ struct ScalarFunctionTests {
 
   @Test("date and time functions agree with SQLite 3.54.1")
   func dateTimes() throws { try Self.check("dateTimes") }
+
+  @Test("local time agrees with SQLite 3.54.1")
+  func localTimes() throws { try Self.check("localTimes", FixedEnvironment(offsetSeconds: 19_800)) }
+
+  @Test("a pure call refuses the moment and the zone, and the calls beside it do not")
+  func pureCalls() {
+    var driver = FunctionDriver()
+    let place = PurePlace.generatedColumn
+    let refusal = "e" + escaped(Array("non-deterministic use of date() in a generated column".utf8))
+    for arguments: [Substring] in [[], ["tnow"], ["tsubsec"], ["t2024-01-01", "tutc"], ["t2024-01-01", "tlocaltime"]] {
+      #expect(driver.call("date", arguments, pureIn: place) == refusal, "\(arguments)")
+      #expect(driver.call("date", arguments).hasPrefix("t20"), "\(arguments)")
+    }
+    #expect(driver.call("date", ["t2024-01-01", "t+1%20day"], pureIn: place) == "t2024-01-02")
+    #expect(driver.call("date", ["tx", "tutc"], pureIn: place) == "n")
+    #expect(driver.call("date", ["t2024-01-01", "tx", "tutc"], pureIn: place) == "n")
+  }
 
   @Test("'now' is the environment's clock, local time its offset")
   func environmentTime() {

@@ -146,7 +146,9 @@ extension Value {
     guard scan.form != .none, scan.isWhole else { return self }
     if scan.form == .integer {
       let integer = IntegerScan(bytes)
-      if integer.fits, integer.isWhole { return .integer(integer.value) }
+      // Behind a NUL there may be anything; SQLite then takes the double, and an integer for it where it is small.
+      let isInteger = integer.isWhole ? integer.fits : Value.isSmall(integer.value)
+      if isInteger { return .integer(integer.value) }
     }
     return .real(scan.real)
   }
@@ -179,12 +181,14 @@ extension Value {
     }
   }
 
-  // CAST AS NUMERIC turns a real into an integer only where a double tells neighbouring integers well apart (51 bits).
+  // CAST AS NUMERIC turns a real into an integer only where it is small.
   private static func smallIntegerWhereExact(_ real: Double) -> Value {
     let integer = truncated(real)
-    let limit: Int64 = 1 << 51
-    return Double(integer) == real && integer >= -limit && integer < limit ? .integer(integer) : .real(real)
+    return Double(integer) == real && isSmall(integer) ? .integer(integer) : .real(real)
   }
+
+  // A double tells neighbouring integers well apart (51 bits).
+  private static func isSmall(_ integer: Int64) -> Bool { integer >= -(1 << 51) && integer < 1 << 51 }
 }
 
 extension Affinity {

@@ -300,9 +300,17 @@ extension Binder {
       }
       var arguments: [BoundExpression] = []
       for argument in call.arguments ?? [] { arguments.append(try scalar(argument, scope)) }
-      return BoundExpression(.function(definition, arguments), call.offset)
+      try checkLikelihood(call, definition)
+      return BoundExpression(.function(definition.pure(in: scope?.purePlace), arguments), call.offset)
     }
     return try bindAggregate(call, definition, scope)
+  }
+
+  // The likelihood is for the planner, before there are values.
+  private func checkLikelihood(_ call: ApusSQL.FunctionCall, _ definition: FunctionDefinition) throws(EngineError) {
+    guard definition.name == "likelihood", definition.traits.contains(.isInline) else { return }
+    if case .literal(.real(0...1), _) = call.arguments?.last { return }
+    throw error("second argument to \(call.name.text)() must be a constant between 0.0 and 1.0", call.offset)
   }
 
   private func bindAggregate(

@@ -13,15 +13,16 @@ final class Scope {
   var query: BoundQuery?
   var aliases: [BoundResultColumn] = []
   var allowsAggregates = false
-  /// Why names are refused altogether ("non-deterministic functions" and the like are checked elsewhere).
-  var isPartialIndexOrCheck = false
+  /// Set where the expression must give the same value always.
+  let purePlace: PurePlace?
   var isGroupBy = false
   /// Sources that answer to qualified names only: `excluded`, `new`, `old`.
   var qualifiedSources: [Source] = []
 
-  init(sources: [Source] = [], parent: Scope? = nil) {
+  init(sources: [Source] = [], parent: Scope? = nil, pureIn place: PurePlace? = nil) {
     self.sources = sources
     self.parent = parent
+    purePlace = place
   }
 }
 

@@ -104,13 +104,15 @@ extension Generator {
     }
   }
 
-  /// An expression of an index's definition, or its WHERE.
+  /// An expression of an index's definition, or its WHERE, for the row that `source` reads.
+  /// - Parameter isStored: an entry is made of it, so that it may not depend on the moment or the zone. What a query is
+  ///   compared with stays the query's own call.
   /// - Throws: SQLITE_CORRUPT where the stored definition calls what would give another entry at each look: CREATE INDEX
   ///   refuses that.
   func indexExpression(
-    _ expression: Expression, of index: CatalogIndex, _ source: Source
+    _ expression: Expression, of index: CatalogIndex, _ source: Source, isStored: Bool = true
   ) throws(EngineError) -> BoundExpression {
-    let bound = try binder.scalar(expression, Scope(sources: [source]))
+    let bound = try binder.scalar(expression, Scope(sources: [source], pureIn: isStored ? .index : nil))
     if bound.callsUnstable {
       throw EngineError(
         .corrupt, "malformed database schema (\(index.name.text)) - non-deterministic functions prohibited in index "

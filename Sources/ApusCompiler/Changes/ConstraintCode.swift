@@ -120,7 +120,7 @@ extension Generator {
   ) throws(EngineError) {
     if context.settings.ignoreCheckConstraints { return }
     for check in table.checks {
-      let bound = try binder.scalar(check.expression, Scope(sources: [row.source]))
+      let bound = try binder.scalar(check.expression, Scope(sources: [row.source], pureIn: .check))
       if let changed = row.changedColumns, !row.mayChangeKey, !bound.reads(row.source, anyOf: changed) { continue }
       let passed = builder.makeLabel()
       try jump(ifTrue: bound, to: passed, nullJumps: true)

@@ -154,7 +154,8 @@ extension Generator {
     if !context.settings.ignoreCheckConstraints {
       for check in table.checks {
         let sound = builder.makeLabel()
-        try jump(ifTrue: try binder.scalar(check.expression, Scope(sources: [source])), to: sound, nullJumps: true)
+        let bound = try binder.scalar(check.expression, Scope(sources: [source], pureIn: .check))
+        try jump(ifTrue: bound, to: sound, nullJumps: true)
         complain(report, "CHECK constraint failed in \(table.name.text)")
         builder.place(sound)
       }

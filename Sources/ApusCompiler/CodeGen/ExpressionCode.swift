@@ -176,7 +176,7 @@ extension Generator {
     }
     openGeneratedColumns.append((table, number))
     defer { openGeneratedColumns.removeLast() }
-    let bound = try binder.scalar(generator, Scope(sources: [source]))
+    let bound = try binder.scalar(generator, Scope(sources: [source], pureIn: .generatedColumn))
     let behind = builder.makeLabel()
     if source.isNullable {
       let standsIn = source.coveringIndex != nil || source.automaticColumns != nil

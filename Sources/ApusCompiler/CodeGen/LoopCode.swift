@@ -222,7 +222,7 @@ extension Generator {
     let used = source.usedColumns
     let bound = index.columns.map { part -> BoundExpression? in
       guard case .expression(let expression) = part.source else { return nil }
-      return try? indexExpression(expression, of: index, source)
+      return try? indexExpression(expression, of: index, source, isStored: false)
     }
     source.usedColumns = used
     indexExpressionCache[key] = bound

@@ -61,6 +61,9 @@ public struct FunctionContext: ~Copyable {
   /// machine swaps it in and out for functions with the trait `.hasCallState`.
   public var callState: AnyObject?
 
+  /// Why the call may read neither the moment nor the zone; nil where it may.
+  var worldRefusal: String?
+
   private let environment: any Environment
   private var moment: Int64?
 
@@ -186,6 +189,12 @@ public struct FunctionContext: ~Copyable {
   public func tooBig() -> Fault { .error(.tooBig) }
 
   // MARK: The world
+
+  /// Throws where a deterministic function is called in a place where it may read neither the moment nor the zone. It asks
+  /// before it does.
+  public func checkWorldAllowed() throws(Fault) {
+    if let worldRefusal { throw error(worldRefusal) }
+  }
 
   /// A new moment may be seen: called by the machine at the start of each `step`, within which 'now' stands still.
   public mutating func forgetMoment() { moment = nil }

@@ -31,6 +31,13 @@ public enum FunctionArity: Hashable, Sendable {
   }
 }
 
+/// Where an expression must give the same value for the same row always; in the words of a message.
+public enum PurePlace: String, Sendable {
+  case index = "an index"
+  case check = "a CHECK constraint"
+  case generatedColumn = "a generated column"
+}
+
 /// What the compiler and the machine may assume of a function, or must do for it.
 public struct FunctionTraits: OptionSet, Hashable, Sendable {
   public var rawValue: UInt32
@@ -216,6 +223,18 @@ public final class FunctionDefinition: Sendable {
     _ name: String, _ arity: FunctionArity, _ traits: FunctionTraits = [.innocuous], _ body: AggregateFunction
   ) -> FunctionDefinition {
     FunctionDefinition(name, arity, traits, .aggregate(body))
+  }
+
+  /// The function for a call in `place`: one that may read the moment or the zone (`'now'`) fails where it does. Others
+  /// stay as they are, and so does every call elsewhere.
+  public func pure(in place: PurePlace?) -> FunctionDefinition {
+    guard let place, traits.isSuperset(of: [.deterministic, .slowChange]), case .scalar(let body) = body else { return self }
+    let refusal = "non-deterministic use of \(name)() in \(place.rawValue)"
+    return .scalar(name, arity, traits) { (context, arguments) throws(Fault) in
+      context.worldRefusal = refusal
+      defer { context.worldRefusal = nil }
+      try body(&context, arguments)
+    }
   }
 
   /// The instruction that steps the aggregate.

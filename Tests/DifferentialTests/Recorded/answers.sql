@@ -918,3 +918,108 @@ INSERT INTO g VALUES (10);
 CREATE TABLE h(a DEFAULT (/* x */ 1 + 1 ));
 PRAGMA table_info(h);
 = 0, 'a', '', 0, '/* x */ 1 + 1', 0
+## 24:00 is the next day's midnight, and a negative weekday the last one
+SELECT datetime('2024-02-28 24:00'), datetime('2024-12-31 24:00', 'start of year'), datetime('24:00', 'start of day');
+= '2024-02-29 00:00:00', '2025-01-01 00:00:00', '2000-01-01 00:00:00'
+SELECT datetime('-0001-12-31 24:00'), datetime('9999-12-31 24:00', '-1 day'), datetime('2023-02-30 24:00', 'floor');
+= '-0002-01-01 00:00:00', NULL, '2023-03-03 00:00:00'
+SELECT date('2024-01-03', 'weekday -0'), date('2024-01-03', 'weekday -3'), date('2024-01-03', 'weekday -6'), date('2024-01-03', 'weekday -7');
+= '2023-12-31', '2024-01-03', '2023-12-30', NULL
+SELECT length(time('12:00', 'subsec', 'utc')), length(time('12:00', 'utc', 'subsec'));
+= 8, 12
+SELECT strftime('%J', 0), strftime('%J', 0.00001), strftime('%J', 2460310.25);
+= '0', '1e-05', '2460310.25'
+## likelihood takes a constant
+SELECT likelihood(1, 0.5), likelihood(2, (1.0)), likelihood(3, .0);
+= 1, 2, 3
+SELECT likelihood(1, 1);
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT likelihood(1, -0.5);
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT LikeliHood(1, 1.5);
+! second argument to LikeliHood() must be a constant between 0.0 and 1.0
+SELECT likelihood(1, '0.5');
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT likelihood(1, 0.25 + 0.25);
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT likelihood(1, NULL);
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+SELECT likelihood(unknown, 2);
+! no such column: unknown
+SELECT likelihood(1);
+! wrong number of arguments to function likelihood()
+CREATE TABLE t(a, CHECK (likelihood(a, 2)));
+! second argument to likelihood() must be a constant between 0.0 and 1.0
+## a number before a NUL
+SELECT typeof(sum('12' || char(0))), typeof(sum('12' || char(0) || 'x')), typeof(sum('9007199254740993' || char(0)));
+= 'integer', 'integer', 'real'
+SELECT ceil('12' || char(0)), ceil('9007199254740993' || char(0)), typeof('12' || char(0) + 0);
+= 12, 9007199254740992.0, 'real'
+CREATE TABLE t(i INT, r REAL);
+INSERT INTO t VALUES ('12' || char(0) || 'x', '12' || char(0)), ('9007199254740993' || char(0), 1);
+SELECT i, typeof(i), r, i = '12' || char(0) FROM t;
+= 12, 'integer', 12.0, 1
+= 9007199254740992, 'integer', 1.0, 0
+SELECT count(*) FROM t WHERE i IN ('12' || char(0), 3);
+= 1
+SELECT log(3, '12abc') = log(3, 12), log('3x', 12), log(3, 'abc'), format('[%*d]', 4294967298, 5), format('[%*d]', -4294967294, 5);
+= 1, NULL, NULL, '[ 5]', '[ 5]'
+## an index refuses the moment and the zone when it reads them
+CREATE TABLE t(a);
+CREATE INDEX i ON t(date(a));
+CREATE INDEX j ON t(a) WHERE time('12:00', a) > '1';
+INSERT INTO t VALUES ('2024-01-01');
+INSERT INTO t VALUES ('now');
+! non-deterministic use of date() in an index
+INSERT OR IGNORE INTO t VALUES ('subsec');
+! non-deterministic use of date() in an index
+INSERT INTO t VALUES ('utc');
+! non-deterministic use of time() in an index
+INSERT INTO t VALUES ('localtime');
+! non-deterministic use of time() in an index
+UPDATE t SET a = 'NOW';
+! non-deterministic use of date() in an index
+SELECT a FROM t WHERE date(a) < date('now');
+= '2024-01-01'
+SELECT count(*) FROM t WHERE date(a) > '2023' AND time('12:00', a) IS NULL;
+= 1
+CREATE INDEX k ON t(date('now'));
+! non-deterministic use of date() in an index
+CREATE INDEX k ON t(a) WHERE unixepoch() > 0;
+! non-deterministic use of unixepoch() in an index
+CREATE INDEX k ON t(current_date);
+! non-deterministic functions prohibited in index expressions
+CREATE INDEX k ON t(timediff('x', 'now'));
+DELETE FROM t;
+CREATE INDEX l ON t(strftime('%s'));
+INSERT INTO t VALUES (1);
+! non-deterministic use of strftime() in an index
+DROP INDEX l;
+INSERT INTO t VALUES (1);
+## a CHECK constraint refuses the moment and the zone when it reads them
+CREATE TABLE t(a, b, CHECK (a = 1 OR datetime('2024-01-01', b) > '2'));
+INSERT INTO t VALUES (1, 'utc');
+INSERT INTO t VALUES (2, '+1 day');
+INSERT INTO t VALUES (2, 'utc');
+! non-deterministic use of datetime() in a CHECK constraint
+INSERT OR IGNORE INTO t VALUES (2, 'localtime');
+! non-deterministic use of datetime() in a CHECK constraint
+UPDATE t SET a = 2;
+! non-deterministic use of datetime() in a CHECK constraint
+SELECT count(*), datetime('2024-01-01', 'utc') > '2' FROM t;
+= 2, 1
+CREATE TABLE u(a, CHECK (a < julianday('now')));
+INSERT INTO u VALUES (1);
+! non-deterministic use of julianday() in a CHECK constraint
+CREATE TABLE v(a, CHECK (a < current_date));
+INSERT INTO v VALUES (1);
+CREATE TABLE w(a, CHECK (date(a, 'localtime') > '1'));
+INSERT INTO w VALUES ('x');
+INSERT INTO w VALUES (NULL);
+INSERT INTO w VALUES ('2024-01-01');
+! non-deterministic use of date() in a CHECK constraint
+PRAGMA ignore_check_constraints = 1;
+INSERT INTO t VALUES (3, 'utc');
+PRAGMA ignore_check_constraints = 0;
+PRAGMA quick_check;
+! non-deterministic use of datetime() in a CHECK constraint
