@@ -59,7 +59,7 @@
     case forgetOlderSavepoints, keepDroppedStatement, keepDroppedTransaction, forgetDroppedRollback, keepHalfUndone,
       skipCookieCheck
     case forgetKeyInIndexes
-    case keepDeferredCount, findOuterSavepoint
+    case findOuterSavepoint
 
     // One bug at a time. Set before the threads that run the engine start.
     nonisolated(unsafe) private static var active: PlantedBug?

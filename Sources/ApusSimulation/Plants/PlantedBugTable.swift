@@ -371,8 +371,6 @@
         .init(.machine, "a ROLLBACK that is dropped leaves the transaction half undone", .transactions, needs: .cancellation)
       case .skipCookieCheck:
         .init(.machine, "a statement runs on a schema that has changed", .transactions)
-      case .keepDeferredCount:
-        .init(.machine, "ROLLBACK leaves the count of deferred constraints that are violated", [.error, .read])
       case .findOuterSavepoint:
         .init(.machine, "of two savepoints of one name the outer one is found", .transactions)
       }

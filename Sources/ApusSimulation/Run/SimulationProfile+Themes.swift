@@ -9,7 +9,7 @@ extension SimulationProfile {
     theme = choices.pick(
       [
         .none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .syncsFailOften,
-        .syncsFailOften, .spillsOften, .commitsAgainOften,
+        .syncsFailOften, .spillsOften, .commitsAgainOften, kind == .flaky || kind == .inferno ? .syncsFailOften : .none,
       ],
       .theme)
     switch theme {
@@ -17,7 +17,7 @@ extension SimulationProfile {
     case .goesBackOften: goBackOften(choices)
     case .spillsOften: spillOften(choices)
     case .commitsAgainOften: commitAgainOften(choices)
-    case .syncsFailOften: failSyncsOften()
+    case .syncsFailOften: failSyncsOften(choices)
     }
   }
 
@@ -83,8 +83,9 @@ extension SimulationProfile {
     if faultFocus == .log { faultFocus = .journal }
   }
 
-  /// Syncs that are to cover several commits fail, with a transaction on top of those that has written to the log already.
-  private mutating func failSyncsOften() {
+  /// Syncs that are to cover several commits fail, with a transaction on top of those that has written to the log already. In
+  /// half of these worlds the log goes on, so that what has failed is written over.
+  private mutating func failSyncsOften(_ choices: ChoiceStream) {
     guard journal == .wal, kind == .flaky || kind == .inferno else { return }
     synchronous = .full
     clientCount = max(clientCount, 4)
@@ -92,6 +93,11 @@ extension SimulationProfile {
     pageSize = min(pageSize, 1024)
     cachePages = 10
     faults[.syncKeepsView] = 16
+    if choices.oneIn(2, .logGoesOn) {
+      faults[.syncRevertsView] = 12
+      autocheckpointFrames = 1000
+      checkpointOneIn = 30
+    }
   }
 
   private mutating func haveSmallCache() {

@@ -4,7 +4,8 @@ extension SimulationProfile {
   /// Of the worlds with concurrent transactions some are all about them: over keys of every kind, commits in groups, or
   /// transactions that outgrow their caches.
   mutating func drawWriters(_ choices: ChoiceStream) {
-    switch choices.pick([0, 0, 0, 1, 1, 2, 3], .writersKind) {
+    let kinds = theme == .syncsFailOften ? [0, 2, 2, 2, 2, 2, 3] : [0, 0, 0, 1, 1, 2, 3]
+    switch choices.pick(kinds, .writersKind) {
     case 1: beKeyed()
     case 2: beMany()
     case 3: outgrowCaches()

@@ -157,6 +157,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     // Where there are lists no COMMIT is gone back behind.
     hasLists = choices.oneIn(3, .hasLists) && theme != .commitsAgainOften
     isConcurrent = journal == .wal && choices.oneIn(2, .isConcurrent)
+    // A sync is only for several commits where they need not wait for each other.
+    if journal == .wal, theme == .syncsFailOften { isConcurrent = isConcurrent || choices.oneIn(2, .isConcurrent) }
     if choices.oneIn(4, .reconnectsOften) {
       reconnectOneIn = 4
       stepsPerEra *= 2

@@ -174,7 +174,8 @@ extension Client {
       return reads > 0 || choices.oneIn(4, .isReader) ? KeyOperation.drawnRead(choices) : KeyOperation.drawnChange(choices)
     case .tickets(let left):
       keys.plan = left > 1 ? .tickets(left: left - 1) : .finished
-      return choices.oneIn(6, .keyOther) ? KeyOperation.drawnChange(choices) : KeyOperation.drawnOfTickets(choices)
+      return choices.oneIn(6, .keyOther)
+        ? KeyOperation.drawnChange(choices) : KeyOperation.drawnOfTickets(choices, largest: world.largestTicket)
     case .claim(let claimed):
       if keys.step == 0 { return advance(.itemNamed(claimed)) }
       keys.plan = .finished
@@ -222,6 +223,10 @@ extension Client {
       phase = .siding(.keys(.choosing))
     case .operating(var operation, let rows):
       if case .takeTicket(let value, _) = operation { operation = .takeTicket(value, id: engine?.lastInsertRowid) }
+      switch operation {
+      case .takeTicket(_, let id?), .putTicket(let id, _, _): world.largestTicket = max(world.largestTicket, id)
+      default: break
+      }
       keys.lastRows = rows
       world.keys.note(.statement(operation, .rows(rows)), by: name, now: world.disk.logWriteCount)
       phase = .siding(.keys(.choosing))

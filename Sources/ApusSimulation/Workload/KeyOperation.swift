@@ -225,7 +225,7 @@ enum KeyOperation {
   // MARK: drawing
 
   private static let idCount = 24, groupCount = 4, familyCount = 3, numberCount = 10, uniqueCount = 16, spanMax = 6
-  private static let ticketIdCount = 40
+  private static let ticketIdCount = 40, ticketsAboveCount = 8
 
   static func drawnId(_ choices: ChoiceStream) -> Int64 { Int64(choices.below(idCount, .keyId)) }
 
@@ -294,10 +294,13 @@ enum KeyOperation {
     }
   }
 
-  static func drawnOfTickets(_ choices: ChoiceStream) -> KeyOperation {
+  /// - Parameter largest: the largest row id of a ticket that was told.
+  static func drawnOfTickets(_ choices: ChoiceStream, largest: Int64) -> KeyOperation {
     let id = Int64(1 + choices.below(ticketIdCount, .keyTicket))
     let value = Int64(choices.below(50, .keyValue))
-    switch choices.below(11, .kind) {
+    switch choices.below(14, .kind) {
+    // Rows behind the last one: who puts one raises the sequence, by more or less than those beside him.
+    case 11, 12, 13: return .putTicket(id: largest + Int64(1 + choices.below(ticketsAboveCount, .keyTicketAbove)), value, .abort)
     case 0, 1, 2, 3: return .takeTicket(value, id: nil)
     case 4: return .putTicket(id: id, value, choices.pick([.abort, .replace, .ignore], .conflict))
     case 5: return .dropTickets(from: id)

@@ -22,6 +22,8 @@ final class World {
   var ledger: Ledger
   var side = SideLedger()
   var keys = KeyLedger()
+  /// The largest row id of a ticket that any client was told.
+  var largestTicket: Int64 = 0
   var changes = ChangeLedger()
   var keptLog = KeptLog()
   var settledMode = SettledMode()

@@ -271,11 +271,7 @@ extension ConnectionState {
     endConcurrent()
     schemaChangedInTransaction = 0
     savepoints = []
-    #if PlantedBugs
-      if !PlantedBug.isActive(.keepDeferredCount) { deferredConstraints = 0 }
-    #else
-      deferredConstraints = 0
-    #endif
+    deferredConstraints = 0
     isAutocommit = true
   }
 
