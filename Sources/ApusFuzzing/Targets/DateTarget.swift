@@ -30,6 +30,12 @@ final class DateTarget: FuzzTarget {
       && text.dropFirst().contains(UInt8(ascii: "-"))
   }
 
+  /// "weekday -1": the last Monday instead of the next; none in 3.40.
+  private static func isBackwardWeekday(_ modifier: [UInt8]) -> Bool {
+    let text = String(decoding: modifier, as: UTF8.self).lowercased()
+    return text.hasPrefix("weekday ") && text.contains("-")
+  }
+
   private static let julianDayOfYear0 = 1_721_059.5
 
   private let engines: StatementInBoth
@@ -70,9 +76,8 @@ final class DateTarget: FuzzTarget {
       }
     }
     let lower = String(decoding: input, as: UTF8.self).lowercased()
-    if Self.uncompared.contains(where: lower.contains) || fields.dropFirst().contains(where: Self.isDateModifier) {
-      return
-    }
+    if Self.uncompared.contains(where: lower.contains) { return }
+    if fields.dropFirst().contains(where: { Self.isDateModifier($0) || Self.isBackwardWeekday($0) }) { return }
     // More than 999 milliseconds of a second are rounded up by 3.40, into the next day too, and are 999 since.
     if lower.split(separator: ".").dropFirst().contains(where: { $0.hasPrefix("999") && $0.dropFirst(3).first?.isNumber == true })
     {
