@@ -71,7 +71,7 @@ public struct TableBuilder {
     if table.columns.allSatisfy({ $0.generation != nil }) {
       throw EngineError(.error, "must have at least one non-generated column")
     }
-    if table.isStrict { try checkStrict() }
+    if table.isStrict { try finishStrict() }
     for check in table.checks { try DefinitionCheck.check(check.expression, of: table, at: .check) }
     return table
   }
@@ -368,14 +368,17 @@ public struct TableBuilder {
 
   // MARK: STRICT
 
-  private func checkStrict() throws(EngineError) {
-    for (column, type) in zip(table.columns, types) {
+  // No column of a STRICT table's primary key may be NULL. The row id's other name is left alone: NULL chooses one.
+  private mutating func finishStrict() throws(EngineError) {
+    for (number, type) in types.enumerated() {
+      let column = table.columns[number]
       guard let type else {
         throw EngineError(.error, "missing datatype for \(table.name.text).\(column.name.text)")
       }
       guard type.standardName != nil else {
         throw EngineError(.error, "unknown datatype for \(table.name.text).\(column.name.text): \"\(type.text)\"")
       }
+      if column.primaryKeyPosition > 0, number != table.rowidAlias { table.columns[number].isNotNull = true }
     }
   }
 }
