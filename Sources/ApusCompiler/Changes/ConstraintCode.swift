@@ -88,31 +88,38 @@ extension Generator {
   private func checkNotNull(
     _ table: CatalogTable, _ row: NewRow, _ conflict: ConflictAction?, _ skip: Label
   ) throws(EngineError) {
+    // REPLACE puts the default there; without one it aborts. Whether the default is NULL itself is asked when all others passed.
+    var filled: [Int] = []
     for (number, column) in table.columns.enumerated() where column.isNotNull && number != table.rowidAlias {
       if let changed = row.changedColumns, !changed.contains(number) { continue }
+      let action = conflict ?? column.notNullConflict ?? .abort
+      guard action == .replace, let value = column.defaultValue else {
+        refuseNull(table, number, row, action, skip)
+        continue
+      }
+      filled.append(number)
       let register = row.base + Int32(number)
-      var action = conflict ?? column.notNullConflict ?? .abort
-      if action == .replace {
-        // REPLACE puts the default there; without one it aborts.
-        if let value = column.defaultValue {
-          let filled = builder.makeLabel()
-          builder.emit(.notNull, register, to: filled)
-          try code(try binder.scalar(value, nil), into: register)
-          if column.affinity != .blob, column.affinity != .none {
-            builder.emit(.affinity, register, 1, p4: builder.affinityIndex([column.affinity]))
-          }
-          builder.place(filled)
-        }
-        action = .abort
+      let isThere = builder.makeLabel()
+      builder.emit(.notNull, register, to: isThere)
+      try code(try binder.scalar(value, nil), into: register)
+      if column.affinity != .blob, column.affinity != .none {
+        builder.emit(.affinity, register, 1, p4: builder.affinityIndex([column.affinity]))
       }
-      if action == .ignore {
-        builder.emit(.isNull, register, to: skip)
-      } else {
-        builder.emit(
-          .haltIfNull, ResultCode.constraintNotNull.rawValue, action.onConflict.rawValue, register,
-          p4: builder.messageIndex("\(table.name.text).\(column.name.text)"), p5: ConstraintKind.notNull.rawValue)
-      }
+      builder.place(isThere)
     }
+    for number in filled { refuseNull(table, number, row, .abort, skip) }
+  }
+
+  private func refuseNull(_ table: CatalogTable, _ number: Int, _ row: NewRow, _ action: ConflictAction, _ skip: Label) {
+    let register = row.base + Int32(number)
+    if action == .ignore {
+      builder.emit(.isNull, register, to: skip)
+      return
+    }
+    let action = action == .replace ? ConflictAction.abort : action
+    builder.emit(
+      .haltIfNull, ResultCode.constraintNotNull.rawValue, action.onConflict.rawValue, register,
+      p4: builder.messageIndex("\(table.name.text).\(table.columns[number].name.text)"), p5: ConstraintKind.notNull.rawValue)
   }
 
   private func checkChecks(
