@@ -255,6 +255,7 @@ public struct TableBuilder {
       }
       table.indexes[place].conflict = index.conflict ?? conflict
       if origin == .primaryKey { table.indexes[place].origin = .primaryKey }
+      if index.conflict == nil, conflict == .replace { table.link(table.indexes.remove(at: place)) }
       return
     }
     let name = Name("sqlite_autoindex_\(table.name.text)_\(table.indexes.count + 1)")

@@ -94,13 +94,10 @@ struct TableDraft: TableShape {
 
   func column(named key: ExactText) -> Int? { columns.firstIndex { $0.name.key == key } }
 
-  /// Puts `index` where SQLite would: newest first, those that replace at the end.
+  /// Puts `index` where SQLite would: newest first, those that replace behind all others.
   mutating func link(_ index: IndexDraft) {
-    if index.conflict == .replace {
-      indexes.append(index)
-    } else {
-      indexes.insert(index, at: 0)
-    }
+    let replacing = index.conflict == .replace ? indexes.firstIndex { $0.conflict == .replace } ?? indexes.count : 0
+    indexes.insert(index, at: replacing)
   }
 
   /// A row of sqlite_stat1: `stat` is "rows n1 n2 ... [unordered] [sz=n] [noskipscan]".

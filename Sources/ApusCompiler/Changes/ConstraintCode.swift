@@ -1,5 +1,6 @@
-// Code that checks a new row against the table's constraints, in SQLite's order: NOT NULL, CHECK, the rowid, the unique
-// indexes; those that delete what is in the way (REPLACE) come last.
+// Code that checks a new row against the table's constraints, in SQLite's order: NOT NULL, CHECK, the rowid, the indexes. What
+// deletes the rows in the way (REPLACE) comes last. The types of a STRICT table are checked before the first that needs them:
+// a CHECK, or the indexes.
 
 import ApusBase
 import ApusSQL
@@ -40,19 +41,15 @@ extension Generator {
   func checkConstraints(
     _ target: ChangeTarget, _ row: NewRow, conflict: ConflictAction?, skip: Label
   ) throws(EngineError) {
-    try checkNotNull(target.table, row, conflict, skip)
-    try checkChecks(target.table, row, conflict, skip)
-    if target.table.isStrict {
-      builder.emit(.typeCheck, row.base, Int32(target.table.columns.count), p4: tableDescription(target.table))
-    }
-    try makeIndexEntries(target, row)
-    for deletes in [false, true] {
-      try checkRowKey(target, row, conflict, deletes: deletes, skip: skip)
-      for (place, entry) in target.indexes.enumerated() where entry.index.isUnique && entry.isChanged {
-        let action = conflict ?? entry.index.conflict ?? .abort
-        if (action == .replace) == deletes { try checkUnique(target, place, row, action, skip) }
-      }
-    }
+    let table = target.table
+    try checkNotNull(table, row, conflict, skip)
+    let typesAreChecked = try checkChecks(table, row, conflict, skip)
+    // A constraint of its own, not the statement, makes the rowid alone replace: the others are asked first.
+    let replacesLast = conflict == nil && table.rowidConflict == .replace && !table.indexes.isEmpty
+    if table.hasRowid, !replacesLast { try checkRowid(target, row, conflict, skip) }
+    if table.isStrict, !typesAreChecked { checkTypes(table, row) }
+    try checkIndexes(target, row, conflict, skip)
+    if table.hasRowid, replacesLast { try checkRowid(target, row, conflict, skip) }
   }
 
   /// Writes the row and the index entries that `checkConstraints` computed.
@@ -122,13 +119,19 @@ extension Generator {
       p4: builder.messageIndex("\(table.name.text).\(table.columns[number].name.text)"), p5: ConstraintKind.notNull.rawValue)
   }
 
+  /// - Returns: the types of a STRICT table are checked: a CHECK sees none that do not belong there.
   private func checkChecks(
     _ table: CatalogTable, _ row: NewRow, _ conflict: ConflictAction?, _ skip: Label
-  ) throws(EngineError) {
-    if context.settings.ignoreCheckConstraints { return }
+  ) throws(EngineError) -> Bool {
+    if context.settings.ignoreCheckConstraints { return false }
+    var typesAreChecked = false
     for check in table.checks {
       let bound = try binder.scalar(check.expression, Scope(sources: [row.source], pureIn: .check))
       if let changed = row.changedColumns, !row.mayChangeKey, !bound.reads(row.source, anyOf: changed) { continue }
+      if table.isStrict, !typesAreChecked {
+        checkTypes(table, row)
+        typesAreChecked = true
+      }
       let passed = builder.makeLabel()
       try jump(ifTrue: bound, to: passed, nullJumps: true)
       let action = conflict ?? .abort
@@ -140,6 +143,11 @@ extension Generator {
       }
       builder.place(passed)
     }
+    return typesAreChecked
+  }
+
+  private func checkTypes(_ table: CatalogTable, _ row: NewRow) {
+    builder.emit(.typeCheck, row.base, Int32(table.columns.count), p4: tableDescription(table))
   }
 
   private func halt(_ code: ResultCode, _ action: ConflictAction, _ kind: ConstraintKind, _ message: String) {
@@ -149,21 +157,12 @@ extension Generator {
 
   // MARK: keys
 
-  /// The rowid, or the primary key of a WITHOUT ROWID table.
-  private func checkRowKey(
-    _ target: ChangeTarget, _ row: NewRow, _ conflict: ConflictAction?, deletes: Bool, skip: Label
+  private func checkRowid(
+    _ target: ChangeTarget, _ row: NewRow, _ conflict: ConflictAction?, _ skip: Label
   ) throws(EngineError) {
     if row.hasNewRowid { return }
     let table = target.table
-    if let key = table.primaryKeyIndex {
-      let action = conflict ?? key.conflict ?? .abort
-      guard (action == .replace) == deletes else { return }
-      if row.oldKey != nil && !row.mayChangeKey { return }
-      try checkPrimaryKey(target, key, row, action, skip)
-      return
-    }
     let action = conflict ?? table.rowidConflict ?? .abort
-    guard (action == .replace) == deletes else { return }
     let free = builder.makeLabel()
     if let old = row.oldKey {
       if !row.mayChangeKey { return }
@@ -219,25 +218,45 @@ extension Generator {
 
   // MARK: indexes
 
-  private func makeIndexEntries(_ target: ChangeTarget, _ row: NewRow) throws(EngineError) {
-    for place in target.indexes.indices where target.indexes[place].isChanged {
-      let index = target.indexes[place].index
-      let count = index.columns.count
-      if target.indexes[place].keyRegister == 0 {
-        target.indexes[place].keyRegister = registers(count)
-        target.indexes[place].recordRegister = register()
+  /// One index after the other: its entry is computed, then looked for. The primary key of a WITHOUT ROWID table is one of
+  /// them, in its place.
+  private func checkIndexes(
+    _ target: ChangeTarget, _ row: NewRow, _ conflict: ConflictAction?, _ skip: Label
+  ) throws(EngineError) {
+    var place = 0
+    for index in target.table.indexes {
+      let action = conflict ?? index.conflict ?? .abort
+      if index === target.table.primaryKeyIndex {
+        if row.oldKey == nil || row.mayChangeKey { try checkPrimaryKey(target, index, row, action, skip) }
+        continue
       }
-      let first = target.indexes[place].keyRegister
-      let record = target.indexes[place].recordRegister
-      let behind = builder.makeLabel()
-      if index.filter != nil {
-        builder.emit(.null, 0, record)
-        try skipUnlessIndexed(index, row.source, to: behind)
+      // The target's indexes are the table's without the primary key, in the same order.
+      precondition(target.indexes[place].index === index)
+      if target.indexes[place].isChanged {
+        try makeIndexEntry(target, place, row)
+        if index.isUnique { try checkUnique(target, place, row, action, skip) }
       }
-      try codeIndexKey(index, row.source, into: first)
-      makeStoredRecord(first, count, record, affinities(index, of: target.table))
-      builder.place(behind)
+      place += 1
     }
+  }
+
+  private func makeIndexEntry(_ target: ChangeTarget, _ place: Int, _ row: NewRow) throws(EngineError) {
+    let index = target.indexes[place].index
+    let count = index.columns.count
+    if target.indexes[place].keyRegister == 0 {
+      target.indexes[place].keyRegister = registers(count)
+      target.indexes[place].recordRegister = register()
+    }
+    let first = target.indexes[place].keyRegister
+    let record = target.indexes[place].recordRegister
+    let behind = builder.makeLabel()
+    if index.filter != nil {
+      builder.emit(.null, 0, record)
+      try skipUnlessIndexed(index, row.source, to: behind)
+    }
+    try codeIndexKey(index, row.source, into: first)
+    makeStoredRecord(first, count, record, affinities(index, of: target.table))
+    builder.place(behind)
   }
 
   private func checkUnique(

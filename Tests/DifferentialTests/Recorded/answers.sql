@@ -1023,3 +1023,253 @@ INSERT INTO t VALUES (3, 'utc');
 PRAGMA ignore_check_constraints = 0;
 PRAGMA quick_check;
 ! non-deterministic use of datetime() in a CHECK constraint
+## the primary key of a STRICT table is NOT NULL
+CREATE TABLE t(a INT, b TEXT, PRIMARY KEY (a)) STRICT;
+INSERT INTO t(b) VALUES ('x');
+! NOT NULL constraint failed: t.a
+INSERT OR IGNORE INTO t(b) VALUES ('x');
+INSERT OR REPLACE INTO t(b) VALUES ('x');
+! NOT NULL constraint failed: t.a
+PRAGMA table_info(t);
+= 0, 'a', 'INT', 1, NULL, 1
+= 1, 'b', 'TEXT', 0, NULL, 0
+INSERT INTO t VALUES (1, NULL);
+UPDATE t SET a = NULL;
+! NOT NULL constraint failed: t.a
+SELECT * FROM t WHERE a IS NULL;
+CREATE TABLE u(a INTEGER PRIMARY KEY DESC, b TEXT) STRICT;
+INSERT INTO u(b) VALUES ('x');
+! NOT NULL constraint failed: u.a
+PRAGMA table_info(u);
+= 0, 'a', 'INTEGER', 1, NULL, 1
+= 1, 'b', 'TEXT', 0, NULL, 0
+CREATE TABLE v(a INT, b TEXT DEFAULT 3, c ANY, PRIMARY KEY (c, a, c)) STRICT;
+INSERT INTO v(a) VALUES (1);
+! NOT NULL constraint failed: v.c
+INSERT INTO v(c) VALUES (1);
+! NOT NULL constraint failed: v.a
+PRAGMA table_info(v);
+= 0, 'a', 'INT', 1, NULL, 2
+= 1, 'b', 'TEXT', 0, '3', 0
+= 2, 'c', 'ANY', 1, NULL, 1
+CREATE TABLE w(a INTEGER PRIMARY KEY, b TEXT UNIQUE) STRICT;
+INSERT INTO w VALUES (NULL, NULL);
+SELECT * FROM w;
+= 1, NULL
+PRAGMA table_info(w);
+= 0, 'a', 'INTEGER', 0, NULL, 1
+= 1, 'b', 'TEXT', 0, NULL, 0
+CREATE TABLE x(a INT PRIMARY KEY NOT NULL ON CONFLICT IGNORE, b INT) STRICT;
+INSERT INTO x(b) VALUES (1);
+SELECT count(*) FROM x;
+= 0
+CREATE TABLE y(a INTEGER, PRIMARY KEY (a DESC)) STRICT;
+INSERT INTO y VALUES (NULL);
+PRAGMA table_info(y);
+= 0, 'a', 'INTEGER', 0, NULL, 1
+CREATE TABLE z(a INT DEFAULT 7 PRIMARY KEY) STRICT;
+INSERT OR REPLACE INTO z VALUES (NULL);
+SELECT * FROM z;
+= 7
+## when a STRICT table's types are checked
+CREATE TABLE t(a BLOB, b INT CHECK (b > 5)) STRICT;
+INSERT INTO t VALUES (1, 2);
+! cannot store INT value in BLOB column t.a
+INSERT INTO t VALUES (1, 9);
+! cannot store INT value in BLOB column t.a
+INSERT INTO t VALUES (x'00', 2);
+! CHECK constraint failed: b > 5
+INSERT OR IGNORE INTO t VALUES (1, 2);
+! cannot store INT value in BLOB column t.a
+INSERT INTO t VALUES (x'00', 9);
+UPDATE t SET a = 1;
+! cannot store INT value in BLOB column t.a
+UPDATE t SET a = 1, b = 1;
+! cannot store INT value in BLOB column t.a
+PRAGMA ignore_check_constraints = 1;
+INSERT INTO t VALUES (1, 2);
+! cannot store INT value in BLOB column t.a
+PRAGMA ignore_check_constraints = 0;
+CREATE TABLE u(a INTEGER PRIMARY KEY ON CONFLICT IGNORE, b INTEGER) STRICT;
+INSERT INTO u VALUES (1, 1);
+INSERT INTO u VALUES (1, 'x');
+INSERT INTO u VALUES (2, 'x');
+! cannot store TEXT value in INTEGER column u.b
+INSERT OR ABORT INTO u VALUES (1, 'x');
+! UNIQUE constraint failed: u.a
+INSERT OR REPLACE INTO u VALUES (1, 'x');
+! cannot store TEXT value in INTEGER column u.b
+SELECT * FROM u;
+= 1, 1
+CREATE TABLE v(a INTEGER PRIMARY KEY, b INTEGER UNIQUE, c INTEGER) STRICT;
+INSERT INTO v VALUES (1, 1, 1), (2, 2, 2);
+INSERT INTO v VALUES (1, 3, 'x');
+! UNIQUE constraint failed: v.a
+INSERT INTO v VALUES (3, 1, 'x');
+! cannot store TEXT value in INTEGER column v.c
+UPDATE v SET a = 2, c = 'x' WHERE a = 1;
+! UNIQUE constraint failed: v.a
+UPDATE v SET b = 2, c = 'x' WHERE a = 1;
+! cannot store TEXT value in INTEGER column v.c
+UPDATE OR IGNORE v SET a = 2, c = 'x' WHERE a = 1;
+UPDATE OR IGNORE v SET b = 2, c = 'x' WHERE a = 1;
+! cannot store TEXT value in INTEGER column v.c
+CREATE TABLE w(a INTEGER PRIMARY KEY, b INTEGER CHECK (b > 5)) STRICT;
+INSERT INTO w VALUES (1, 9);
+INSERT INTO w VALUES (1, 'x');
+! cannot store TEXT value in INTEGER column w.b
+CREATE TABLE x(a INT PRIMARY KEY ON CONFLICT IGNORE, b INT) STRICT, WITHOUT ROWID;
+INSERT INTO x VALUES (1, 1);
+INSERT INTO x VALUES (1, 'x');
+! cannot store TEXT value in INT column x.b
+SELECT * FROM x;
+= 1, 1
+## the primary key of a WITHOUT ROWID table is checked in its turn
+CREATE TABLE t(a INT PRIMARY KEY ON CONFLICT IGNORE, b UNIQUE) WITHOUT ROWID;
+INSERT INTO t VALUES (1, 1), (2, 2);
+INSERT INTO t VALUES (1, 2);
+! UNIQUE constraint failed: t.b
+INSERT INTO t VALUES (1, 3);
+UPDATE t SET a = 1, b = 1 WHERE a = 2;
+! UNIQUE constraint failed: t.b
+SELECT * FROM t;
+= 1, 1
+= 2, 2
+CREATE TABLE u(a INT PRIMARY KEY, b UNIQUE ON CONFLICT IGNORE) WITHOUT ROWID;
+INSERT INTO u VALUES (1, 1), (2, 2);
+INSERT INTO u VALUES (1, 2);
+INSERT INTO u VALUES (1, 3);
+! UNIQUE constraint failed: u.a
+SELECT * FROM u;
+= 1, 1
+= 2, 2
+CREATE TABLE v(a INTEGER PRIMARY KEY, b UNIQUE) WITHOUT ROWID;
+INSERT INTO v VALUES (1, 1), (2, 2);
+INSERT INTO v VALUES (1, 2);
+! UNIQUE constraint failed: v.a
+CREATE TABLE w(a, b UNIQUE, c, PRIMARY KEY (c, a)) WITHOUT ROWID;
+INSERT INTO w VALUES (1, 1, 1), (2, 2, 2);
+INSERT INTO w VALUES (1, 2, 1);
+! UNIQUE constraint failed: w.c, w.a
+CREATE UNIQUE INDEX i ON w(c);
+INSERT INTO w VALUES (1, 2, 1);
+! UNIQUE constraint failed: w.c
+INSERT OR REPLACE INTO w VALUES (1, 2, 1);
+SELECT * FROM w;
+= 1, 2, 1
+CREATE TABLE x(a PRIMARY KEY ON CONFLICT REPLACE, b UNIQUE, c UNIQUE ON CONFLICT REPLACE) WITHOUT ROWID;
+INSERT INTO x VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3);
+INSERT INTO x VALUES (1, 2, 3);
+! UNIQUE constraint failed: x.b
+INSERT INTO x VALUES (1, 4, 3);
+SELECT * FROM x;
+= 1, 4, 3
+= 2, 2, 2
+PRAGMA integrity_check;
+= 'ok'
+## what an index computes comes after the keys before it
+CREATE TABLE t(a INTEGER PRIMARY KEY, b);
+CREATE INDEX i ON t(abs(b));
+INSERT INTO t VALUES (1, 1);
+INSERT OR IGNORE INTO t VALUES (1, -9223372036854775808);
+INSERT INTO t VALUES (1, -9223372036854775808);
+! UNIQUE constraint failed: t.a
+INSERT OR REPLACE INTO t VALUES (1, -9223372036854775808);
+! integer overflow
+INSERT OR IGNORE INTO t VALUES (2, -9223372036854775808);
+! integer overflow
+SELECT * FROM t;
+= 1, 1
+INSERT INTO t VALUES (2, 2);
+UPDATE OR IGNORE t SET a = 1, b = -9223372036854775808 WHERE a = 2;
+SELECT * FROM t;
+= 1, 1
+= 2, 2
+CREATE TABLE u(a UNIQUE, b);
+CREATE INDEX j ON u(abs(b));
+INSERT INTO u VALUES (1, 1);
+INSERT OR IGNORE INTO u VALUES (1, -9223372036854775808);
+! integer overflow
+DROP INDEX j;
+CREATE UNIQUE INDEX k ON u(a, b);
+CREATE INDEX j ON u(a) WHERE abs(b) > 0;
+CREATE UNIQUE INDEX l ON u(a);
+INSERT OR IGNORE INTO u VALUES (1, -9223372036854775808);
+SELECT * FROM u;
+= 1, 1
+CREATE TABLE v(a INTEGER PRIMARY KEY ON CONFLICT REPLACE, b UNIQUE, c);
+CREATE INDEX m ON v(abs(c));
+INSERT INTO v VALUES (1, 1, 1), (2, 2, 2);
+INSERT INTO v VALUES (1, 2, 3);
+! UNIQUE constraint failed: v.b
+INSERT INTO v VALUES (1, 3, -9223372036854775808);
+! integer overflow
+INSERT INTO v VALUES (1, 3, -3);
+INSERT OR REPLACE INTO v VALUES (1, 2, -4);
+SELECT * FROM v;
+= 1, 2, -4
+PRAGMA integrity_check;
+= 'ok'
+## NOT NULL asks about filled defaults last
+CREATE TABLE t(a NOT NULL ON CONFLICT REPLACE DEFAULT NULL, b NOT NULL);
+INSERT INTO t(a) VALUES (NULL);
+! NOT NULL constraint failed: t.b
+INSERT INTO t(b) VALUES (1);
+! NOT NULL constraint failed: t.a
+INSERT OR REPLACE INTO t(a) VALUES (1);
+! NOT NULL constraint failed: t.b
+CREATE TABLE x(a NOT NULL ON CONFLICT REPLACE DEFAULT NULL, b NOT NULL ON CONFLICT IGNORE);
+INSERT INTO x(a) VALUES (NULL);
+INSERT INTO x(b) VALUES (1);
+! NOT NULL constraint failed: x.a
+SELECT count(*) FROM x;
+= 0
+CREATE TABLE u(a NOT NULL ON CONFLICT REPLACE DEFAULT NULL, b NOT NULL, c TEXT NOT NULL ON CONFLICT REPLACE DEFAULT 5);
+INSERT INTO u(a) VALUES (NULL);
+! NOT NULL constraint failed: u.b
+INSERT INTO u VALUES (NULL, 1, NULL);
+! NOT NULL constraint failed: u.a
+INSERT INTO u VALUES (1, 2, NULL);
+SELECT a, b, c, typeof(c) FROM u;
+= 1, 2, '5', 'text'
+UPDATE u SET a = NULL;
+! NOT NULL constraint failed: u.a
+UPDATE u SET a = NULL, b = NULL;
+! NOT NULL constraint failed: u.b
+UPDATE u SET c = NULL;
+SELECT * FROM u;
+= 1, 2, '5'
+CREATE TABLE v(a NOT NULL ON CONFLICT REPLACE, b NOT NULL);
+INSERT INTO v(a) VALUES (NULL);
+! NOT NULL constraint failed: v.a
+## constraints that replace are the last, the newest first
+CREATE TABLE t(a UNIQUE ON CONFLICT REPLACE, b UNIQUE ON CONFLICT REPLACE, c UNIQUE, d UNIQUE ON CONFLICT REPLACE, e UNIQUE);
+PRAGMA index_list(t);
+= 0, 'sqlite_autoindex_t_5', 1, 'u', 0
+= 1, 'sqlite_autoindex_t_3', 1, 'u', 0
+= 2, 'sqlite_autoindex_t_4', 1, 'u', 0
+= 3, 'sqlite_autoindex_t_2', 1, 'u', 0
+= 4, 'sqlite_autoindex_t_1', 1, 'u', 0
+CREATE TABLE u(a UNIQUE, b UNIQUE ON CONFLICT REPLACE, c UNIQUE, UNIQUE (a) ON CONFLICT REPLACE);
+PRAGMA index_list(u);
+= 0, 'sqlite_autoindex_u_3', 1, 'u', 0
+= 1, 'sqlite_autoindex_u_1', 1, 'u', 0
+= 2, 'sqlite_autoindex_u_2', 1, 'u', 0
+INSERT INTO u VALUES (1, 1, 1), (2, 2, 2), (3, 3, 3);
+INSERT INTO u VALUES (1, 2, 3);
+! UNIQUE constraint failed: u.c
+INSERT INTO u VALUES (1, 2, 4);
+SELECT * FROM u;
+= 3, 3, 3
+= 1, 2, 4
+CREATE TABLE v(a INTEGER PRIMARY KEY ON CONFLICT REPLACE, b UNIQUE ON CONFLICT REPLACE, c UNIQUE) WITHOUT ROWID;
+PRAGMA index_list(v);
+= 0, 'sqlite_autoindex_v_2', 1, 'u', 0
+= 1, 'sqlite_autoindex_v_3', 1, 'pk', 0
+= 2, 'sqlite_autoindex_v_1', 1, 'u', 0
+CREATE UNIQUE INDEX i ON v(b, c);
+PRAGMA index_list(v);
+= 0, 'i', 1, 'c', 0
+= 1, 'sqlite_autoindex_v_2', 1, 'u', 0
+= 2, 'sqlite_autoindex_v_3', 1, 'pk', 0
+= 3, 'sqlite_autoindex_v_1', 1, 'u', 0
