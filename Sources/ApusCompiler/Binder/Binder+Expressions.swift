@@ -23,6 +23,8 @@ extension Binder {
 
   /// Binds any expression; row values stay row values.
   func bind(_ expression: Expression, _ scope: Scope?) throws(EngineError) -> BoundExpression {
+    try enterExpression()
+    defer { leaveExpression() }
     switch expression {
     case .literal(let literal, let offset):
       if case .boolean(let value) = literal, let found = try column(named: value, offset, scope) { return found }

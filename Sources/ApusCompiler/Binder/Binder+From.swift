@@ -130,11 +130,7 @@ extension Binder {
     guard !openViews.contains(where: { $0 === table }) else {
       throw error("view \(table.name.text) is circularly defined", reference.offset)
     }
-    // Views of views double their number at each step: a few damaged bytes must not cost hours.
-    viewCount += 1
-    guard viewCount <= Binder.viewCountMax else {
-      throw error("too many FROM clause terms, max: \(Binder.viewCountMax)", reference.offset)
-    }
+    try countView(reference)
     openViews.append(table)
     let outerText = text, outerTables = commonTables, outerView = homeView
     text = view.text
@@ -157,6 +153,14 @@ extension Binder {
     source.columns = columns(of: bound, names: view.columns)
     databasesRead |= 1 << UInt64(table.database)
     return source
+  }
+
+  // Views of views double their number at each step: a few damaged bytes must not cost hours.
+  private func countView(_ reference: TableReference) throws(EngineError) {
+    viewCount += 1
+    guard viewCount <= Binder.viewCountMax else {
+      throw error("too many FROM clause terms, max: \(Binder.viewCountMax)", reference.offset)
+    }
   }
 
   /// The result columns of a view.
@@ -204,6 +208,7 @@ extension Binder {
     guard !openCommonTables.contains(where: { $0.key == table.name.key && $0.frame === frame }) else {
       throw error("circular reference: \(table.name.text)", reference.offset)
     }
+    if !openCommonTables.isEmpty || !openViews.isEmpty { try countView(reference) }
     openCommonTables.append((table.name.key, frame))
     let outerTables = commonTables, outerRecursion = recursion
     commonTables = frame

@@ -7,6 +7,8 @@ import ApusVM
 extension Binder {
   /// Binds a select whose enclosing scope is `parent`.
   func bind(_ select: Select, parent: Scope?) throws(EngineError) -> BoundSelect {
+    try enterSelect()
+    defer { leaveSelect() }
     let outerTables = commonTables
     if let with = select.with {
       for (place, table) in with.tables.enumerated()
@@ -194,7 +196,8 @@ extension Binder {
   private func checkAliases(_ sources: [Source], _ offset: SourceOffset) throws(EngineError) {
     guard sources.count > 1 else { return }
     for (place, source) in sources.enumerated() where source.alias != nil && !source.isNested {
-      for other in sources[(place + 1)...] where other.alias == source.alias && !other.isNested {
+      for other in sources[(place + 1)...]
+      where other.alias == source.alias && other.database == source.database && !other.isNested {
         for number in 0..<source.columnCount {
           let name = source.columnName(number)
           guard other.column(named: name.key) != nil, !other.usingColumns.contains(name) else { continue }

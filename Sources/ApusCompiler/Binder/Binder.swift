@@ -48,9 +48,28 @@ final class Binder {
   var homeView: CatalogTable?
   var commonTables: CommonTableFrame?
   var openViews: [CatalogTable] = []
-  /// Views that this statement has looked into, each as often as it was named.
+  /// Views that this statement has looked into, and common tables inside others, each as often as it was named.
   var viewCount = 0
   static let viewCountMax = 1000
+  /// How deep the binder stands in expressions, each of them one, and in selects, each of them `selectNesting`: what walks
+  /// over the bound tree needs as much stack.
+  private var nesting = 0
+  static let nestingMax = 2000
+  static let selectNesting = 5
+
+  func enterSelect() throws(EngineError) {
+    nesting += Self.selectNesting
+    if nesting > Self.nestingMax { throw error("VIEWs and/or subqueries nested too deep") }
+  }
+
+  func leaveSelect() { nesting -= Self.selectNesting }
+
+  func enterExpression() throws(EngineError) {
+    nesting += 1
+    if nesting > Self.nestingMax { throw error("Expression tree is too large (maximum depth \(Self.nestingMax / 2))") }
+  }
+
+  func leaveExpression() { nesting -= 1 }
   /// The common table whose recursive part is being bound.
   var recursion: (name: Name, frame: CommonTableFrame, columns: [SourceColumn], used: [Source])?
   var openCommonTables: [(key: ExactText, frame: CommonTableFrame)] = []

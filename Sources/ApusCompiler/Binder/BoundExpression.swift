@@ -57,6 +57,7 @@ final class BoundExpression {
     case .unary(_, let a), .cast(let a, _), .nullTest(let a, _), .truth(let a, _, _): hasCollate = a.hasCollate
     case .binary(_, let a, let b): hasCollate = a.hasCollate || b.hasCollate
     case .function(_, let arguments): hasCollate = arguments.contains { $0.hasCollate }
+    case .aggregate(let call): hasCollate = call.arguments.contains { $0.hasCollate }
     case .between(let a, _, _, _): hasCollate = a.hasCollate
     case .conditional(let operand, let branches, let otherwise):
       hasCollate = operand?.hasCollate == true || otherwise?.hasCollate == true

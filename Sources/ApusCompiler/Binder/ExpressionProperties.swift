@@ -61,6 +61,7 @@ extension BoundExpression {
     case .unary(_, let a), .nullTest(let a, _), .truth(let a, _, _), .between(let a, _, _, _): return a
     case .binary(_, let a, let b): return a.hasCollate ? a : b
     case .function(_, let arguments): return arguments.first { $0.hasCollate }
+    case .aggregate(let call): return call.arguments.first { $0.hasCollate }
     case .conditional(let operand, let branches, let otherwise):
       if let operand, operand.hasCollate { return operand }
       for branch in branches {

@@ -6,12 +6,25 @@ extension BoundExpression {
   /// Calls `visit` for each node from the top; it says whether to go on into the node.
   func walk(intoSelects: Bool = true, _ visit: (BoundExpression) -> Bool) {
     guard visit(self) else { return }
-    func go(_ node: BoundExpression) { node.walk(intoSelects: intoSelects, visit) }
+    forEachOperand { $0.walk(intoSelects: intoSelects, visit) }
+    if intoSelects { select?.walk(visit) }
+  }
+
+  /// The select that it runs.
+  private var select: BoundSelect? {
     switch kind {
-    case .null, .integer, .real, .text, .blob, .parameter, .column, .register: break
+    case .inSelect(_, let select, _), .exists(let select), .subquery(let select): select
+    default: nil
+    }
+  }
+
+  /// The expressions that it is made of. What stands in its select is not among them.
+  private func forEachOperand(_ go: (BoundExpression) -> Void) {
+    switch kind {
+    case .null, .integer, .real, .text, .blob, .parameter, .column, .register, .exists, .subquery: break
     case .aggregateColumn(let info, let slot): go(info.slots[slot].expression)
     case .unary(_, let a), .collate(let a, _), .nullTest(let a, _), .truth(let a, _, _), .cast(let a, _),
-      .subqueryColumn(let a, _), .ifNullRow(_, let a):
+      .subqueryColumn(let a, _), .ifNullRow(_, let a), .inSelect(let a, _, _):
       go(a)
     case .binary(_, let a, let b):
       go(a)
@@ -23,11 +36,6 @@ extension BoundExpression {
     case .inList(let a, let list, _):
       go(a)
       for item in list { go(item) }
-    case .inSelect(let a, let select, _):
-      go(a)
-      if intoSelects { select.walk(visit) }
-    case .exists(let select), .subquery(let select):
-      if intoSelects { select.walk(visit) }
     case .row(let parts), .coalesceUsing(let parts), .function(_, let parts):
       for part in parts { go(part) }
     case .conditional(let operand, let branches, let otherwise):
@@ -42,6 +50,22 @@ extension BoundExpression {
       if let filter = call.filter { go(filter) }
       for term in call.orderBy { go(term.expression) }
     }
+  }
+
+  /// Nodes on the longest path down, through selects too: what walks over the tree recurses as deep.
+  var height: Int {
+    var highest = select?.height ?? 0
+    forEachOperand { highest = max(highest, $0.height) }
+    return highest + 1
+  }
+
+  var nodeCount: Int {
+    var count = 0
+    walk { _ in
+      count += 1
+      return true
+    }
+    return count
   }
 
   /// Whether some node satisfies `test`.
@@ -66,6 +90,14 @@ extension BoundExpression {
 }
 
 extension BoundSelect {
+  /// The height of its highest expression, those of its FROM's selects among them.
+  var height: Int {
+    var highest = 0
+    for arm in arms { highest = max(highest, arm.height) }
+    for term in orderBy { highest = max(highest, term.expression.height) }
+    return max(highest, limit?.height ?? 0, offset?.height ?? 0)
+  }
+
   func walk(_ visit: (BoundExpression) -> Bool) {
     for arm in arms { arm.walk(visit) }
     for term in orderBy { term.expression.walk(visit) }
@@ -75,6 +107,15 @@ extension BoundSelect {
 }
 
 extension BoundQuery {
+  var height: Int {
+    var highest = max(filter?.height ?? 0, having?.height ?? 0)
+    for column in columns { highest = max(highest, column.expression.height) }
+    for row in moreRows { for value in row { highest = max(highest, value.height) } }
+    for source in sources { highest = max(highest, source.on?.height ?? 0, source.select?.height ?? 0) }
+    for term in groupBy { highest = max(highest, term.height) }
+    return highest
+  }
+
   func walk(_ visit: (BoundExpression) -> Bool) {
     for column in columns { column.expression.walk(visit) }
     for row in moreRows { for value in row { value.walk(visit) } }

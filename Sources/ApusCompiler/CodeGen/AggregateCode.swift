@@ -312,7 +312,8 @@ extension Generator {
     var orderBy = orderBy
     // Groups come out in the order of their keys: an ORDER BY of the same terms is done with them.
     var groupOrder = query.groupBy.map { BoundOrder($0) }
-    if isSameOrder(orderBy, query, info) {
+    let isOrderWanted = !orderBy.isEmpty && isSameOrder(orderBy, query, info)
+    if isOrderWanted {
       for place in orderBy.indices {
         groupOrder[place].isDescending = orderBy[place].isDescending
         groupOrder[place].isNullsLast = orderBy[place].isNullsLast
@@ -347,12 +348,11 @@ extension Generator {
     let sorterAddress = builder.emit(.sorterOpen, sorterCursor, Int32(width), p4: key)
     let groupsAddress = builder.emit(.noop)
     integer(0, into: isDone)
-    // A cleared NULL differs from every value: the first row begins a group.
-    builder.emit(.null, 1, previous, previous + Int32(count) - 1)
+    // The first row of a group of NULLs begins none, and needs not: there is no group before it to be given out.
+    builder.emit(.null, 0, previous, previous + Int32(count) - 1)
     try openAggregates(info)
     builder.emit(.gosub, resetReturn, to: reset)
     var wishes = LoopWishes()
-    let isOrderWanted = groupOrder.contains { $0.isDescending || $0.isNullsLast }
     if isOrderWanted { wishes.orderBy = groupOrder } else { wishes.groupBy = query.groupBy }
     wishes.resultCount = query.columns.count
     wishes.outputs = info.slots.map(\.expression)

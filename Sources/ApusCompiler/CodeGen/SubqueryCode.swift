@@ -33,7 +33,11 @@ extension Generator {
     try inSubquery("SCALAR", select) { () throws(EngineError) in
       self.integer(0, into: kept)
       // What it selects does not matter, nor in which order.
-      if !select.isCompound, select.limit == nil { select.orderBy = [] }
+      if !select.isCompound {
+        // SQLite forgets DISTINCT even where an OFFSET counts its rows.
+        select.arms[0].isDistinct = false
+        if select.limit == nil { select.orderBy = [] }
+      }
       try self.code(select, to: .exists(kept))
     }
     if kept != target { builder.emit(.copy, kept, target) }
@@ -179,9 +183,7 @@ extension Generator {
     return cursor
   }
 
-  private func setAffinity(_ affinity: Affinity) -> Affinity {
-    affinity == .none ? .blob : affinity == .real ? .numeric : affinity
-  }
+  private func setAffinity(_ affinity: Affinity) -> Affinity { affinity == .none ? .blob : affinity }
 
   private func setKey(_ left: [BoundExpression], _ right: [BoundExpression]) throws(EngineError) -> Int32 {
     var columns: [KeyColumn] = []

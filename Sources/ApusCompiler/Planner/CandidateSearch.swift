@@ -97,13 +97,15 @@ struct CandidateSearch {
     let helpsOrder = mayOrder(source, index)
     let isNarrow = isCovering
       && (table.isWithoutRowid || !index.isUnordered && index.entryWidth < table.rowWidth && !wishes.changesRows)
-    if helpsOrder || isPrimary || isNarrow || index.filter != nil {
+    var isDemanded = index.filter != nil
+    if case .indexedBy = source.hint { isDemanded = true }
+    if helpsOrder || isPrimary || isNarrow || isDemanded {
       let scan = base.copy()
       if isCovering {
         scan.run = rows + 1 + (15 * index.entryWidth) / max(table.rowWidth, 1)
         adjustOutput(scan, rows)
         insert(scan)
-      } else if helpsOrder || index.filter != nil {
+      } else if helpsOrder || isDemanded {
         scan.run = LogEstimate.sum(rows + 1 + (15 * index.entryWidth) / max(table.rowWidth, 1), rows + 16)
         adjustOutput(scan, rows)
         insert(scan)

@@ -22,7 +22,8 @@ extension Rewrite {
     else { return false }
     let inner = select.arms[0]
     guard !inner.isValues, inner.aggregates == nil, !inner.isDistinct, !inner.sources.isEmpty,
-      subject.query.sources.count + inner.sources.count <= CompilerSettings.joinTableCountMax
+      subject.query.sources.count + inner.sources.count <= CompilerSettings.joinTableCountMax,
+      staysSmall(subject, source, inner)
     else { return false }
     if source.joinKind == .left {
       // The whole of the inner FROM must be there or not: one table only.
@@ -33,6 +34,23 @@ extension Rewrite {
     }
     return true
   }
+
+  // Views of views that use a column twice double its expression at each step, and add their heights.
+  private static func staysSmall(_ subject: Subject, _ source: Source, _ inner: BoundQuery) -> Bool {
+    let counts = inner.columns.map(\.expression.nodeCount)
+    guard counts.contains(where: { $0 > 1 }) else { return true }
+    var added = 0
+    subject.walk { node in
+      if case .column(let other, let number) = node.kind, other === source, number >= 0 { added += counts[number] }
+      return added <= addedNodeCountMax
+    }
+    guard added <= addedNodeCountMax else { return false }
+    let outer = max(subject.query.height, subject.orderBy.map(\.expression.height).max() ?? 0)
+    return outer + (inner.columns.map(\.expression.height).max() ?? 0) <= Binder.nestingMax
+  }
+
+  /// Nodes that a subquery's columns may become in the query around it.
+  private static let addedNodeCountMax = 50_000
 
   private static func flatten(_ subject: Subject, _ place: Int) {
     let query = subject.query

@@ -10,10 +10,20 @@ extension Rewrite {
     var conjuncts: [BoundExpression] = []
     WhereClause.split(filter, .and, &conjuncts)
     var kept: [BoundExpression] = []
+    var isCopied = false
     for conjunct in conjuncts {
-      guard let source = onlySource(conjunct, query), canTake(source, conjunct), let select = source.select else {
+      guard let source = onlySource(conjunct, query), let select = source.select, canTake(source, conjunct) else {
         kept.append(conjunct)
         continue
+      }
+      // An arm compares with its own column's affinity; where that is not the whole's, both must find the row.
+      if !hasOneAffinity(source, conjunct) {
+        guard select.arms.allSatisfy({ !$0.sources.isEmpty }) else {
+          kept.append(conjunct)
+          continue
+        }
+        kept.append(conjunct)
+        isCopied = true
       }
       for arm in select.arms {
         let copy = conjunct.deepCopy { node in
@@ -29,7 +39,7 @@ extension Rewrite {
         }
       }
     }
-    if kept.count < conjuncts.count { query.filter = conjunction(kept) }
+    if kept.count < conjuncts.count || isCopied { query.filter = conjunction(kept) }
   }
 
   // The subquery that a condition reads columns of, if it reads no others and runs no subquery itself.
@@ -61,15 +71,27 @@ extension Rewrite {
       // An arm without FROM has no rows to test one by one, yet its one row must pass.
       if arm.isDistinct, arm.aggregates == nil { continue }
     }
+    guard conjunct.height + select.height <= Binder.nestingMax else { return false }
     var isSame = true
     conjunct.walk { node in
       guard case .column(_, let number) = node.kind else { return true }
       for arm in select.arms {
         let expression = arm.columns[number].expression
         if expression.isCostly { isSame = false }
-        if expression.affinity != source.columns[number].affinity { isSame = false }
         let own = expression.collation?.key ?? "binary", outer = source.columns[number].collation?.key ?? "binary"
         if own != outer { isSame = false }
+      }
+      return isSame
+    }
+    return isSame
+  }
+
+  private static func hasOneAffinity(_ source: Source, _ conjunct: BoundExpression) -> Bool {
+    var isSame = true
+    conjunct.walk { node in
+      guard case .column(_, let number) = node.kind else { return true }
+      for arm in source.select?.arms ?? [] where arm.columns[number].expression.affinity != source.columns[number].affinity {
+        isSame = false
       }
       return isSame
     }

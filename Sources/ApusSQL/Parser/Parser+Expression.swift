@@ -54,6 +54,19 @@ extension Parser {
     return operand.expression
   }
 
+  /// What `parse` reads stands inside an expression, whose height its expressions add to.
+  /// - Returns: also the height of the highest one.
+  private mutating func nested<R>(_ parse: (inout Parser) throws(SQLError) -> R) throws(SQLError) -> (R, height: Int32) {
+    let outerHeight = selectHeight
+    selectHeight = 0
+    try enter()
+    let result = try parse(&self)
+    leave()
+    let height = selectHeight
+    selectHeight = outerHeight
+    return (result, height)
+  }
+
   mutating func parseExpressionList() throws(SQLError) -> [Expression] {
     var list = [try parseExpression()]
     while try accept(.comma) { list.append(try parseExpression()) }
@@ -152,7 +165,7 @@ extension Parser {
     let first = token
     try advance()
     try expect(.leftParen)
-    let select = try parseSelect()
+    let select = try parseSelect(isInExpression: true)
     try expect(.rightParen)
     try push(.exists(select, first.offset), height: lastSelectHeight + 1, first.start)
   }
@@ -220,7 +233,7 @@ extension Parser {
     switch token.kind {
     case .select, .values, .with:
       pending.removeLast()
-      let select = try parseSelect()
+      let select = try parseSelect(isInExpression: true)
       try expect(.rightParen)
       try push(.subquery(select, first.offset), height: lastSelectHeight + 1, first.start)
       return false
@@ -242,14 +255,13 @@ extension Parser {
     }
     try advance()
     var message: Expression?
+    var height: Int32 = 0
     if action != .ignore {
       try expect(.comma)
-      try enter()
-      message = try parseExpression()
-      leave()
+      (message, height) = try nested { (parser) throws(SQLError) in try parser.parseExpression() }
     }
     try expect(.rightParen)
-    push(.raise(action, message: message, first.offset), first)
+    try push(.raise(action, message: message, first.offset), height: height + 1, first.start)
   }
 
   /// Behind a function's name, at its `(`.
@@ -413,21 +425,22 @@ extension Parser {
       let start = token
       let (schema, name, _) = try parseQualifiedName()
       var arguments: [Expression]?
+      var height: Int32 = 1
       if try accept(.leftParen) {
-        try enter()
-        arguments = token.kind == .rightParen ? [] : try parseExpressionList()
-        leave()
+        (arguments, height) = try nested { (parser) throws(SQLError) in
+          parser.token.kind == .rightParen ? [] : try parser.parseExpressionList()
+        }
         try expect(.rightParen)
       }
       try finishIn(
-        .table(schema: schema, name: name, arguments: arguments, start.offset), isNegated: isNegated, height: 1)
+        .table(schema: schema, name: name, arguments: arguments, start.offset), isNegated: isNegated, height: height)
       return false
     }
     try open(Pending(kind: .list, precedence: 0, flag: isNegated, token: first))
     switch token.kind {
     case .select, .values, .with:
       pending.removeLast()
-      let select = try parseSelect()
+      let select = try parseSelect(isInExpression: true)
       try expect(.rightParen)
       try finishIn(.select(select), isNegated: isNegated, height: lastSelectHeight)
       return false
@@ -593,15 +606,15 @@ extension Parser {
   /// At the `)` or ORDER that ends a call's arguments.
   private mutating func closeFunction() throws(SQLError) {
     let top = pending.removeLast()
-    let (arguments, height) = popOperands(from: top.operandBase)
+    var (arguments, height) = popOperands(from: top.operandBase)
     if arguments.count > limits.functionArgumentCountMax {
       throw SQLError("too many arguments on function \(text(top.token))", at: Int(top.token.start))
     }
     var orderBy: [OrderingTerm] = []
     if token.kind == .order {
-      try enter()
-      orderBy = try parseOrderBy()
-      leave()
+      let terms = try nested { (parser) throws(SQLError) in try parser.parseOrderBy() }
+      orderBy = terms.0
+      height = max(height, terms.height)
       guard token.kind == .rightParen else { throw syntaxError() }
     }
     try finishCall(top.token, arguments: arguments, isDistinct: top.flag, orderBy: orderBy, height: height)
@@ -612,21 +625,24 @@ extension Parser {
     _ first: Token, arguments: [Expression]?, isDistinct: Bool, orderBy: [OrderingTerm] = [], height: Int32
   ) throws(SQLError) {
     try advance()
+    var height = height
     var call = FunctionCall(
       name: name(first), arguments: arguments, isDistinct: isDistinct, orderBy: orderBy, offset: first.offset)
     if token.kind == .filter {
       try advance()
       try expect(.leftParen)
       try expect(.where)
-      try enter()
-      call.filter = try parseExpression()
-      leave()
+      let filter = try nested { (parser) throws(SQLError) in try parser.parseExpression() }
+      call.filter = filter.0
+      height = max(height, filter.height)
       try expect(.rightParen)
     }
     if token.kind == .over {
       try advance()
       if try accept(.leftParen) {
-        call.over = .window(try parseWindowDefinition())
+        let window = try nested { (parser) throws(SQLError) in try parser.parseWindowDefinition() }
+        call.over = .window(window.0)
+        height = max(height, window.height)
         try expect(.rightParen)
       } else {
         let place = token.offset

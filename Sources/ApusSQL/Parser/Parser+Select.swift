@@ -4,14 +4,15 @@ import ApusBase
 
 extension Parser {
   /// A select with its WITH, at the first token of either.
-  mutating func parseSelect() throws(SQLError) -> Select {
+  mutating func parseSelect(isInExpression: Bool = false) throws(SQLError) -> Select {
     try enter()
     let outerHeight = selectHeight
     selectHeight = 0
     let with = token.kind == .with ? try parseWith() : nil
     let select = try parseSelect(with: with)
     lastSelectHeight = selectHeight
-    selectHeight = outerHeight
+    // Where it stands in an expression, that adds to its height; a select of FROM or WITH is as high as its reader at least.
+    selectHeight = max(outerHeight, isInExpression ? 0 : lastSelectHeight)
     leave()
     return select
   }
@@ -326,7 +327,6 @@ extension Parser {
 
   /// Between the parentheses of a window.
   mutating func parseWindowDefinition() throws(SQLError) -> WindowDefinition {
-    try enter()
     var window = WindowDefinition()
     switch token.kind {
     case .partition, .rows, .range, .groups: break
@@ -343,7 +343,6 @@ extension Parser {
     case .groups: window.frame = try parseFrame(.groups)
     default: break
     }
-    leave()
     return window
   }
 

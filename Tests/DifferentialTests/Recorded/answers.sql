@@ -1273,3 +1273,165 @@ PRAGMA index_list(v);
 = 1, 'sqlite_autoindex_v_2', 1, 'u', 0
 = 2, 'sqlite_autoindex_v_3', 1, 'pk', 0
 = 3, 'sqlite_autoindex_v_1', 1, 'u', 0
+## a NULL that groups is itself
+CREATE TABLE n(a, b);
+INSERT INTO n VALUES (NULL, 1), (NULL, 2), (3, 3);
+SELECT x FROM (SELECT a x FROM n GROUP BY a) WHERE x IS x;
+= NULL
+= 3
+SELECT a IS a, a IS NOT a, (a, 1) IS (a, 1), count(*) FROM n GROUP BY a;
+= 1, 0, 1, 2
+= 1, 0, 1, 1
+SELECT DISTINCT x IS x FROM (SELECT a x FROM n GROUP BY a);
+= 1
+SELECT x IS (SELECT NULL) FROM (SELECT a x FROM n GROUP BY a);
+= 1
+= 0
+CREATE INDEX i ON n(a);
+SELECT a IS a, sum(b) FROM n GROUP BY a;
+= 1, 3
+= 1, 3
+SELECT a, b, count(*) FROM n GROUP BY a, b ORDER BY 2;
+= NULL, 1, 1
+= NULL, 2, 1
+= 3, 3, 1
+## groups from a descending index
+CREATE TABLE t3(c, d);
+CREATE INDEX i ON t3(c DESC, d);
+INSERT INTO t3 VALUES (1, 1), (2, 2), (3, 3);
+SELECT c FROM t3 WHERE d <> 0 GROUP BY c ORDER BY c LIMIT 1;
+= 1
+SELECT c FROM t3 WHERE d <> 0 GROUP BY c ORDER BY c DESC LIMIT 1;
+= 3
+SELECT c, d FROM t3 GROUP BY c, d ORDER BY c, d;
+= 1, 1
+= 2, 2
+= 3, 3
+CREATE TABLE w(c, d, PRIMARY KEY(c DESC, d)) WITHOUT ROWID;
+INSERT INTO w VALUES (1, 1), (2, 2), (3, 3);
+SELECT c FROM w WHERE d <> 0 GROUP BY c ORDER BY c;
+= 1
+= 2
+= 3
+## tables of one name in two databases
+CREATE TABLE t(a, b, c);
+CREATE TEMP TABLE t(a, b);
+INSERT INTO main.t VALUES (1, 2, 3);
+INSERT INTO temp.t VALUES (4, 5);
+SELECT * FROM temp.t, main.t;
+= 4, 5, 1, 2, 3
+SELECT * FROM main.t, temp.t;
+= 1, 2, 3, 4, 5
+SELECT * FROM main.t JOIN temp.t ON main.t.a < temp.t.a;
+= 1, 2, 3, 4, 5
+SELECT * FROM main.t LEFT JOIN temp.t ON 0;
+= 1, 2, 3, NULL, NULL
+SELECT * FROM main.t, main.t;
+! ambiguous column name: main.t.a
+SELECT * FROM temp.t, t;
+! ambiguous column name: temp.t.a
+## a real in a set of large integers
+CREATE TABLE r(x REAL);
+INSERT INTO r VALUES (1e18);
+SELECT x IN (SELECT 1000000000000000001) FROM r;
+= 1
+SELECT x IN (1000000000000000001) FROM r;
+= 0
+SELECT (x, 1) IN (SELECT 1000000000000000001, 1) FROM r;
+= 1
+SELECT x IN (VALUES (1000000000000000001)) FROM r;
+= 1
+CREATE TABLE i(k INTEGER);
+INSERT INTO i VALUES (1000000000000000001), (5);
+SELECT x IN (SELECT k FROM i), x IN (SELECT +k FROM i), 5.0 IN (SELECT k FROM i), 1000000000000000001 IN (SELECT x FROM r) FROM r;
+= 0, 1, 1, 1
+SELECT count(*) FROM r WHERE x IN (SELECT k FROM i);
+= 0
+## the collation of an aggregate
+CREATE TABLE x(a, c);
+INSERT INTO x VALUES (1, 'aBd'), (2, 'b');
+SELECT min(c COLLATE nocase) = 'abd' FROM x;
+= 1
+SELECT count(*) FROM x HAVING max(c COLLATE nocase) = 'B';
+= 2
+SELECT min(c COLLATE nocase) IN ('ABD') FROM x;
+= 1
+SELECT count(c COLLATE nocase) || 'A' = '2a' FROM x;
+= 1
+SELECT group_concat(c COLLATE nocase) = 'ABD,B' FROM x;
+= 1
+SELECT a FROM x GROUP BY a ORDER BY max(c COLLATE nocase);
+= 1
+= 2
+SELECT min(c) = 'abd' FROM x;
+= 0
+## conditions on arms of other affinities
+CREATE TABLE u(b TEXT);
+INSERT INTO u VALUES ('x'), ('1');
+CREATE TABLE w(k INT);
+INSERT INTO w VALUES (1), (5);
+SELECT * FROM (SELECT b FROM u UNION ALL SELECT k FROM w) WHERE b <> '1';
+= 'x'
+= 5
+SELECT * FROM (SELECT b FROM u UNION ALL SELECT k FROM w) WHERE b NOT IN ('1', '7');
+= 'x'
+= 5
+SELECT * FROM (SELECT b FROM u UNION ALL SELECT k FROM w) WHERE b NOT BETWEEN '1' AND '2';
+= 'x'
+= 5
+SELECT * FROM (SELECT b FROM u UNION ALL SELECT k + 0 FROM w) WHERE b <> '1';
+= 'x'
+= 1
+= 5
+SELECT * FROM (SELECT b FROM u UNION ALL SELECT 1) WHERE b <> '1';
+= 'x'
+= 1
+SELECT * FROM (SELECT b FROM u UNION ALL SELECT k FROM w LIMIT 9) WHERE b <> '1';
+= 'x'
+= 1
+= 5
+SELECT * FROM (SELECT k FROM w UNION ALL SELECT b FROM u) WHERE k <> '1';
+= 5
+= 'x'
+SELECT * FROM (SELECT k FROM w UNION ALL SELECT b FROM u) WHERE k = 1;
+= 1
+CREATE VIEW v AS SELECT b FROM u UNION ALL SELECT k FROM w;
+SELECT * FROM v WHERE b <> '1';
+= 'x'
+= 5
+## INDEXED BY an index that no condition uses
+CREATE TABLE u(a, b, c);
+CREATE INDEX uj ON u(c);
+INSERT INTO u VALUES (1, 1, 9), (2, 1, 8), (3, 2, 7);
+SELECT a FROM u INDEXED BY uj WHERE b = 1;
+= 2
+= 1
+UPDATE u INDEXED BY uj SET a = a + 10 WHERE b = 1;
+SELECT a FROM u INDEXED BY uj;
+= 3
+= 12
+= 11
+DELETE FROM u INDEXED BY uj WHERE b = 1;
+SELECT a FROM u;
+= 3
+CREATE INDEX up ON u(c) WHERE a > 5;
+SELECT a FROM u INDEXED BY up WHERE b = 2;
+! no query solution
+## EXISTS and DISTINCT
+CREATE TABLE t(a);
+INSERT INTO t VALUES (1), (2), (3);
+SELECT EXISTS (SELECT DISTINCT 1 FROM t LIMIT 5 OFFSET 2);
+= 1
+SELECT EXISTS (SELECT DISTINCT a FROM t LIMIT 5 OFFSET 3);
+= 0
+SELECT EXISTS (SELECT DISTINCT abs(-9223372036854775807 - 1) FROM t);
+= 1
+SELECT EXISTS (SELECT DISTINCT 1 FROM t UNION SELECT 1 LIMIT 5 OFFSET 1);
+= 0
+## chains of common tables
+WITH c0(a) AS (SELECT 1), c1(a) AS (SELECT a FROM c0), c2(a) AS (SELECT a FROM c1), c3(a) AS (SELECT a FROM c2), c4(a) AS (SELECT a FROM c3), c5(a) AS (SELECT a FROM c4) SELECT count(*) FROM c5;
+= 1
+WITH c0(a) AS (SELECT 1), c1(a) AS (SELECT x.a FROM c0 x, c0 y), c2(a) AS (SELECT x.a FROM c1 x, c1 y), c3(a) AS (SELECT x.a FROM c2 x, c2 y), c4(a) AS (SELECT x.a FROM c3 x, c3 y), c5(a) AS (SELECT x.a FROM c4 x, c4 y), c6(a) AS (SELECT x.a FROM c5 x, c5 y) SELECT count(*) FROM c6;
+= 1
+WITH c0(a) AS (SELECT 1), c1(a) AS (SELECT (SELECT a FROM c0)), c2(a) AS (SELECT (SELECT a FROM c1)), c3(a) AS (SELECT (SELECT a FROM c2)), c4(a) AS (SELECT (SELECT a FROM c3)), c5(a) AS (SELECT (SELECT a FROM c4)), c6(a) AS (SELECT (SELECT a FROM c5)), c7(a) AS (SELECT (SELECT a FROM c6)), c8(a) AS (SELECT (SELECT a FROM c7)), c9(a) AS (SELECT (SELECT a FROM c8)), c10(a) AS (SELECT (SELECT a FROM c9)), c11(a) AS (SELECT (SELECT a FROM c10)), c12(a) AS (SELECT (SELECT a FROM c11)), c13(a) AS (SELECT (SELECT a FROM c12)), c14(a) AS (SELECT (SELECT a FROM c13)), c15(a) AS (SELECT (SELECT a FROM c14)), c16(a) AS (SELECT (SELECT a FROM c15)), c17(a) AS (SELECT (SELECT a FROM c16)), c18(a) AS (SELECT (SELECT a FROM c17)), c19(a) AS (SELECT (SELECT a FROM c18)), c20(a) AS (SELECT (SELECT a FROM c19)) SELECT count(*) FROM c20;
+= 1
