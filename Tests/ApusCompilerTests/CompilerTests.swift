@@ -71,6 +71,20 @@ struct CompilerTests {
     #expect(error?.message.hasPrefix("malformed database schema (x)") == true)
   }
 
+  @Test("common tables and views that double at each step end with an error, and columns that do are not copied")
+  func doubling() throws {
+    func chain(_ count: Int, _ body: (Int) -> String) -> String {
+      let tables = (1...count).map { ", c\($0)(a) AS (\(body($0 - 1)))" }.joined()
+      return "WITH c0(a) AS (SELECT b FROM t)" + tables + " SELECT a FROM c\(count)"
+    }
+    let error = #expect(throws: EngineError.self) {
+      try Self.compile(chain(20) { "SELECT x.a FROM c\($0) x, c\($0) y" })
+    }
+    #expect(error?.message == "too many FROM clause terms, max: 1000")
+    #expect(try Self.compile(chain(60) { "SELECT a + a FROM c\($0)" }).resultColumns.count == 1)
+    #expect(try Self.compile(chain(5) { "SELECT x.a FROM c\($0) x, c\($0) y" }).resultColumns.count == 1)
+  }
+
   // Each message was given by SQLite 3.54.1, which finds the same in a file that was opened.
   @Test(
     "what CREATE refuses is damage where it is stored",

@@ -11,6 +11,10 @@ struct ParserLimitTests {
 
   @Test("nesting without recursion goes as deep as the expression limit allows")
   func depth() {
+    let tooLarge = "Expression tree is too large (maximum depth 1000)"
+    func nested(_ front: String, _ back: String) -> String {
+      (0..<4).reduce("1") { text, _ in front + text + repeated("+1", 600) + back }
+    }
     let cases: [(String, String?)] = [
       (repeated("(", 2400) + "1" + repeated(")", 2400), nil),
       (repeated("(", 100_000), "Recursion limit"),
@@ -38,6 +42,15 @@ struct ParserLimitTests {
       ("1 FROM " + repeated("f(1 IN g(", 100_000), "Recursion limit"),
       ("1 FROM (" + repeated("WITH a AS (", 100_000), "Recursion limit"),
       ("1 IN (" + repeated("1,", 100_000) + "1)", nil),
+      // Heights add up, however the expression stands in the other one.
+      (nested("count(*) FILTER (WHERE ", ")"), tooLarge),
+      (nested("count(*) OVER (ORDER BY ", ")"), tooLarge),
+      (nested("count(*) OVER (ROWS ", " PRECEDING)"), tooLarge),
+      (nested("max(1 ORDER BY ", ")"), tooLarge),
+      (nested("RAISE(ABORT, ", ")"), tooLarge),
+      (nested("1 IN f(", ")"), tooLarge),
+      (nested("(SELECT 1 FROM (SELECT ", "))"), tooLarge),
+      (nested("(WITH a AS (SELECT ", ") SELECT 1)"), tooLarge),
     ]
     for (text, message) in cases {
       #expect(parseError("SELECT " + text)?.message == message, "\(text.prefix(40))")

@@ -54,7 +54,7 @@ final class Binder {
   /// How deep the binder stands in expressions, each of them one, and in selects, each of them `selectNesting`: what walks
   /// over the bound tree needs as much stack.
   private var nesting = 0
-  static let nestingMax = 2000
+  static let nestingMax = 3000
   static let selectNesting = 5
 
   func enterSelect() throws(EngineError) {
@@ -66,7 +66,7 @@ final class Binder {
 
   func enterExpression() throws(EngineError) {
     nesting += 1
-    if nesting > Self.nestingMax { throw error("Expression tree is too large (maximum depth \(Self.nestingMax / 2))") }
+    if nesting > Self.nestingMax { throw error("Expression tree is too large (maximum depth \(SQLLimits().expressionDepthMax))") }
   }
 
   func leaveExpression() { nesting -= 1 }
