@@ -44,6 +44,11 @@ public final class Salvage {
   private static let columnCountMax = 32_767
   /// Longest row; a larger one is a broken length.
   private static let rowByteCountMax = 1_000_000_000
+  /// What of a row is looked at where rows of a schema are searched for, and the bytes of all that are found.
+  private static let schemaRowByteCountMax = 16 << 20
+  private static let schemaByteCountMax = 64 << 20
+  /// The cells of a sound page do not overlap, a broken length lets one do so: its rows have a page's bytes this many times.
+  private static let overlapMax = 8
 
   /// - Parameter emit: takes the statements one by one, with their semicolons.
   public init(_ environment: any Environment, _ path: String, emit: @escaping (String) -> Void) throws(EngineError) {
@@ -248,27 +253,36 @@ public final class Salvage {
   /// Rows of a schema in leaves that page 1 does not lead to any more.
   private func orphanedSchemaRows() -> [[SalvagedValue]] {
     var found: [[SalvagedValue]] = []
+    var left = Salvage.schemaByteCountMax
     for number in stride(from: UInt32(2), through: pages.pageCount, by: 1) where !seen[Int(number)] {
       guard let page = pages.page(number), page.byte(0) == 13 else { continue }
-      let rows = leafRows(number, takesChains: false)
-      let isSchema =
-        !rows.isEmpty
-        && rows.allSatisfy { row in
-          guard row.values.count == 5, case .text(let type) = row.values[0], case .text = row.values[1],
-            ["table", "index", "view", "trigger"].contains(String(decoding: type, as: UTF8.self))
-          else { return false }
-          switch (row.values[3], row.values[4]) {
-          case (.integer, .text(let sql)): return String(decoding: sql.prefix(6), as: UTF8.self).uppercased() == "CREATE"
-          case (.integer, .null): return true
-          default: return false
-          }
-        }
-      if isSchema {
+      var rows: [[SalvagedValue]] = []
+      var isSchema = true
+      var byteCount = 0
+      eachRow(number, takesChains: false) { row in
+        byteCount += row.byteCount
+        isSchema = isSchemaRow(row.values) && byteCount <= left
+        if isSchema { rows.append(row.values) }
+        return isSchema
+      }
+      if isSchema, !rows.isEmpty {
         seen[Int(number)] = true
-        found += rows.map(\.values)
+        found += rows
+        left -= byteCount
       }
     }
     return found
+  }
+
+  private func isSchemaRow(_ values: [SalvagedValue]) -> Bool {
+    guard values.count == 5, case .text(let type) = values[0], case .text = values[1],
+      ["table", "index", "view", "trigger"].contains(String(decoding: type, as: UTF8.self))
+    else { return false }
+    switch (values[3], values[4]) {
+    case (.integer, .text(let sql)): return String(decoding: sql.prefix(6), as: UTF8.self).uppercased() == "CREATE"
+    case (.integer, .null): return true
+    default: return false
+    }
   }
 
   // MARK: Trees
@@ -283,14 +297,24 @@ public final class Salvage {
       switch page.byte(start) {
       case 13:
         seen[Int(number)] = true
-        for row in leafRows(number) { body(number, row.rowid, row.values) }
+        eachRow(number) { row in
+          body(number, row.rowid, row.values)
+          return true
+        }
       case 10:
         seen[Int(number)] = true
-        for row in leafRows(number) { body(number, nil, row.values) }
+        eachRow(number) { row in
+          body(number, nil, row.values)
+          return true
+        }
       case 5, 2:
         seen[Int(number)] = true
         stack += children(page, start).reversed().map { ($0, depth + 1) }
-        if page.byte(start) == 2 { for row in leafRows(number) { body(number, nil, row.values) } }
+        guard page.byte(start) == 2 else { continue }
+        eachRow(number) { row in
+          body(number, nil, row.values)
+          return true
+        }
       default: continue
       }
     }
@@ -309,8 +333,12 @@ public final class Salvage {
     guard let kind = page.byte(start), let count = page.word16(start + 3) else { return [] }
     let pointers = start + (kind == 5 || kind == 2 ? 12 : 8)
     let most = max(0, (page.bytes.count - pointers) / 2)
+    // A cell that several pointers name is one row.
+    var known: Set<Int> = []
     return (0..<min(count, most)).compactMap { index in
-      guard let place = page.word16(pointers + 2 * index), place >= pointers, place < page.bytes.count else { return nil }
+      guard let place = page.word16(pointers + 2 * index), place >= pointers, place < page.bytes.count,
+        known.insert(place).inserted
+      else { return nil }
       return place
     }
   }
@@ -318,23 +346,27 @@ public final class Salvage {
   private struct Row {
     var rowid: Int64?
     var values: [SalvagedValue]
+    var byteCount = 0
   }
 
-  /// The rows of a leaf, or the entries of an index's page.
-  private func leafRows(_ number: UInt32, takesChains: Bool = true) -> [Row] {
-    guard let page = pages.page(number) else { return [] }
+  /// Shows the rows of a leaf, or the entries of an index's page, one by one until `body` returns false.
+  private func eachRow(_ number: UInt32, takesChains: Bool = true, _ body: (Row) -> Bool) {
+    guard let page = pages.page(number) else { return }
     let start = number == 1 ? 100 : 0
-    guard let kind = page.byte(start), [2, 10, 13].contains(kind) else { return [] }
-    var rows: [Row] = []
+    guard let kind = page.byte(start), [2, 10, 13].contains(kind) else { return }
+    var left = Salvage.overlapMax * page.bytes.count
+    // A page of a chain belongs to one row.
+    var chained: Set<UInt32> = []
     for place in cellPlaces(page, start) {
       // Following a chain gives the page's bytes up.
-      guard let page = pages.page(number), let row = row(page, place, kind, takesChains) else { continue }
-      rows.append(row)
+      guard let page = pages.page(number), let row = row(page, place, kind, takesChains, &left, &chained) else { continue }
+      if !body(row) { return }
     }
-    return rows
   }
 
-  private func row(_ page: RawBytes, _ cell: Int, _ kind: Int, _ takesChains: Bool) -> Row? {
+  private func row(
+    _ page: RawBytes, _ cell: Int, _ kind: Int, _ takesChains: Bool, _ left: inout Int, _ chained: inout Set<UInt32>
+  ) -> Row? {
     var place = kind == 2 ? cell + 4 : cell
     guard let (size, afterSize) = page.varint(place), size > 0, size <= UInt64(Salvage.rowByteCountMax) else { return nil }
     place = afterSize
@@ -354,27 +386,27 @@ public final class Salvage {
       local = surplus <= most ? surplus : least
     }
     let present = min(local, usable - place)
-    if present <= 0 { return nil }
+    if present <= 0 || present > left { return nil }
+    left -= present
     var payload = ByteBuffer(capacity: present)
     payload.append(page.bytes.slice(place, present))
     if total > local, present == local, let next = page.word32(place + local) {
-      followChain(next, total, &payload, takes: takesChains)
+      let most = takesChains ? total : min(total, Salvage.schemaRowByteCountMax)
+      followChain(next, most, &payload, takes: takesChains, &chained)
     }
     guard let values = values(RawBytes(bytes: payload.bytes)) else { return nil }
-    return Row(rowid: rowid, values: values)
+    return Row(rowid: rowid, values: values, byteCount: payload.count)
   }
 
-  private func followChain(_ first: UInt32, _ total: Int, _ payload: inout ByteBuffer, takes: Bool) {
+  private func followChain(
+    _ first: UInt32, _ total: Int, _ payload: inout ByteBuffer, takes: Bool, _ chained: inout Set<UInt32>
+  ) {
     var next = first
-    var chain: [UInt32] = []
-    var left = Int(pages.pageCount)
-    while next != 0, payload.count < total, left > 0, let page = pages.page(next), !seen[Int(next)] {
-      chain.append(next)
+    while next != 0, payload.count < total, let page = pages.page(next), !seen[Int(next)], chained.insert(next).inserted {
       payload.append(page.bytes.slice(4, min(total - payload.count, page.bytes.count - 4)))
+      if takes { seen[Int(next)] = true }
       next = page.word32(0) ?? 0
-      left -= 1
     }
-    if takes { for number in chain { seen[Int(number)] = true } }
   }
 
   /// The columns of a record as far as they are there; nil where the bytes are no record.
@@ -468,7 +500,8 @@ public final class Salvage {
     var statements: [String] = []
     for number in stride(from: UInt32(2), through: pages.pageCount, by: 1) where !seen[Int(number)] {
       guard let kind = pages.page(number)?.byte(0), kind == 13 || kind == 10 else { continue }
-      for row in leafRows(number) where !row.values.isEmpty {
+      eachRow(number) { row in
+        if row.values.isEmpty { return true }
         columnCount = max(columnCount, min(row.values.count, 1900))
         let shown = row.values.prefix(1900)
         statements.append(
@@ -476,6 +509,7 @@ public final class Salvage {
             + shown.map(literal).joined(separator: ", ") + ");")
         let places = (0..<shown.count).map { "c\($0)" }.joined(separator: ", ")
         statements[statements.count - 1] = "(rootpgno, pgno, nfield, id, \(places)) VALUES " + statements[statements.count - 1]
+        return true
       }
     }
     if statements.isEmpty { return }

@@ -130,7 +130,9 @@ enum DotCommand {
       shell.settings.columnSeparator = arguments[0]
       if arguments.count == 2 { shell.settings.rowSeparator = arguments[1] }
     case "show": show(shell)
-    case "width": shell.settings.widths = arguments.map { Int($0) ?? 0 }
+    case "width":
+      let most = ShellSettings.widthMax
+      shell.settings.widths = arguments.map { min(max(Int($0) ?? 0, -most), most) }
     default: return unknown(name, shell)
     }
     return true

@@ -14,6 +14,8 @@ struct ShellSettings {
   var nullText = ""
   var insertTable = "table"
   var widths: [Int] = []
+  /// The widest that `.width` makes a column, as in SQLite's shell: what is wider is padded for nothing.
+  static let widthMax = 10_000
   var showsTime = false
   var showsChanges = false
   var echoes = false

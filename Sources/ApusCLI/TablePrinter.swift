@@ -60,7 +60,7 @@ struct TablePrinter {
 
   private func limit(_ column: Int) -> Int? {
     guard column < settings.widths.count, settings.widths[column] != 0 else { return nil }
-    return settings.widths[column].magnitude > 0 ? Int(settings.widths[column].magnitude) : nil
+    return Int(clamping: settings.widths[column].magnitude)
   }
 
   private func cell(_ bytes: [UInt8], limit: Int?) -> Cell {

@@ -19,8 +19,11 @@ public enum BTree {
   private static func allocateRoot(_ pager: Pager) throws(Fault) -> Page {
     let largest = try pager.meta(4)
     guard largest > 0, largest <= pager.pageCount else { throw Fault.corrupt(.one, "largest root outside the database") }
-    var wanted = largest + 1
-    while pager.isReserved(wanted) { wanted += 1 }
+    var wanted = largest
+    repeat {
+      guard wanted < DatabaseHeader.pageCountMax else { throw pager.noMorePages() }
+      wanted += 1
+    } while pager.isReserved(wanted)
     let page: Page
     if wanted > pager.pageCount {
       page = try pager.allocate()

@@ -64,6 +64,11 @@ public final class IntegrityCheck {
 
   /// What was found so far, in SQLite's words.
   public private(set) var complaints: [String] = []
+  private var complaintByteCount = 0
+
+  /// Most complaints, however many are asked for, and their bytes: each page that a crafted file counts may be one.
+  static let complaintsLimit = 1_000_000
+  private static let complaintByteCountMax = 64 << 20
 
   /// - Parameters:
   ///   - roots: the root pages of all tables and indexes; that of the schema need not be among them.
@@ -71,13 +76,13 @@ public final class IntegrityCheck {
   public init(_ pager: Pager, roots: [PageNumber], most: Int = 100) {
     self.pager = pager
     self.roots = roots.contains(.one) ? roots : [.one] + roots
-    complaintsMax = most
+    complaintsMax = min(most, Self.complaintsLimit)
     geometry = TreeGeometry(usableBytes: pager.usableSize)
   }
 
   /// Runs the check to its end. After a wait, called again, it goes on where it was.
   public func run() throws(Fault) {
-    while complaints.count < complaintsMax {
+    while !isFull {
       pager.beginOperation()
       if nextMapCheck == mapChecks.count, nextMapCheck > 0 {
         mapChecks.removeAll(keepingCapacity: true)
@@ -192,11 +197,12 @@ public final class IntegrityCheck {
   }
 
   private func reportUnused() {
-    while nextPage <= pager.pageCount, complaints.count < complaintsMax {
+    while nextPage <= pager.pageCount, !isFull {
       let isSeen = seen.contains(nextPage)
       let isMap = hasPointerMap && pager.isMapPage(nextPage)
       if !isSeen, !isMap { complain("Page \(nextPage): never used") }
       if isSeen, isMap { complain("Page \(nextPage): pointer map referenced") }
+      if nextPage == pager.pageCount { break }
       nextPage += 1
     }
     stage = .done
@@ -205,8 +211,12 @@ public final class IntegrityCheck {
   // MARK: References
 
   private func complain(_ text: String) {
-    if complaints.count < complaintsMax { complaints.append(text) }
+    if isFull { return }
+    complaints.append(text)
+    complaintByteCount += text.utf8.count
   }
+
+  private var isFull: Bool { complaints.count >= complaintsMax || complaintByteCount >= Self.complaintByteCountMax }
 
   /// - Returns: false where the page was marked before.
   private func mark(_ number: UInt32) -> Bool {

@@ -17,7 +17,7 @@ final class FreePool {
   var pages: [UInt32] = []
   /// Where the lowest of them stands that is still free.
   var lowest = 0
-  var trunks = PageSet()
+  var trunks: Set<UInt32> = []
   /// The file's freelist is empty; these pages are to be put back.
   var isOwned = false
 
@@ -86,13 +86,19 @@ extension Pager {
     do throws(Fault) {
       while let next = freePool?.nextTrunk, next != 0 {
         beginOperation()
+        // A list that leads back to itself ends here: what is collected is never more than the file's trunks hold.
+        guard freePool?.trunks.contains(next) == false, mayBeFree(next) else { throw notFree(next) }
         let trunk = try trunkPage(next).bytes
         let leaves = Int(trunk.bigEndianUInt32(at: 4))
         guard let left = freePool?.pagesLeft, Int(left) > leaves else {
           throw .corrupt(.one, "freelist longer than its count")
         }
         keepForUndo(next)
-        for leaf in 0..<leaves { freePool?.pages.append(trunk.bigEndianUInt32(at: 8 + 4 * leaf)) }
+        for leaf in 0..<leaves {
+          let number = trunk.bigEndianUInt32(at: 8 + 4 * leaf)
+          guard mayBeFree(number) else { throw notFree(number) }
+          freePool?.pages.append(number)
+        }
         freePool?.pages.append(next)
         freePool?.trunks.insert(next)
         freePool?.pagesLeft -= UInt32(leaves) + 1
@@ -101,9 +107,7 @@ extension Pager {
       freePool?.pages.sort()
       var last: UInt32 = 1
       for number in freePool?.pages ?? [] {
-        guard number > last, number <= currentPageCount, !isReserved(number) else {
-          throw .corrupt(PageNumber(number), "a page on the freelist cannot be there")
-        }
+        guard number > last else { throw notFree(number) }
         last = number
       }
       guard freePool?.pagesLeft == 0 else { throw .corrupt(.one, "freelist shorter than its count") }
@@ -118,6 +122,10 @@ extension Pager {
       throw error
     }
   }
+
+  private func mayBeFree(_ number: UInt32) -> Bool { number > 1 && number <= currentPageCount && !isReserved(number) }
+
+  private func notFree(_ number: UInt32) -> Fault { .corrupt(PageNumber(number), "a page on the freelist cannot be there") }
 
   /// - Returns: false where a page went that never holds anything.
   private func vacuumStep() throws(Fault) -> Bool {

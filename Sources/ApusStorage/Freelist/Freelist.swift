@@ -135,7 +135,7 @@ extension Pager {
   }
 
   private func appendPage() throws(Fault) -> Page {
-    var number = currentPageCount &+ 1
+    var number = try pageNumber(behind: currentPageCount)
     #if PlantedBugs
       let usesLockPage = PlantedBug.isActive(.allocateLockBytePage) && number == lockBytePage
     #else
@@ -143,11 +143,15 @@ extension Pager {
     #endif
     while !usesLockPage, isReserved(number) {
       if number != lockBytePage { _ = blankPage(number) }
-      number &+= 1
+      number = try pageNumber(behind: number)
     }
-    guard number <= configuration.pageCountMax else { throw noMorePages() }
     currentPageCount = number
     return blankPage(number)
+  }
+
+  private func pageNumber(behind number: UInt32) throws(Fault) -> UInt32 {
+    guard number < min(configuration.pageCountMax, DatabaseHeader.pageCountMax) else { throw noMorePages() }
+    return number + 1
   }
 
   /// True where allocating `pages`, beside which pages of the pointer map and that of the lock bytes may come, may fail.
@@ -155,7 +159,7 @@ extension Pager {
     UInt64(currentPageCount) + UInt64(2 * pages) > UInt64(configuration.pageCountMax)
   }
 
-  private func noMorePages() -> Fault {
+  func noMorePages() -> Fault {
     .error(
       .full, object: store?.path ?? "a database in memory",
       cause: "it has \(currentPageCount) pages, as many as max_page_count allows", hint: "raise PRAGMA max_page_count")

@@ -22,6 +22,9 @@ enum DatabaseHeader {
   /// "SQLite f", "ormat 3\0".
   static let magic: (UInt64, UInt64) = (0x5351_4c69_7465_2066, 0x6f72_6d61_7420_3300)
 
+  /// SQLite's most pages of a database: the number behind them stands for none.
+  static let pageCountMax: UInt32 = 0xffff_fffe
+
   static let pageSizeOffset = 16
   static let writeVersionOffset = 18
   static let readVersionOffset = 19

@@ -83,7 +83,8 @@ final class JournalPlayback {
       case .superMark:
         let view = try finishRead()
         let length = Int64(view.bigEndianUInt32(at: 0))
-        if view.bigEndianUInt64(at: 8) == JournalFormat.magic && length > 0 && length <= byteCount - 16 {
+        let lengthMax = min(byteCount - 16, SuperJournal.pathByteCountMax)
+        if view.bigEndianUInt64(at: 8) == JournalFormat.magic && length > 0 && length <= lengthMax {
           superChecksum = view.bigEndianUInt32(at: 4)
           read(at: byteCount - 16 - length, Int(length))
           phase = .superName

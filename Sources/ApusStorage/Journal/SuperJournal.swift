@@ -17,6 +17,8 @@ import ApusIO
 enum SuperJournal {
   /// Bytes behind the path in a journal.
   static let markByteCount = 16
+  /// The longest path that a journal names: a system's longest one. What says more is no mark.
+  static let pathByteCountMax: Int64 = 4096
   /// A longer super-journal is none of ours: it is left alone.
   static let byteCountMax: Int64 = 1 << 20
 

@@ -311,10 +311,32 @@ enum FlushPhase {
   }
 }
 
+/// The pages of a segment, in ascending order. All of a file's take no memory: it may be sparse, and have billions of them.
+enum JournalPages {
+  case listed([UInt32])
+  case all(through: UInt32, lockBytePage: UInt32)
+
+  var count: Int {
+    switch self {
+    case .listed(let pages): pages.count
+    case .all(let last, let lockBytePage): Int(last) - (lockBytePage <= last ? 1 : 0)
+    }
+  }
+
+  subscript(position: Int) -> UInt32 {
+    switch self {
+    case .listed(let pages): return pages[position]
+    case .all(_, let lockBytePage):
+      let number = UInt32(position + 1)
+      return number < lockBytePage ? number : number + 1
+    }
+  }
+}
+
 struct JournalSegment {
   var offset: Int64
   var end: Int64
-  var pages: [UInt32]
+  var pages: JournalPages
   var nonce: UInt32
   /// Records that are written.
   var recordCount = 0

@@ -406,8 +406,8 @@ extension Pager {
       let forgetsLost = false
     #endif
     if isCommit, currentPageCount < committedPageCount, !forgetsLost {
-      needed += (currentPageCount + 1...committedPageCount).filter {
-        $0 != lockBytePage && needsJournal($0, store)
+      for number in currentPageCount + 1...committedPageCount where number != lockBytePage && needsJournal(number, store) {
+        needed.append(number)
       }
     }
     if needed.isEmpty && store.journalByteCount > 0 {
@@ -415,10 +415,13 @@ extension Pager {
       return .superRecord(try writeSuperRecord(store, name, behind: store.journalByteCount), nil)
     }
     // One sync serves the next spills too.
-    if !isCommit { needed = pagesToJournal(store).filter { needsJournal($0, store) } }
+    if !isCommit { needed = dirtyPages().filter { needsJournal($0, store) } }
     #if PlantedBugs
       if PlantedBug.isActive(.forgetJournalPage), needed.count > 4 { needed.removeLast() }
     #endif
+    let pages =
+      store.replacesFile && !isCommit
+      ? JournalPages.all(through: committedPageCount, lockBytePage: lockBytePage) : .listed(needed.sorted())
     if store.journalByteCount == 0, !store.isTemporary, committedPageCount > 0 { try checkName(store) }
     if store.journalByteCount == 0, let kept = store.journal, !store.isTemporary, !kept.isStillNamed() {
       // Another connection has deleted the journal that this one keeps open: what goes there would protect nothing.
@@ -444,11 +447,11 @@ extension Pager {
     store.hasSuperRecord = false
     let sector = Int64(JournalFormat.sectorByteCount)
     let start = (store.journalByteCount + sector - 1) / sector * sector
-    let byteCount = sector + Int64(needed.count * JournalFormat.recordByteCount(pageSize))
+    let byteCount = sector + Int64(pages.count * JournalFormat.recordByteCount(pageSize))
     return readOriginals(
       store,
       JournalSegment(
-        offset: start, end: start + byteCount, pages: needed.sorted(),
+        offset: start, end: start + byteCount, pages: pages,
         nonce: UInt32(truncatingIfNeeded: environment.randomUInt64())))
   }
 
@@ -457,11 +460,6 @@ extension Pager {
   private func needsJournal(_ number: UInt32, _ store: FileStore) -> Bool {
     if number > committedPageCount || store.journaledPages.contains(number) { return false }
     return store.hasChecksums || !contentlessPages.contains(number)
-  }
-
-  private func pagesToJournal(_ store: FileStore) -> [UInt32] {
-    guard store.replacesFile else { return dirtyPages() }
-    return (0..<committedPageCount).map { $0 + 1 }.filter { $0 != lockBytePage }
   }
 
   private func dirtyPages() -> [UInt32] {
@@ -487,7 +485,8 @@ extension Pager {
     #else
       let most = Pager.recordsPerWrite
     #endif
-    for number in segment.pages[segment.recordCount...].prefix(most) {
+    for position in segment.recordCount..<min(segment.recordCount + most, segment.pages.count) {
+      let number = segment.pages[position]
       if let slot = unsafe table.pointee.findLoaded(number), let original = unsafe slot.pointee.original {
         group.hold(original)
         images.append(original)
@@ -547,9 +546,11 @@ extension Pager {
   private func noteJournaled(_ store: FileStore, _ segment: JournalSegment?) {
     guard let segment else { return }
     var offset = segment.offset + Int64(JournalFormat.sectorByteCount)
-    for page in segment.pages {
+    for position in 0..<segment.pages.count {
+      let page = segment.pages[position]
       store.journaledPages.insert(page)
-      store.journalOffsets[page] = offset + 4
+      // What replaces the whole file has no savepoint to go back to.
+      if !store.replacesFile { store.journalOffsets[page] = offset + 4 }
       offset += Int64(JournalFormat.recordByteCount(pageSize))
     }
     store.journalByteCount = segment.end

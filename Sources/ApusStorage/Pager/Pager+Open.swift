@@ -312,10 +312,12 @@ extension Pager {
       try openLog(store)
       return false
     }
-    let filePageCount = UInt32(truncatingIfNeeded: (fileByteCount + Int64(pageSize) - 1) / Int64(pageSize))
+    let filePageCount = self.filePageCount(fileByteCount)
     if isCountValid && counted > filePageCount {
       throw .error(.corrupt, object: store.path, cause: "the file is shorter than its header says")
     }
+    let pageCount = isCountValid ? counted : filePageCount
+    try checkPageCount(pageCount, store)
     let stamp = FileStamp(header)
     if stamp != store.stamp {
       unsafe table.pointee.dropClean()
@@ -326,8 +328,17 @@ extension Pager {
     }
     store.replacedStamp = nil
     store.hasReadHeader = true
-    currentPageCount = isCountValid ? counted : filePageCount
+    currentPageCount = pageCount
     return true
+  }
+
+  private func filePageCount(_ byteCount: Int64) -> UInt32 {
+    UInt32(clamping: byteCount / Int64(pageSize) + (byteCount % Int64(pageSize) > 0 ? 1 : 0))
+  }
+
+  private func checkPageCount(_ pageCount: UInt32, _ store: FileStore) throws(Fault) {
+    if pageCount <= DatabaseHeader.pageCountMax { return }
+    throw .error(.corrupt, object: store.path, cause: "it has more pages than a database can have")
   }
 
   // MARK: The log
@@ -411,11 +422,15 @@ extension Pager {
       if store.hasReadHeader, isOther || !store.hasReadLog, !isOwn, !isUnseen, !isStuck { dataVersion += 1 }
       if isFirst { dropCleanPages() } else { try dropStalePages(store) }
       if wal.header.pageCount > 0 {
+        // A count that is no larger than the last snapshot's was looked at with that.
+        if isFirst || wal.header.pageCount > currentPageCount { try wal.checkSize(of: wal.header, in: store.file) }
+        try checkPageCount(wal.header.pageCount, store)
         currentPageCount = wal.header.pageCount
       } else {
-        let (file, size) = (store.file, Int64(pageSize))
+        let file = store.file
         let byteCount = try faulting { () throws(EngineError) in try file.size() }
-        let pageCount = UInt32(truncatingIfNeeded: (byteCount + size - 1) / size)
+        let pageCount = filePageCount(byteCount)
+        try checkPageCount(pageCount, store)
         // A file that somebody has cut must not pass for an empty database. That it is shorter than the header said is no matter:
         // others may have copied back since that was read. What counts is the snapshot's page 1 (`adoptLogHeader`).
         if isFirst, pageCount == 0, store.headerPageCount > 0 {

@@ -326,7 +326,7 @@ public final class Pager {
 
   /// Most pages that the database may have; it never gets fewer than it has.
   public func limit(pageCount: UInt32) {
-    configuration.pageCountMax = min(max(pageCount, currentPageCount), 0xffff_fffe)
+    configuration.pageCountMax = min(max(pageCount, currentPageCount), DatabaseHeader.pageCountMax)
   }
 
   public static func isPageSize(_ size: Int) -> Bool { DatabaseHeader.isPageSize(size) }

@@ -40,7 +40,7 @@ extension Pager {
     public var synchronous = Synchronous.full
     public var isReadOnly = false
     /// Pages that the database may have.
-    public var pageCountMax: UInt32 = 0xffff_fffe
+    public var pageCountMax: UInt32 = DatabaseHeader.pageCountMax
     /// False: a missing file is an error.
     public var mayCreate = true
     /// Frames in the log after which a commit checkpoints; 0 switches it off.

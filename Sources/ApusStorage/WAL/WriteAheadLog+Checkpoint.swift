@@ -216,7 +216,7 @@ extension WriteAheadLog {
           return
         }
         state.holdsCopyLock = true
-        try checkSize(state)
+        try checkSize(of: state.header, in: state.database)
         try index.setBackfillAttempted(state.safeFrame)
         try collectWork(&state)
         #if PlantedBugs
@@ -384,8 +384,7 @@ extension WriteAheadLog {
   }
 
   /// What a commit says of the database's size must come from somewhere: from the file, the log, or the lock bytes' page.
-  private func checkSize(_ state: Checkpoint) throws(Fault) {
-    let (database, header) = (state.database, state.header)
+  func checkSize(of header: WALIndexHeader, in database: any File) throws(Fault) {
     let size = try faulting { () throws(EngineError) in try database.size() }
     let room = size + Int64(header.frameCount) * Int64(pageSize) + WriteAheadLog.lockBytePageByteCountMax
     if Int64(header.pageCount) * Int64(pageSize) > room {
