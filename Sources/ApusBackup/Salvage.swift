@@ -49,6 +49,8 @@ public final class Salvage {
   private static let schemaByteCountMax = 64 << 20
   /// The cells of a sound page do not overlap, a broken length lets one do so: its rows have a page's bytes this many times.
   private static let overlapMax = 8
+  /// Cells that turn out to be no records cost nothing but time: they may have a page's bytes this many times.
+  private static let brokenMax = 64
 
   /// - Parameter emit: takes the statements one by one, with their semicolons.
   public init(_ environment: any Environment, _ path: String, emit: @escaping (String) -> Void) throws(EngineError) {
@@ -354,18 +356,20 @@ public final class Salvage {
     guard let page = pages.page(number) else { return }
     let start = number == 1 ? 100 : 0
     guard let kind = page.byte(start), [2, 10, 13].contains(kind) else { return }
-    var left = Salvage.overlapMax * page.bytes.count
+    var left = Salvage.overlapMax * page.bytes.count, leftToBroken = Salvage.brokenMax * page.bytes.count
     // A page of a chain belongs to one row.
     var chained: Set<UInt32> = []
     for place in cellPlaces(page, start) {
       // Following a chain gives the page's bytes up.
-      guard let page = pages.page(number), let row = row(page, place, kind, takesChains, &left, &chained) else { continue }
+      guard let page = pages.page(number), let row = row(page, place, kind, takesChains, &left, &leftToBroken, &chained)
+      else { continue }
       if !body(row) { return }
     }
   }
 
   private func row(
-    _ page: RawBytes, _ cell: Int, _ kind: Int, _ takesChains: Bool, _ left: inout Int, _ chained: inout Set<UInt32>
+    _ page: RawBytes, _ cell: Int, _ kind: Int, _ takesChains: Bool, _ left: inout Int, _ leftToBroken: inout Int,
+    _ chained: inout Set<UInt32>
   ) -> Row? {
     var place = kind == 2 ? cell + 4 : cell
     guard let (size, afterSize) = page.varint(place), size > 0, size <= UInt64(Salvage.rowByteCountMax) else { return nil }
@@ -386,15 +390,18 @@ public final class Salvage {
       local = surplus <= most ? surplus : least
     }
     let present = min(local, usable - place)
-    if present <= 0 || present > left { return nil }
-    left -= present
+    if present <= 0 || present > left || present > leftToBroken { return nil }
     var payload = ByteBuffer(capacity: present)
     payload.append(page.bytes.slice(place, present))
     if total > local, present == local, let next = page.word32(place + local) {
       let most = takesChains ? total : min(total, Salvage.schemaRowByteCountMax)
       followChain(next, most, &payload, takes: takesChains, &chained)
     }
-    guard let values = values(RawBytes(bytes: payload.bytes)) else { return nil }
+    guard let values = values(RawBytes(bytes: payload.bytes)) else {
+      leftToBroken -= present
+      return nil
+    }
+    left -= present
     return Row(rowid: rowid, values: values, byteCount: payload.count)
   }
 

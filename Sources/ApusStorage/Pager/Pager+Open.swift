@@ -455,7 +455,11 @@ extension Pager {
       _ = try adoptLogSnapshot(store, wal, isOther: true)
       try openSnapshot(store)
     } catch {
-      if case .failure = error { wal.releaseWriteLock() }
+      if case .failure = error {
+        // What is half adopted is nobody's snapshot; `openSnapshot` has seen to its own failures.
+        if case .logHeader = store.opening { abandonOpening(store) }
+        wal.releaseWriteLock()
+      }
       throw error
     }
     state = .read

@@ -386,8 +386,8 @@ extension WriteAheadLog {
   /// What a commit says of the database's size must come from somewhere: from the file, the log, or the lock bytes' page.
   func checkSize(of header: WALIndexHeader, in database: any File) throws(Fault) {
     let size = try faulting { () throws(EngineError) in try database.size() }
-    let room = size + Int64(header.frameCount) * Int64(pageSize) + WriteAheadLog.lockBytePageByteCountMax
-    if Int64(header.pageCount) * Int64(pageSize) > room {
+    let lacking = Int64(header.pageCount) * Int64(pageSize) - max(size, 0)
+    if lacking > Int64(header.frameCount) * Int64(pageSize) + WriteAheadLog.lockBytePageByteCountMax {
       throw .error(
         .corrupt, object: path,
         cause: "\(header.frameCount) frames make a database of \(header.pageCount) pages out of \(size) bytes",
