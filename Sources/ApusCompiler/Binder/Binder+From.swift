@@ -95,7 +95,8 @@ extension Binder {
       let source = newSource(alias: alias, name: alias?.text ?? "")
       source.name = alias?.text ?? "(join-\(source.cursor))"
       source.select = bound
-      source.columns = columns(of: bound, names: query.columns.map { Name($0.name) })
+      // Without an alias they answer to their tables' names, which tell them apart.
+      source.columns = columns(of: bound, names: query.columns.map { Name($0.name) }, areUnique: alias != nil)
       if alias == nil {
         source.isNested = true
         for number in source.columns.indices {
@@ -165,7 +166,8 @@ extension Binder {
 
   /// The result columns of a view.
   func viewColumns(_ view: CatalogTable) throws(EngineError) -> [SourceColumn] {
-    try bind(TableReference(schema: context.schemas.databases[view.database].name, name: view.name), Scope()).columns
+    viewCount = 0
+    return try bind(TableReference(schema: context.schemas.databases[view.database].name, name: view.name), Scope()).columns
   }
 
   // MARK: Common tables
@@ -319,7 +321,8 @@ extension Binder {
   // MARK: Columns of a subquery
 
   /// Names, affinities and collations of a subquery's columns.
-  func columns(of select: BoundSelect, names: [Name]) -> [SourceColumn] {
+  /// - Parameter areUnique: columns of one name are told apart as a, a:1.
+  func columns(of select: BoundSelect, names: [Name], areUnique: Bool = true) -> [SourceColumn] {
     var columns: [SourceColumn] = []
     columns.reserveCapacity(select.columnCount)
     var seen: Set<ExactText> = []
@@ -334,7 +337,7 @@ extension Binder {
       }
       // SQLite gives no column of a subquery these names.
       if name.key == "true" || name.key == "false" { name = Name("column\(number + 1)") }
-      if seen.contains(name.key) {
+      if areUnique, seen.contains(name.key) {
         let base = Self.withoutNumber(name.text)
         var count = 0
         repeat {

@@ -15,6 +15,8 @@ final class Scope {
   var allowsAggregates = false
   /// Set where the expression must give the same value always.
   let purePlace: PurePlace?
+  /// In an index's expressions the row id has no name: "rowid" in double quotes is a string.
+  var hidesRowid = false
   var isGroupBy = false
   /// Sources that answer to qualified names only: `excluded`, `new`, `old`.
   var qualifiedSources: [Source] = []
@@ -58,15 +60,15 @@ final class Binder {
   static let selectNesting = 5
 
   func enterSelect() throws(EngineError) {
-    nesting += Self.selectNesting
     if nesting > Self.nestingMax { throw error("VIEWs and/or subqueries nested too deep") }
+    nesting += Self.selectNesting
   }
 
   func leaveSelect() { nesting -= Self.selectNesting }
 
   func enterExpression() throws(EngineError) {
-    nesting += 1
     if nesting > Self.nestingMax { throw error("Expression tree is too large (maximum depth \(SQLLimits().expressionDepthMax))") }
+    nesting += 1
   }
 
   func leaveExpression() { nesting -= 1 }
@@ -189,7 +191,7 @@ final class Binder {
   /// Finds the column that a name means, innermost scope first.
   func find(_ reference: ColumnReference, _ scope: Scope?) throws(EngineError) -> BoundExpression? {
     let key = reference.column.key
-    let isRowid = Binder.isRowidName(key)
+    let isRowid = Binder.isRowidName(key) && scope?.hidesRowid != true
     var level = scope
     while let current = level {
       var found: BoundExpression?

@@ -110,9 +110,11 @@ extension Generator {
   /// - Throws: SQLITE_CORRUPT where the stored definition calls what would give another entry at each look: CREATE INDEX
   ///   refuses that.
   func indexExpression(
-    _ expression: Expression, of index: CatalogIndex, _ source: Source, isStored: Bool = true
+    _ expression: Expression, of index: CatalogIndex, _ source: Source, isStored: Bool = true, isFilter: Bool = false
   ) throws(EngineError) -> BoundExpression {
-    let bound = try binder.scalar(expression, Scope(sources: [source], pureIn: isStored ? .index : nil))
+    let scope = Scope(sources: [source], pureIn: isStored ? .index : nil)
+    scope.hidesRowid = !isFilter
+    let bound = try binder.scalar(expression, scope)
     if bound.callsUnstable {
       throw EngineError(
         .corrupt, "malformed database schema (\(index.name.text)) - non-deterministic functions prohibited in index "
@@ -142,7 +144,7 @@ extension Generator {
   /// Jumps to `label` where the row that `source` reads does not belong into a partial index.
   func skipUnlessIndexed(_ index: CatalogIndex, _ source: Source, to label: Label) throws(EngineError) {
     guard let filter = index.filter else { return }
-    let bound = try indexExpression(filter, of: index, source)
+    let bound = try indexExpression(filter, of: index, source, isFilter: true)
     try jump(ifFalse: bound, to: label, nullJumps: true)
   }
 

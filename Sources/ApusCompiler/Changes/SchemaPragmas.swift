@@ -77,9 +77,8 @@ extension Generator {
 
   /// Columns of a view have to be found by binding its body.
   private func columns(of table: CatalogTable) -> [CatalogColumn] {
-    guard let view = table.view else { return table.columns }
-    // A view whose body cannot be bound has the columns that it names.
-    guard let source = try? binder.viewColumns(table) else { return view.columns.map { CatalogColumn(name: $0) } }
+    if table.view == nil { return table.columns }
+    guard let source = try? binder.viewColumns(table) else { return [] }
     return source.map { column in
       CatalogColumn(name: column.name, declaredType: column.declaredType ?? "", affinity: column.affinity)
     }

@@ -33,10 +33,10 @@ extension Generator {
     try inSubquery("SCALAR", select) { () throws(EngineError) in
       self.integer(0, into: kept)
       // What it selects does not matter, nor in which order.
-      if !select.isCompound {
-        // SQLite forgets DISTINCT even where an OFFSET counts its rows.
-        select.arms[0].isDistinct = false
-        if select.limit == nil { select.orderBy = [] }
+      if !select.isCompound, select.limit == nil { select.orderBy = [] }
+      // SQLite forgets DISTINCT even where an OFFSET counts its rows.
+      if select.operators.allSatisfy({ $0 == .unionAll }) {
+        for arm in select.arms { arm.isDistinct = false }
       }
       try self.code(select, to: .exists(kept))
     }
@@ -144,7 +144,7 @@ extension Generator {
     let cursor = builder.allocateCursor()
     switch expression.kind {
     case .inList(let value, let items, _):
-      let affinity = setAffinity(value.affinity)
+      let affinity = listAffinity(value.affinity)
       let key = try setKey([value], [value])
       let isConstant = items.allSatisfy { $0.isConstant }
       func fill() throws(EngineError) {
@@ -185,6 +185,9 @@ extension Generator {
 
   private func setAffinity(_ affinity: Affinity) -> Affinity { affinity == .none ? .blob : affinity }
 
+  /// Of the members of a list: a large integer stays one beside a column of REAL affinity, but not in a select.
+  private func listAffinity(_ affinity: Affinity) -> Affinity { affinity == .real ? .numeric : setAffinity(affinity) }
+
   private func setKey(_ left: [BoundExpression], _ right: [BoundExpression]) throws(EngineError) -> Int32 {
     var columns: [KeyColumn] = []
     for (a, b) in zip(left, right) {
@@ -207,11 +210,11 @@ extension Generator {
       try code(parts, into: first)
     }
     for (place, part) in parts.enumerated() {
-      var affinity = part.affinity
       if case .inSelect(_, let select, _) = expression.kind {
-        affinity = Comparison.affinity(affinity, select.comparand(place)?.affinity ?? .none)
+        affinities.append(setAffinity(Comparison.affinity(part.affinity, select.comparand(place)?.affinity ?? .none)))
+      } else {
+        affinities.append(listAffinity(part.affinity))
       }
-      affinities.append(setAffinity(affinity))
     }
     if affinities.contains(where: { $0 != .blob }) {
       builder.emit(.affinity, first, Int32(width), p4: builder.affinityIndex(affinities))

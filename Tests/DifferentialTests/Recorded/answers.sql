@@ -1435,3 +1435,65 @@ WITH c0(a) AS (SELECT 1), c1(a) AS (SELECT x.a FROM c0 x, c0 y), c2(a) AS (SELEC
 = 1
 WITH c0(a) AS (SELECT 1), c1(a) AS (SELECT (SELECT a FROM c0)), c2(a) AS (SELECT (SELECT a FROM c1)), c3(a) AS (SELECT (SELECT a FROM c2)), c4(a) AS (SELECT (SELECT a FROM c3)), c5(a) AS (SELECT (SELECT a FROM c4)), c6(a) AS (SELECT (SELECT a FROM c5)), c7(a) AS (SELECT (SELECT a FROM c6)), c8(a) AS (SELECT (SELECT a FROM c7)), c9(a) AS (SELECT (SELECT a FROM c8)), c10(a) AS (SELECT (SELECT a FROM c9)), c11(a) AS (SELECT (SELECT a FROM c10)), c12(a) AS (SELECT (SELECT a FROM c11)), c13(a) AS (SELECT (SELECT a FROM c12)), c14(a) AS (SELECT (SELECT a FROM c13)), c15(a) AS (SELECT (SELECT a FROM c14)), c16(a) AS (SELECT (SELECT a FROM c15)), c17(a) AS (SELECT (SELECT a FROM c16)), c18(a) AS (SELECT (SELECT a FROM c17)), c19(a) AS (SELECT (SELECT a FROM c18)), c20(a) AS (SELECT (SELECT a FROM c19)) SELECT count(*) FROM c20;
 = 1
+## columns of a parenthesised outer join
+CREATE TABLE a(id, x);
+CREATE TABLE b(id, x);
+CREATE TABLE t(id, y);
+INSERT INTO a VALUES (1, 10);
+INSERT INTO b VALUES (1, 20);
+INSERT INTO t VALUES (1, 30), (2, 40);
+SELECT t.y, b.x FROM t LEFT JOIN (a JOIN b ON a.id = b.id) ON a.id = t.id;
+= 30, 20
+= 40, NULL
+SELECT b.id, a.id FROM t LEFT JOIN (a JOIN b ON a.id = b.id) ON b.id = t.id;
+= 1, 1
+= NULL, NULL
+SELECT b.x, b.id FROM t LEFT JOIN (a JOIN b USING (id)) ON t.id = a.id;
+= 20, 1
+= NULL, NULL
+SELECT x FROM t LEFT JOIN (a JOIN b USING (id)) ON t.id = a.id;
+! ambiguous column name: x
+SELECT * FROM t LEFT JOIN (a JOIN b ON a.id = b.id) ON a.id = t.id;
+= 1, 30, 1, 10, 1, 20
+= 2, 40, NULL, NULL, NULL, NULL
+SELECT * FROM t LEFT JOIN (a JOIN b USING (id)) ON t.id = a.id;
+= 1, 30, 1, 10, 20
+= 2, 40, NULL, NULL, NULL
+SELECT count(b.x), max(a.x) FROM t LEFT JOIN (a JOIN b ON a.id = b.id) ON a.id = t.id WHERE b.id = 1;
+= 1, 10
+## a real in a list of large integers
+CREATE TABLE r(x REAL);
+INSERT INTO r VALUES (1e18);
+SELECT x IN (1000000000000000001, 2, 3) FROM r;
+= 0
+SELECT count(*) FROM r WHERE x IN (1000000000000000001, 2, 3);
+= 0
+SELECT x IN (1000000000000000000, 2, 3) FROM r;
+= 1
+CREATE INDEX i ON r(x);
+SELECT count(*) FROM r WHERE x IN (1000000000000000001, 2, 3);
+= 0
+SELECT count(*) FROM r WHERE x IN (1000000000000000000, 2, 3);
+= 1
+## EXISTS and DISTINCT in arms
+CREATE TABLE u(a);
+INSERT INTO u VALUES (1), (1);
+SELECT EXISTS (SELECT a FROM u WHERE 0 UNION ALL SELECT DISTINCT a FROM u LIMIT 1 OFFSET 1);
+= 1
+SELECT EXISTS (SELECT DISTINCT a FROM u UNION ALL SELECT a FROM u WHERE 0 LIMIT 1 OFFSET 1);
+= 1
+SELECT EXISTS (SELECT DISTINCT a FROM u UNION SELECT a FROM u WHERE 0 LIMIT 1 OFFSET 1);
+= 0
+## rowid in double quotes is a string in an index
+CREATE TABLE t(a);
+CREATE INDEX i ON t(a || "rowid");
+CREATE INDEX j ON t("rowid");
+INSERT INTO t VALUES ('x'), ('y');
+PRAGMA integrity_check;
+= 'ok'
+SELECT a FROM t WHERE a || "rowid" = 'x1';
+= 'x'
+SELECT a FROM t WHERE a || 'rowid' = 'xrowid';
+= 'x'
+SELECT count(*) FROM t INDEXED BY i WHERE a || 'rowid' > '';
+= 2
