@@ -86,6 +86,23 @@ private final class Counts: Sendable {
     try await database.close()
   }
 
+  @Test("a statement that was prepared before its table changed names the columns of now", arguments: [true, false])
+  func changedColumns(completesAtOnce: Bool) async throws {
+    let database = try await people(completesAtOnce: completesAtOnce)
+    func all() async throws -> [Person] {
+      try await database.read { tx in try await tx.all("SELECT * FROM person ORDER BY id", as: Person.self) }
+    }
+    for _ in 0..<8 { #expect(try await all().count == 3) }
+    try await database.write { tx in
+      try await tx.execute("DROP TABLE person")
+      try await tx.execute("CREATE TABLE person(age INTEGER, mark TEXT, id INTEGER PRIMARY KEY, name TEXT)")
+      try await tx.execute("INSERT INTO person VALUES (36, 'x', 7, 'Ada'), (85, 'y', 8, 'Grace')")
+    }
+    let due = [Person(id: 7, name: "Ada", age: 36), Person(id: 8, name: "Grace", age: 85)]
+    for _ in 0..<8 { #expect(try await all() == due) }
+    try await database.close()
+  }
+
   @Test("many rows arrive complete and in order, over several batches")
   func batches() async throws {
     let database = try await Database.open(":memory:")

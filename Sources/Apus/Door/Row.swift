@@ -26,7 +26,7 @@ final class RowBatch: Sendable {
 
 /// Collects the rows of a batch.
 struct RowBatchBuilder: ~Copyable {
-  private let columns: [ResultColumn]
+  private var columns: [ResultColumn]
   private(set) var rowCount = 0
   private var values: [Value] = []
   private var starts: [Int] = []
@@ -37,6 +37,8 @@ struct RowBatchBuilder: ~Copyable {
   var byteCount: Int { bytes.count + values.count * 16 }
 
   mutating func append(_ statement: PreparedStatement) {
+    // A statement whose tables have changed is compiled anew at its first step: only with a row its columns are certain.
+    if rowCount == 0 { columns = statement.columns }
     for column in 0..<columns.count {
       let value = statement.column(column)
       starts.append(bytes.count)
