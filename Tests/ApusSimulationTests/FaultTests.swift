@@ -8,6 +8,12 @@ import Testing
 
 @Suite("Faults")
 struct FaultTests {
+  private static func calmWorld() -> World {
+    let source = ChoiceSource(.seed(1))
+    let profile = SimulationProfile(source.stream("profile"), kind: .calm)
+    return World(source, profile: profile, model: DatabaseModel(shapes: []))
+  }
+
   @Test("a kind of world finds nothing, and has its faults", arguments: SimulationProfile.Kind.allCases)
   func findsNothing(kind: SimulationProfile.Kind) {
     var coverage = Coverage()
@@ -92,9 +98,7 @@ struct FaultTests {
 
   @Test("a handle and a lock that are left over are found")
   func findsLeaks() throws {
-    let source = ChoiceSource(.seed(1))
-    let profile = SimulationProfile(source.stream("profile"), kind: .calm)
-    let world = World(source, profile: profile, model: DatabaseModel(shapes: []))
+    let world = Self.calmWorld()
     try LeakCheck(world).checkClosed()
     let file = try world.makeProcess().open(World.path, .create)
     #expect(throws: Finding.self) { try LeakCheck(world).checkClosed() }
@@ -107,9 +111,7 @@ struct FaultTests {
 
   @Test("a process that ends loses its locks and handles, and nothing that it has written")
   func killsProcesses() throws {
-    let source = ChoiceSource(.seed(1))
-    let profile = SimulationProfile(source.stream("profile"), kind: .calm)
-    let world = World(source, profile: profile, model: DatabaseModel(shapes: []))
+    let world = Self.calmWorld()
     let process = world.makeProcess(), other = world.makeProcess()
     let file = try process.open(World.path, .create), same = try other.open(World.path, .readWrite)
     #expect(try file.lock(.exclusive, at: 0, length: 1) && !same.lock(.shared, at: 0, length: 1))
@@ -122,9 +124,7 @@ struct FaultTests {
 
   @Test("a process that ends loses its locks on a file that has lost its name")
   func killsHoldersOfUnlinkedFiles() throws {
-    let source = ChoiceSource(.seed(1))
-    let profile = SimulationProfile(source.stream("profile"), kind: .calm)
-    let world = World(source, profile: profile, model: DatabaseModel(shapes: []))
+    let world = Self.calmWorld()
     let process = world.makeProcess(), other = world.makeProcess()
     let file = try process.open(World.path, .create), same = try other.open(World.path, .readWrite)
     #expect(try file.lock(.exclusive, at: 0, length: 1) && !same.lock(.shared, at: 0, length: 1))

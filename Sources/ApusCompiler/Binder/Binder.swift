@@ -58,20 +58,6 @@ final class Binder {
   private var nesting = 0
   static let nestingMax = 3000
   static let selectNesting = 5
-
-  func enterSelect() throws(EngineError) {
-    if nesting > Self.nestingMax { throw error("VIEWs and/or subqueries nested too deep") }
-    nesting += Self.selectNesting
-  }
-
-  func leaveSelect() { nesting -= Self.selectNesting }
-
-  func enterExpression() throws(EngineError) {
-    if nesting > Self.nestingMax { throw error("Expression tree is too large (maximum depth \(SQLLimits().expressionDepthMax))") }
-    nesting += 1
-  }
-
-  func leaveExpression() { nesting -= 1 }
   /// The common table whose recursive part is being bound.
   var recursion: (name: Name, frame: CommonTableFrame, columns: [SourceColumn], used: [Source])?
   var openCommonTables: [(key: ExactText, frame: CommonTableFrame)] = []
@@ -87,6 +73,24 @@ final class Binder {
     self.text = text
     self.builder = builder
   }
+
+  // MARK: Depth
+
+  func enterSelect() throws(EngineError) {
+    if nesting > Self.nestingMax { throw error("VIEWs and/or subqueries nested too deep") }
+    nesting += Self.selectNesting
+  }
+
+  func leaveSelect() { nesting -= Self.selectNesting }
+
+  func enterExpression() throws(EngineError) {
+    if nesting > Self.nestingMax { throw error("Expression tree is too large (maximum depth \(SQLLimits().expressionDepthMax))") }
+    nesting += 1
+  }
+
+  func leaveExpression() { nesting -= 1 }
+
+  // MARK: What was made
 
   /// What was made for the statement, for `unlink`.
   private var sources: [Source] = []
