@@ -56,11 +56,12 @@ private struct SchemaSearch {
 
   private mutating func visit(_ expression: Expression?) {
     guard let expression else { return }
+    // The left side of IN stands before its select.
+    visit(expression.operands)
     switch expression {
     case .exists(let select, _), .subquery(let select, _), .membership(_, .select(let select), _, _): visit(select)
     case .membership(_, .table(let schema, _, _, _), _, _): note(schema)
     default: break
     }
-    visit(expression.operands)
   }
 }
