@@ -20,27 +20,12 @@ extension CursorState {
     let base = unsafe bytes.unsafeBase
     let cellCount = page.cellCount
     let first = current.index
-    let localMax = localMax
-    let isTable = isTable
-    var index = first
+    var index = unsafe addIntegers(from: first, bytes, page, &steps)
     rows: while index < cellCount {
-      // The cell, as `loadQuickly` has it.
-      var offset = bytes.bigEndianUInt16(at: page.pointersStart &+ 2 &* index)
-      guard offset >= page.pointersEnd, offset <= bytes.count &- 12 else { break }
-      var size = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
-      offset &+= 1
-      if size >= 0x80 {
-        let low = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
-        offset &+= 1
-        if low >= 0x80 { break }
-        size = (size & 0x7f) << 7 | low
-      }
-      if isTable {
-        let word = unsafe UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-        offset &+= (~word & 0x8080_8080_8080_8080).trailingZeroBitCount >> 3 &+ 1
-      }
+      guard let cell = unsafe quickCell(page.pointersStart &+ 2 &* index, bytes, from: page.pointersEnd) else { break }
+      let (offset, size) = cell
       let end = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
-      guard size <= localMax, offset <= bytes.count &- size, end < 0x80, end <= size, end > 0 else { break }
+      guard end < 0x80, end <= size, end > 0 else { break }
       let record = unsafe base + offset
       var known = 0
       var next = 1
@@ -95,6 +80,86 @@ extension CursorState {
     let isDone = index == cellCount
     current.index = isDone ? cellCount &- 1 : index
     return isDone
+  }
+
+  /// Where the record of a cell begins, and its length; nil where the cell is out of the ordinary. The record lies inside
+  /// the page, and its first byte too where it is empty.
+  @unsafe
+  @inline(__always)
+  private func quickCell(_ pointer: Int, _ bytes: ByteView, from pointersEnd: Int) -> (offset: Int, size: Int)? {
+    let base = unsafe bytes.unsafeBase
+    var offset = bytes.bigEndianUInt16(at: pointer)
+    guard offset >= pointersEnd, offset <= bytes.count &- 12 else { return nil }
+    var size = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
+    offset &+= 1
+    if size >= 0x80 {
+      let low = unsafe Int(base.load(fromByteOffset: offset, as: UInt8.self))
+      offset &+= 1
+      if low >= 0x80 { return nil }
+      size = (size & 0x7f) << 7 | low
+    }
+    if isTable {
+      let word = unsafe UInt64(littleEndian: base.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+      offset &+= (~word & 0x8080_8080_8080_8080).trailingZeroBitCount >> 3 &+ 1
+    }
+    guard size <= localMax, offset <= bytes.count &- size else { return nil }
+    return (offset, size)
+  }
+
+  /// The commonest of all loops by itself: the sum of one column's integers, with nothing kept between a row's columns
+  /// and everything that is kept between rows in registers.
+  /// - Returns: the first row that was not added: it holds something else, or the loop does more.
+  @unsafe
+  @inline(__always)
+  private func addIntegers(
+    from first: Int, _ bytes: ByteView, _ page: BTreePage, _ steps: inout ScanSteps
+  ) -> Int {
+    guard steps.isWhole, steps.count == 1, unsafe steps.base.pointee.action == .sum,
+      unsafe !steps.base.pointee.isReal, let target = unsafe steps.base.pointee.target
+    else { return first }
+    let sum = unsafe target.assumingMemoryBound(to: QuickSum.self)
+    if unsafe sum.pointee.isApproximate { return first }
+    let column = unsafe Int(steps.base.pointee.column)
+    let (cellCount, pointersStart, pointersEnd) = (page.cellCount, page.pointersStart, page.pointersEnd)
+    let base = unsafe bytes.unsafeBase
+    var exact = unsafe sum.pointee.exact
+    var count = unsafe sum.pointee.count
+    var index = first
+    rows: while index < cellCount {
+      guard let cell = unsafe quickCell(pointersStart &+ 2 &* index, bytes, from: pointersEnd) else { break }
+      let record = unsafe base + cell.offset
+      let end = unsafe Int(record.load(as: UInt8.self))
+      guard end <= cell.size, column &+ 1 < end, end < 0x80 else { break }
+      var body = end
+      for place in 1..<column &+ 1 {
+        let type = unsafe UInt64(record.load(fromByteOffset: place, as: UInt8.self))
+        if type >= 0x80 { break rows }
+        body &+= SerialType.byteCount(type)
+      }
+      let type = unsafe UInt64(record.load(fromByteOffset: column &+ 1, as: UInt8.self))
+      if type &- 1 < 6 {
+        let length = SerialType.byteCount(type)
+        guard body &+ length <= cell.size else { break }
+        let value = unsafe SerialType.load(type, length, record + body).integerValue
+        let (next, overflow) = exact.addingReportingOverflow(value)
+        if overflow { break }
+        exact = next
+        count &+= 1
+      } else if type == SerialType.one {
+        guard body <= cell.size, exact < Int64.max else { break }
+        exact &+= 1
+        count &+= 1
+      } else if type == SerialType.zero {
+        guard body <= cell.size else { break }
+        count &+= 1
+      } else if type != SerialType.null || body > cell.size {
+        break
+      }
+      index &+= 1
+    }
+    unsafe sum.pointee.exact = exact
+    unsafe sum.pointee.count = count
+    return index
   }
 
   /// The sums and counts of a row whose columns were looked at.
