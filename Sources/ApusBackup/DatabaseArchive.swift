@@ -147,6 +147,15 @@ final class ArchivedDatabase {
 
   func end() { if pager.state == .read { pager.endRead() } }
 
+  /// Copies the log, where there is one, into the file.
+  /// - Throws: SQLITE_BUSY where somebody else is in the way; what writing throws.
+  func copyLogBack() throws(EngineError) {
+    let result = try run { () throws(Fault) in try pager.checkpoint(.passive) }
+    if result.isBusy || result.checkpointed < result.walFrames {
+      throw EngineError(.busy, object: pager.filePath, cause: "somebody uses the database")
+    }
+  }
+
   func close() {
     end()
     pager.close()
@@ -283,14 +292,20 @@ final class RestoredDatabase {
   }
 
   /// Lets the old database roll its journal back, or copy its log back: then it is whole without them, and who is stopped between
-  /// their end and the rename still has it. One that fails at this is damaged, and goes as it is.
+  /// their end and the rename still has it. A damaged one goes as it is.
+  /// - Throws: every failure that may pass: the journal and the log are still needed then.
   private func bringToRest(_ path: String) throws(EngineError) {
     do throws(EngineError) {
       let database = try ArchivedDatabase(environment, path)
       defer { database.close() }
       try database.begin()
+      database.end()
+      try database.copyLogBack()
     } catch {
-      if error.code.primary == .busy { throw error }
+      if [.corrupt, .notADatabase].contains(error.code.primary) { return }
+      throw EngineError(
+        error.code, error.message, object: error.object ?? path, cause: error.cause,
+        hint: error.hint ?? "the old database is left as it is; try again, or move it away with what lies beside it")
     }
   }
 }

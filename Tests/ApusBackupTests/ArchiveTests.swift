@@ -231,11 +231,9 @@ import Testing
     #expect(try rows("/r.db", environment) == (31, 0, "ok"))
   }
 
-  @Test("a restore that is stopped anywhere leaves the old database or the new one", arguments: [false, true])
-  func stoppedRestore(wal: Bool) throws {
-    // The new one has no rows; the old one has 500 in its log, or a hot journal that takes its change back.
-    let memory = MemoryEnvironment()
-    let environment = WatchedEnvironment(memory)
+  /// /a.zst, which has no rows, and /b.db, which has 500 in its log, or a hot journal that takes its change back.
+  /// - Returns: what the old one holds.
+  func makeUnrested(_ memory: MemoryEnvironment, wal: Bool) throws -> (Int64, Int64, String) {
     let source = try made(memory, wal: wal)
     try DatabaseArchive.backup(memory, from: "/a.db", to: "/a.zst")
     try source.execute("UPDATE n SET x = 1;")
@@ -243,18 +241,50 @@ import Testing
     try source.execute(
       "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c WHERE x < 500) INSERT INTO t SELECT x, hex(x * 7) FROM c;")
     if wal { try source.execute("COMMIT;") }
-    let old: (Int64, Int64, String) = wal ? (2, 500, "ok") : (1, 0, "ok")
-    let names = wal ? ["", "-wal"] : ["", "-journal"]
-    for name in names { memory.setContents(of: "/b.db" + name, to: try #require(memory.contents(of: "/a.db" + name))) }
-
-    /// What who comes after a stop at this moment finds.
-    func found() throws -> (Int64, Int64, String) {
-      let left = MemoryEnvironment()
-      for name in ["", "-journal", "-wal"] {
-        if let bytes = memory.contents(of: "/b.db" + name) { left.setContents(of: "/b.db" + name, to: bytes) }
-      }
-      return try rows("/b.db", left)
+    for name in wal ? ["", "-wal"] : ["", "-journal"] {
+      memory.setContents(of: "/b.db" + name, to: try #require(memory.contents(of: "/a.db" + name)))
     }
+    return wal ? (2, 500, "ok") : (1, 0, "ok")
+  }
+
+  /// What who comes after a stop at this moment finds in /b.db.
+  func left(_ memory: MemoryEnvironment) throws -> (Int64, Int64, String) {
+    let copy = MemoryEnvironment()
+    for name in ["", "-journal", "-wal"] {
+      if let bytes = memory.contents(of: "/b.db" + name) { copy.setContents(of: "/b.db" + name, to: bytes) }
+    }
+    return try rows("/b.db", copy)
+  }
+
+  @Test("an old database that cannot be brought to rest for now ends the restore", arguments: [false, true])
+  func passingFailure(wal: Bool) throws {
+    let memory = MemoryEnvironment()
+    let environment = WatchedEnvironment(memory)
+    let old = try makeUnrested(memory, wal: wal)
+    environment.refusedPath = "/b.db"
+    environment.watch = { step throws(EngineError) in
+      if case .rename(_, to: "/b.db") = step { throw EngineError(.ioError, cause: "refused") }
+    }
+    do throws(EngineError) {
+      try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+      Issue.record("restored")
+    } catch {
+      #expect(error.code == .ioErrorWrite && error.hint != nil, "\(error)")
+    }
+    #expect(try left(memory) == old)
+    #expect(memory.contents(of: "/b.db-partial") == nil)
+    environment.refusedPath = nil
+    environment.watch = { _ in }
+    try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    #expect(try left(memory) == (0, 0, "ok"))
+  }
+
+  @Test("a restore that is stopped anywhere leaves the old database or the new one", arguments: [false, true])
+  func stoppedRestore(wal: Bool) throws {
+    let memory = MemoryEnvironment()
+    let environment = WatchedEnvironment(memory)
+    let old = try makeUnrested(memory, wal: wal)
+    func found() throws -> (Int64, Int64, String) { try left(memory) }
     var steps: [WatchedEnvironment.Step] = []
     var isRefusing = true
     environment.watch = { step throws(EngineError) in
