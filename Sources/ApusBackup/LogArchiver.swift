@@ -27,6 +27,8 @@ public final class LogArchiver {
     public var commits: UInt64 = 0
     public var tookBase = false
     public var restartedLog = false
+    /// Why the log, which is long, could not be started again; a later round tries it again.
+    public var restartFailure: EngineError?
   }
 
   /// - Throws: SQLITE_BUSY where another archiver works on the directory.
@@ -65,8 +67,22 @@ public final class LogArchiver {
     }
     held.end()
     swap(&held, &next)
-    if position.frame >= framesBeforeRestart { result.restartedLog = try restart(position) }
+    if position.frame >= framesBeforeRestart {
+      // What came into the archive is in it, whatever becomes of the log.
+      do throws(EngineError) { result.restartedLog = try restart(position) } catch { result.restartFailure = error }
+    }
     return result
+  }
+
+  /// The same for an archiver that goes on.
+  /// - Returns: nil where somebody was in the way all the time: a later round copies what this one could not.
+  public func roundUnlessBusy(progress: (ArchiveProgress) -> Void = { _ in }) throws(EngineError) -> Round? {
+    do throws(EngineError) {
+      return try round(progress: progress)
+    } catch {
+      if error.code.primary == .busy { return nil }
+      throw error
+    }
   }
 
   private func copy(

@@ -279,6 +279,71 @@ import Testing
     #expect(try left(memory) == (0, 0, "ok"))
   }
 
+  @Test("each wait for a lock lasts as long as the first one, however old the archiver is")
+  func patience() throws {
+    let environment = MemoryEnvironment()
+    let other = try made(environment, wal: false)
+    let database = try ArchivedDatabase(environment, "/a.db")
+    defer { database.close() }
+    try other.execute("BEGIN EXCLUSIVE;")
+    for _ in 0..<3 {
+      environment.sleep(untilMonotonic: environment.monotonicNanoseconds() + 3 * Patience.nanoseconds)
+      let start = environment.monotonicNanoseconds()
+      do throws(EngineError) {
+        try database.begin()
+        Issue.record("opened")
+      } catch {
+        #expect(error.code.primary == .busy)
+      }
+      let waited = environment.monotonicNanoseconds() - start
+      #expect(waited > Patience.nanoseconds && waited < 2 * Patience.nanoseconds)
+    }
+    try other.execute("COMMIT;")
+    try database.begin()
+  }
+
+  @Test("a round whose restart of the log fails tells what it has archived")
+  func failingRestart() throws {
+    let memory = MemoryEnvironment()
+    let environment = WatchedEnvironment(memory)
+    let source = try made(memory)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    archiver.framesBeforeRestart = 5
+    #expect(try archiver.round().tookBase)
+    for value in 1...8 { try source.execute("UPDATE n SET x = \(value);") }
+    environment.refusedPath = "/a.db"
+    let failed = try archiver.round()
+    #expect(failed.commits == 8 && !failed.tookBase && !failed.restartedLog)
+    #expect(failed.restartFailure?.code == .ioErrorWrite)
+    try source.execute("UPDATE n SET x = 9;")
+    let again = try archiver.round()
+    #expect(again.commits == 1 && !again.tookBase && again.restartFailure != nil)
+    environment.refusedPath = nil
+    try source.execute("UPDATE n SET x = 10;")
+    let last = try archiver.round()
+    #expect(last.commits == 1 && !last.tookBase && last.restartedLog && last.restartFailure == nil)
+    try source.execute("UPDATE n SET x = 11;")
+    #expect(try archiver.round().commits == 1)
+    archiver.close()
+    try archive.restore(to: "/r.db")
+    #expect(try rows("/r.db", memory) == (11, 0, "ok"))
+  }
+
+  @Test("an archiver that goes on outlasts somebody's lock")
+  func busyRound() throws {
+    let environment = MemoryEnvironment()
+    try made(environment).closeBlocking()
+    let archiver = try LogArchiver(try CommitArchive(environment, directory: "/archive"), database: "/a.db")
+    defer { archiver.close() }
+    let file = try environment.open("/a.db", .readWrite)
+    #expect(try file.lock(.exclusive, at: 0x4000_0000, length: 512))
+    for _ in 0..<2 { #expect(try archiver.roundUnlessBusy() == nil) }
+    #expect(throws: EngineError.self) { try archiver.round() }
+    try file.unlock(at: 0x4000_0000, length: 512)
+    #expect(try archiver.roundUnlessBusy()?.tookBase == true)
+  }
+
   @Test("a restore that is stopped anywhere leaves the old database or the new one", arguments: [false, true])
   func stoppedRestore(wal: Bool) throws {
     let memory = MemoryEnvironment()
