@@ -344,6 +344,42 @@ import Testing
     #expect(try archiver.roundUnlessBusy()?.tookBase == true)
   }
 
+  @Test("a segment that holds more or fewer commits than it says is reported", arguments: [-2, -1, 1, 5])
+  func countedCommits(difference: Int) throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    _ = try archiver.round()
+    try source.execute("UPDATE n SET x = 1; UPDATE n SET x = 2; UPDATE n SET x = 3;")
+    #expect(try archiver.round().commits == 3)
+    archiver.close()
+    try archive.verify()
+    try archive.restore(to: "/r.db", at: 2)
+    var record = try #require(archive.head)
+    let reader = try ArchiveReader(environment, archive.path(2, .segment))
+    var frames = ByteBuffer()
+    try reader.read { bytes throws(EngineError) in
+      frames.append(bytes)
+      return true
+    }
+    reader.close()
+    record.lastCommit = UInt64(Int(record.lastCommit) + difference)
+    let writer = try ArchiveWriter(environment, archive.path(2, .segment), level: 1)
+    writer.append(frames.bytes)
+    try archive.writeHead(try writer.finish(record, replaces: true))
+    for wanted in 2...record.lastCommit {
+      do throws(EngineError) {
+        try archive.restore(to: "/r.db", at: wanted, replaces: true)
+        Issue.record("commit \(wanted) was restored")
+      } catch {
+        #expect(error.code == .corrupt)
+      }
+    }
+    #expect(throws: EngineError.self) { try archive.verify() }
+    #expect(try rows("/r.db", environment) == (1, 0, "ok"))
+  }
+
   @Test("a restore that is stopped anywhere leaves the old database or the new one", arguments: [false, true])
   func stoppedRestore(wal: Bool) throws {
     let memory = MemoryEnvironment()
