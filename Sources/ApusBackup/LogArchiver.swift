@@ -31,7 +31,7 @@ public final class LogArchiver {
     public var restartFailure: EngineError?
   }
 
-  /// - Throws: SQLITE_BUSY where another archiver works on the directory.
+  /// - Throws: SQLITE_BUSY where another archiver works on the directory; SQLITE_CORRUPT where HEAD is not its newest.
   public init(
     _ archive: CommitArchive, database path: String, level: Int = DatabaseArchive.levelDefault
   ) throws(EngineError) {
@@ -44,6 +44,21 @@ public final class LogArchiver {
     held = try ArchivedDatabase(archive.environment, path, keepsLog: true)
     next = try ArchivedDatabase(archive.environment, path, keepsLog: true)
     try archive.readHead()
+    try checkHeadIsNewest()
+  }
+
+  /// A process that is stopped leaves one file that HEAD does not know, and that is written anew. Where there are more,
+  /// HEAD is an old one or lost, and the files that would be written over are the archive.
+  private func checkHeadIsNewest() throws(EngineError) {
+    let ordinal = (archive.head?.ordinal ?? 0) + 2
+    for kind in [ArchiveRecord.Kind.base, .segment] {
+      let path = archive.path(ordinal, kind)
+      if try archive.environment.exists(path) {
+        throw EngineError(
+          .corrupt, object: path, cause: "the archive has files behind the one that HEAD names",
+          hint: "put its newest HEAD back, or start a new archive in an empty directory")
+      }
+    }
   }
 
   /// A read mark keeps the log from starting again behind what is in the archive.

@@ -70,11 +70,18 @@ final class PartialFile {
   private var isOurs = false
 
   /// Making a file empties whatever has its partial name, and deletes what lies beside that: none of it may be what the new file is
-  /// made of.
+  /// made of. Nor may the new file take the source's own place: what others write there meanwhile would be lost.
   /// - Throws: SQLITE_CANTOPEN where `source` is.
   static func checkIsNot(_ source: String, _ environment: any Environment, for target: String) throws(EngineError) {
     let path = try environment.fullPath(source)
-    let partial = try environment.fullPath(target) + suffix
+    let finalPath = try environment.fullPath(target)
+    for name in [path] + DatabaseArchive.sideSuffixes.map({ path + $0 }) where finalPath == name {
+      throw EngineError(
+        .cannotOpen, object: finalPath,
+        cause: "the target would take the place of the source, or of what lies beside it",
+        hint: "choose another target")
+    }
+    let partial = finalPath + suffix
     for name in [partial] + DatabaseArchive.sideSuffixes.map({ partial + $0 }) where path == name {
       throw EngineError(
         .cannotOpen, object: path, cause: "\(target) would be written under this name until it is whole",

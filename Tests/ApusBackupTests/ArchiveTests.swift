@@ -474,6 +474,38 @@ import Testing
     for archiver in archivers { archiver.close() }
   }
 
+  @Test("an archive whose HEAD is lost or old is not written over", arguments: [false, true])
+  func lostHead(isOld: Bool) throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment)
+    var heads: [[UInt8]] = []
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    for value in 1...3 {
+      try source.execute("UPDATE n SET x = \(value);")
+      _ = try archiver.round()
+      heads.append(try #require(environment.contents(of: "/archive/HEAD")))
+    }
+    archiver.close()
+    let names = environment.paths.filter { $0.hasSuffix(".zst") }
+    let files = names.map { environment.contents(of: $0) }
+    try environment.delete("/archive/HEAD")
+    if isOld { environment.setContents(of: "/archive/HEAD", to: heads[0]) }
+    #expect(throws: EngineError.self) {
+      let other = try LogArchiver(try CommitArchive(environment, directory: "/archive"), database: "/a.db")
+      _ = try other.round()
+    }
+    #expect(names.map { environment.contents(of: $0) } == files)
+    environment.setContents(of: "/archive/HEAD", to: heads[2])
+    try CommitArchive(environment, directory: "/archive").restore(to: "/r.db")
+    #expect(try rows("/r.db", environment) == (3, 0, "ok"))
+    // One file behind HEAD is what a process leaves that was stopped.
+    environment.setContents(of: "/archive/HEAD", to: heads[1])
+    let next = try LogArchiver(try CommitArchive(environment, directory: "/archive"), database: "/a.db")
+    #expect(try next.round().commits == 1)
+    next.close()
+  }
+
   @Test("a record with numbers that no archive has is reported")
   func craftedRecords() throws {
     let environment = MemoryEnvironment()

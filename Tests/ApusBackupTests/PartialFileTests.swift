@@ -1,5 +1,6 @@
 // Files in the making, and what must not be emptied or replaced by them.
 
+import Apus
 import ApusBase
 import ApusIO
 import Glibc
@@ -75,5 +76,20 @@ import Testing
       #expect(throws: EngineError.self) { try PartialFile(environment, directory + "/x") }
       #expect(try contents(directory + "/other", environment) == [1, 2, 3])
     }
+  }
+
+  @Test("nothing takes the place of what it is made of", arguments: ["/a.db", "/a.db-wal", "/a.db-journal"])
+  func ownSource(target: String) throws {
+    let environment = MemoryEnvironment()
+    let source = try Connection("/a.db", environment: environment)
+    try source.execute("PRAGMA journal_mode = wal; CREATE TABLE t(a); INSERT INTO t VALUES (1);")
+    let old = environment.contents(of: target)
+    do throws(EngineError) {
+      try DatabaseArchive.backup(environment, from: "/a.db", to: target, replaces: true)
+      Issue.record("the source was replaced")
+    } catch {
+      #expect(error.code == .cannotOpen)
+    }
+    #expect(environment.contents(of: target) == old)
   }
 }
