@@ -108,6 +108,10 @@ public final class CommitArchive {
     guard record.ordinal == ordinal, record.archive == head?.archive, (record.kind == .base) == isBase else {
       throw EngineError(.corrupt, object: reader.path, cause: "it belongs to another archive, or to another place in it")
     }
+    let (first, last) = (record.firstCommit, record.lastCommit)
+    guard isBase ? first == last : first <= last else {
+      throw EngineError(.corrupt, object: reader.path, cause: "the commits that it says it holds")
+    }
     if let previous {
       guard record.previous == previous.digest, record.firstCommit == previous.record.lastCommit + 1 else {
         throw EngineError(.corrupt, object: reader.path, cause: "it does not follow the file before it")
@@ -166,7 +170,10 @@ public final class CommitArchive {
     for link in try chain() {
       let reader = try open(link)
       defer { reader.close() }
-      try reader.read { _ in true }
+      switch link.record.kind {
+      case .base: try reader.read { _ in true }
+      case .segment: try readFrames(reader) { _, _, _ in }
+      }
     }
   }
 
@@ -212,23 +219,44 @@ public final class CommitArchive {
     _ reader: ArchiveReader, _ restored: RestoredDatabase, _ pageCount: inout UInt64, _ reached: inout UInt64,
     upTo wanted: UInt64
   ) throws(EngineError) {
-    let frameByteCount = 8 + Int(reader.record.pageSize)
-    var rest = ByteBuffer()
     var count = pageCount
     var commit = reached
+    // Also behind the last commit that is wanted: the rest tells whether the segment is whole.
+    try readFrames(reader) { number, committed, page throws(EngineError) in
+      if commit >= wanted { return }
+      try restored.write(page: number, page)
+      if committed != 0 {
+        commit += 1
+        count = UInt64(committed)
+      }
+    }
+    pageCount = count
+    reached = commit
+  }
+
+  /// Shows the frames of a segment in order.
+  /// - Parameter body: gets the number of the page, the pages of the database where the frame commits, else 0, and
+  ///   the page.
+  /// - Throws: SQLITE_CORRUPT where the segment does not hold the commits that its record names, and nothing else.
+  private func readFrames(
+    _ reader: ArchiveReader,
+    _ body: (_ number: UInt32, _ committed: UInt32, _ page: ByteView) throws(EngineError) -> Void
+  ) throws(EngineError) {
+    let record = reader.record
+    let frameByteCount = 8 + Int(record.pageSize)
+    var rest = ByteBuffer()
+    var last = record.firstCommit - 1
+    var committed: UInt32 = 0
     try reader.read { bytes throws(EngineError) in
       rest.append(bytes)
       var place = 0
-      while rest.count - place >= frameByteCount, commit < wanted {
+      while rest.count - place >= frameByteCount {
         let frame = rest.bytes.slice(place, frameByteCount)
         let number = frame.bigEndianUInt32(at: 0)
         if number == 0 { throw EngineError(.corrupt, object: reader.path, cause: "a frame without a page") }
-        try restored.write(page: number, frame.suffix(from: 8))
-        let committed = frame.bigEndianUInt32(at: 4)
-        if committed != 0 {
-          commit += 1
-          count = UInt64(committed)
-        }
+        committed = frame.bigEndianUInt32(at: 4)
+        try body(number, committed, frame.suffix(from: 8))
+        if committed != 0 { last += 1 }
         place += frameByteCount
       }
       let left = rest.count - place
@@ -236,9 +264,10 @@ public final class CommitArchive {
         rest.mutableBytes.move(from: place, to: 0, length: left)
         rest.resize(to: left)
       }
-      return commit < wanted
+      return true
     }
-    pageCount = count
-    reached = commit
+    guard last == record.lastCommit, rest.count == 0, UInt64(committed) == record.pageCount else {
+      throw EngineError(.corrupt, object: reader.path, cause: "it does not hold the commits that it says it holds")
+    }
   }
 }

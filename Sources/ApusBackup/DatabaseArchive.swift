@@ -117,6 +117,7 @@ final class ArchivedDatabase {
   let environment: any Environment
   let queue: any IOQueue
   let pager: Pager
+  private let patience = Patience()
 
   /// - Parameter keepsLog: see `Pager.keepsLog`.
   init(_ environment: any Environment, _ path: String, keepsLog: Bool = false) throws(EngineError) {
@@ -128,14 +129,15 @@ final class ArchivedDatabase {
     configuration.mayCreate = false
     pager = try Pager(environment: environment, queue: queue, path: path, configuration: configuration)
     pager.keepsLog = keepsLog
-    let deadline = environment.monotonicNanoseconds() + 10_000_000_000
-    pager.busyPolicy = { attempt in
-      let now = environment.monotonicNanoseconds()
-      return now > deadline && attempt > 10 ? nil : now + UInt64(min(attempt + 1, 25)) * 1_000_000
+    pager.busyPolicy = { [patience] attempt in
+      patience.momentToTryAgain(attempt, environment.monotonicNanoseconds())
     }
   }
 
-  func run<R>(_ body: () throws(Fault) -> R) throws(EngineError) -> R { try blocking(queue, environment, body) }
+  func run<R>(_ body: () throws(Fault) -> R) throws(EngineError) -> R {
+    patience.renew()
+    return try blocking(queue, environment, body)
+  }
 
   func begin() throws(EngineError) {
     try run { () throws(Fault) in try pager.beginRead() }
@@ -146,6 +148,15 @@ final class ArchivedDatabase {
   }
 
   func end() { if pager.state == .read { pager.endRead() } }
+
+  /// Copies the log, where there is one, into the file.
+  /// - Throws: SQLITE_BUSY where somebody else is in the way; what writing throws.
+  func copyLogBack() throws(EngineError) {
+    let result = try run { () throws(Fault) in try pager.checkpoint(.passive) }
+    if result.isBusy || result.checkpointed < result.walFrames {
+      throw EngineError(.busy, object: pager.filePath, cause: "somebody uses the database")
+    }
+  }
 
   func close() {
     end()
@@ -184,6 +195,28 @@ final class ArchivedDatabase {
     try writer.describeContent(&record)
     if !isWanted(record) { return nil }
     return try writer.finish(record, replaces: replaces)
+  }
+}
+
+/// How long somebody else's lock is waited for: counted from the beginning of each wait, however old the pager is.
+final class Patience {
+  static let nanoseconds: UInt64 = 10_000_000_000
+  /// Looks at the lock that there are at least, also where the machine stood still meanwhile.
+  static let attemptsMin = 10
+  private static let pauseMillisecondsMax = 25
+
+  private var began: UInt64?
+
+  func renew() { began = nil }
+
+  /// - Parameter attempt: how often this wait was asked for before.
+  /// - Returns: nil where it has lasted long enough.
+  func momentToTryAgain(_ attempt: Int, _ now: UInt64) -> UInt64? {
+    if attempt == 0 { began = nil }
+    let start = began ?? now
+    began = start
+    if now - start > Patience.nanoseconds, attempt > Patience.attemptsMin { return nil }
+    return now + UInt64(min(attempt + 1, Patience.pauseMillisecondsMax)) * 1_000_000
   }
 }
 
@@ -283,14 +316,20 @@ final class RestoredDatabase {
   }
 
   /// Lets the old database roll its journal back, or copy its log back: then it is whole without them, and who is stopped between
-  /// their end and the rename still has it. One that fails at this is damaged, and goes as it is.
+  /// their end and the rename still has it. A damaged one goes as it is.
+  /// - Throws: every failure that may pass: the journal and the log are still needed then.
   private func bringToRest(_ path: String) throws(EngineError) {
     do throws(EngineError) {
       let database = try ArchivedDatabase(environment, path)
       defer { database.close() }
       try database.begin()
+      database.end()
+      try database.copyLogBack()
     } catch {
-      if error.code.primary == .busy { throw error }
+      if [.corrupt, .notADatabase].contains(error.code.primary) { return }
+      throw EngineError(
+        error.code, error.message, object: error.object ?? path, cause: error.cause,
+        hint: error.hint ?? "the old database is left as it is; try again, or move it away with what lies beside it")
     }
   }
 }

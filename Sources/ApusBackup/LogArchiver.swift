@@ -27,9 +27,11 @@ public final class LogArchiver {
     public var commits: UInt64 = 0
     public var tookBase = false
     public var restartedLog = false
+    /// Why the log, which is long, could not be started again; a later round tries it again.
+    public var restartFailure: EngineError?
   }
 
-  /// - Throws: SQLITE_BUSY where another archiver works on the directory.
+  /// - Throws: SQLITE_BUSY where another archiver works on the directory; SQLITE_CORRUPT where HEAD is not its newest.
   public init(
     _ archive: CommitArchive, database path: String, level: Int = DatabaseArchive.levelDefault
   ) throws(EngineError) {
@@ -42,6 +44,21 @@ public final class LogArchiver {
     held = try ArchivedDatabase(archive.environment, path, keepsLog: true)
     next = try ArchivedDatabase(archive.environment, path, keepsLog: true)
     try archive.readHead()
+    try checkHeadIsNewest()
+  }
+
+  /// A process that is stopped leaves one file that HEAD does not know, and that is written anew. Where there are more,
+  /// HEAD is an old one or lost, and the files that would be written over are the archive.
+  private func checkHeadIsNewest() throws(EngineError) {
+    let ordinal = (archive.head?.ordinal ?? 0) + 2
+    for kind in [ArchiveRecord.Kind.base, .segment] {
+      let path = archive.path(ordinal, kind)
+      if try archive.environment.exists(path) {
+        throw EngineError(
+          .corrupt, object: path, cause: "the archive has files behind the one that HEAD names",
+          hint: "put its newest HEAD back, or start a new archive in an empty directory")
+      }
+    }
   }
 
   /// A read mark keeps the log from starting again behind what is in the archive.
@@ -65,8 +82,22 @@ public final class LogArchiver {
     }
     held.end()
     swap(&held, &next)
-    if position.frame >= framesBeforeRestart { result.restartedLog = try restart(position) }
+    if position.frame >= framesBeforeRestart {
+      // What came into the archive is in it, whatever becomes of the log.
+      do throws(EngineError) { result.restartedLog = try restart(position) } catch { result.restartFailure = error }
+    }
     return result
+  }
+
+  /// The same for an archiver that goes on.
+  /// - Returns: nil where somebody was in the way all the time: a later round copies what this one could not.
+  public func roundUnlessBusy(progress: (ArchiveProgress) -> Void = { _ in }) throws(EngineError) -> Round? {
+    do throws(EngineError) {
+      return try round(progress: progress)
+    } catch {
+      if error.code.primary == .busy { return nil }
+      throw error
+    }
   }
 
   private func copy(

@@ -10,9 +10,14 @@ final class PlainFile {
   let path: String
   private(set) var end: Int64 = 0
 
-  init(_ environment: any Environment, _ path: String, _ mode: OpenMode) throws(EngineError) {
+  convenience init(_ environment: any Environment, _ path: String, _ mode: OpenMode) throws(EngineError) {
+    try self.init(environment, fullPath: try environment.fullPath(path), mode)
+  }
+
+  /// - Parameter path: a full one; where it leads to is not followed.
+  init(_ environment: any Environment, fullPath path: String, _ mode: OpenMode) throws(EngineError) {
     self.environment = environment
-    self.path = try environment.fullPath(path)
+    self.path = path
     queue = environment.makeQueue()
     queue.driverBlocks = true
     file = try environment.open(self.path, mode)
@@ -65,11 +70,18 @@ final class PartialFile {
   private var isOurs = false
 
   /// Making a file empties whatever has its partial name, and deletes what lies beside that: none of it may be what the new file is
-  /// made of.
+  /// made of. Nor may the new file take the source's own place: what others write there meanwhile would be lost.
   /// - Throws: SQLITE_CANTOPEN where `source` is.
   static func checkIsNot(_ source: String, _ environment: any Environment, for target: String) throws(EngineError) {
     let path = try environment.fullPath(source)
-    let partial = try environment.fullPath(target) + suffix
+    let finalPath = try environment.fullPath(target)
+    for name in [path] + DatabaseArchive.sideSuffixes.map({ path + $0 }) where finalPath == name {
+      throw EngineError(
+        .cannotOpen, object: finalPath,
+        cause: "the target would take the place of the source, or of what lies beside it",
+        hint: "choose another target")
+    }
+    let partial = finalPath + suffix
     for name in [partial] + DatabaseArchive.sideSuffixes.map({ partial + $0 }) where path == name {
       throw EngineError(
         .cannotOpen, object: path, cause: "\(target) would be written under this name until it is whole",
@@ -77,15 +89,35 @@ final class PartialFile {
     }
   }
 
-  /// - Throws: SQLITE_BUSY where somebody else is making the file at this moment.
+  /// - Throws: SQLITE_BUSY where somebody else is making the file at this moment; SQLITE_CANTOPEN where its name is a
+  ///   link.
   init(_ environment: any Environment, _ path: String) throws(EngineError) {
     finalPath = try environment.fullPath(path)
-    content = try PlainFile(environment, finalPath + PartialFile.suffix, .create)
-    guard try content.file.lock(.exclusive, at: 0, length: 1), content.file.isStillNamed() else {
-      throw EngineError(.busy, object: content.path, cause: "another process is writing it")
+    let name = finalPath + PartialFile.suffix
+    let found = try PartialFile.locked(environment, name, .create)
+    if found.file.hasOtherNames() {
+      // Left between the two steps of a rename: it is the finished file as well, and not to be emptied. Its lock is
+      // held until another file has the name.
+      defer { found.close() }
+      try environment.delete(name)
+      content = try PartialFile.locked(
+        environment, name, OpenMode(isWritable: true, mayCreate: true, isExclusive: true))
+    } else {
+      content = found
     }
     isOurs = true
     try content.truncate(to: 0)
+  }
+
+  private static func locked(
+    _ environment: any Environment, _ name: String, _ mode: OpenMode
+  ) throws(EngineError) -> PlainFile {
+    let content = try PlainFile(environment, fullPath: name, mode)
+    guard try content.file.lock(.exclusive, at: 0, length: 1), content.file.isStillNamed() else {
+      content.close()
+      throw EngineError(.busy, object: name, cause: "another process is writing it")
+    }
+    return content
   }
 
   /// Makes the content durable and gives it its name.

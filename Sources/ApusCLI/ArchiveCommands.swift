@@ -189,9 +189,13 @@ enum ArchiveCommands {
     var progress = Progress("backup")
     while true {
       let isLast = options.follow == nil || mustStop.load(ordering: .relaxed)
-      let round = try archiver.round { progress.show($0) }
+      let found = isLast ? try archiver.round { progress.show($0) } : try archiver.roundUnlessBusy { progress.show($0) }
       Progress.clear()
-      if round.commits > 0 || options.follow == nil {
+      if found == nil { output.error("the database is busy; trying again") }
+      if let failure = found?.restartFailure {
+        output.error("the log was not started again: \(failure.message)\(failure.cause.map { ": \($0)" } ?? "")")
+      }
+      if let round = found, round.commits > 0 || options.follow == nil {
         output.write(
           "commit \(archive.lastCommit ?? 0): \(round.commits) new\(round.tookBase ? ", base" : "")"
             + "\(round.restartedLog ? ", log restarted" : "")\n")

@@ -125,6 +125,7 @@ final class FaultyFile: File {
 
   func preallocate(to size: Int64) { real.preallocate(to: size) }
   func isStillNamed() -> Bool { real.isStillNamed() }
+  func hasOtherNames() -> Bool { real.hasOtherNames() }
 
   func lock(_ kind: LockKind, at offset: Int64, length: Int64) throws(EngineError) -> Bool {
     try plan.check(.lock, path)

@@ -9,6 +9,7 @@ extern int fallocate(int fd, int mode, off_t offset, off_t length);
 extern ssize_t getrandom(void *buffer, size_t length, unsigned int flags);
 extern int eventfd(unsigned int initial, int flags);
 extern int malloc_trim(size_t kept);
+extern int renameat2(int from, const char *old_name, int to, const char *new_name, unsigned int flags);
 
 #include <semaphore.h>
 extern int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct timespec *moment);

@@ -231,11 +231,9 @@ import Testing
     #expect(try rows("/r.db", environment) == (31, 0, "ok"))
   }
 
-  @Test("a restore that is stopped anywhere leaves the old database or the new one", arguments: [false, true])
-  func stoppedRestore(wal: Bool) throws {
-    // The new one has no rows; the old one has 500 in its log, or a hot journal that takes its change back.
-    let memory = MemoryEnvironment()
-    let environment = WatchedEnvironment(memory)
+  /// /a.zst, which has no rows, and /b.db, which has 500 in its log, or a hot journal that takes its change back.
+  /// - Returns: what the old one holds.
+  func makeUnrested(_ memory: MemoryEnvironment, wal: Bool) throws -> (Int64, Int64, String) {
     let source = try made(memory, wal: wal)
     try DatabaseArchive.backup(memory, from: "/a.db", to: "/a.zst")
     try source.execute("UPDATE n SET x = 1;")
@@ -243,18 +241,151 @@ import Testing
     try source.execute(
       "WITH RECURSIVE c(x) AS (VALUES(1) UNION ALL SELECT x + 1 FROM c WHERE x < 500) INSERT INTO t SELECT x, hex(x * 7) FROM c;")
     if wal { try source.execute("COMMIT;") }
-    let old: (Int64, Int64, String) = wal ? (2, 500, "ok") : (1, 0, "ok")
-    let names = wal ? ["", "-wal"] : ["", "-journal"]
-    for name in names { memory.setContents(of: "/b.db" + name, to: try #require(memory.contents(of: "/a.db" + name))) }
-
-    /// What who comes after a stop at this moment finds.
-    func found() throws -> (Int64, Int64, String) {
-      let left = MemoryEnvironment()
-      for name in ["", "-journal", "-wal"] {
-        if let bytes = memory.contents(of: "/b.db" + name) { left.setContents(of: "/b.db" + name, to: bytes) }
-      }
-      return try rows("/b.db", left)
+    for name in wal ? ["", "-wal"] : ["", "-journal"] {
+      memory.setContents(of: "/b.db" + name, to: try #require(memory.contents(of: "/a.db" + name)))
     }
+    return wal ? (2, 500, "ok") : (1, 0, "ok")
+  }
+
+  /// What who comes after a stop at this moment finds in /b.db.
+  func left(_ memory: MemoryEnvironment) throws -> (Int64, Int64, String) {
+    let copy = MemoryEnvironment()
+    for name in ["", "-journal", "-wal"] {
+      if let bytes = memory.contents(of: "/b.db" + name) { copy.setContents(of: "/b.db" + name, to: bytes) }
+    }
+    return try rows("/b.db", copy)
+  }
+
+  @Test("an old database that cannot be brought to rest for now ends the restore", arguments: [false, true])
+  func passingFailure(wal: Bool) throws {
+    let memory = MemoryEnvironment()
+    let environment = WatchedEnvironment(memory)
+    let old = try makeUnrested(memory, wal: wal)
+    environment.refusedPath = "/b.db"
+    environment.watch = { step throws(EngineError) in
+      if case .rename(_, to: "/b.db") = step { throw EngineError(.ioError, cause: "refused") }
+    }
+    do throws(EngineError) {
+      try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+      Issue.record("restored")
+    } catch {
+      #expect(error.code == .ioErrorWrite && error.hint != nil, "\(error)")
+    }
+    #expect(try left(memory) == old)
+    #expect(memory.contents(of: "/b.db-partial") == nil)
+    environment.refusedPath = nil
+    environment.watch = { _ in }
+    try DatabaseArchive.restore(environment, from: "/a.zst", to: "/b.db", replaces: true)
+    #expect(try left(memory) == (0, 0, "ok"))
+  }
+
+  @Test("each wait for a lock lasts as long as the first one, however old the archiver is")
+  func patience() throws {
+    let environment = MemoryEnvironment()
+    let other = try made(environment, wal: false)
+    let database = try ArchivedDatabase(environment, "/a.db")
+    defer { database.close() }
+    try other.execute("BEGIN EXCLUSIVE;")
+    for _ in 0..<3 {
+      environment.sleep(untilMonotonic: environment.monotonicNanoseconds() + 3 * Patience.nanoseconds)
+      let start = environment.monotonicNanoseconds()
+      do throws(EngineError) {
+        try database.begin()
+        Issue.record("opened")
+      } catch {
+        #expect(error.code.primary == .busy)
+      }
+      let waited = environment.monotonicNanoseconds() - start
+      #expect(waited > Patience.nanoseconds && waited < 2 * Patience.nanoseconds)
+    }
+    try other.execute("COMMIT;")
+    try database.begin()
+  }
+
+  @Test("a round whose restart of the log fails tells what it has archived")
+  func failingRestart() throws {
+    let memory = MemoryEnvironment()
+    let environment = WatchedEnvironment(memory)
+    let source = try made(memory)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    archiver.framesBeforeRestart = 5
+    #expect(try archiver.round().tookBase)
+    for value in 1...8 { try source.execute("UPDATE n SET x = \(value);") }
+    environment.refusedPath = "/a.db"
+    let failed = try archiver.round()
+    #expect(failed.commits == 8 && !failed.tookBase && !failed.restartedLog)
+    #expect(failed.restartFailure?.code == .ioErrorWrite)
+    try source.execute("UPDATE n SET x = 9;")
+    let again = try archiver.round()
+    #expect(again.commits == 1 && !again.tookBase && again.restartFailure != nil)
+    environment.refusedPath = nil
+    try source.execute("UPDATE n SET x = 10;")
+    let last = try archiver.round()
+    #expect(last.commits == 1 && !last.tookBase && last.restartedLog && last.restartFailure == nil)
+    try source.execute("UPDATE n SET x = 11;")
+    #expect(try archiver.round().commits == 1)
+    archiver.close()
+    try archive.restore(to: "/r.db")
+    #expect(try rows("/r.db", memory) == (11, 0, "ok"))
+  }
+
+  @Test("an archiver that goes on outlasts somebody's lock")
+  func busyRound() throws {
+    let environment = MemoryEnvironment()
+    try made(environment).closeBlocking()
+    let archiver = try LogArchiver(try CommitArchive(environment, directory: "/archive"), database: "/a.db")
+    defer { archiver.close() }
+    let file = try environment.open("/a.db", .readWrite)
+    #expect(try file.lock(.exclusive, at: 0x4000_0000, length: 512))
+    for _ in 0..<2 { #expect(try archiver.roundUnlessBusy() == nil) }
+    #expect(throws: EngineError.self) { try archiver.round() }
+    try file.unlock(at: 0x4000_0000, length: 512)
+    #expect(try archiver.roundUnlessBusy()?.tookBase == true)
+  }
+
+  @Test("a segment that holds more or fewer commits than it says is reported", arguments: [-2, -1, 1, 5])
+  func countedCommits(difference: Int) throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment)
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    _ = try archiver.round()
+    try source.execute("UPDATE n SET x = 1; UPDATE n SET x = 2; UPDATE n SET x = 3;")
+    #expect(try archiver.round().commits == 3)
+    archiver.close()
+    try archive.verify()
+    try archive.restore(to: "/r.db", at: 2)
+    var record = try #require(archive.head)
+    let reader = try ArchiveReader(environment, archive.path(2, .segment))
+    var frames = ByteBuffer()
+    try reader.read { bytes throws(EngineError) in
+      frames.append(bytes)
+      return true
+    }
+    reader.close()
+    record.lastCommit = UInt64(Int(record.lastCommit) + difference)
+    let writer = try ArchiveWriter(environment, archive.path(2, .segment), level: 1)
+    writer.append(frames.bytes)
+    try archive.writeHead(try writer.finish(record, replaces: true))
+    for wanted in 2...record.lastCommit {
+      do throws(EngineError) {
+        try archive.restore(to: "/r.db", at: wanted, replaces: true)
+        Issue.record("commit \(wanted) was restored")
+      } catch {
+        #expect(error.code == .corrupt)
+      }
+    }
+    #expect(throws: EngineError.self) { try archive.verify() }
+    #expect(try rows("/r.db", environment) == (1, 0, "ok"))
+  }
+
+  @Test("a restore that is stopped anywhere leaves the old database or the new one", arguments: [false, true])
+  func stoppedRestore(wal: Bool) throws {
+    let memory = MemoryEnvironment()
+    let environment = WatchedEnvironment(memory)
+    let old = try makeUnrested(memory, wal: wal)
+    func found() throws -> (Int64, Int64, String) { try left(memory) }
     var steps: [WatchedEnvironment.Step] = []
     var isRefusing = true
     environment.watch = { step throws(EngineError) in
@@ -341,6 +472,38 @@ import Testing
     try CommitArchive(environment, directory: "/archive").restore(to: "/r.db", replaces: true)
     #expect(try rows("/r.db", environment).0 == 4)
     for archiver in archivers { archiver.close() }
+  }
+
+  @Test("an archive whose HEAD is lost or old is not written over", arguments: [false, true])
+  func lostHead(isOld: Bool) throws {
+    let environment = MemoryEnvironment()
+    let source = try made(environment)
+    var heads: [[UInt8]] = []
+    let archive = try CommitArchive(environment, directory: "/archive")
+    let archiver = try LogArchiver(archive, database: "/a.db")
+    for value in 1...3 {
+      try source.execute("UPDATE n SET x = \(value);")
+      _ = try archiver.round()
+      heads.append(try #require(environment.contents(of: "/archive/HEAD")))
+    }
+    archiver.close()
+    let names = environment.paths.filter { $0.hasSuffix(".zst") }
+    let files = names.map { environment.contents(of: $0) }
+    try environment.delete("/archive/HEAD")
+    if isOld { environment.setContents(of: "/archive/HEAD", to: heads[0]) }
+    #expect(throws: EngineError.self) {
+      let other = try LogArchiver(try CommitArchive(environment, directory: "/archive"), database: "/a.db")
+      _ = try other.round()
+    }
+    #expect(names.map { environment.contents(of: $0) } == files)
+    environment.setContents(of: "/archive/HEAD", to: heads[2])
+    try CommitArchive(environment, directory: "/archive").restore(to: "/r.db")
+    #expect(try rows("/r.db", environment) == (3, 0, "ok"))
+    // One file behind HEAD is what a process leaves that was stopped.
+    environment.setContents(of: "/archive/HEAD", to: heads[1])
+    let next = try LogArchiver(try CommitArchive(environment, directory: "/archive"), database: "/a.db")
+    #expect(try next.round().commits == 1)
+    next.close()
   }
 
   @Test("a record with numbers that no archive has is reported")

@@ -1,10 +1,11 @@
 // What only the real world has: refused rings, errors of the operating system, foreign processes' locks.
 
 import ApusBase
-import ApusIO
 import CSQLite
 import Glibc
 import Testing
+
+@testable import ApusIO
 
 @Suite struct SystemBackendTests {
   private func failure(_ body: () throws -> Void) -> EngineError? {
@@ -111,6 +112,28 @@ import Testing
     #expect(throws: EngineError.self) { try environment.open(directory.file("dangling"), .readOnly) }
     unsafe symlink("loop", directory.file("loop"))
     #expect(throws: EngineError.self) { try environment.fullPath(directory.file("loop")) }
+  }
+
+  @Test("a rename that does not replace leaves one name, and a taken one alone", arguments: [false, true])
+  func renamesUnlessTaken(inSteps: Bool) throws {
+    let environment = SystemEnvironment()
+    let directory = TestDirectory()
+    let (from, to) = (directory.file("a"), directory.file("b"))
+    func rename() throws(EngineError) {
+      if inSteps { return try environment.renameInSteps(from, to: to) }
+      try environment.rename(from, to: to, replaces: false)
+    }
+    let file = try environment.open(from, .create)
+    let taken = try environment.open(to, .create)
+    #expect(failure { try rename() }?.code == .cannotOpen)
+    #expect(file.isStillNamed() && taken.isStillNamed() && !file.hasOtherNames())
+    try environment.delete(to)
+    try rename()
+    #expect(try !environment.exists(from))
+    #expect(try environment.open(to, .readOnly).identity == file.identity)
+    #expect(!file.hasOtherNames())
+    unsafe #expect(link(to, from) == 0)
+    #expect(file.hasOtherNames())
   }
 
   @Test("the wal-index interoperates with SQLite: one memory, and locks that exclude each other")

@@ -54,6 +54,33 @@ import Testing
     ]
   }
 
+  @Test("a backup whose source has gone is refused, and its end leaves the target as it was", arguments: [false, true])
+  func sourceIsGone(toFile: Bool) throws {
+    let environment = MemoryEnvironment()
+    let target = try Connection("/b.db", environment: environment)
+    try target.execute("CREATE TABLE u(a); INSERT INTO u VALUES (7);")
+    var source: Connection? = try made("/a.db", environment)
+    let backup = try #require(
+      try toFile ? source?.makeBackup(toFile: "/b.db") : source.map { try target.makeBackup(from: $0) })
+    #expect(try !step(backup, 3, target))
+    source = nil
+    for _ in 0..<2 {
+      do throws(EngineError) {
+        _ = try step(backup, -1, target)
+        Issue.record("a step without a source")
+      } catch {
+        #expect(error.code == .misuse && error.cause != nil)
+      }
+    }
+    try finish(backup, target)
+    try finish(backup, target)
+    try target.execute("INSERT INTO u SELECT a + 1 FROM u;")
+    let statement = try target.prepareBlocking("SELECT sum(a) FROM u")
+    defer { statement.finalize() }
+    #expect(try statement.stepBlocking())
+    #expect(statement.column(0).asInteger == 15)
+  }
+
   @Test("the target equals the source as it is at the end, whoever writes meanwhile", arguments: cases)
   func followsChanges(test: Case) throws {
     let environment = test.world.make()

@@ -12,14 +12,21 @@ public final class ConnectionBackup {
   private let backup: OnlineBackup
   /// The connection whose catalog is another one after the backup.
   private let changed: (connection: Connection, database: Int)?
+  /// The connection whose database is copied, where there is one. It is not kept.
+  private weak var source: Connection?
+  private let hasSource: Bool
 
-  init(_ backup: OnlineBackup, changes: (Connection, Int)?) {
+  init(_ backup: OnlineBackup, from source: Connection? = nil, changes: (Connection, Int)?) {
     self.backup = backup
+    self.source = source
+    hasSource = source != nil
     changed = changes
   }
 
   /// See `OnlineBackup.step`.
+  /// - Throws: SQLITE_MISUSE where the source's connection is gone; then only `finish` is left.
   public func step(pages: Int) throws(Fault) -> Bool {
+    if hasSource, source == nil, !backup.isDone { throw .error(.misuse, cause: "the source's connection is gone") }
     let isDone = try backup.step(pages: pages)
     if isDone, let changed { changed.connection.state.markCatalogsStale(1 << UInt64(changed.database)) }
     return isDone
@@ -57,8 +64,7 @@ extension Connection {
     let (_, origin) = try source.database(named: sourceName)
     if target.state != .none || target.isBackupTarget { throw EngineError(.error, "destination database is in use") }
     let place = try backupTarget(target, queue: source.queue)
-    let backup = OnlineBackup(source: origin, target: place) { [unowned source] in source.endIdleRead(origin) }
-    return ConnectionBackup(backup, changes: (self, index))
+    return ConnectionBackup(source.backup(origin, to: place), from: source, changes: (self, index))
   }
 
   /// A backup of one of this connection's databases into the file at `path`, which need not exist.
@@ -71,8 +77,14 @@ extension Connection {
     }
     let pager = try Pager(environment: environment, queue: queue, path: path, configuration: configuration)
     pager.busyPolicy = origin.busyPolicy
-    let backup = OnlineBackup(source: origin, target: FileBackupTarget(pager)) { [unowned self] in endIdleRead(origin) }
-    return ConnectionBackup(backup, changes: nil)
+    return ConnectionBackup(backup(origin, to: FileBackupTarget(pager)), from: self, changes: nil)
+  }
+
+  /// A snapshot that a connection has left when it went is nobody else's.
+  private func backup(_ origin: Pager, to target: any BackupTarget) -> OnlineBackup {
+    OnlineBackup(source: origin, target: target) { [weak self] in
+      if let self { endIdleRead(origin) } else if origin.state == .read { origin.endRead() }
+    }
   }
 
   /// What is in the file at `path`, into one of this connection's databases.

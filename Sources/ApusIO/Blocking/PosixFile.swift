@@ -62,6 +62,11 @@ final class PosixFile: File {
 
   func isStillNamed() -> Bool { SystemCalls.status(of: path).status?.identity == identity }
 
+  func hasOtherNames() -> Bool {
+    guard let number = try? descriptor.number, let status = SystemCalls.status(number).status else { return false }
+    return status.linkCount > 1
+  }
+
   func lock(_ kind: LockKind, at offset: Int64, length: Int64) throws(EngineError) -> Bool {
     let code = SystemCalls.lock(try descriptor.number, kind, at: offset, length: length)
     try check(code, .ioErrorLock, "fcntl(F_OFD_SETLK)")

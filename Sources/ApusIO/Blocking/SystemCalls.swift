@@ -191,6 +191,12 @@ enum SystemCalls {
     retrying { unsafe Int(Glibc.rename(path, newPath)) }
   }
 
+  /// The same where no file has the new name. -EINVAL and -ENOSYS: the file system, or the kernel, has no such call.
+  static func renameUnlessTaken(_ path: String, _ newPath: String) -> CallResult {
+    let withoutReplacing: UInt32 = 1  // RENAME_NOREPLACE, <stdio.h>
+    return retrying { unsafe Int(renameat2(AT_FDCWD, path, AT_FDCWD, newPath, withoutReplacing)) }
+  }
+
   static func link(_ path: String, _ newPath: String) -> CallResult { retrying { unsafe Int(Glibc.link(path, newPath)) } }
 
   static func unlink(_ path: String) -> CallResult { retrying { unsafe Int(Glibc.unlink(path)) } }

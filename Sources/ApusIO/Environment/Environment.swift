@@ -22,7 +22,9 @@ public protocol Environment: AnyObject, Sendable {
   /// Deletes a file; a missing one is no error. The directory is synced only by `syncDirectory`.
   func delete(_ path: String) throws(EngineError)
   /// Gives a file another name in one step; the directory is synced only by `syncDirectory`.
-  /// - Parameter replaces: a file that has the name goes; else it is an error (SQLITE_CANTOPEN), and nothing has happened.
+  /// - Parameter replaces: a file that has the name goes; else it is an error (SQLITE_CANTOPEN), and nothing has
+  ///   happened. A file system that cannot do that at once takes two steps: who is stopped between them leaves the file
+  ///   with both names.
   func rename(_ path: String, to newPath: String, replaces: Bool) throws(EngineError)
   /// Absolute path with links in its directory part resolved, so that two names of one file find one journal.
   func fullPath(_ path: String) throws(EngineError) -> String
@@ -111,6 +113,8 @@ public protocol File: AnyObject, Sendable {
   func preallocate(to size: Int64)
   /// False where the name no longer leads to this file (renamed, unlinked or replaced while open).
   func isStillNamed() -> Bool
+  /// True where the file has more names than one: emptying it under one of them empties it under all.
+  func hasOtherNames() -> Bool
 
   /// Takes or converts a lock on a byte range, as `F_OFD_SETLK` does: at once or not at all.
   /// - Returns: false where another open file holds a lock that conflicts.
@@ -138,6 +142,7 @@ public enum DirectReads {
 }
 
 extension File {
+  public func hasOtherNames() -> Bool { false }
   public func directReadRefusal() -> String? { nil }
   public func guardSharedMemory() throws(EngineError) -> (any SharedMemory)? { nil }
 }

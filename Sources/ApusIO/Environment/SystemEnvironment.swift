@@ -163,10 +163,25 @@ public final class SystemEnvironment: Environment {
       if code < 0 { throw SystemError.make(.ioError, call: "rename", errno: Int32(-code), path: newPath) }
       return
     }
-    // A second name for the file: fails where the name is taken, also by who comes at the same time.
-    let code = SystemCalls.link(path, newPath)
-    if code < 0 { throw SystemError.make(.cannotOpen, call: "link", errno: Int32(-code), path: newPath) }
-    try delete(path)
+    let code = SystemCalls.renameUnlessTaken(path, newPath)
+    if code >= 0 { return }
+    guard [EINVAL, ENOSYS].contains(Int32(-code)) else {
+      throw SystemError.make(.cannotOpen, call: "renameat2", errno: Int32(-code), path: newPath)
+    }
+    try renameInSteps(path, to: newPath)
+  }
+
+  /// For file systems that cannot rename without replacing. A second name for the file fails where the name is taken,
+  /// also by who comes at the same time; who is stopped behind it leaves both names (`File.hasOtherNames`). Where files
+  /// have one name only, a look must do.
+  func renameInSteps(_ path: String, to newPath: String) throws(EngineError) {
+    let linked = SystemCalls.link(path, newPath)
+    if linked >= 0 { return try delete(path) }
+    guard [EPERM, EOPNOTSUPP, ENOSYS].contains(Int32(-linked)) else {
+      throw SystemError.make(.cannotOpen, call: "link", errno: Int32(-linked), path: newPath)
+    }
+    if try exists(newPath) { throw SystemError.make(.cannotOpen, call: "rename", errno: EEXIST, path: newPath) }
+    try rename(path, to: newPath, replaces: true)
   }
 
   /// Links in the file's own name are resolved too, as SQLite does it: its journal lies beside the file, not the link.

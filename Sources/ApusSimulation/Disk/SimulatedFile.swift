@@ -57,6 +57,9 @@ final class SimulatedFile: File, @unchecked Sendable {
     return isAlive && disk.file(named: path) === content
   }
 
+  // A power cut may keep the first half of a rename.
+  func hasOtherNames() -> Bool { disk.names.values.count { $0 === content } > 1 }
+
   func lock(_ kind: LockKind, at offset: Int64, length: Int64) throws(EngineError) -> Bool {
     try checkAlive()
     let range = offset..<offset + length
