@@ -9,6 +9,10 @@ import ApusVM
 
 /// A backup under way. It is used by the thread that uses its connections.
 public final class ConnectionBackup {
+  /// For backups that are to end beside a writer that does not rest; a few attempts leave the source free between
+  /// their steps.
+  public static let usualRestartCount = 3
+
   private let backup: OnlineBackup
   /// The connection whose catalog is another one after the backup.
   private let changed: (connection: Connection, database: Int)?
@@ -26,6 +30,12 @@ public final class ConnectionBackup {
   }
 
   public func finish() throws(Fault) { try backup.finish() }
+
+  /// See `OnlineBackup.restartCountMax`.
+  public var restartCountMax: Int? {
+    get { backup.restartCountMax }
+    set { backup.restartCountMax = newValue }
+  }
 
   public var isDone: Bool { backup.isDone }
   public var remaining: Int { backup.remaining }

@@ -14,12 +14,14 @@ public struct BackupProgress: Sendable {
 }
 
 extension Database {
-  /// Copies the database as it is at the end of the call into the file at `path`, which is replaced as a whole or not at
-  /// all. Others read and write meanwhile: what this process's readers commit is copied again, what others commit makes the
-  /// copy start over.
+  /// Copies the database as it is at some moment of the call into the file at `path`, which is replaced as a whole or
+  /// not at all. Others read and write meanwhile: a commit makes the copy start over, three times at most. What is
+  /// begun then keeps its snapshot to its end, so that a backup ends beside a writer that never rests. In WAL mode
+  /// nobody waits for that; of a database with a rollback journal it keeps writers waiting as a long `read` does.
   /// - Parameters:
-  ///   - pagesPerStep: what is copied at a time; between two steps the source is not locked.
-  ///   - progress: called after each step, on the database's own thread. Where it returns false the backup ends, with
+  ///   - pagesPerStep: what is copied at a time; between two steps the driver's thread turns to other statements.
+  ///   - progress: called after each step by the calling task, where that runs (its actor), and not on a thread of
+  ///     the database's. The next step waits for its return. Where it returns false the backup ends, with
   ///     `CancellationError`, and the file is as it was.
   /// - Throws: `ApusError`: `busy` where somebody uses the file at `path` for longer than the busy timeout.
   public nonisolated(nonsending) func backup(
@@ -31,6 +33,7 @@ extension Database {
   }
 
   /// Replaces the database's content by that of the database file at `path`, as a whole or not at all.
+  /// - Parameters: as those of `backup`.
   public nonisolated(nonsending) func restore(
     from path: String, pagesPerStep: Int = 1024, progress: (@Sendable (BackupProgress) -> Bool)? = nil
   ) async throws {
@@ -101,6 +104,7 @@ private final class BackupRun: @unchecked Sendable {
     } else {
       do throws(EngineError) {
         current = try make(try handle.opened())
+        current.restartCountMax = ConnectionBackup.usualRestartCount
       } catch {
         throw Fault.failure(error)
       }
