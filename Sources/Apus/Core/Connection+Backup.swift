@@ -148,9 +148,11 @@ extension Connection {
 
   /// The bytes that a file with this database would have, what the open transaction has changed included.
   public func serialize(_ name: String = "main") throws(EngineError) -> [UInt8] {
-    var bytes: [UInt8] = []
-    try serialize(name, reserve: { bytes.reserveCapacity($0) }) { _, page in bytes.append(contentsOf: page.array) }
-    return bytes
+    let serialization = try Serialization(self, name)
+    return try block { () throws(Fault) in
+      while !(try serialization.step(pages: .max)) {}
+      return serialization.takeBytes()
+    }
   }
 
   /// The same, page by page, after `reserve` was told how many bytes there are.
@@ -161,6 +163,8 @@ extension Connection {
     try state.checkNotVacuuming()
     let walk = PageWalk(pager)
     var isFirst = true
+    // A page that cannot be read ends the snapshot too.
+    defer { endIdleRead(pager) }
     try block { () throws(Fault) in
       try state.settleDebts()
       if pager.state == .none { try pager.beginRead() }
@@ -170,7 +174,6 @@ extension Connection {
       }
       if pager.pageCount == 0 { try walk.showEmptyDatabase(body) } else { try walk.run(body) }
     }
-    endIdleRead(pager)
   }
 
   /// Makes the database `name` one in memory with the given content, as sqlite3_deserialize does; the bytes are copied. What the

@@ -42,14 +42,14 @@ extension Database {
     }
   }
 
-  /// The bytes of a database file with this content.
+  /// The bytes of a database file with this content, of one snapshot. Other statements of the driver's thread run in
+  /// between.
   public nonisolated(nonsending) func serialize() async throws -> [UInt8] {
     let handle = try await pool.lease(.read)
     defer { pool.giveBack(handle) }
     try await prepare(handle)
-    return try await Session(handle).perform(sql: nil) { handle throws(Fault) in
-      do throws(EngineError) { return try handle.opened().serialize() } catch { throw Fault.failure(error) }
-    }
+    let run = SerializationRun()
+    return try await Session(handle).perform(sql: nil) { handle throws(Fault) in try run.advance(handle) }
   }
 
   /// A database in memory whose content is that of a database file's bytes.
@@ -126,5 +126,30 @@ private final class BackupRun: @unchecked Sendable {
 
   var progress: BackupProgress {
     BackupProgress(pageCount: backup?.pageCount ?? 0, remaining: backup?.remaining ?? 0)
+  }
+}
+
+/// A database on its way to bytes, in the hands of the connection's owner.
+private final class SerializationRun: @unchecked Sendable {
+  /// So many pages at a time; then it is the other statements' turn.
+  private static let pagesPerTurn: UInt32 = 256
+  private var serialization: Serialization?
+
+  /// Called again after each wait.
+  func advance(_ handle: ConnectionHandle) throws(Fault) -> [UInt8] {
+    let current: Serialization
+    if let serialization {
+      current = serialization
+      if handle.connection?.isInterrupted == true {
+        current.finish()
+        throw .error(.interrupt)
+      }
+    } else {
+      do throws(EngineError) { current = try Serialization(handle.opened()) } catch { throw Fault.failure(error) }
+      serialization = current
+    }
+    guard try current.step(pages: Self.pagesPerTurn) else { throw .wait(.nothing) }
+    serialization = nil
+    return current.takeBytes()
   }
 }

@@ -1,0 +1,118 @@
+// What must not wait for ever, and what must not keep others waiting: transactions within transactions, reads that write,
+// rows that nobody asks for any more, databases as bytes.
+
+import ApusBase
+import ApusIO
+import ApusStorage
+import Synchronization
+import Testing
+
+@testable import Apus
+
+@Suite struct DoorWaitTests {
+  private func database(
+    _ path: String = "/waits.db", readers: Int = 2, completesAtOnce: Bool = true
+  ) async throws -> Database {
+    var configuration = Configuration()
+    configuration.environment = MemoryEnvironment(seed: 31, completesAtOnce: completesAtOnce)
+    configuration.readers = readers
+    let database = try await Database.open(path, configuration)
+    try await database.write { tx in
+      try await tx.execute("CREATE TABLE t(x)")
+      try await tx.execute(
+        """
+        WITH RECURSIVE c(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM c WHERE i < 2000)
+        INSERT INTO t SELECT i FROM c
+        """)
+    }
+    return database
+  }
+
+  private func number(_ database: Database, _ query: SQL) async throws -> Int? {
+    try await database.read { tx in try await tx.one(query, as: Int.self) }
+  }
+
+  private func code(_ body: () async throws -> Void) async -> ApusError.Code? {
+    do {
+      try await body()
+      return nil
+    } catch {
+      return (error as? ApusError)?.code
+    }
+  }
+
+  /// The code that `body` fails with; nil where it does not come to an end within seconds, or does not fail.
+  private func failure(_ body: @escaping @Sendable () async throws -> Void) async throws -> ApusError? {
+    let answer = ThreadMutex<(isThere: Bool, error: ApusError?)>((false, nil))
+    let task = Task {
+      do {
+        try await body()
+        answer.withLock { $0 = (true, nil) }
+      } catch {
+        answer.withLock { $0 = (true, error as? ApusError) }
+      }
+    }
+    for _ in 0..<300 where !answer.withLock({ $0.isThere }) { try await Task.sleep(for: .milliseconds(10)) }
+    task.cancel()
+    return answer.withLock { $0.error }
+  }
+
+  // MARK: bytes
+
+  @Test("a database becomes bytes between other statements of its thread")
+  func serializesInSlices() async throws {
+    let database = try await database()
+    try await database.write { tx in
+      try await tx.execute("INSERT INTO t SELECT zeroblob(3000) FROM t")
+    }
+    // Two readers on one thread: one looks, the other one is what the database is read by.
+    let reader = try await database.pool.lease(.read), looker = try await database.pool.lease(.read)
+    try await database.prepare(reader)
+    try await database.prepare(looker)
+    database.pool.giveBack(reader)
+    let isOver = Flag(), isLooking = Flag()
+    async let seen = Session(looker).perform(sql: nil) { [seen = Looks()] _ throws(Fault) in
+      isLooking.raise()
+      if reader.connection?.state.databases[0]?.pager.state == .read { seen.add() }
+      if !isOver.isRaised { throw Fault.wait(.nothing) }
+      return seen.count
+    }
+    while !isLooking.isRaised { await Task.yield() }
+    let bytes = try await database.serialize()
+    isOver.raise()
+    #expect(try await seen > 1)
+    #expect(bytes.count > 4_000_000)
+    database.pool.giveBack(looker)
+    let copy = try await Database.deserialize(bytes)
+    #expect(try await number(copy, "SELECT count(*) FROM t") == 4000)
+    try await copy.close()
+    try await database.close()
+  }
+
+  @Test("bytes that cannot be read give the snapshot back")
+  func failingBytes() throws {
+    let environment = MemoryEnvironment()
+    var options = Connection.Options()
+    options.pager.sharedCacheBytes = 0
+    let connection = try Connection("/bad.db", options, environment: environment)
+    try connection.execute(
+      """
+      PRAGMA page_size = 1024; PRAGMA page_checksums = on; CREATE TABLE t(x);
+      INSERT INTO t VALUES (zeroblob(9000));
+      """)
+    try connection.closeBlocking()
+    var bytes = try #require(environment.contents(of: "/bad.db"))
+    bytes[5000] ^= 1
+    environment.setContents(of: "/bad.db", to: bytes)
+    let damaged = try Connection("/bad.db", options, environment: environment)
+    #expect(throws: EngineError.self) { _ = try damaged.serialize() }
+    #expect(damaged.state.databases[0]?.pager.state == Pager.State.none)
+    try damaged.closeBlocking()
+  }
+}
+
+private final class Looks: Sendable {
+  private let value = Atomic<Int>(0)
+  func add() { value.add(1, ordering: .relaxed) }
+  var count: Int { value.load(ordering: .relaxed) }
+}
