@@ -57,6 +57,41 @@ import Testing
     return answer.withLock { $0.error }
   }
 
+  // MARK: reads
+
+  @Test("what runs in a read writes nothing", arguments: ["/waits.db", ":memory:"])
+  func readsOnly(path: String) async throws {
+    let database = try await database(path)
+    let writes = [
+      "DELETE FROM t", "CREATE TABLE u(x)", "INSERT INTO t VALUES (1)", "PRAGMA user_version = 5",
+    ]
+    for text in writes {
+      do {
+        _ = try await database.read { tx in try await tx.all(SQL.own(text), as: DatabaseValue.self) }
+        Issue.record("\(text) has written")
+      } catch let error as ApusError {
+        #expect(error.code == .readOnly, "\(text): \(error)")
+      }
+      #expect(throws: ApusError.self) {
+        try database.blocking.read { tx in _ = try tx.all(SQL.own(text), as: DatabaseValue.self) }
+      }
+    }
+    // Nor when it says that it may.
+    let error = await code {
+      try await database.read { tx in
+        _ = try await tx.all("PRAGMA query_only = off", as: Int.self)
+        _ = try await tx.all("DELETE FROM t", as: Int.self)
+      }
+    }
+    #expect(error == .readOnly)
+    // Writes go on, also on the connection that has read.
+    let changed = try await database.write { tx in try await tx.execute("DELETE FROM t WHERE x <= 1999") }
+    #expect(changed == 1999)
+    let blocking = try database.blocking.write { tx in try tx.execute("DELETE FROM t") }
+    #expect(blocking == 1)
+    try await database.close()
+  }
+
   // MARK: bytes
 
   @Test("a database becomes bytes between other statements of its thread")

@@ -55,6 +55,9 @@ final class ConnectionHandle: @unchecked Sendable {
   }
   func monotonicNanoseconds() -> UInt64 { connection?.environment.monotonicNanoseconds() ?? .max }
 
+  /// Statements may change nothing, or may again. For the lease's owner, between statements.
+  func setReading(_ onlyReads: Bool) { connection?.state.settings.onlyReads = onlyReads }
+
   func opened() throws(EngineError) -> Connection {
     guard let connection else { throw EngineError(.misuse, cause: "the connection is closed") }
     return connection

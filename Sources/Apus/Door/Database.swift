@@ -85,7 +85,8 @@ public final class Database: Sendable {
     try await Session(handle).perform(sql: nil) { handle throws(Fault) in try opening.open(handle) }
   }
 
-  /// Runs `body` on one snapshot of the database.
+  /// Runs `body` on one snapshot of the database. Statements that write fail with `readOnly`, as behind PRAGMA
+  /// query_only.
   ///
   /// Cancelling the task interrupts the statement that runs, and throws `CancellationError`.
   public nonisolated(nonsending) func read<T>(
@@ -94,17 +95,20 @@ public final class Database: Sendable {
     let handle = try await pool.lease(.read)
     let session = Session(handle)
     let result: T
+    defer {
+      handle.setReading(false)
+      pool.giveBack(handle)
+    }
     do {
       try await prepare(handle)
+      handle.setReading(true)
       session.beginLater()
       result = try await body(ReadTransaction(session))
       try await session.commitRead()
     } catch {
       await session.rollback()
-      pool.giveBack(handle)
       throw error
     }
-    pool.giveBack(handle)
     return result
   }
 
