@@ -92,6 +92,20 @@ import Testing
     try await database.close()
   }
 
+  // MARK: rows
+
+  @Test("rows that are left early stand in nobody's way", arguments: [true, false])
+  func leftEarly(completesAtOnce: Bool) async throws {
+    let database = try await database(completesAtOnce: completesAtOnce)
+    try await database.write { tx in
+      for try await number in tx.rows("SELECT x FROM t", as: Int.self) where number == 3 { break }
+      try await tx.execute("DROP TABLE t")
+      try await tx.execute("CREATE TABLE t(y)")
+    }
+    #expect(try await number(database, "SELECT count(y) FROM t") == 0)
+    try await database.close()
+  }
+
   // MARK: bytes
 
   @Test("a database becomes bytes between other statements of its thread")
