@@ -57,6 +57,78 @@ import Testing
     return answer.withLock { $0.error }
   }
 
+  // MARK: transactions within transactions
+
+  enum Nesting: CaseIterable {
+    case writeInWrite, readInReadOfOne, blockingWriteInWrite, blockingInBlocking, readInWriteInMemory, closeInWrite
+    case closeInRead
+  }
+
+  @Test("a task that would wait for itself is told so", arguments: Nesting.allCases)
+  func selfWait(nesting: Nesting) async throws {
+    let database = try await database(nesting == .readInWriteInMemory ? ":memory:" : "/waits.db", readers: 1)
+    let error = try await failure {
+      switch nesting {
+      case .writeInWrite:
+        try await database.write { _ in try await database.write { tx in try await tx.execute("DELETE FROM t") } }
+      case .readInReadOfOne:
+        try await database.read { _ in try await database.read { _ in } }
+      case .blockingWriteInWrite:
+        try await database.write { _ in try database.blocking.write { tx in try tx.execute("DELETE FROM t") } }
+      case .blockingInBlocking:
+        try database.blocking.read { _ in try database.blocking.read { _ in } }
+      case .readInWriteInMemory:
+        try await database.write { _ in try await database.read { _ in } }
+      case .closeInWrite:
+        try await database.write { _ in try await database.close() }
+      case .closeInRead:
+        try await database.read { _ in try await database.close() }
+      }
+    }
+    #expect(error?.code == .misuse)
+    #expect(error?.hint != nil)
+    // Where it waits for ever, the following would too.
+    guard error != nil else { return }
+    #expect(try await number(database, "SELECT count(*) FROM t") == 2000)
+    try await database.close()
+  }
+
+  @Test("a read within a read or a write has a connection of its own where one is free; another task waits in line")
+  func nestedReads() async throws {
+    let database = try await database(readers: 2)
+    let count = try await database.read { _ in
+      try await database.read { tx in try await tx.one("SELECT count(*) FROM t", as: Int.self) }
+    }
+    #expect(count == 2000)
+    let later = ThreadMutex<Task<Void, any Error>?>(nil)
+    try await database.write { tx in
+      try await tx.execute("DELETE FROM t WHERE x > 10")
+      let seen = try await database.read { tx in try await tx.one("SELECT count(*) FROM t", as: Int.self) }
+      #expect(seen == 2000)
+      later.withLock {
+        $0 = Task { try await database.write { tx in _ = try await tx.execute("INSERT INTO t VALUES (11)") } }
+      }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    try await later.withLock { $0 }?.value
+    #expect(try await number(database, "SELECT count(*) FROM t") == 11)
+    try await database.close()
+  }
+
+  @Test("a task that is cancelled when it has been served leaves nothing behind in the pool") @MainActor
+  func cancelledBehindService() async throws {
+    let database = try await database()
+    let handle = try await database.pool.lease(.write)
+    let task = Task { @MainActor in database.pool.giveBack(try await database.pool.lease(.write)) }
+    while database.pool.waiterCount == 0 { await Task.yield() }
+    // Nothing runs on this actor in between: the task is served, and does not know it yet.
+    database.pool.giveBack(handle)
+    task.cancel()
+    try await task.value
+    #expect(database.pool.abandonedCount == 0)
+    try await database.close()
+  }
+
   // MARK: reads
 
   @Test("what runs in a read writes nothing", arguments: ["/waits.db", ":memory:"])

@@ -9,6 +9,8 @@ final class ConnectionHandle: @unchecked Sendable {
   private(set) var connection: Connection?
   let driver: Driver
   let role: ConnectionPool.Role
+  /// Who has the lease; the pool's, under its lock.
+  var leaseOwner: LeaseOwner?
   // What other threads may touch.
   private let interruptible = ThreadMutex<Interruptible?>(nil)
 
