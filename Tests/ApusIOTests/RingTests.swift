@@ -24,7 +24,7 @@ import Testing
     return options
   }
 
-  @Test("a thread that sleeps with a full ring is woken by others", .timeLimit(.minutes(1)))
+  @Test("a thread that sleeps with a full ring is woken by others")
   func wokenWhenFull() throws {
     let environment = SystemEnvironment(options: options())
     let waker = try Waiter()
@@ -50,7 +50,7 @@ import Testing
     close(pipe.end)
   }
 
-  @Test("a kernel that takes nothing of a full ring is done without", .timeLimit(.minutes(1)), arguments: [true, false])
+  @Test("a kernel that takes nothing of a full ring is done without", arguments: [true, false])
   func refusedSubmission(isInHub: Bool) throws {
     var options = options()
     options.injectedSubmissionFailure = EBUSY
@@ -71,7 +71,7 @@ import Testing
     queue.join(nil)
   }
 
-  @Test("a driver without a ring of its own does not wait when it turns to a queue", .timeLimit(.minutes(1)))
+  @Test("a driver without a ring of its own does not wait when it turns to a queue")
   func joinsWithoutWaiting() throws {
     let environment = SystemEnvironment(options: options())
     guard environment.makeHub(wakeUp: try Waiter()) != nil else { return }

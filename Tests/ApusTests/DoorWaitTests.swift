@@ -1,5 +1,5 @@
-// What must not wait for ever, and what must not keep others waiting: transactions within transactions, reads that write,
-// rows that nobody asks for any more, databases as bytes.
+// What must not wait for ever, and what must not keep others waiting: transactions within transactions, reads that
+// write, rows that nobody asks for any more, databases as bytes.
 
 import ApusBase
 import ApusIO
@@ -41,7 +41,7 @@ import Testing
     }
   }
 
-  /// The code that `body` fails with; nil where it does not come to an end within seconds, or does not fail.
+  /// The code that `body` fails with; nil where it does not come to an end within half a minute, or does not fail.
   private func failure(_ body: @escaping @Sendable () async throws -> Void) async throws -> ApusError? {
     let answer = ThreadMutex<(isThere: Bool, error: ApusError?)>((false, nil))
     let task = Task {
@@ -52,7 +52,7 @@ import Testing
         answer.withLock { $0 = (true, error as? ApusError) }
       }
     }
-    for _ in 0..<300 where !answer.withLock({ $0.isThere }) { try await Task.sleep(for: .milliseconds(10)) }
+    for _ in 0..<3000 where !answer.withLock({ $0.isThere }) { try await Task.sleep(for: .milliseconds(10)) }
     task.cancel()
     return answer.withLock { $0.error }
   }
