@@ -79,6 +79,7 @@ final class Session {
   }
 
   private func run(_ backup: ConnectionBackup, _ pagesPerStep: Int) throws(EngineError) {
+    backup.restartCountMax = ConnectionBackup.usualRestartCount
     do throws(EngineError) {
       while !(try connection.block({ () throws(Fault) in try backup.step(pages: pagesPerStep) })) {}
     } catch {

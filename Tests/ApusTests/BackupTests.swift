@@ -238,6 +238,58 @@ import Testing
     try await database.close()
   }
 
+  @Test("a backup beside a writer that never rests comes to its end")
+  func besideSteadyWriter() async throws {
+    var configuration = Configuration()
+    configuration.environment = MemoryEnvironment()
+    let database = try await Database.open("/d.db", configuration)
+    try await database.write { tx in
+      try await tx.execute("CREATE TABLE t(a)")
+      for _ in 0..<20 { try await tx.execute("INSERT INTO t VALUES (zeroblob(9000))") }
+    }
+    let steps = ThreadMutex(0)
+    try await database.backup(to: "/copy.db", pagesPerStep: 5) { _ in
+      let count = steps.withLock { steps in
+        steps += 1
+        return steps
+      }
+      _ = try? database.blocking.write { tx in try tx.execute("INSERT INTO t VALUES (\(count))") }
+      return count < 500
+    }
+    // Three beginnings that were lost, and the one that kept its snapshot.
+    #expect(steps.withLock { $0 } < 40)
+    let copy = try await Database.open("/copy.db", configuration)
+    #expect(try await copy.read { tx in try await tx.all("PRAGMA integrity_check", as: String.self) } == ["ok"])
+    let kept = try await copy.read { tx in try await tx.one("SELECT max(a) FROM t WHERE a < 500", as: Int.self) }
+    #expect(kept == 3)
+    try await copy.close()
+    try await database.close()
+  }
+
+  @Test("restarts are counted: the last copy keeps its snapshot, with a log and without", arguments: [true, false])
+  func lastCopy(wal: Bool) throws {
+    let environment = MemoryEnvironment()
+    let source = try made("/a.db", environment, wal: wal)
+    let writer = try Connection("/a.db", environment: environment)
+    let backup = try source.makeBackup(toFile: "/b.db")
+    backup.restartCountMax = 2
+    var commits = 0, steps = 0
+    while !(try step(backup, 10, source)) {
+      steps += 1
+      try #require(steps < 100)
+      // Beside a rollback journal the snapshot's lock keeps the writer away.
+      if (try? writer.execute("INSERT INTO t(b) VALUES ('more');")) != nil { commits += 1 }
+    }
+    try finish(backup, source)
+    #expect(wal ? commits == steps : commits == 2)
+    let copy = try Connection("/b.db", environment: environment)
+    #expect(try copy.text("PRAGMA integrity_check") == ["ok"])
+    #expect(try copy.text("SELECT count(*) FROM t WHERE b = 'more'") == ["2"])
+    // The snapshot has gone with the backup.
+    try writer.execute("INSERT INTO t(b) VALUES ('last');")
+    for connection in [copy, writer, source] { try connection.closeBlocking() }
+  }
+
   @Test("a backup that cannot be undone gives its files back on the thread that its requests belong to")
   func endOnDriver() async throws {
     let environment = StickyFileEnvironment(MemoryEnvironment(), suffix: "-journal")

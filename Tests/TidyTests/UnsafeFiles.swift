@@ -79,6 +79,7 @@ let unsafeFiles: [String: Set<String>] = [
   "Apus": [
     "Connection.swift",
     "Driver.swift",
+    "LeaseOwner.swift",
     "PreparedStatement.swift",
     "SQL.swift",
     "StatementList.swift",

@@ -9,6 +9,10 @@ import ApusVM
 
 /// A backup under way. It is used by the thread that uses its connections.
 public final class ConnectionBackup {
+  /// For backups that are to end beside a writer that does not rest; a few attempts leave the source free between
+  /// their steps.
+  public static let usualRestartCount = 3
+
   private let backup: OnlineBackup
   /// The connection whose catalog is another one after the backup.
   private let changed: (connection: Connection, database: Int)?
@@ -33,6 +37,12 @@ public final class ConnectionBackup {
   }
 
   public func finish() throws(Fault) { try backup.finish() }
+
+  /// See `OnlineBackup.restartCountMax`.
+  public var restartCountMax: Int? {
+    get { backup.restartCountMax }
+    set { backup.restartCountMax = newValue }
+  }
 
   public var isDone: Bool { backup.isDone }
   public var remaining: Int { backup.remaining }
@@ -150,9 +160,11 @@ extension Connection {
 
   /// The bytes that a file with this database would have, what the open transaction has changed included.
   public func serialize(_ name: String = "main") throws(EngineError) -> [UInt8] {
-    var bytes: [UInt8] = []
-    try serialize(name, reserve: { bytes.reserveCapacity($0) }) { _, page in bytes.append(contentsOf: page.array) }
-    return bytes
+    let serialization = try Serialization(self, name)
+    return try block { () throws(Fault) in
+      while !(try serialization.step(pages: .max)) {}
+      return serialization.takeBytes()
+    }
   }
 
   /// The same, page by page, after `reserve` was told how many bytes there are.
@@ -163,6 +175,8 @@ extension Connection {
     try state.checkNotVacuuming()
     let walk = PageWalk(pager)
     var isFirst = true
+    // A page that cannot be read ends the snapshot too.
+    defer { endIdleRead(pager) }
     try block { () throws(Fault) in
       try state.settleDebts()
       if pager.state == .none { try pager.beginRead() }
@@ -172,7 +186,6 @@ extension Connection {
       }
       if pager.pageCount == 0 { try walk.showEmptyDatabase(body) } else { try walk.run(body) }
     }
-    endIdleRead(pager)
   }
 
   /// Makes the database `name` one in memory with the given content, as sqlite3_deserialize does; the bytes are copied. What the

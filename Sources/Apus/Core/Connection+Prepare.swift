@@ -168,7 +168,7 @@ extension Connection {
       default: break
       }
     }
-    settings.queryOnly = state.settings.isQueryOnly
+    settings.queryOnly = state.isQueryOnly
     settings.textEncoding = state.settings.textEncoding
     var context = CompilerContext(
       schemas: schemaSet(), functions: functions, settings: settings, isAutocommit: state.isAutocommit)

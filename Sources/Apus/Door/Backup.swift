@@ -14,12 +14,14 @@ public struct BackupProgress: Sendable {
 }
 
 extension Database {
-  /// Copies the database as it is at the end of the call into the file at `path`, which is replaced as a whole or not at
-  /// all. Others read and write meanwhile: what this process's readers commit is copied again, what others commit makes the
-  /// copy start over.
+  /// Copies the database as it is at some moment of the call into the file at `path`, which is replaced as a whole or
+  /// not at all. Others read and write meanwhile: a commit makes the copy start over, three times at most. What is
+  /// begun then keeps its snapshot to its end, so that a backup ends beside a writer that never rests. In WAL mode
+  /// nobody waits for that; of a database with a rollback journal it keeps writers waiting as a long `read` does.
   /// - Parameters:
-  ///   - pagesPerStep: what is copied at a time; between two steps the source is not locked.
-  ///   - progress: called after each step, on the database's own thread. Where it returns false the backup ends, with
+  ///   - pagesPerStep: what is copied at a time; between two steps the driver's thread turns to other statements.
+  ///   - progress: called after each step by the calling task, where that runs (its actor), and not on a thread of
+  ///     the database's. The next step waits for its return. Where it returns false the backup ends, with
   ///     `CancellationError`, and the file is as it was.
   /// - Throws: `ApusError`: `busy` where somebody uses the file at `path` for longer than the busy timeout.
   public nonisolated(nonsending) func backup(
@@ -31,6 +33,7 @@ extension Database {
   }
 
   /// Replaces the database's content by that of the database file at `path`, as a whole or not at all.
+  /// - Parameters: as those of `backup`.
   public nonisolated(nonsending) func restore(
     from path: String, pagesPerStep: Int = 1024, progress: (@Sendable (BackupProgress) -> Bool)? = nil
   ) async throws {
@@ -39,14 +42,14 @@ extension Database {
     }
   }
 
-  /// The bytes of a database file with this content.
+  /// The bytes of a database file with this content, of one snapshot. Other statements of the driver's thread run in
+  /// between.
   public nonisolated(nonsending) func serialize() async throws -> [UInt8] {
     let handle = try await pool.lease(.read)
     defer { pool.giveBack(handle) }
     try await prepare(handle)
-    return try await Session(handle).perform(sql: nil) { handle throws(Fault) in
-      do throws(EngineError) { return try handle.opened().serialize() } catch { throw Fault.failure(error) }
-    }
+    let run = SerializationRun()
+    return try await Session(handle).perform(sql: nil) { handle throws(Fault) in try run.advance(handle) }
   }
 
   /// A database in memory whose content is that of a database file's bytes.
@@ -101,6 +104,7 @@ private final class BackupRun: @unchecked Sendable {
     } else {
       do throws(EngineError) {
         current = try make(try handle.opened())
+        current.restartCountMax = ConnectionBackup.usualRestartCount
       } catch {
         throw Fault.failure(error)
       }
@@ -122,5 +126,30 @@ private final class BackupRun: @unchecked Sendable {
 
   var progress: BackupProgress {
     BackupProgress(pageCount: backup?.pageCount ?? 0, remaining: backup?.remaining ?? 0)
+  }
+}
+
+/// A database on its way to bytes, in the hands of the connection's owner.
+private final class SerializationRun: @unchecked Sendable {
+  /// So many pages at a time; then it is the other statements' turn.
+  private static let pagesPerTurn: UInt32 = 256
+  private var serialization: Serialization?
+
+  /// Called again after each wait.
+  func advance(_ handle: ConnectionHandle) throws(Fault) -> [UInt8] {
+    let current: Serialization
+    if let serialization {
+      current = serialization
+      if handle.connection?.isInterrupted == true {
+        current.finish()
+        throw .error(.interrupt)
+      }
+    } else {
+      do throws(EngineError) { current = try Serialization(handle.opened()) } catch { throw Fault.failure(error) }
+      serialization = current
+    }
+    guard try current.step(pages: Self.pagesPerTurn) else { throw .wait(.nothing) }
+    serialization = nil
+    return current.takeBytes()
   }
 }

@@ -6,7 +6,7 @@ import ApusIO
 public struct BlockingDatabase: Sendable {
   let database: Database
 
-  /// Runs `body` on one snapshot of the database.
+  /// Runs `body` on one snapshot of the database. Statements that write fail with `readOnly`.
   public func read<T>(_ body: (borrowing BlockingReadTransaction) throws -> T) throws -> T {
     let plan = RetryPlan(retries: 0, within: nil, database.setup.environment)
     return try transaction(.read, "BEGIN", plan) { session in try body(BlockingReadTransaction(session)) }
@@ -34,6 +34,8 @@ public struct BlockingDatabase: Sendable {
     _ role: ConnectionPool.Role, _ begin: String, _ plan: RetryPlan, _ body: (Session) throws -> T
   ) throws -> T {
     try withHandle(role) { handle in
+      handle.setReading(role == .read)
+      defer { handle.setReading(false) }
       var plan = plan
       while true {
         do {

@@ -9,6 +9,8 @@ final class ConnectionHandle: @unchecked Sendable {
   private(set) var connection: Connection?
   let driver: Driver
   let role: ConnectionPool.Role
+  /// Who has the lease; the pool's, under its lock.
+  var leaseOwner: LeaseOwner?
   // What other threads may touch.
   private let interruptible = ThreadMutex<Interruptible?>(nil)
 
@@ -54,6 +56,9 @@ final class ConnectionHandle: @unchecked Sendable {
     queue.join(nil)
   }
   func monotonicNanoseconds() -> UInt64 { connection?.environment.monotonicNanoseconds() ?? .max }
+
+  /// Statements may change nothing, or may again. For the lease's owner, between statements.
+  func setReading(_ onlyReads: Bool) { connection?.state.settings.onlyReads = onlyReads }
 
   func opened() throws(EngineError) -> Connection {
     guard let connection else { throw EngineError(.misuse, cause: "the connection is closed") }

@@ -6,9 +6,14 @@ import ApusIO
 final class ConnectionPool: Sendable {
   enum Role: Int, CaseIterable, Sendable { case read, concurrentWrite, write }
 
-  private enum Waiter {
-    case task(UInt64, CheckedContinuation<ConnectionHandle, any Error>)
-    case thread(ThreadWaiter)
+  private struct Waiter {
+    enum Kind {
+      case task(UInt64, CheckedContinuation<ConnectionHandle, any Error>)
+      case thread(ThreadWaiter)
+    }
+
+    var kind: Kind
+    var owner: LeaseOwner
   }
 
   /// A thread that waits, and what it gets.
@@ -26,10 +31,18 @@ final class ConnectionPool: Sendable {
 
   /// The connections of one role, and who waits for one.
   private struct Lane {
-    var idle: [ConnectionHandle] = []
-    var count = 0
+    var all: [ConnectionHandle]
+    var idle: [ConnectionHandle]
     var countMax: Int
     var waiters: [Waiter] = []
+
+    init(_ all: [ConnectionHandle] = [], countMax: Int) {
+      self.all = all
+      idle = all
+      self.countMax = countMax
+    }
+
+    func isHeld(by owner: LeaseOwner) -> Bool { all.contains { $0.leaseOwner == owner } }
   }
 
   private enum Closing {
@@ -68,7 +81,7 @@ final class ConnectionPool: Sendable {
     writer: ConnectionHandle, readers: Int, concurrentWriters: Int, make: @escaping @Sendable (Role, Int) -> ConnectionHandle
   ) {
     let lanes = [
-      Lane(countMax: readers), Lane(countMax: concurrentWriters), Lane(idle: [writer], count: 1, countMax: 1),
+      Lane(countMax: readers), Lane(countMax: concurrentWriters), Lane([writer], countMax: 1),
     ]
     state = ThreadMutex(State(lanes: lanes))
     isSingle = readers == 0
@@ -77,33 +90,54 @@ final class ConnectionPool: Sendable {
 
   static let closed = ApusError(.misuse, "bad parameter or other API misuse", cause: "the database is closed")
 
+  /// What a task waits for that only its own transaction can give it.
+  private static func waitsForItself(_ cause: String, _ hint: String) -> ApusError {
+    ApusError(.misuse, "bad parameter or other API misuse", cause: cause, hint: hint)
+  }
+
+  /// No connection is free, and the caller has one of them: it would wait for itself, or with others like it for each
+  /// other.
+  private func checkNotWaitingForItself(_ role: Role, _ owner: LeaseOwner) throws(ApusError) {
+    if !state.withLock({ !$0.isClosed && $0.lanes[role.rawValue].isHeld(by: owner) }) { return }
+    let hint = role == .read ? ", or raise Configuration.readers" : "; its method savepoint undoes a part"
+    throw Self.waitsForItself(
+      "a transaction within a transaction of the same task or thread, and no connection is left for it",
+      "use the outer closure's transaction" + hint)
+  }
+
   private func role(_ role: Role) -> Role { isSingle ? .write : role }
 
-  private func takeNow(_ role: Role, _ state: inout State) -> ConnectionHandle? {
+  private func takeNow(_ role: Role, _ owner: LeaseOwner, _ state: inout State) -> ConnectionHandle? {
     let handle: ConnectionHandle
     // A task on a driver's thread takes a connection of that driver, where there is one.
     let idle = state.lanes[role.rawValue].idle
     if let near = idle.lastIndex(where: \.driver.isCurrent) ?? idle.indices.last {
       handle = state.lanes[role.rawValue].idle.remove(at: near)
-    } else if state.lanes[role.rawValue].count < state.lanes[role.rawValue].countMax {
-      state.lanes[role.rawValue].count += 1
-      handle = make(role, state.lanes[role.rawValue].count)
+    } else if state.lanes[role.rawValue].all.count < state.lanes[role.rawValue].countMax {
+      handle = make(role, state.lanes[role.rawValue].all.count + 1)
+      state.lanes[role.rawValue].all.append(handle)
     } else {
       return nil
     }
+    handle.leaseOwner = owner
     state.leaseCount += 1
     return handle
   }
 
   /// Waits for a connection in the order of asking; a cancelled task stops waiting.
+  /// - Throws: SQLITE_MISUSE where the task has such a connection already and no other one is free.
   nonisolated(nonsending) func lease(_ wanted: Role) async throws -> ConnectionHandle {
     try Task.checkCancellation()
-    let role = self.role(wanted)
-    if let handle = state.withLock({ $0.isClosed ? nil : takeNow(role, &$0) }) { return handle }
+    let role = self.role(wanted), owner = LeaseOwner.current
+    if let handle = state.withLock({ $0.isClosed ? nil : takeNow(role, owner, &$0) }) { return handle }
+    try checkNotWaitingForItself(role, owner)
     let serial = state.withLock { state in
       state.waiterSerial += 1
       return state.waiterSerial
     }
+    // A cancellation that comes when the task has been served finds it in no queue, and nobody asks with this number
+    // again.
+    defer { state.withLock { _ = $0.abandoned.remove(serial) } }
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         enum Answer {
@@ -114,8 +148,8 @@ final class ConnectionPool: Sendable {
         let answer = state.withLock { state -> Answer in
           if state.isClosed { return .failed(Self.closed) }
           if state.abandoned.remove(serial) != nil { return .failed(CancellationError()) }
-          if let handle = takeNow(role, &state) { return .now(handle) }
-          append(.task(serial, continuation), role, &state)
+          if let handle = takeNow(role, owner, &state) { return .now(handle) }
+          append(Waiter(kind: .task(serial, continuation), owner: owner), role, &state)
           return .later
         }
         switch answer {
@@ -133,7 +167,7 @@ final class ConnectionPool: Sendable {
 
   private func abandon(_ serial: UInt64) {
     func isIt(_ waiter: Waiter) -> Bool {
-      if case .task(serial, _) = waiter { return true }
+      if case .task(serial, _) = waiter.kind { return true }
       return false
     }
     let found = state.withLock { state -> Waiter? in
@@ -144,19 +178,22 @@ final class ConnectionPool: Sendable {
       state.abandoned.insert(serial)
       return nil
     }
-    if case .task(_, let continuation) = found { continuation.resume(throwing: CancellationError()) }
+    if case .task(_, let continuation) = found?.kind { continuation.resume(throwing: CancellationError()) }
   }
 
   /// Blocks the thread until a connection is free.
+  /// - Throws: as `lease`.
   func leaseBlocking(_ wanted: Role, semaphore wait: (ThreadWaiter) -> Void, make: () -> ThreadWaiter) throws(ApusError)
     -> ConnectionHandle
   {
-    let role = self.role(wanted)
+    let role = self.role(wanted), owner = LeaseOwner.current
+    if let handle = state.withLock({ $0.isClosed ? nil : takeNow(role, owner, &$0) }) { return handle }
+    try checkNotWaitingForItself(role, owner)
     let waiter = make()
     let (handle, isClosed) = state.withLock { state -> (ConnectionHandle?, Bool) in
       if state.isClosed { return (nil, true) }
-      if let handle = takeNow(role, &state) { return (handle, false) }
-      append(.thread(waiter), role, &state)
+      if let handle = takeNow(role, owner, &state) { return (handle, false) }
+      append(Waiter(kind: .thread(waiter), owner: owner), role, &state)
       return (nil, false)
     }
     if isClosed { throw Self.closed }
@@ -171,6 +208,7 @@ final class ConnectionPool: Sendable {
     let (next, closing) = state.withLock { state -> (Waiter?, CheckedContinuation<Void, Never>?) in
       let lane = handle.role.rawValue
       let next = state.lanes[lane].waiters.isEmpty ? nil : state.lanes[lane].waiters.removeFirst()
+      handle.leaseOwner = next?.owner
       if next == nil { state.lanes[lane].idle.append(handle) }
       if next != nil { return (next, nil) }
       state.leaseCount -= 1
@@ -180,7 +218,7 @@ final class ConnectionPool: Sendable {
       }
       return (nil, nil)
     }
-    switch next {
+    switch next?.kind {
     case .task(_, let continuation): continuation.resume(returning: handle)
     case .thread(let waiter): waiter.give(handle)
     case nil: break
@@ -199,7 +237,7 @@ final class ConnectionPool: Sendable {
       return (waiters, isFirst)
     }
     for waiter in waiters {
-      switch waiter {
+      switch waiter.kind {
       case .task(_, let continuation): continuation.resume(throwing: Self.closed)
       case .thread(let thread): thread.give(nil)
       }
@@ -209,7 +247,14 @@ final class ConnectionPool: Sendable {
 
   /// Refuses new leases and waits for those that are out.
   /// - Returns: the connections, to be closed before `endClosing` is called; nil where somebody else closes them, or has done so.
-  nonisolated(nonsending) func drain() async -> [ConnectionHandle]? {
+  /// - Throws: SQLITE_MISUSE where the caller is in a transaction, for whose end it would wait.
+  nonisolated(nonsending) func drain() async throws(ApusError) -> [ConnectionHandle]? {
+    let owner = LeaseOwner.current
+    if state.withLock({ state in state.lanes.contains { $0.isHeld(by: owner) } }) {
+      throw Self.waitsForItself(
+        "a database is closed within one of its transactions, for whose end that would wait",
+        "close it behind the closure")
+    }
     guard refuseAll() else { return nil }
     await withCheckedContinuation { continuation in
       let isIdle = state.withLock { state -> Bool in
@@ -248,6 +293,10 @@ final class ConnectionPool: Sendable {
       if let outcome { continuation.resume(with: outcome) }
     }
   }
+
+  /// For tests: who waits for a connection, and who was remembered as one that does not any more.
+  var waiterCount: Int { state.withLock { state in state.lanes.reduce(0) { $0 + $1.waiters.count } } }
+  var abandonedCount: Int { state.withLock { $0.abandoned.count } }
 
   /// The idle connections, without waiting for the others: for a database that is dropped, which nobody uses any more.
   func drainNow() -> [ConnectionHandle] { refuseAll() ? takeAll() : [] }

@@ -7,6 +7,10 @@ import ApusIO
 ///
 /// A transaction is a closure. Reads run beside each other and beside a write, each on its own snapshot; writes run one
 /// after the other. No task blocks a thread while it waits: for the disk, for a lock, for a connection.
+///
+/// A transaction within another one of the same task has a connection of its own, and throws `misuse` where none is
+/// free: a `write` within a `write`, a `read` within a `read` when all readers are busy, anything within a
+/// transaction of a database in memory.
 public final class Database: Sendable {
   let pool: ConnectionPool
   let setup: ConnectionSetup
@@ -85,7 +89,8 @@ public final class Database: Sendable {
     try await Session(handle).perform(sql: nil) { handle throws(Fault) in try opening.open(handle) }
   }
 
-  /// Runs `body` on one snapshot of the database.
+  /// Runs `body` on one snapshot of the database. Statements that write fail with `readOnly`, as behind PRAGMA
+  /// query_only.
   ///
   /// Cancelling the task interrupts the statement that runs, and throws `CancellationError`.
   public nonisolated(nonsending) func read<T>(
@@ -94,17 +99,20 @@ public final class Database: Sendable {
     let handle = try await pool.lease(.read)
     let session = Session(handle)
     let result: T
+    defer {
+      handle.setReading(false)
+      pool.giveBack(handle)
+    }
     do {
       try await prepare(handle)
+      handle.setReading(true)
       session.beginLater()
       result = try await body(ReadTransaction(session))
       try await session.commitRead()
     } catch {
       await session.rollback()
-      pool.giveBack(handle)
       throw error
     }
-    pool.giveBack(handle)
     return result
   }
 
@@ -173,11 +181,12 @@ public final class Database: Sendable {
 
   /// Waits for the transactions under way and closes the database; later uses throw `misuse`. Who calls it again waits for the end
   /// of the first call, and gets what that got.
-  /// - Throws: what the first connection met that could not be closed in order. All files are given back nevertheless; what could
+  /// - Throws: `misuse` within a transaction of the same task, which goes on, as does the database. Otherwise what
+  ///   the first connection met that could not be closed in order. All files are given back nevertheless; what could
   ///   not be undone is undone by whoever opens the database next.
   public nonisolated(nonsending) func close() async throws {
     // The drivers go on until the last transaction has ended: only who has waited for that may stop them.
-    guard let handles = await pool.drain() else { return try await pool.awaitClosing() }
+    guard let handles = try await pool.drain() else { return try await pool.awaitClosing() }
     var outcome: Result<Void, any Error> = .success(())
     for handle in handles {
       do {

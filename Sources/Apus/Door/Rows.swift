@@ -20,6 +20,7 @@ public struct Rows<Element: Sendable>: AsyncSequence {
 
     private let session: Session
     private let run: StatementRun
+    private let end: End
     private let decode: Decoder
     private var batch: RowBatch?
     private var index = 0
@@ -29,6 +30,20 @@ public struct Rows<Element: Sendable>: AsyncSequence {
       self.session = session
       self.decode = decode
       run = StatementRun(sql)
+      end = End(session, run)
+    }
+
+    /// Dropped with the last copy of the iterator: rows that are left early keep no statement open.
+    private final class End: Sendable {
+      private let session: Session
+      private let run: StatementRun
+
+      init(_ session: Session, _ run: StatementRun) {
+        self.session = session
+        self.run = run
+      }
+
+      deinit { session.leave(run) }
     }
 
     public mutating func next() async throws -> Element? { try await next(isolation: nil) }

@@ -12,6 +12,9 @@ public final class Session: Sendable {
   private let savepointSerial = Atomic<Int>(0)
   /// Statements that are under way.
   private let runs = ThreadMutex<[StatementRun]>([])
+  /// Statements whose rows nobody asks for any more; the next job finishes them.
+  private let left = ThreadMutex<[StatementRun]>([])
+  private let hasLeft = Atomic<Bool>(false)
   private let delayedBegin = ThreadMutex<StatementRun?>(nil)
 
   init(_ handle: ConnectionHandle) { self.handle = handle }
@@ -25,11 +28,36 @@ public final class Session: Sendable {
   func add(_ run: StatementRun) { runs.withLock { $0.append(run) } }
   func remove(_ run: StatementRun) { runs.withLock { $0.removeAll { $0 === run } } }
 
+  /// Any thread: nobody will ask for the rest of the rows.
+  func leave(_ run: StatementRun) {
+    let wasUnderWay = runs.withLock { runs -> Bool in
+      guard let index = runs.firstIndex(where: { $0 === run }) else { return false }
+      runs.remove(at: index)
+      // Under the same lock: the transaction's end finds it in one place or in the other.
+      left.withLock { $0.append(run) }
+      return true
+    }
+    if wasUnderWay { hasLeft.store(true, ordering: .releasing) }
+  }
+
+  /// On the driver's thread, before the next work of the transaction.
+  private func finishLeft() {
+    guard hasLeft.exchange(false, ordering: .acquiringAndReleasing) else { return }
+    let over = left.withLock { left in
+      defer { left = [] }
+      return left
+    }
+    for run in over { run.finish(handle) }
+  }
+
   /// Ends what is under way; on the driver's thread, or in a blocking call.
   func finishAll() {
     let open = runs.withLock { runs in
       defer { runs = [] }
-      return runs
+      return runs + left.withLock { left in
+        defer { left = [] }
+        return left
+      }
     }
     for run in open { run.finish(handle) }
   }
@@ -127,6 +155,7 @@ public final class Session: Sendable {
             return .finished { continuation.resume(throwing: CancellationError()) }
           }
           do throws(Fault) {
+            if hasLeft.load(ordering: .relaxed) { finishLeft() }
             try beginNow(handle)
             let result = try body(handle)
             return .finished { continuation.resume(returning: result) }

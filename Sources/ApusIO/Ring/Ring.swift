@@ -20,6 +20,7 @@ final class Ring {
   private let ring: UnsafeMutablePointer<io_uring>
   /// Completions appear only in calls that ask for them.
   private let needsAsking: Bool
+  private var injectedSubmissionFailure: Int32?
 
   // <linux/io_uring.h>; the kernel has them since 5.19, 6.0 and 6.1.
   private static let cooperativeTaskRun: UInt32 = 1 << 8
@@ -50,6 +51,7 @@ final class Ring {
       if code == 0 {
         let made = unsafe Ring(ring, needsAsking: flags & deferTaskRun != 0)
         let number = made.tryOut()
+        made.injectedSubmissionFailure = options.injectedSubmissionFailure
         return number == 0 ? .success(made) : .failure(RingRefusal(call: "io_uring_enter", errno: number))
       }
       number = -code
@@ -117,7 +119,10 @@ final class Ring {
   }
 
   /// Hands the prepared entries to the kernel.
-  func submit() -> CallResult { unsafe Int(io_uring_submit(ring)) }
+  func submit() -> CallResult {
+    if let number = injectedSubmissionFailure { return -Int(number) }
+    return unsafe Int(io_uring_submit(ring))
+  }
 
   /// The same, and what has completed meanwhile is there to be reaped.
   func submitAndLook() -> CallResult {

@@ -16,6 +16,10 @@ final class RingHub: IOHub {
   private var requests: [(queue: RingQueue, ticket: Ticket)?] = []
   private var free: [Int] = []
   private var unsent: [(queue: RingQueue, ticket: Ticket)] = []
+  /// Places whose transfers go on: they are prepared again, not in the midst of reaping.
+  private var continued: [Int] = []
+  /// Something has landed in this turn, or somebody has woken the thread.
+  private var hasLanded = false
   /// A lone request was kept back at the last turn.
   private var holdsBack = false
   private static let wakeToken: UInt64 = 0
@@ -68,9 +72,46 @@ final class RingHub: IOHub {
   }
 
   private func prepare(_ place: Int, _ queue: RingQueue, _ ticket: Ticket) {
-    while !queue.send(ticket, ring, token: UInt64(place + 1)) {
-      // The submission queue is full.
-      RingQueue.check(ring.submit())
+    for _ in 0..<RingQueue.roomAttemptsMax {
+      if queue.send(ticket, ring, token: UInt64(place + 1)) { return }
+      makeRoom()
+    }
+    // The kernel takes nothing more for the time being.
+    queue.settleWithoutRing(ticket)
+    land(place, queue)
+  }
+
+  /// The submission queue is full. A kernel that answers EBUSY takes no more before completions are reaped.
+  private func makeRoom() {
+    RingQueue.check(ring.submit())
+    reap(asks: true)
+  }
+
+  private func land(_ place: Int, _ queue: RingQueue) {
+    requests[place] = nil
+    free.append(place)
+    hasLanded = true
+    queue.hasNews = true
+    queue.sharedCount.wrappingSubtract(1, ordering: .releasing)
+  }
+
+  private func reap(asks: Bool) {
+    ring.reap(asks: asks) { token, code in
+      if token == Self.wakeToken {
+        isPolling = false
+        hasLanded = true
+        wakeUp.clear()
+        return
+      }
+      let place = Int(truncatingIfNeeded: token) - 1
+      guard requests.indices.contains(place), let (queue, ticket) = requests[place] else { return }
+      if queue.settle(ticket, code) == .transferGoesOn { continued.append(place) } else { land(place, queue) }
+    }
+  }
+
+  private func prepareContinued() {
+    while let place = continued.popLast() {
+      if let (queue, ticket) = requests[place] { prepare(place, queue, ticket) }
     }
   }
 
@@ -94,26 +135,23 @@ final class RingHub: IOHub {
       return
     }
     holdsBack = false
+    hasLanded = false
     prepareUnsent()
-    if !isPolling { isPolling = ring.poll(wakeUp.descriptorNumber, token: Self.wakeToken) }
-    RingQueue.check(mayWait ? ring.submitAndWait(untilMonotonic: moment) : ring.submitAndLook())
-    var continued: [Int] = []
-    ring.reap(asks: false) { token, code in
-      if token == Self.wakeToken {
-        isPolling = false
-        wakeUp.clear()
-        return
-      }
-      let place = Int(truncatingIfNeeded: token) - 1
-      guard requests.indices.contains(place), let (queue, ticket) = requests[place] else { return }
-      if queue.settle(ticket, code) == .transferGoesOn { return continued.append(place) }
-      requests[place] = nil
-      free.append(place)
-      queue.hasNews = true
-      queue.sharedCount.wrappingSubtract(1, ordering: .releasing)
-    }
-    for place in continued {
-      if let (queue, ticket) = requests[place] { prepare(place, queue, ticket) }
+    prepareContinued()
+    poll()
+    // What has landed while room was made is news: whoever falls asleep now would miss it.
+    let sleeps = mayWait && isPolling && !hasLanded
+    RingQueue.check(sleeps ? ring.submitAndWait(untilMonotonic: moment) : ring.submitAndLook())
+    reap(asks: false)
+    prepareContinued()
+  }
+
+  /// Without the poll nobody could wake the thread: where the submission queue is full, it is handed over first.
+  /// Where that does not help, the thread does not sleep at all.
+  private func poll() {
+    for _ in 0..<RingQueue.roomAttemptsMax where !isPolling {
+      isPolling = ring.poll(wakeUp.descriptorNumber, token: Self.wakeToken)
+      if !isPolling { makeRoom() }
     }
   }
 }

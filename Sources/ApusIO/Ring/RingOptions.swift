@@ -10,6 +10,9 @@ public struct RingOptions: Sendable {
   public var sendsEverything = false
   /// The error number that setting up a ring shall fail with. For tests of the way round.
   public var injectedRefusal: Int32?
+  /// The error number that the kernel shall answer to what is handed over without waiting. For tests of the way
+  /// round.
+  public var injectedSubmissionFailure: Int32?
   /// The error number that a direct read shall fail with, or already the opening for it. For tests of the way round.
   public var injectedDirectReadFailure: Int32?
   public var injectedDirectOpenFailure: Int32?

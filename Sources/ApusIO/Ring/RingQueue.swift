@@ -189,14 +189,18 @@ final class RingQueue: IOQueue {
       unsent.removeAll()
       return
     }
-    var index = 0
+    var index = 0, attempts = 0
     while index < unsent.count {
       if send(unsent[index], ring) {
-        index += 1
-      } else {
+        (index, attempts) = (index + 1, 0)
+      } else if attempts < Self.roomAttemptsMax {
         // The submission queue is full.
+        attempts += 1
         handOver(ring.submit())
         reap(ring)
+      } else {
+        performPending(unsent[index])
+        index += 1
       }
     }
     unsent.removeAll(keepingCapacity: true)
@@ -227,10 +231,13 @@ final class RingQueue: IOQueue {
 
   func join(_ hub: (any IOHub)?) {
     if let hub, hub === self.hub { return }
+    let wanted = isRefused ? nil : hub as? RingHub
+    // Nothing changes: what is in flight in the queue's own ring goes on, and nobody waits for it here.
+    if wanted === self.hub { return }
     precondition(sharedCount.load(ordering: .acquiring) == 0, "a queue leaves its hub when nothing is in flight")
     // What went out by the queue's own ring comes back by it.
     while table.pendingCount > unsent.count { waitForCompletion() }
-    self.hub = isRefused ? nil : hub as? RingHub
+    self.hub = wanted
     hasNews = false
   }
 
@@ -291,6 +298,10 @@ final class RingQueue: IOQueue {
 
   private func handOver(_ code: CallResult) { Self.check(code) }
 
+  /// So often a full submission queue is handed to a kernel that takes nothing of it (EBUSY, EAGAIN) before a request
+  /// is done without the ring.
+  static let roomAttemptsMax = 16
+
   /// What was not taken stays in the submission queue and goes with the next call.
   static func check(_ code: CallResult) {
     switch -code {
@@ -312,6 +323,11 @@ final class RingQueue: IOQueue {
     if continued.isEmpty { return }
     for ticket in continued where !send(ticket, ring) { performPending(ticket) }
     handOver(ring.submit())
+  }
+
+  /// Does a request of the hub's without the ring, which has no room for it.
+  func settleWithoutRing(_ ticket: Ticket) {
+    while settle(ticket, -EAGAIN) == .transferGoesOn {}
   }
 
   enum Settlement { case settled, transferGoesOn }

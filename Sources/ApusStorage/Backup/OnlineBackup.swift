@@ -3,7 +3,8 @@
 //   source pager --(images of one snapshot)--> target: a file under a journal, a log, or memory
 //
 // Between two steps the source is free. What the connection that owns the source pager commits meanwhile is copied again,
-// page by page; what others commit makes the copy start over. The target changes at once, at the end. Source of the rules:
+// page by page; what others commit makes the copy start over, as often as its owner permits: the last copy stays on
+// one snapshot. The target changes at once, at the end. Source of the rules:
 // https://sqlite.org/c3ref/backup_finish.html
 
 import ApusBase
@@ -27,6 +28,13 @@ public final class OnlineBackup {
   /// Pages that the step under way may still copy; nil between steps.
   private var budget: Int?
   private var failure: EngineError?
+  /// How often the copy was begun.
+  private var beginCount = 0
+
+  /// So many times others' commits may make the copy start over; the next copy keeps its snapshot from its first step
+  /// to its last one, so that it ends beside whoever writes. Beside a rollback journal that snapshot keeps writers of
+  /// the source from committing. Nil, as SQLite has it: the copy starts over until nobody disturbs it.
+  public var restartCountMax: Int?
 
   /// Pages that are still to be copied, as the last step left it.
   public private(set) var remaining = 0
@@ -82,7 +90,7 @@ public final class OnlineBackup {
       try target.begin(pageSize: source.pageSize, reserved: source.pageSize - source.usableSize,
         hasChecksums: source.hasChecksums)
       guard try copy() else {
-        endSnapshot()
+        if !keepsSnapshot { endSnapshot() }
         return false
       }
       endSnapshot()
@@ -100,6 +108,7 @@ public final class OnlineBackup {
     }
     if source.dataVersion != version || recorder.isVoid {
       version = source.dataVersion
+      beginCount += 1
       recorder.isVoid = false
       next = 1
       again = []
@@ -115,6 +124,8 @@ public final class OnlineBackup {
     recorder.changed.removeAll()
     note()
   }
+
+  private var keepsSnapshot: Bool { restartCountMax.map { beginCount > $0 } ?? false }
 
   private func endSnapshot() {
     if hasSnapshot { releaseSource() }

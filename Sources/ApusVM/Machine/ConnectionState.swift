@@ -129,8 +129,8 @@ public final class ConnectionState {
     set { unsafe fields.pointee.limits = newValue }
   }
 
-  /// Changes of database files are refused (PRAGMA query_only).
-  var isQueryOnly: Bool { unsafe fields.pointee.settings.isQueryOnly }
+  /// Changes of database files are refused, by PRAGMA query_only or by the connection's owner.
+  public var isQueryOnly: Bool { unsafe fields.pointee.settings.isQueryOnly || fields.pointee.settings.onlyReads }
 
   /// Machines that run: between their first step and their end.
   var active: [MachineReference] {
@@ -333,6 +333,8 @@ public struct ConnectionSettings: Sendable {
   public var values: [Setting: Int64] = [:]
   /// Changes of database files are refused (PRAGMA query_only).
   public var isQueryOnly = false
+  /// The same, by the connection's owner: no statement ends it.
+  public var onlyReads = false
   /// How all databases of the connection store text: the main one's encoding, or what PRAGMA encoding asks for while that
   /// one is empty.
   public var textEncoding = TextEncoding.utf8
