@@ -35,7 +35,10 @@ struct ProofCheckTests {
   @Test(
     "the check after a power cut sees one wrong byte and an older version of a row",
     arguments: [
-      "UPDATE t SET b = CAST(substr(b, 1, length(b) - 1) || 'A' AS BLOB) WHERE id = (SELECT max(id) FROM t WHERE length(b) > 0)",
+      """
+      UPDATE t SET b = CAST(substr(b, 1, length(b) - 1) || 'A' AS BLOB)
+      WHERE id = (SELECT max(id) FROM t WHERE length(b) > 0)
+      """,
       "UPDATE t SET x = x - 1 WHERE id = (SELECT max(id) FROM t)", "UPDATE s SET n = n - 1",
     ])
   func cutWorkload(damage: String) throws {
@@ -50,6 +53,21 @@ struct ProofCheckTests {
     #expect(try workload.check(connection) == 25)
     try connection.execute(damage)
     #expect(throws: ProofFailure.self) { try workload.check(connection) }
+  }
+
+  @Test("a row that comes twice does not take another one's place in the model's count")
+  func duplicates() throws {
+    let connection = try memory()
+    defer { connection.close() }
+    for name in TableModel.names {
+      try connection.execute("CREATE TABLE \(name)(k, u, c, d); INSERT INTO \(name) VALUES (1, 1, 1, 1), (2, 2, 1, 2)")
+    }
+    let model = try TableModel(of: connection)
+    try model.check(connection, "SQLite")
+    try connection.execute("UPDATE t SET k = 2, u = 2, d = 2")
+    #expect(throws: ProofFailure.self) { try model.check(connection, "SQLite") }
+    try connection.execute("DELETE FROM t; INSERT INTO t VALUES (1, 1, 1, 1), (1, 1, 1, 1)")
+    #expect(throws: ProofFailure.self) { try model.check(connection, "SQLite") }
   }
 
   @Test("a pad with one wrong byte, and one that is too short, are seen")
