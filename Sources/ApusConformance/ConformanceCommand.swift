@@ -20,7 +20,8 @@ enum ConformanceCommand {
     A file fails that has a failure, or of which nothing passes; so does a refusal that is not among the known ones.
     """
 
-  /// What the engine may refuse by name, and how often at most in a whole run: none since all that the corpus asks is built.
+  /// What the engine may refuse by name, and how often at most in a whole run: none since all that the corpus asks is
+  /// built.
   private static let refusalCountMax: [String: Int] = [:]
 
   struct Options {
@@ -150,7 +151,9 @@ enum ConformanceCommand {
     }
     Console.line("\(passed) passed, \(failed) failed, \(refused) refused")
     let unknown = refusals.filter { $0.value > refusalCountMax[$0.key, default: 0] }
-    if !unknown.isEmpty { Console.line("FAILED: \(unknown.count) refusals are not among the known ones, or come too often") }
+    if !unknown.isEmpty {
+      Console.line("FAILED: \(unknown.count) refusals are not among the known ones, or come too often")
+    }
     return failed == 0 && passed > 0 && unknown.isEmpty
   }
 

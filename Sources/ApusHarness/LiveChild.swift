@@ -75,7 +75,8 @@ public final class LiveChild {
   }
 
   /// Kills it (SIGKILL) where it still runs.
-  /// - Returns: the exit code, or the negative number of the signal that ended it; `ChildProcess.lostStatus` where nobody knows.
+  /// - Returns: the exit code, or the negative number of the signal that ended it; `ChildProcess.lostStatus` where
+  ///   nobody knows.
   @discardableResult
   public func end() -> Int32 {
     if let status { return status }

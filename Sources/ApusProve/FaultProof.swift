@@ -19,9 +19,9 @@ struct FaultProof {
     "wal": [.delete], "delete": [.truncate, .map], "truncate": [.delete, .map], "persist": [.delete, .map],
   ]
 
-  /// Which calls may fail without an error. A lock that is given back in part is given back as a whole at the next chance; the
-  /// log's size is a guess of how much room to ask for; a log without room is tried again once a checkpoint has made some. All
-  /// others must be told: a sync that has failed, say, is no durability.
+  /// Which calls may fail without an error. A lock that is given back in part is given back as a whole at the next
+  /// chance; the log's size is a guess of how much room to ask for; a log without room is tried again once a
+  /// checkpoint has made some. All others must be told: a sync that has failed, say, is no durability.
   static func mayHeal(_ call: FaultyCall, _ isFull: Bool, _ isSticky: Bool) -> Bool {
     switch call {
     case .lock, .size: true
@@ -81,8 +81,8 @@ struct FaultProof {
       }
     }
     Console.line(
-      "faults: \(runs) runs, \(hits) calls failed, \(healed) of them did no harm, \(poisoned) connections said that they must be "
-        + "opened again: ok")
+      "faults: \(runs) runs, \(hits) calls failed, \(healed) of them did no harm, \(poisoned) connections said "
+        + "that they must be opened again: ok")
     return true
   }
 
@@ -133,7 +133,9 @@ struct FaultProof {
     }
     let hits = world.plan.hits
     if let surfaced { try check(surfaced, isFull, hits) }
-    if hits.isEmpty || surfaced == nil, acknowledged != Self.commitCount { throw ProofFailure("\(acknowledged) commits") }
+    if hits.isEmpty || surfaced == nil, acknowledged != Self.commitCount {
+      throw ProofFailure("\(acknowledged) commits")
+    }
     let reference = try sqlite.open(path, readOnly: false)
     defer { reference.close() }
     let number = try KillPlan.number(in: reference)
@@ -164,7 +166,8 @@ struct FaultProof {
   private func check(_ error: EngineError, _ isFull: Bool, _ hits: [FaultHit]) throws {
     if error.object == nil || error.cause == nil { throw ProofFailure("an error without path or cause: \(error)") }
     if !hits.contains(where: { error.object == $0.path && error.cause == $0.cause }) {
-      throw ProofFailure("the error is \(error.object ?? "") \(error.cause ?? ""), but what failed was \(hits.suffix(2))")
+      let told = "\(error.object ?? "") \(error.cause ?? "")"
+      throw ProofFailure("the error is \(told), but what failed was \(hits.suffix(2))")
     }
     let primary = error.code.primary
     if isFull ? primary != .full : ![.ioError, .cannotOpen, .full].contains(primary) {
@@ -184,7 +187,8 @@ struct FaultProof {
     }
   }
 
-  /// What nobody was told of must leave nothing behind: the connection writes, and a lock that it has kept is in nobody's way.
+  /// What nobody was told of must leave nothing behind: the connection writes, and a lock that it has kept is in
+  /// nobody's way.
   private func goOnTogether(_ connection: Connection, _ path: String) throws {
     if try !goesOn(connection) { throw ProofFailure("the connection must be opened again, and nobody has been told") }
     let other = try sqlite.open(path, readOnly: false)

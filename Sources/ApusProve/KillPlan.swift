@@ -127,7 +127,8 @@ struct KillPlan {
         }
         if found[1...] != [.integer(row.value), .text(row.text)] {
           let text = Payload.difference(expected: row.text, found: found[2])
-          throw ProofFailure("\(who): after transaction \(number) \(name), key \(key): \(found[1]), not \(row.value); \(text)")
+          let place = "after transaction \(number) \(name), key \(key)"
+          throw ProofFailure("\(who): \(place): \(found[1]), not \(row.value); \(text)")
         }
       }
     }

@@ -91,17 +91,19 @@ struct KillProof {
       "--number", "\(random.next() >> 8)",
     ]
     guard let child = LiveChild.again(arguments) else { throw ProofFailure("cannot start a child process") }
+    var lines: [String] = []
     // Mostly the first milliseconds matter: recovery, the switch of the mode, the first commits.
     if random.oneIn(3) {
       usleep(UInt32(2000 + random.below(20_000)))
     } else {
       // On a machine that has other things to do it takes its time to begin.
       LiveChild.wait(for: [child], milliseconds: 2000)
+      if random.oneIn(2) { lines = Self.linesUntilCommit(of: child) }
       usleep(UInt32(random.below(random.oneIn(8) ? 80_000 : 15_000)))
     }
     let status = child.end()
     var acknowledged = plan.number
-    for line in child.lines() {
+    for line in lines + child.lines() {
       let words = line.split(separator: " ", maxSplits: 1).map(String.init)
       switch words.first {
       case "O": break
@@ -137,6 +139,17 @@ struct KillProof {
     tally.commits += number - plan.number
     plan.advance(to: number)
     try plan.check(connection, who.name)
+  }
+
+  /// What a worker says until it has committed something, or for two seconds.
+  private static func linesUntilCommit(of child: LiveChild) -> [String] {
+    let limit = Console.nanoseconds() + 2_000_000_000
+    var lines = child.lines()
+    while !lines.contains(where: { $0.hasPrefix("A ") }), !child.isAtEnd, Console.nanoseconds() < limit {
+      LiveChild.wait(for: [child], milliseconds: 100)
+      lines += child.lines()
+    }
+    return lines
   }
 
   // MARK: - The worker

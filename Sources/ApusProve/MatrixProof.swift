@@ -20,7 +20,8 @@ struct MatrixProof {
     static let crashes = ["commit", "checkpoint", "vacuum", "clean"]
     static var count: Int { pageSizes.count * encodings.count * 3 * journals.count * crashes.count }
 
-    /// Neighbouring numbers differ in most; all cells come once before one comes twice, and any two dozen have all values of each.
+    /// Neighbouring numbers differ in most; all cells come once before one comes twice, and any two dozen have all
+    /// values of each.
     init(_ number: Int) {
       var rest = number % Self.count &* 517 % Self.count
       func take(_ count: Int) -> Int {
@@ -93,8 +94,8 @@ struct MatrixProof {
     }
     let seconds = (Console.nanoseconds() - started) / 1_000_000_000
     Console.line(
-      "matrix: \(figures[0]) files held against the model (\(figures[1]) journals, \(figures[2]) logs left by killed processes; "
-        + "\(figures[3]) transactions), \(seconds) s: \(isGood ? "ok" : "failed")")
+      "matrix: \(figures[0]) files held against the model (\(figures[1]) journals, \(figures[2]) logs left by "
+        + "killed processes; \(figures[3]) transactions), \(seconds) s: \(isGood ? "ok" : "failed")")
     return isGood
   }
 
@@ -102,7 +103,9 @@ struct MatrixProof {
   private func lack(_ figures: [Int]) -> String? {
     if figures[0] != options.files { return "\(figures[0]) files were held against the model, not \(options.files)" }
     if figures[3] == 0 { return "no transaction was run" }
-    if options.files >= Self.filesForEither, figures[1] + figures[2] == 0 { return "no killed process has left a journal or a log" }
+    if options.files >= Self.filesForEither, figures[1] + figures[2] == 0 {
+      return "no killed process has left a journal or a log"
+    }
     if options.files < Self.filesForBoth { return nil }
     return figures[1] == 0 || figures[2] == 0 ? "no killed process has left a journal, or none a log" : nil
   }

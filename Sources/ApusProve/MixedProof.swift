@@ -95,7 +95,8 @@ struct MixedProof {
     return true
   }
 
-  /// What a run without a failure has not done that it should have: nobody may be told BUSY for ever. nil where it has done all.
+  /// What a run without a failure has not done that it should have: nobody may be told BUSY for ever. nil where it
+  /// has done all.
   private func lack(_ members: [Member], _ killCount: Int) -> String? {
     let commitCountMin = max(1, options.seconds / Self.secondsPerCommit)
     for member in members where member.commits < commitCountMin {
@@ -200,7 +201,9 @@ struct MixedProof {
       let report = try connection.rows("PRAGMA integrity_check").rows
       if report != [[.text("ok")]] { throw ProofFailure("\(engine.name): integrity_check: \(report.prefix(5))") }
       if let complaint = try MixedWorker.complaint(connection) { throw ProofFailure("\(engine.name): \(complaint)") }
-      if let complaint = try MixedWorker.complaintOfPads(connection) { throw ProofFailure("\(engine.name): \(complaint)") }
+      if let complaint = try MixedWorker.complaintOfPads(connection) {
+        throw ProofFailure("\(engine.name): \(complaint)")
+      }
       for member in members {
         let found = try connection.rows("SELECT n FROM counters WHERE writer = \(member.writer)").rows
         if found != [[.integer(member.acknowledged)]] {

@@ -219,7 +219,8 @@ struct MixedWorker {
       }
       let expected = pad(writer, n, value)
       if row[3] == .text(expected) { continue }
-      return "writer \(writer), transaction \(n), value \(value): \(Payload.difference(expected: expected, found: row[3]))"
+      let difference = Payload.difference(expected: expected, found: row[3])
+      return "writer \(writer), transaction \(n), value \(value): \(difference)"
     }
     return nil
   }

@@ -1,5 +1,5 @@
-// What rows of proofs hold: contents that follow from a seed alone, so that bytes of another row, of an older version or of
-// no row at all are seen wherever they stand.
+// What rows of proofs hold: contents that follow from a seed alone, so that bytes of another row, of an older version
+// or of no row at all are seen wherever they stand.
 
 import ApusBase
 import ApusHarness

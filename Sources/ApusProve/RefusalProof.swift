@@ -39,7 +39,8 @@ struct RefusalProof {
       try unlinked(journal)
     }
     try closedDirectory()
-    Console.line("refusals: \(filtered.map { "\($0)" } ?? "no") processes under a filter, limits, names and directories: ok")
+    let count = filtered.map { "\($0)" } ?? "no"
+    Console.line("refusals: \(count) processes under a filter, limits, names and directories: ok")
   }
 
   // MARK: io_uring
@@ -86,7 +87,9 @@ struct RefusalProof {
   static func work(_ options: ProveCommand.Options) throws -> Int32 {
     let words = options.mode.split(separator: ":").map(String.init)
     if words.first == "directory" { return inClosedDirectory(options.database) }
-    guard let number = SystemCallFilter.numbers[words.first ?? ""] else { throw ProofFailure("no such call: \(options.mode)") }
+    guard let number = SystemCallFilter.numbers[words.first ?? ""] else {
+      throw ProofFailure("no such call: \(options.mode)")
+    }
     if !SystemCallFilter.refuse(number, with: Int32(options.number)) { return 77 }
     if words.last == "hub" { return workAtOnce(options.database) }
     var ring = RingOptions()

@@ -112,7 +112,8 @@ struct WritersProof {
         // Not in this process: SQLite's locks would go with any descriptor of ours that is closed.
         guard
           let child = LiveChild.again(
-            ["writers", "--child", "--database", path, "--seed", "\(options.seed)"] + (writer.map { ["--number", "\($0)"] } ?? ["--mode", "read"]))
+            ["writers", "--child", "--database", path, "--seed", "\(options.seed)"]
+              + (writer.map { ["--number", "\($0)"] } ?? ["--mode", "read"]))
         else { throw ProofFailure("cannot start a child process") }
         foreign.append(Foreign(writer: writer, child: child))
       }
@@ -130,7 +131,9 @@ struct WritersProof {
         Console.remove(path + ".pause")
         control.pauses.store(false, ordering: .sequentiallyConsistent)
       }
-      if !control.isOver.load(ordering: .relaxed), let lack = lack(control, foreign, checks) { throw ProofFailure(lack) }
+      if !control.isOver.load(ordering: .relaxed), let lack = lack(control, foreign, checks) {
+        throw ProofFailure(lack)
+      }
     } catch {
       control.fail((error as? ProofFailure)?.text ?? "\(error)")
     }
@@ -146,7 +149,9 @@ struct WritersProof {
   /// What a run without a failure has not done that it should have; nil where it has done all.
   private func lack(_ control: Control, _ foreign: [Foreign], _ checks: Int) -> String? {
     let ledgers = control.ledgers.withLock { $0 }
-    for (writer, ledger) in ledgers.enumerated() where ledger.commits == 0 { return "writer \(writer) has committed nothing" }
+    for (writer, ledger) in ledgers.enumerated() where ledger.commits == 0 {
+      return "writer \(writer) has committed nothing"
+    }
     if !ledgers.contains(where: { $0.concurrent > 0 }) { return "no concurrent transaction was committed" }
     for one in foreign where one.count == 0 { return "SQLite, \(one.name), has done nothing" }
     return checks == 0 ? "nothing was checked" : nil
@@ -248,7 +253,9 @@ struct WritersProof {
 
   // MARK: - The threads
 
-  private static func write(_ writer: Int, seed: UInt64, _ connection: any HarnessConnection, _ control: Control) throws {
+  private static func write(
+    _ writer: Int, seed: UInt64, _ connection: any HarnessConnection, _ control: Control
+  ) throws {
     var random = SeededRandom(seed: Self.seed(seed, of: writer))
     let level = ["full", "normal", "full", "off", "extra"][writer % 5]
     try connection.execute("PRAGMA synchronous = \(level); PRAGMA wal_autocheckpoint = \([200, 1000][writer % 2])")

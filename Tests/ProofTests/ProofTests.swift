@@ -21,7 +21,8 @@ struct ProofTests {
     return child.wait()
   }
 
-  /// A proof that has left something out, as this machine does not allow it, counts as skipped, and the reason is shown.
+  /// A proof that has left something out, as this machine does not allow it, counts as skipped, and the reason is
+  /// shown.
   private static func cancelIfSkipped(_ result: ChildResult) throws {
     let lines = result.output.split(separator: "\n").filter { $0.contains("SKIPPED") }
     if !lines.isEmpty { try Test.cancel("\(lines.joined(separator: "; "))") }

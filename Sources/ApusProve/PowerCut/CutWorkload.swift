@@ -89,7 +89,8 @@ struct CutWorkload {
       }
       var missing = expected
       for row in found {
-        guard case .integer(let key) = row[0], let wanted = missing.removeValue(forKey: key), row[1] == .integer(wanted.stamp)
+        guard case .integer(let key) = row[0], let wanted = missing.removeValue(forKey: key),
+          row[1] == .integer(wanted.stamp)
         else { throw ProofFailure("transaction \(number): a row \(row[0]), \(row[1]) that does not belong there") }
         let blob = payload(key, stamp: wanted.stamp, wanted.length)
         if row[2] != .blob(blob) {

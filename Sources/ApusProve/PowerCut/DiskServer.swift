@@ -205,8 +205,8 @@ extension [UInt8] {
   }
 }
 
-/// Why this machine does not carry the rig: it has no such device or tool, or does not grant it. Whatever else goes wrong is a
-/// failure.
+/// Why this machine does not carry the rig: it has no such device or tool, or does not grant it. Whatever else goes
+/// wrong is a failure.
 struct RigRefusal: Error {
   var text: String
   init(_ text: String) { self.text = text }

@@ -31,7 +31,9 @@ struct PowerCutRig {
     Setting(journal: "wal", synchronous: "NORMAL", mayLose: nil),
   ]
   /// Without a sync commits must be lost, whatever the journal.
-  static let controls = ["wal", "delete", "truncate", "persist"].map { Setting(journal: $0, synchronous: "OFF", mayLose: 0) }
+  static let controls = ["wal", "delete", "truncate", "persist"].map {
+    Setting(journal: $0, synchronous: "OFF", mayLose: 0)
+  }
   private static let cutsPerControl = 20
   /// One in so many cuts may leave a file system that does not mount: the rig's own noise.
   private static let cutsPerUnmountable = 50
@@ -49,8 +51,8 @@ struct PowerCutRig {
 
   // MARK: all of it
 
-  /// - Returns: true where every cut was clean and each negative control lost commits; also where the machine does not carry the
-  ///   rig (`RigRefusal`), which is said.
+  /// - Returns: true where every cut was clean and each negative control lost commits; also where the machine does
+  ///   not carry the rig (`RigRefusal`), which is said.
   func run() -> Bool {
     do {
       unsafe mkdir(directory, 0o700)
@@ -110,7 +112,9 @@ struct PowerCutRig {
   private func need(_ program: String, _ arguments: [String]) throws -> String {
     if unsafe access(program, X_OK) != 0 { throw RigRefusal.error(program) }
     guard let result = tool(program, arguments) else { throw ProofFailure("\(program) cannot be started") }
-    if result.status != 0 { throw ProofFailure("\(program) \(arguments.joined(separator: " ")): exit \(result.status)") }
+    if result.status != 0 {
+      throw ProofFailure("\(program) \(arguments.joined(separator: " ")): exit \(result.status)")
+    }
     return String(result.output.split(separator: "\n").first ?? "")
   }
 
@@ -156,14 +160,18 @@ struct PowerCutRig {
       if case .acknowledged(let number) = event { return number }
       return last
     }
-    if acknowledged != options.commits { throw ProofFailure("\(setting.name): \(acknowledged) commits were acknowledged") }
+    if acknowledged != options.commits {
+      throw ProofFailure("\(setting.name): \(acknowledged) commits were acknowledged")
+    }
     return Story(image: image, events: events, acknowledged: acknowledged)
   }
 
   /// Whether io_uring_setup(2) gives a ring, asked without the engine, whose answer is on trial.
   private static let kernelGrantsRings: Bool = {
     typealias SystemCall = @convention(c) (Int, UInt, UnsafeMutableRawPointer?) -> Int
-    guard let library = unsafe dlopen(nil, RTLD_NOW), let address = unsafe dlsym(library, "syscall") else { return false }
+    guard let library = unsafe dlopen(nil, RTLD_NOW), let address = unsafe dlsym(library, "syscall") else {
+      return false
+    }
     let systemCall = unsafe unsafeBitCast(address, to: SystemCall.self)
     // `struct io_uring_params` has 120 bytes.
     var parameters = [UInt8](repeating: 0, count: 120)
@@ -184,7 +192,9 @@ struct PowerCutRig {
     guard let result = ChildProcess.again(arguments + (setting.usesRing ? ["--ring"] : []))?.wait() else {
       throw ProofFailure("the writer cannot be started")
     }
-    if result.status != (count == 0 ? 0 : -SIGKILL) { throw ProofFailure("the writer: \(result.status) \(result.output)") }
+    if result.status != (count == 0 ? 0 : -SIGKILL) {
+      throw ProofFailure("the writer: \(result.status) \(result.output)")
+    }
     return String(result.output.prefix { $0 != "\n" })
   }
 
