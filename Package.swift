@@ -96,6 +96,7 @@ let package = Package(
     tests("ApusVMTests", ["ApusBase", "ApusIO", "ApusStorage", "ApusVM"]),
     tests("DifferentialTests", ["Apus", "ApusBase", "ApusFuzzing", "ApusHarness", "ApusIO"], data: ["Recorded"]),
     tests("FuzzTests", ["ApusBase", "ApusFuzz", "ApusFuzzing", "ApusHarness", "ApusIO", "ApusSimulation"]),
+    tests("ConformanceTests", ["ApusConformance", "ApusHarness"]),
     tests("ProofTests", ["ApusHarness", "ApusProve"]),
     tests("TidyTests", []),
   ]

@@ -14,6 +14,9 @@ struct LogicTestRunner {
   /// Called before each statement, with its line: the deadline's hook.
   let willRun: (Int) -> Void
 
+  /// Queries that fail while they run. The corpus writes them as queries without values, and has no word for the error.
+  static let failingQueries = ["SELECT sum(x) FROM t1": "integer overflow"]
+
   func run(_ records: [LogicTestRecord]) -> LogicTestOutcome {
     var outcome = LogicTestOutcome()
     let connection: any HarnessConnection
@@ -61,8 +64,8 @@ struct LogicTestRunner {
         } catch {
           if error.isRefusal {
             outcome.refused.append((record.line, error.message))
-          } else if expected.isEmpty {
-            outcome.passed += 1  // The corpus writes a query that fails while it runs as one without values.
+          } else if expected.isEmpty, Self.failingQueries[record.sql] == error.message {
+            outcome.passed += 1
           } else {
             outcome.failed.append((record.line, "\(error.message): \(record.sql)"))
           }

@@ -16,7 +16,7 @@ enum Replay {
         let (last, lines, result) = runChild(target, Array(files[next...]), options)
         for line in lines { Console.line("\(target): \(line)") }
         failureCount += lines.count
-        if result.status == 0 { break }
+        if result.status == 0, next + last + 1 == files.count { break }
         failureCount += 1
         Console.line("\(target): \(files[next + last]): \(ending(result.status))")
         next += last + 1
@@ -60,7 +60,10 @@ enum Replay {
       for (index, file) in options.rest.enumerated() {
         Console.line("I\t\(index)")
         guard let bytes = Console.contents(of: file) else { FuzzCommand.stop("cannot read \(file)") }
-        if bytes.count > type.byteCountMax { continue }
+        if bytes.count > type.byteCountMax {
+          Console.line("F\t\(file): \(bytes.count) bytes are more than the target looks at, \(type.byteCountMax)")
+          continue
+        }
         alarm(options.deadline)
         do throws(FuzzFinding) {
           try target.check(bytes)

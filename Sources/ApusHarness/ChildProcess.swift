@@ -6,7 +6,7 @@ import Glibc
 
 public struct ChildResult: Sendable {
   public var output: String
-  /// The exit code, or the negative number of the signal that ended it.
+  /// The exit code, or the negative number of the signal that ended it; `ChildProcess.lostStatus` where nobody knows.
   public var status: Int32
   /// Peak resident memory in KiB.
   public var peakKibibytes: Int
@@ -16,6 +16,9 @@ public struct ChildResult: Sendable {
 public final class ChildProcess {
   public let identifier: pid_t
   private let output: Int32
+
+  /// The kernel knows no such child: somebody else has waited for it. No exit code, and no signal's number.
+  public static let lostStatus: Int32 = -255
 
   /// Starts this very program with other arguments.
   public static func again(_ arguments: [String]) -> ChildProcess? {
@@ -55,8 +58,11 @@ public final class ChildProcess {
   public func wait() -> ChildResult {
     var status: Int32 = 0
     var usage = rusage()
-    while unsafe wait4(identifier, &status, 0, &usage) < 0, errno == EINTR {}
-    return result(status, usage)
+    var ended: pid_t
+    repeat { ended = unsafe wait4(identifier, &status, 0, &usage) } while ended < 0 && errno == EINTR
+    var result = result(status, usage)
+    if ended != identifier { result.status = Self.lostStatus }
+    return result
   }
 
   /// Waits for whichever of the children ends first, and takes it out.

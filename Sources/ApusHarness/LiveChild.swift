@@ -75,7 +75,8 @@ public final class LiveChild {
   }
 
   /// Kills it (SIGKILL) where it still runs.
-  /// - Returns: the exit code, or the negative number of the signal that ended it.
+  /// - Returns: the exit code, or the negative number of the signal that ended it; `ChildProcess.lostStatus` where
+  ///   nobody knows.
   @discardableResult
   public func end() -> Int32 {
     if let status { return status }
@@ -87,20 +88,24 @@ public final class LiveChild {
   public func join() -> Int32 {
     if let status { return status }
     var raw: Int32 = 0
-    while unsafe waitpid(identifier, &raw, 0) < 0, errno == EINTR {}
-    let signal = raw & 0x7f
-    let result = signal == 0 ? (raw >> 8) & 0xff : -signal
-    status = result
-    return result
+    var ended: pid_t
+    repeat { ended = unsafe waitpid(identifier, &raw, 0) } while ended < 0 && errno == EINTR
+    return keep(ended, raw)
   }
 
   /// The exit code where it has ended by itself, nil while it runs.
   public func statusIfEnded() -> Int32? {
     if let status { return status }
     var raw: Int32 = 0
-    guard unsafe waitpid(identifier, &raw, WNOHANG) == identifier else { return nil }
+    var ended: pid_t
+    repeat { ended = unsafe waitpid(identifier, &raw, WNOHANG) } while ended < 0 && errno == EINTR
+    return ended == 0 ? nil : keep(ended, raw)
+  }
+
+  private func keep(_ ended: pid_t, _ raw: Int32) -> Int32 {
     let signal = raw & 0x7f
-    status = signal == 0 ? (raw >> 8) & 0xff : -signal
-    return status
+    let result = ended != identifier ? ChildProcess.lostStatus : signal == 0 ? (raw >> 8) & 0xff : -signal
+    status = result
+    return result
   }
 }

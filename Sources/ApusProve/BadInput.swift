@@ -26,7 +26,7 @@ struct BadInput {
     }
     slices.reverse()
     var running: [(key: UInt64, child: ChildProcess)] = []
-    var variants = 0, statements = 0, errors = 0, rows = 0, deaths = 0
+    var variants = 0, ended = 0, statements = 0, errors = 0, rows = 0, deaths = 0
     var slowest: [(milliseconds: Int, what: String)] = []
     while !slices.isEmpty || !running.isEmpty {
       while running.count < options.jobs, let (from, end) = slices.popLast() {
@@ -54,6 +54,7 @@ struct BadInput {
         case "E":
           let numbers = fields.dropFirst().compactMap { Int($0) }
           if numbers.count == 3 {
+            ended += 1
             statements += numbers[0]
             errors += numbers[1]
             rows += numbers[2]
@@ -73,7 +74,14 @@ struct BadInput {
     for (milliseconds, what) in slowest { Console.line("  \(milliseconds) ms: \(what)") }
     Console.line(
       "bad-input: \(variants) variants, \(statements) statements: \(rows) rows, \(errors) errors, \(deaths) deaths")
-    return deaths == 0 && variants >= options.variants
+    if deaths > 0 { return false }
+    // Damage that nobody meets, or that nothing survives, proves nothing.
+    if variants != options.variants || ended != variants || rows == 0 || errors == 0 || statements <= variants {
+      Console.line(
+        "bad-input: FAILED: \(ended) of \(options.variants) variants have come to their end, or had nothing to read")
+      return false
+    }
+    return true
   }
 
   // MARK: - Some variants, in the child

@@ -9,6 +9,12 @@ enum FaultyCall: String, CaseIterable {
   case open, read, write, sync, truncate, delete, size, lock, map
 }
 
+/// One call that has failed.
+struct FaultHit: Equatable {
+  var path: String
+  var cause: String
+}
+
 /// Which call fails: the one that brings `countdown` to zero, and, where `isSticky`, all of its kind that follow.
 final class FaultPlan: Sendable {
   private struct State {
@@ -16,7 +22,7 @@ final class FaultPlan: Sendable {
     var isFull = false
     var isSticky = false
     var countdown = 0
-    var hitCount = 0
+    var hits: [FaultHit] = []
   }
   private let state = Mutex(State())
 
@@ -25,7 +31,7 @@ final class FaultPlan: Sendable {
   }
 
   func disarm() { state.withLock { $0.call = nil } }
-  var hitCount: Int { state.withLock { $0.hitCount } }
+  var hits: [FaultHit] { state.withLock { $0.hits } }
 
   /// The error of this call; nil where it goes through.
   func fault(_ call: FaultyCall, _ path: String) -> EngineError? {
@@ -33,10 +39,15 @@ final class FaultPlan: Sendable {
       guard state.call == call else { return nil }
       state.countdown -= 1
       guard state.countdown == 0 || state.isSticky && state.countdown < 0 else { return nil }
-      state.hitCount += 1
       return state.isFull
     }
     guard let isFull else { return nil }
+    let error = error(call, path, isFull)
+    state.withLock { $0.hits.append(FaultHit(path: path, cause: error.cause ?? "")) }
+    return error
+  }
+
+  private func error(_ call: FaultyCall, _ path: String, _ isFull: Bool) -> EngineError {
     let codes: [FaultyCall: (ResultCode, String)] = [
       .open: (.cannotOpen, "open: Too many open files (24)"), .read: (.ioErrorRead, "pread: Input/output error (5)"),
       .write: (.ioErrorWrite, "pwrite: Input/output error (5)"), .sync: (.ioErrorFsync, "fdatasync: Input/output error (5)"),

@@ -8,7 +8,10 @@ struct KillPlan {
   struct Row: Equatable {
     var value: Int64
     var size: Int
-    var fill: UInt8
+    /// What the text follows from: no two rows have the same, so that a page of another row shows.
+    var salt: UInt64
+
+    var text: [UInt8] { Payload.letters(seed: salt, count: size) }
   }
 
   enum Change {
@@ -53,7 +56,7 @@ struct KillPlan {
     default:
       let scale = random.below(20)
       let size = scale == 0 ? 4000 + random.below(9000) : scale < 4 ? random.below(1500) : random.below(120)
-      let row = Row(value: number &* 16 &+ Int64(random.below(16)), size: size, fill: UInt8(97 + random.below(26)))
+      let row = Row(value: number &* 16 &+ Int64(random.below(16)), size: size, salt: random.next())
       return .put(table: table, key: key, row)
     }
   }
@@ -84,7 +87,7 @@ struct KillPlan {
     switch change {
     case .put(let table, let key, let row):
       sql = "INSERT OR REPLACE INTO \(names[table]) VALUES (?, ?, ?)"
-      values = [.integer(key), .integer(row.value), .text([UInt8](repeating: row.fill, count: row.size))]
+      values = [.integer(key), .integer(row.value), .text(row.text)]
     case .delete(let table, let from, let to):
       sql = "DELETE FROM \(names[table]) WHERE k BETWEEN ? AND ?"
       values = [.integer(from), .integer(to)]
@@ -113,17 +116,19 @@ struct KillPlan {
       throw ProofFailure("\(who): integrity_check: \(lines.joined(separator: "; "))")
     }
     for (table, name) in Self.names.enumerated() {
-      let rows = try connection.rows("SELECT k, v, length(s), substr(s, 1, 1), substr(s, -1) FROM \(name)").rows
+      let rows = try connection.rows("SELECT k, v, s FROM \(name)").rows
       if rows.count != tables[table].count {
         throw ProofFailure("\(who): after transaction \(number) \(name) has \(rows.count) rows, not \(tables[table].count)")
       }
+      var missing = tables[table]
       for found in rows {
-        guard case .integer(let key) = found[0], let row = tables[table][key] else {
-          throw ProofFailure("\(who): after transaction \(number) \(name) has a row \(found)")
+        guard case .integer(let key) = found[0], let row = missing.removeValue(forKey: key) else {
+          throw ProofFailure("\(who): after transaction \(number) \(name) has a row of key \(found[0])")
         }
-        let letter = HarnessValue.text(row.size == 0 ? [] : [row.fill])
-        if found != [.integer(key), .integer(row.value), .integer(Int64(row.size)), letter, letter] {
-          throw ProofFailure("\(who): after transaction \(number) \(name) has \(found), not \(row)")
+        if found[1...] != [.integer(row.value), .text(row.text)] {
+          let text = Payload.difference(expected: row.text, found: found[2])
+          let place = "after transaction \(number) \(name), key \(key)"
+          throw ProofFailure("\(who): \(place): \(found[1]), not \(row.value); \(text)")
         }
       }
     }

@@ -15,6 +15,8 @@ struct KillProof {
   private static let suffixes = ["", "-journal", "-wal", "-shm"]
   /// Rounds on one file.
   private static let roundsPerFile = 100
+  /// So many rounds and more have commits among them, and so many everything that is counted.
+  private static let roundsForCommits = 40, roundsForAll = 500
 
   init(_ options: ProveCommand.Options) throws {
     self.options = options
@@ -24,7 +26,7 @@ struct KillProof {
   // MARK: - The parent
 
   private struct Tally {
-    var kills = 0, commits: Int64 = 0, inDoubt = 0, journals = 0, logs = 0, recoveries = 0, ended = 0
+    var kills = 0, commits: Int64 = 0, inDoubt = 0, journals = 0, logs = 0, recoveries = 0
   }
 
   func run() -> Bool {
@@ -48,12 +50,27 @@ struct KillProof {
       }
     }
     remove(path)
+    if let lack = lack(tally) {
+      Console.line("kills: \(options.rounds) rounds, seed \(options.seed): \(lack)")
+      return false
+    }
     let seconds = Double(Console.nanoseconds() - started) / 1e9
     Console.line(
       "kills: \(options.rounds) rounds, \(tally.kills) kills, \(tally.commits) commits (\(tally.inDoubt) in doubt survived), left "
         + "\(tally.journals) journals and \(tally.logs) logs, \(tally.recoveries) recoveries killed, "
         + "\(Int(Double(options.rounds) / seconds)) rounds/s: ok")
     return true
+  }
+
+  /// What a run without a failure has not met that it should have; nil where it has met all.
+  private func lack(_ tally: Tally) -> String? {
+    if tally.kills == 0 || tally.kills != options.rounds { return "\(tally.kills) kills" }
+    if options.rounds >= Self.roundsForCommits, tally.commits == 0 { return "no commits" }
+    if options.rounds < Self.roundsForAll { return nil }
+    if tally.commits < Int64(options.rounds / 10) { return "\(tally.commits) commits" }
+    if tally.journals == 0 { return "no kill has left a journal" }
+    if tally.logs == 0 { return "no kill has left a log" }
+    return tally.recoveries == 0 ? "no recovery was killed" : nil
   }
 
   private func remove(_ path: String) { for suffix in Self.suffixes { Console.remove(path + suffix) } }
@@ -74,17 +91,19 @@ struct KillProof {
       "--number", "\(random.next() >> 8)",
     ]
     guard let child = LiveChild.again(arguments) else { throw ProofFailure("cannot start a child process") }
+    var lines: [String] = []
     // Mostly the first milliseconds matter: recovery, the switch of the mode, the first commits.
     if random.oneIn(3) {
       usleep(UInt32(2000 + random.below(20_000)))
     } else {
       // On a machine that has other things to do it takes its time to begin.
       LiveChild.wait(for: [child], milliseconds: 2000)
+      if random.oneIn(2) { lines = Self.linesUntilCommit(of: child) }
       usleep(UInt32(random.below(random.oneIn(8) ? 80_000 : 15_000)))
     }
     let status = child.end()
     var acknowledged = plan.number
-    for line in child.lines() {
+    for line in lines + child.lines() {
       let words = line.split(separator: " ", maxSplits: 1).map(String.init)
       switch words.first {
       case "O": break
@@ -105,7 +124,7 @@ struct KillProof {
       let status = second.end()
       for line in second.lines() where line != "R" { throw ProofFailure("a recovery says: \(line)") }
       if status != 0, status != -SIGKILL { throw ProofFailure("a recovery ended by itself: \(status)") }
-      tally.recoveries += 1
+      if status == -SIGKILL { tally.recoveries += 1 }
     }
     let who = random.oneIn(2) ? ours : sqlite
     let connection = try who.open(path, readOnly: false)
@@ -120,6 +139,17 @@ struct KillProof {
     tally.commits += number - plan.number
     plan.advance(to: number)
     try plan.check(connection, who.name)
+  }
+
+  /// What a worker says until it has committed something, or for two seconds.
+  private static func linesUntilCommit(of child: LiveChild) -> [String] {
+    let limit = Console.nanoseconds() + 2_000_000_000
+    var lines = child.lines()
+    while !lines.contains(where: { $0.hasPrefix("A ") }), !child.isAtEnd, Console.nanoseconds() < limit {
+      LiveChild.wait(for: [child], milliseconds: 100)
+      lines += child.lines()
+    }
+    return lines
   }
 
   // MARK: - The worker
@@ -152,7 +182,7 @@ struct KillProof {
     try connection.execute("PRAGMA synchronous = \(["off", "normal", "full", "extra"][random.below(4)])")
     if random.oneIn(2) { try connection.execute("PRAGMA cache_size = 10") }
     if random.oneIn(2) { try connection.execute("PRAGMA wal_autocheckpoint = \([0, 5, 30][random.below(3)])") }
-    _ = try connection.rows("PRAGMA journal_mode = \(options.mode)")
+    try connection.takeJournalMode(options.mode)
     var number = try KillPlan.number(in: connection)
     Console.line("O")
     while true {
@@ -177,8 +207,7 @@ struct KillProof {
         _ = try connection.rows("PRAGMA wal_checkpoint(\(["PASSIVE", "FULL", "RESTART", "TRUNCATE"][random.below(4)]))")
       }
       if random.oneIn(30) {
-        let found = try connection.rows("PRAGMA journal_mode = \(Self.modes[random.below(Self.modes.count)])")
-        if found.rows.count != 1 { throw ProofFailure("journal_mode gives \(found.rows)") }
+        try connection.takeJournalMode(Self.modes[random.below(Self.modes.count)])
       }
     }
   }

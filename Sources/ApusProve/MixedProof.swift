@@ -12,6 +12,8 @@ struct MixedProof {
   private let path: String
   private let script: String
   private var pauseCount: Int64 = 0
+  /// Each writer commits at least once in so many seconds, on a machine that has other things to do too.
+  private static let secondsPerCommit = 5
 
   private final class Member {
     let writer: Int
@@ -76,6 +78,8 @@ struct MixedProof {
       }
       try pause(members)
       try check(members)
+      checkCount += 1
+      if let lack = lack(members, killCount) { throw ProofFailure(lack) }
     } catch {
       Console.line("mixed: \(options.journal), seed \(options.seed): \((error as? ProofFailure)?.text ?? "\(error)")")
       Console.line("  the files are kept: \(path)*")
@@ -91,6 +95,17 @@ struct MixedProof {
     return true
   }
 
+  /// What a run without a failure has not done that it should have: nobody may be told BUSY for ever. nil where it
+  /// has done all.
+  private func lack(_ members: [Member], _ killCount: Int) -> String? {
+    let commitCountMin = max(1, options.seconds / Self.secondsPerCommit)
+    for member in members where member.commits < commitCountMin {
+      let who = "writer \(member.writer) (\(member.isOurs ? "ours" : "SQLite"))"
+      return "\(who) has committed \(member.commits) times in \(options.seconds) s, fewer than \(commitCountMin)"
+    }
+    return killCount == 0 && options.seconds > 1 ? "nobody was killed" : nil
+  }
+
   /// Whether there is a Python that has apsw.
   private static var knowsScript: Bool {
     LiveChild.run("python3", ["python3", "-c", "import apsw"])?.join() == 0
@@ -101,7 +116,7 @@ struct MixedProof {
     let connection = try sqlite.open(path, readOnly: false)
     defer { connection.close() }
     try connection.execute("PRAGMA page_size = \([512, 1024, 4096, 4096][random.below(4)])")
-    _ = try connection.rows("PRAGMA journal_mode = \(options.journal)")
+    try connection.takeJournalMode(options.journal)
     try connection.execute("BEGIN; \(MixedWorker.schema)")
     for writer in 0..<(options.apusCount + options.sqliteCount) {
       try connection.execute("INSERT INTO counters VALUES (\(writer), 0, 0)")
@@ -186,6 +201,9 @@ struct MixedProof {
       let report = try connection.rows("PRAGMA integrity_check").rows
       if report != [[.text("ok")]] { throw ProofFailure("\(engine.name): integrity_check: \(report.prefix(5))") }
       if let complaint = try MixedWorker.complaint(connection) { throw ProofFailure("\(engine.name): \(complaint)") }
+      if let complaint = try MixedWorker.complaintOfPads(connection) {
+        throw ProofFailure("\(engine.name): \(complaint)")
+      }
       for member in members {
         let found = try connection.rows("SELECT n FROM counters WHERE writer = \(member.writer)").rows
         if found != [[.integer(member.acknowledged)]] {

@@ -66,6 +66,15 @@ enum MixedScript {
             indexed = db.execute("SELECT count(*), max(n) FROM t WHERE writer = %d" % row[0]).fetchall()
             if table[3] and indexed != [(table[3], table[1])]: raise Wrong("the index says %r, the table %r" % (indexed, table))
 
+    def pad(writer, n, value):
+        size = (value * 7919 + n * 13 + writer) % (9000 if value % 10 == 0 else 200)
+        unit = "%d:%d:%d;" % (writer, n, value)
+        return (unit * (size // len(unit) + 1))[:size]
+
+    def checkPads(db):
+        for row in db.execute("SELECT writer, n, v, pad FROM t").fetchall():
+            if row[3] != pad(*row[:3]): raise Wrong("the pad of %r is wrong: %r" % (row[:3], row[3][:40]))
+
     def work():
         db = open_()
         configure(db)
@@ -87,8 +96,9 @@ enum MixedScript {
                     if found != number: raise Wrong("the counter is %d, but %d was acknowledged" % (found, number))
                     total = 0
                     for _ in range(rows):
-                        value, size = chance.randrange(1000), chance.randrange(9000 if chance.randrange(10) == 0 else 200)
-                        db.execute("INSERT INTO t(writer, n, v, pad) VALUES (?, ?, ?, ?)", (writer, number + 1, value, "x" * size))
+                        value = chance.randrange(1000)
+                        row = (writer, number + 1, value, pad(writer, number + 1, value))
+                        db.execute("INSERT INTO t(writer, n, v, pad) VALUES (?, ?, ?, ?)", row)
                         total += value
                     old = "FROM t WHERE writer = %d AND n < %d" % (writer, number + 1 - kept)
                     total -= one(db, "SELECT coalesce(sum(v), 0) " + old)
@@ -115,6 +125,7 @@ enum MixedScript {
                 def read():
                     db.execute("BEGIN")
                     check(db)
+                    if chance.randrange(4) == 0: checkPads(db)
                     found = counter(db)
                     if found != number: raise Wrong("reads the counter as %d, but %d was acknowledged" % (found, number))
                     db.execute("COMMIT")

@@ -136,13 +136,13 @@ struct MixedWorker {
       if found != worker.number { throw ProofFailure("the counter is \(found), but \(worker.number) was acknowledged") }
       var total: Int64 = 0
       for _ in 0..<rows {
-        let value = Int64(worker.random.below(1000)), size = worker.random.below(worker.random.oneIn(10) ? 9000 : 200)
+        let value = Int64(worker.random.below(1000))
         let statement = try worker.connection.prepare("INSERT INTO t(writer, n, v, pad) VALUES (?, ?, ?, ?)")
         defer { statement.finalize() }
         for (index, value) in [Int64(worker.writer), next, value].enumerated() {
           try statement.bind(integer: value, at: index + 1)
         }
-        try statement.bind(.text([UInt8](repeating: 120, count: size)), at: 4)
+        try statement.bind(.text(Self.pad(Int64(worker.writer), next, value)), at: 4)
         while try statement.step() {}
         total += value
       }
@@ -172,11 +172,19 @@ struct MixedWorker {
     try connection.execute("ROLLBACK")
   }
 
+  /// What a row's pad holds: it follows from the row's other columns, as in the script.
+  static func pad(_ writer: Int64, _ n: Int64, _ value: Int64) -> [UInt8] {
+    let size = Int((value * 7919 + n * 13 + writer) % (value % 10 == 0 ? 9000 : 200))
+    let unit = Array("\(writer):\(n):\(value);".utf8)
+    return (0..<size).map { unit[$0 % unit.count] }
+  }
+
   private mutating func read() throws {
     let reader = random.oneIn(2) ? connection : second
     let isDone = try attempt { worker in
       try reader.execute("BEGIN")
       if let complaint = try Self.complaint(reader) { throw ProofFailure(complaint) }
+      if worker.random.oneIn(4), let complaint = try Self.complaintOfPads(reader) { throw ProofFailure(complaint) }
       let found = try reader.rows("SELECT n FROM counters WHERE writer = \(worker.writer)").rows
       if found != [[.integer(worker.number)]] {
         throw ProofFailure("reads the counter as \(found), but \(worker.number) was acknowledged")
@@ -199,6 +207,20 @@ struct MixedWorker {
       if row != expected { return "counters say \(row), the table \(expected)" }
       let indexed = try connection.rows("SELECT count(*), max(n) FROM t WHERE writer = \(row[0])").rows
       if let table, indexed != [[table[3], table[1]]] { return "the index says \(indexed), the table \(table)" }
+    }
+    return nil
+  }
+
+  /// What is wrong with the rows' pads, nil where nothing is.
+  static func complaintOfPads(_ connection: any HarnessConnection) throws(EngineFailure) -> String? {
+    for row in try connection.rows("SELECT writer, n, v, pad FROM t").rows {
+      guard case .integer(let writer) = row[0], case .integer(let n) = row[1], case .integer(let value) = row[2] else {
+        return "a row \(row[0]), \(row[1]), \(row[2])"
+      }
+      let expected = pad(writer, n, value)
+      if row[3] == .text(expected) { continue }
+      let difference = Payload.difference(expected: expected, found: row[3])
+      return "writer \(writer), transaction \(n), value \(value): \(difference)"
     }
     return nil
   }

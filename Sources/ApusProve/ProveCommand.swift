@@ -16,7 +16,7 @@ enum ProveCommand {
            apus-prove matrix [--files N] [--transactions 200] [--seed S] [--jobs N] [--directory DIRECTORY]
            apus-prove faults [--seed S] [--mode refusals] [--directory DIRECTORY]
            apus-prove mixed [--seconds N] [--seed S] [--journal delete|wal] [--apus 3] [--sqlite 3] [--directory DIRECTORY]
-           apus-prove writers [--writers N] [--sqlite 0] [--seconds N] [--directory DIRECTORY]
+           apus-prove writers [--writers N] [--sqlite 0] [--seconds N] [--seed S] [--directory DIRECTORY]
            apus-prove large [--megabytes N] [--connections N] [--directory DIRECTORY]
       --variants      damaged copies (2000); each is reproduced by --variants 1 --seed ITS-NUMBER
       --base          what is damaged: a database file (/usr/share/proj/proj.db), or a small one that SQLite writes

@@ -44,7 +44,7 @@ struct RoundTrip {
   }
 
   private func configure(_ connection: any HarnessConnection, _ size: Int, _ mode: String) throws {
-    _ = try connection.rows("PRAGMA journal_mode = \(mode)")
+    try connection.takeJournalMode(mode)
     let found = try connection.rows("PRAGMA page_size").rows
     if found != [[.integer(Int64(size))]] { throw ProofFailure("page_size is \(found)") }
   }

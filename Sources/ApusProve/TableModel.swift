@@ -249,6 +249,9 @@ struct TableModel {
       if rows.count != tables[number].count {
         throw ProofFailure("\(who): \(name) has \(rows.count) rows, the model \(tables[number].count)")
       }
+      // A row that comes twice takes another one's place in the count.
+      var seen: Set<HarnessValue> = []
+      for row in rows where !seen.insert(row[0]).inserted { throw ProofFailure("\(who): \(name) has \(row[0]) twice") }
       for row in rows where tables[number][row[0]] != Array(row[1...]) {
         let found = row.map { String($0.description.suffix(40)) }, model = tables[number][row[0]]
         let expected = model.map { $0.map { String($0.description.suffix(40)) } }

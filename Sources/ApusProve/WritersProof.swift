@@ -87,7 +87,7 @@ struct WritersProof {
   func run() throws -> Bool {
     let sqlite = try SQLiteLibrary()
     let maker = try sqlite.open(path, readOnly: false)
-    _ = try maker.rows("PRAGMA journal_mode = wal")
+    try maker.takeJournalMode("wal")
     try maker.execute("BEGIN; \(Self.schema)")
     for account in 1...Self.accountCount { try maker.execute("INSERT INTO account VALUES (\(account), \(Self.balance))") }
     try maker.execute("COMMIT")
@@ -105,13 +105,15 @@ struct WritersProof {
         while control.ended.load(ordering: .sequentiallyConsistent) < options.writers { usleep(1000) }
         Console.remove(path + ".pause")
       }
-      for writer in 0..<options.writers { start(control) { try Self.write(writer, $0, control) } }
+      let seed = options.seed
+      for writer in 0..<options.writers { start(control) { try Self.write(writer, seed: seed, $0, control) } }
       for number in 0...options.sqliteCount {
         let writer = number == 0 ? nil : options.writers + number - 1
         // Not in this process: SQLite's locks would go with any descriptor of ours that is closed.
         guard
           let child = LiveChild.again(
-            ["writers", "--child", "--database", path] + (writer.map { ["--number", "\($0)"] } ?? ["--mode", "read"]))
+            ["writers", "--child", "--database", path, "--seed", "\(options.seed)"]
+              + (writer.map { ["--number", "\($0)"] } ?? ["--mode", "read"]))
         else { throw ProofFailure("cannot start a child process") }
         foreign.append(Foreign(writer: writer, child: child))
       }
@@ -129,16 +131,30 @@ struct WritersProof {
         Console.remove(path + ".pause")
         control.pauses.store(false, ordering: .sequentiallyConsistent)
       }
+      if !control.isOver.load(ordering: .relaxed), let lack = lack(control, foreign, checks) {
+        throw ProofFailure(lack)
+      }
     } catch {
       control.fail((error as? ProofFailure)?.text ?? "\(error)")
     }
     if let failure = control.failure.withLock({ $0 }) {
-      Console.line("writers: \(options.writers): \(failure)\n  the files are kept: \(path)*")
+      Console.line("writers: \(options.writers), seed \(options.seed): \(failure)\n  the files are kept: \(path)*")
       return false
     }
     for suffix in ["", "-wal", "-shm"] { Console.remove(path + suffix) }
     report(control, foreign, checks, seconds: Double(Console.nanoseconds() - started) / 1e9)
     return true
+  }
+
+  /// What a run without a failure has not done that it should have; nil where it has done all.
+  private func lack(_ control: Control, _ foreign: [Foreign], _ checks: Int) -> String? {
+    let ledgers = control.ledgers.withLock { $0 }
+    for (writer, ledger) in ledgers.enumerated() where ledger.commits == 0 {
+      return "writer \(writer) has committed nothing"
+    }
+    if !ledgers.contains(where: { $0.concurrent > 0 }) { return "no concurrent transaction was committed" }
+    for one in foreign where one.count == 0 { return "SQLite, \(one.name), has done nothing" }
+    return checks == 0 ? "nothing was checked" : nil
   }
 
   private func report(_ control: Control, _ foreign: [Foreign], _ checks: Int, seconds: Double) {
@@ -237,8 +253,10 @@ struct WritersProof {
 
   // MARK: - The threads
 
-  private static func write(_ writer: Int, _ connection: any HarnessConnection, _ control: Control) throws {
-    var random = SeededRandom(seed: UInt64(writer) + 1)
+  private static func write(
+    _ writer: Int, seed: UInt64, _ connection: any HarnessConnection, _ control: Control
+  ) throws {
+    var random = SeededRandom(seed: Self.seed(seed, of: writer))
     let level = ["full", "normal", "full", "off", "extra"][writer % 5]
     try connection.execute("PRAGMA synchronous = \(level); PRAGMA wal_autocheckpoint = \([200, 1000][writer % 2])")
     while true {
@@ -249,6 +267,8 @@ struct WritersProof {
       control.ledgers.withLock { $0[writer] = ledger }
     }
   }
+
+  private static func seed(_ seed: UInt64, of writer: Int) -> UInt64 { seed &* 1_000_003 &+ UInt64(writer) }
 
   private static func transact(
     _ writer: Int, _ connection: any HarnessConnection, _ random: inout SeededRandom, _ ledger: inout Ledger
@@ -303,7 +323,7 @@ struct WritersProof {
 
   /// Reads, or commits, until it is killed, and says so line by line.
   func work() -> Int32 {
-    var random = SeededRandom(seed: UInt64(options.number))
+    var random = SeededRandom(seed: Self.seed(options.seed, of: options.number))
     do {
       let connection = try SQLiteLibrary().open(path, readOnly: false)
       try connection.execute("PRAGMA busy_timeout = \(Self.busyMilliseconds); PRAGMA synchronous = full")

@@ -52,6 +52,15 @@ struct RegressionTests {
     }
   }
 
+  @Test("an input that is longer than its target looks at has not passed")
+  func tooLong() throws {
+    try withFolder { folder in
+      try Data(String(repeating: "w", count: 65).utf8).write(to: URL(fileURLWithPath: "\(folder)/long"))
+      let replay = try Self.fuzz(["replay", "--target", "canary", folder])
+      #expect(replay.status == 1 && replay.output.contains("1 failures"), "\(replay.output)")
+    }
+  }
+
   @Test("a failure is seen, shrunk and kept once")
   func canary() throws {
     try withFolder { folder in

@@ -21,6 +21,13 @@ struct ProofTests {
     return child.wait()
   }
 
+  /// A proof that has left something out, as this machine does not allow it, counts as skipped, and the reason is
+  /// shown.
+  private static func cancelIfSkipped(_ result: ChildResult) throws {
+    let lines = result.output.split(separator: "\n").filter { $0.contains("SKIPPED") }
+    if !lines.isEmpty { try Test.cancel("\(lines.joined(separator: "; "))") }
+  }
+
   @Test(
     "damaged databases give rows or a clear error, never a trap or a hang",
     arguments: [["--base", "small", "--variants", "30"], ["--variants", "2"]])
@@ -45,12 +52,11 @@ struct ProofTests {
   func powerCut() throws {
     let result = try Self.prove(["power-cut", "--cuts", "14", "--commits", "15"])
     #expect(result.status == 0, "\(result.output)")
-    // Without /dev/fuse, loop devices or root the rig cannot stand; it says so, and so does the test.
-    if result.output.contains("SKIPPED") {
-      FileHandle.standardError.write(Data(result.output.utf8))
-    } else {
+    // Without /dev/fuse, loop devices or root the rig cannot stand.
+    if !result.output.contains("SKIPPED power cuts") {
       #expect(result.output.contains("power cuts: 14 clean"), "\(result.output)")
     }
+    try Self.cancelIfSkipped(result)
   }
 
   @Test("processes that are killed at any moment lose nothing that they acknowledged")
@@ -64,6 +70,7 @@ struct ProofTests {
     let result = try Self.prove(["faults", "--mode", "refusals"])
     #expect(result.status == 0, "\(result.output)")
     #expect(result.output.contains("refusals: "), "\(result.output)")
+    try Self.cancelIfSkipped(result)
   }
 
   @Test("processes of ours and of SQLite share a file while any of them is killed", arguments: ["wal", "delete"])

@@ -18,6 +18,12 @@ struct DatabaseReading: Equatable {
   static let tableCountMax = 24
 
   var isWhole: Bool { check == ["ok"] }
+  /// A limit has stopped the check or the reading of a table: 9 is an interruption, 13 the size of a file, 18 that of a
+  /// value.
+  var isStopped: Bool {
+    let texts = check + tables.values.compactMap { if case .error(let text) = $0 { text } else { nil } }
+    return texts.contains { text in ["(9)", "(13)", "(18)"].contains { text.hasSuffix($0) } }
+  }
   var hasErrors: Bool { tables.values.contains { if case .error = $0 { true } else { false } } }
 
   /// Reads the main database. Views are compiled and not run: their text is the file's, and may never end.
@@ -55,6 +61,47 @@ struct DatabaseReading: Equatable {
       try FuzzFinding.check(error, sql)
       return .error("\(error)")
     }
+  }
+
+  /// Nothing is read of a database that cannot be opened.
+  init(refusal: EngineFailure) { check = ["error: \(refusal)"] }
+
+  /// Holds it against what SQLite reads of the same bytes, whichever of the two calls them whole.
+  /// - Parameter header: the database's first bytes.
+  func compare(
+    with reference: any HarnessConnection, _ header: ArraySlice<UInt8>, _ kind: String
+  ) throws(FuzzFinding) {
+    let expected = try DatabaseReading(reference)
+    if !isWhole {
+      if expected.isWhole, !expected.hasErrors, !isStopped, !isRefused(header),
+        try Self.isWholeWithoutViews(reference)
+      {
+        throw FuzzFinding("we call broken what SQLite calls whole", "\(check)")
+      }
+      return
+    }
+    if !expected.isWhole { throw FuzzFinding("SQLite calls broken what we call whole", "\(expected.check)") }
+    if let difference = difference(from: expected) { throw FuzzFinding(kind, difference) }
+  }
+
+  /// What only we refuse: page checksums that do not fit (8202 where the page is needed), and a schema format, of whose
+  /// four bytes SQLite looks at the last one.
+  private func isRefused(_ header: ArraySlice<UInt8>) -> Bool {
+    if check.contains(where: { $0.hasSuffix("(8202)") || $0.contains(": wrong checksum") }) { return true }
+    return header.count > 47 && header.dropFirst(44).prefix(3).contains { $0 != 0 }
+  }
+
+  /// Where the first thing in its schema's table is a view, SQLite 3.40 takes the check for one of a single table, and
+  /// looks neither at the free pages nor at the lost ones.
+  private static func isWholeWithoutViews(_ reference: any HarnessConnection) throws(FuzzFinding) -> Bool {
+    let views = "SELECT name FROM sqlite_schema WHERE type = 'view'"
+    guard case .rows(let rows) = try outcome(reference, views) else { return false }
+    for row in rows {
+      guard case .text(let bytes) = row.first else { continue }
+      let name = String(decoding: bytes, as: UTF8.self).split(separator: "\"", omittingEmptySubsequences: false)
+      _ = try outcome(reference, "DROP VIEW \"\(name.joined(separator: "\"\""))\"")
+    }
+    return try firstColumn(reference, "PRAGMA integrity_check") == ["ok"]
   }
 
   /// Where another engine's reading of the same database differs; nil where it agrees.

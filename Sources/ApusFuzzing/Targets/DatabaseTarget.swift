@@ -23,10 +23,16 @@ final class DatabaseTarget: FuzzTarget {
     let world = MemoryEnvironment(
       seed: 1, cacheHits: .sometimes, fileByteCountMax: FuzzLimits.fileByteCountMax)
     world.setContents(of: Self.path, to: input)
-    guard let connection = try? FuzzEngines.ours(Self.path, in: world) else { return }
+    let connection: ApusConnection
+    do throws(EngineFailure) {
+      connection = try FuzzEngines.ours(Self.path, in: world)
+    } catch {
+      try FuzzFinding.check(error, "opening")
+      return try compare(DatabaseReading(refusal: error), input)
+    }
     defer { connection.close() }
     let reading = try DatabaseReading(connection)
-    if reading.isWhole { try compare(reading, input) }
+    try compare(reading, input)
     try DatabaseChanges.run(connection, reading.tables.keys.sorted().filter { $0 != "sqlite_schema" })
     let again = try DatabaseReading(connection)
     if reading.isWhole, !reading.hasErrors, !again.isWhole {
@@ -56,11 +62,7 @@ final class DatabaseTarget: FuzzTarget {
     guard input.count >= 512, input[18] == 1, input[19] == 1, input[59] == 1 else { return }
     guard let reference = try? library.open(image: input) else { return }
     defer { reference.close() }
-    let expected = try DatabaseReading(reference)
-    if !expected.isWhole { throw FuzzFinding("SQLite calls broken what we call whole", "\(expected.check)") }
-    if let difference = reading.difference(from: expected) {
-      throw FuzzFinding("SQLite reads something else", difference)
-    }
+    try reading.compare(with: reference, input[...], "SQLite reads something else")
   }
 
   func mutate(_ input: inout [UInt8], _ random: inout SeededRandom) -> Bool {

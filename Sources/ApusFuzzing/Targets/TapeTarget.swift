@@ -8,7 +8,7 @@ import ApusSimulation
 public final class TapeTarget: FuzzTarget {
   public static let name = "tape"
   public static let summary = "a run of the simulator: what its oracles say"
-  public static let byteCountMax = 1 << 15
+  public static let byteCountMax = 1 << 16
 
   private lazy var mutation = TapeMutation(donors: Self.seeds().map { TapeCode.tape(of: $0.bytes) })
 

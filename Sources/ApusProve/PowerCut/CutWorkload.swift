@@ -43,7 +43,10 @@ struct CutWorkload {
       for change in changes(of: number) {
         switch change {
         case .put(let key, let length):
-          try connection.execute("INSERT OR REPLACE INTO t VALUES (\(key), \(number), zeroblob(\(length)))")
+          let statement = try connection.prepare("INSERT OR REPLACE INTO t VALUES (\(key), \(number), ?)")
+          defer { statement.finalize() }
+          try statement.bind(.blob(payload(key, stamp: Int64(number), length)), at: 1)
+          while try statement.step() {}
         case .remove(let first, let last): try connection.execute("DELETE FROM t WHERE id BETWEEN \(first) AND \(last)")
         }
       }
@@ -51,6 +54,11 @@ struct CutWorkload {
       var stamp = UInt64(number)
       if unsafe write(descriptor, &stamp, 8) != 8 { throw ProofFailure("ack: \(RigRefusal.reason)") }
     }
+  }
+
+  /// What a row's blob holds: no two rows have the same, nor has one row twice.
+  func payload(_ key: Int64, stamp: Int64, _ length: Int) -> [UInt8] {
+    Payload.letters(seed: seed &* 0xbf58_476d_1ce4_e5b9 ^ UInt64(stamp) << 20 ^ UInt64(key), count: length)
   }
 
   private func rows(after number: Int) -> Rows {
@@ -75,14 +83,19 @@ struct CutWorkload {
     guard case .integer(let number)? = try connection.rows("SELECT n FROM s").rows.first?.first else { return nil }
     let expected = rows(after: Int(number))
     for order in ["id", "x, id"] {
-      let found = try connection.rows("SELECT id, x, length(b) FROM t ORDER BY \(order)").rows
+      let found = try connection.rows("SELECT id, x, b FROM t ORDER BY \(order)").rows
       if found.count != expected.count {
         throw ProofFailure("transaction \(number): \(found.count) rows by \(order), not \(expected.count)")
       }
+      var missing = expected
       for row in found {
-        guard case .integer(let key) = row[0], let wanted = expected[key],
-          row[1] == .integer(wanted.stamp), row[2] == .integer(Int64(wanted.length))
-        else { throw ProofFailure("transaction \(number): a row \(row) that does not belong there") }
+        guard case .integer(let key) = row[0], let wanted = missing.removeValue(forKey: key),
+          row[1] == .integer(wanted.stamp)
+        else { throw ProofFailure("transaction \(number): a row \(row[0]), \(row[1]) that does not belong there") }
+        let blob = payload(key, stamp: wanted.stamp, wanted.length)
+        if row[2] != .blob(blob) {
+          throw ProofFailure("transaction \(number), row \(key): \(Payload.difference(expected: blob, found: row[2]))")
+        }
       }
     }
     return Int(number)

@@ -34,17 +34,17 @@ final class DiskServer: Sendable {
   /// Mounts the file system and serves it on a thread of its own.
   init(mountPoint: String, byteCount: Int) throws {
     let descriptor = unsafe open("/dev/fuse", O_RDWR | O_CLOEXEC)
-    if descriptor < 0 { throw RigRefusal("/dev/fuse: \(RigRefusal.reason)") }
+    if descriptor < 0 { throw RigRefusal.error("/dev/fuse") }
     let options = "fd=\(descriptor),rootmode=40000,user_id=0,group_id=0,allow_other"
     if unsafe mount("apus-disk", mountPoint, "fuse", UInt(MS_NOSUID | MS_NODEV), options) != 0 {
-      let reason = RigRefusal.reason
+      let error = RigRefusal.error("mounting FUSE")
       close(descriptor)
-      throw RigRefusal("mounting FUSE: \(reason)")
+      throw error
     }
     self.descriptor = descriptor
     self.mountPoint = mountPoint
     state = Mutex(State(image: [UInt8](repeating: 0, count: byteCount)))
-    if !EngineThread.start({ [self] in serve() }) { throw RigRefusal("no thread") }
+    if !EngineThread.start({ [self] in serve() }) { throw ProofFailure("no thread could be started") }
   }
 
   /// Unmounts; the thread ends.
@@ -205,9 +205,19 @@ extension [UInt8] {
   }
 }
 
-/// Why this machine does not carry the rig.
+/// Why this machine does not carry the rig: it has no such device or tool, or does not grant it. Whatever else goes
+/// wrong is a failure.
 struct RigRefusal: Error {
   var text: String
   init(_ text: String) { self.text = text }
+
+  private static let numbers = [ENOENT, ENODEV, ENXIO, ENOSYS, EACCES, EPERM]
+
+  /// The error of the last call of the C library.
+  static func error(_ what: String, number: Int32 = errno) -> any Error {
+    let text = "\(what): \(unsafe String(cString: strerror(number)))"
+    return numbers.contains(number) ? RigRefusal(text) : ProofFailure(text)
+  }
+
   static var reason: String { unsafe String(cString: strerror(errno)) }
 }

@@ -1,7 +1,7 @@
 // Power cuts under a real file system: transactions on ext4 on a loop device on a disk that tells what it was asked
 // (`DiskServer`); then, for many moments of that story, the disk as a cut at that moment could have left it, mounted, opened
 // and compared with what had been acknowledged. It checks the simulator's model of a disk against the kernel's.
-// `unsafe` lives here: mkdir(2), open(2), pwrite(2), unlink(2).
+// `unsafe` lives here: mkdir(2), open(2), pwrite(2), unlink(2), access(2), io_uring_setup(2).
 
 import ApusBase
 import ApusHarness
@@ -30,7 +30,13 @@ struct PowerCutRig {
     Setting(journal: "persist", synchronous: "FULL", mayLose: 0, usesRing: true),
     Setting(journal: "wal", synchronous: "NORMAL", mayLose: nil),
   ]
-  static let control = Setting(journal: "wal", synchronous: "OFF", mayLose: 0)
+  /// Without a sync commits must be lost, whatever the journal.
+  static let controls = ["wal", "delete", "truncate", "persist"].map {
+    Setting(journal: $0, synchronous: "OFF", mayLose: 0)
+  }
+  private static let cutsPerControl = 20
+  /// One in so many cuts may leave a file system that does not mount: the rig's own noise.
+  private static let cutsPerUnmountable = 50
 
   private static let imageBytes = 32 << 20
   private static let blockBytes = 4096
@@ -45,8 +51,8 @@ struct PowerCutRig {
 
   // MARK: all of it
 
-  /// - Returns: true where every cut was clean and the negative control lost commits; also where the machine does not
-  ///   carry the rig, which is said.
+  /// - Returns: true where every cut was clean and each negative control lost commits; also where the machine does
+  ///   not carry the rig (`RigRefusal`), which is said.
   func run() -> Bool {
     do {
       unsafe mkdir(directory, 0o700)
@@ -67,19 +73,28 @@ struct PowerCutRig {
         cuts += outcome.cuts
         unmountable += outcome.unmountable
       }
-      let story = try tell(Self.control, seed: options.seed)
-      let outcome = try cut(story, Self.control, seed: options.seed, count: 20)
-      let caught = outcome.lost.count + outcome.failures.count
-      Console.line("negative control, \(Self.control.name): \(caught) of \(outcome.cuts) cuts lost commits or worse")
+      var isProof = true
+      for control in Self.controls {
+        let story = try tell(control, seed: options.seed)
+        let outcome = try cut(story, control, seed: options.seed, count: Self.cutsPerControl)
+        let caught = outcome.lost.count + outcome.failures.count
+        Console.line("negative control, \(control.name): \(caught) of \(outcome.cuts) cuts lost commits or worse")
+        if caught > 0 { continue }
+        Console.line("FAILED: the negative control lost nothing, so the rig proves nothing")
+        isProof = false
+      }
       let noise = unmountable == 0 ? "" : " (\(unmountable) more left a file system that would not mount)"
       Console.line("power cuts: \(cuts) clean\(noise)")
-      if caught == 0 { Console.line("FAILED: the negative control lost nothing, so the rig proves nothing") }
-      return caught > 0
+      if unmountable > perSetting * Self.settings.count / Self.cutsPerUnmountable {
+        Console.line("FAILED: too many of them would not mount")
+        isProof = false
+      }
+      return isProof
     } catch let refusal as RigRefusal {
       Console.line("SKIPPED power cuts: \(refusal.text)")
       return true
     } catch {
-      Console.line("FAILED power cuts: \(error)")
+      Console.line("FAILED power cuts: \((error as? ProofFailure)?.text ?? "\(error)")")
       return false
     }
   }
@@ -95,9 +110,20 @@ struct PowerCutRig {
   }
 
   private func need(_ program: String, _ arguments: [String]) throws -> String {
-    guard let result = tool(program, arguments) else { throw RigRefusal("\(program) cannot be started") }
-    if result.status != 0 { throw RigRefusal("\(program) \(arguments.joined(separator: " ")): exit \(result.status)") }
+    if unsafe access(program, X_OK) != 0 { throw RigRefusal.error(program) }
+    guard let result = tool(program, arguments) else { throw ProofFailure("\(program) cannot be started") }
+    if result.status != 0 {
+      throw ProofFailure("\(program) \(arguments.joined(separator: " ")): exit \(result.status)")
+    }
     return String(result.output.split(separator: "\n").first ?? "")
+  }
+
+  /// What the tools need of the machine.
+  private func needDevices() throws {
+    let control = unsafe open("/dev/loop-control", O_RDWR | O_CLOEXEC)
+    if control < 0 { throw RigRefusal.error("/dev/loop-control") }
+    close(control)
+    if unsafe access("/dev/loop0", R_OK | W_OK) != 0 { throw RigRefusal.error("/dev/loop0") }
   }
 
   // MARK: the story
@@ -114,35 +140,62 @@ struct PowerCutRig {
     let disk = "\(directory)/disk", live = "\(directory)/live"
     let server = try DiskServer(mountPoint: disk, byteCount: Self.imageBytes)
     defer { server.stop() }
+    try needDevices()
     let loop = try need(
       "/usr/sbin/losetup", ["-f", "--show", "--direct-io=on", "\(disk)/\(DiskServer.imageName)"])
     defer { tool("/usr/sbin/losetup", ["-d", loop]) }
     _ = try need("/usr/sbin/mkfs.ext4", ["-q", "-F", "-b", "4096", "-J", "size=4", "-E", "nodiscard", loop])
     _ = try need("/usr/bin/mount", ["-t", "ext4", loop, live])
     defer { tool("/usr/bin/umount", [live]) }
-    try writer(setting, seed: seed, count: 0)
+    _ = try writer(setting, seed: seed, count: 0)
     sync()
     let image = server.takeImage()
-    try writer(setting, seed: seed, count: options.commits)
+    let backend = try writer(setting, seed: seed, count: options.commits)
+    if setting.usesRing, !backend.hasPrefix("io_uring") {
+      if Self.kernelGrantsRings { throw ProofFailure("\(setting.name) has run with \(backend)") }
+      Console.line("SKIPPED \(setting.name): this kernel grants no io_uring; what follows has run with \(backend)")
+    }
     let events = server.takeEvents()
     let acknowledged = events.reduce(0) { last, event in
       if case .acknowledged(let number) = event { return number }
       return last
     }
+    if acknowledged != options.commits {
+      throw ProofFailure("\(setting.name): \(acknowledged) commits were acknowledged")
+    }
     return Story(image: image, events: events, acknowledged: acknowledged)
   }
 
+  /// Whether io_uring_setup(2) gives a ring, asked without the engine, whose answer is on trial.
+  private static let kernelGrantsRings: Bool = {
+    typealias SystemCall = @convention(c) (Int, UInt, UnsafeMutableRawPointer?) -> Int
+    guard let library = unsafe dlopen(nil, RTLD_NOW), let address = unsafe dlsym(library, "syscall") else {
+      return false
+    }
+    let systemCall = unsafe unsafeBitCast(address, to: SystemCall.self)
+    // `struct io_uring_params` has 120 bytes.
+    var parameters = [UInt8](repeating: 0, count: 120)
+    let ring = unsafe parameters.withUnsafeMutableBytes { unsafe systemCall(425, 1, $0.baseAddress) }
+    if ring < 0 { return false }
+    close(Int32(ring))
+    return true
+  }()
+
   /// A process of its own runs the transactions, and is killed at their end: nothing is closed.
-  private func writer(_ setting: Setting, seed: UInt64, count: Int) throws {
+  /// - Returns: how it had its data written, in the end.
+  private func writer(_ setting: Setting, seed: UInt64, count: Int) throws -> String {
     let arguments = [
       "power-cut-writer", "--seed", "\(seed)", "--commits", "\(count)", "--journal", setting.journal, "--synchronous",
       setting.synchronous, "--directory", "\(directory)/live", "--acknowledgements",
       "\(directory)/disk/\(DiskServer.acknowledgementName)",
     ]
     guard let result = ChildProcess.again(arguments + (setting.usesRing ? ["--ring"] : []))?.wait() else {
-      throw RigRefusal("the writer cannot be started")
+      throw ProofFailure("the writer cannot be started")
     }
-    if result.status != 0, result.status != -SIGKILL { throw ProofFailure("the writer: \(result.status) \(result.output)") }
+    if result.status != (count == 0 ? 0 : -SIGKILL) {
+      throw ProofFailure("the writer: \(result.status) \(result.output)")
+    }
+    return String(result.output.prefix { $0 != "\n" })
   }
 
   static func runWriter(_ options: PowerCutCommand.Options) throws {
@@ -151,7 +204,11 @@ struct PowerCutRig {
     let engine = ApusEngine(environment: SystemEnvironment(options: ring))
     let connection = try engine.open("\(options.directory)/test.db", readOnly: false)
     let workload = CutWorkload(seed: options.seed)
-    try connection.execute("PRAGMA journal_mode = \(options.journal); PRAGMA synchronous = \(options.synchronous)")
+    try connection.takeJournalMode(options.journal)
+    try connection.execute("PRAGMA synchronous = \(options.synchronous)")
+    let level = ["OFF", "NORMAL", "FULL", "EXTRA"].firstIndex(of: options.synchronous).map { Int64($0) } ?? -1
+    let found = try connection.rows("PRAGMA synchronous").rows
+    if found != [[.integer(level)]] { throw ProofFailure("synchronous = \(options.synchronous) is \(found)") }
     if options.commits == 0 {
       try connection.execute(CutWorkload.schema)
       return connection.close()
@@ -159,6 +216,10 @@ struct PowerCutRig {
     // Small logs: checkpoints and restarts are a part of the story.
     try connection.execute("PRAGMA wal_autocheckpoint = 40")
     try workload.run(on: connection, count: options.commits, acknowledgements: options.acknowledgements)
+    guard case .text(let backend)? = try connection.rows("PRAGMA io_backend").rows.first?.first else {
+      throw ProofFailure("io_backend gives no text")
+    }
+    Console.line(String(decoding: backend, as: UTF8.self))
     kill(getpid(), SIGKILL)
   }
 
