@@ -275,6 +275,8 @@ enum OpenPhase {
   case header(RequestGroup, MutableByteView)
   /// The header, and the reserved bytes of page 1.
   case mark(RequestGroup, RequestGroup, MutableByteView, MutableByteView)
+  /// The header of the log's file: that of the database file is damaged.
+  case logFile(RequestGroup, MutableByteView, any File)
   /// The log's snapshot is open; its page 1 is still to be read.
   case logHeader
 }

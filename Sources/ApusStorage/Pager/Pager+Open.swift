@@ -88,6 +88,9 @@ extension Pager {
     case .rollbackEnd(let group, _), .header(let group, _): store.abandon(group)
     case .superJournal(let cleanup): store.abandon(cleanup.abandon())
     case .mark(_, let group, _, _): store.abandon(group)
+    case .logFile(let group, _, let log):
+      store.abandon(group)
+      log.close()
     // The log counts this snapshot as the last one, but nothing was adopted of it.
     case .logHeader: store.salts = .max
     }
@@ -182,6 +185,11 @@ extension Pager {
       try reading.finish(store.queue)
       store.hasChecksums = PageSeal.isMarked(reserved.readable)
       return try adoptHeader(store, view.readable, byteCount: group.firstResult ?? 0)
+    case .logFile(let group, let view, let log):
+      try group.finish(store.queue)
+      log.close()
+      store.opening = .journal
+      try openLogAlone(store, view.readable, byteCount: group.firstResult ?? 0)
     case .logHeader: preconditionFailure("a log without one")
     }
     return false
@@ -297,6 +305,7 @@ extension Pager {
       return true
     }
     guard byteCount == DatabaseHeader.byteCount, DatabaseHeader.isSound(header) else {
+      if try mayHaveLog(store) { return try readLogFileHeader(store) }
       throw .error(.notADatabase, object: store.path)
     }
     let rawPageSize = header.bigEndianUInt16(at: DatabaseHeader.pageSizeOffset)
@@ -308,7 +317,11 @@ extension Pager {
     let change = header.bigEndianUInt32(at: DatabaseHeader.changeCounterOffset)
     let isCountValid = counted > 0 && change == header.bigEndianUInt32(at: DatabaseHeader.versionValidForOffset)
     store.headerPageCount = isCountValid ? counted : 0
-    if header[DatabaseHeader.readVersionOffset] == 2, !store.isLeavingLog, !configuration.isImmutable {
+    let stamp = FileStamp(header)
+    let saysLog = header[DatabaseHeader.readVersionOffset] == 2 && !store.isLeavingLog && !configuration.isImmutable
+    // A log counts whatever the header says: others of this file's users, SQLite among them, take it for theirs.
+    let hasLog = try !saysLog && stamp != store.stamp ? mayHaveLog(store) : saysLog
+    if hasLog {
       try openLog(store)
       return false
     }
@@ -318,7 +331,6 @@ extension Pager {
     }
     let pageCount = isCountValid ? counted : filePageCount
     try checkPageCount(pageCount, store)
-    let stamp = FileStamp(header)
     if stamp != store.stamp {
       unsafe table.pointee.dropClean()
       // What this connection has put in the file's place itself is no commit of another one.
@@ -330,6 +342,33 @@ extension Pager {
     store.hasReadHeader = true
     currentPageCount = pageCount
     return true
+  }
+
+  private func mayHaveLog(_ store: FileStore) throws(Fault) -> Bool {
+    if store.isLeavingLog || configuration.isImmutable || configuration.ignoresLocks { return false }
+    let (environment, path, file) = (store.environment, store.logPath, store.file)
+    return try faulting { () throws(EngineError) in try environment.exists(path) } && file.isStillNamed()
+  }
+
+  /// The file's header is damaged, as a copy that was cut leaves it; page 1 may be whole in the log, whose own header tells
+  /// the page size.
+  private func readLogFileHeader(_ store: FileStore) throws(Fault) -> Bool {
+    let (environment, path) = (store.environment, store.logPath)
+    let log = try faulting { () throws(EngineError) in try environment.open(path, .readOnly) }
+    let group = RequestGroup()
+    let view = group.allocate(WALFormat.headerByteCount)
+    group.add(store.queue.read(log, at: 0, into: view))
+    store.opening = .logFile(group, view, log)
+    return false
+  }
+
+  private func openLogAlone(_ store: FileStore, _ header: ByteView, byteCount: Int) throws(Fault) {
+    guard byteCount == header.count, let pageSize = WALFormat.pageSize(of: header) else {
+      throw .error(.notADatabase, object: store.path)
+    }
+    configure(pageSize: pageSize, reserved: 0)
+    store.headerPageCount = 0
+    try openLog(store)
   }
 
   private func filePageCount(_ byteCount: Int64) -> UInt32 {

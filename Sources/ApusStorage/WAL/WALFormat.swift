@@ -67,6 +67,16 @@ enum WALFormat {
     return sum
   }
 
+  /// Nil where the header of a log's file is damaged.
+  static func pageSize(of header: ByteView) -> Int? {
+    guard header.count >= headerByteCount else { return nil }
+    let number = header.bigEndianUInt32(at: 0), size = Int(header.bigEndianUInt32(at: 8))
+    var sum = WALChecksum()
+    sum.add(header.slice(0, 24), isBigEndian: number & 1 != 0)
+    let isWhole = sum.first == header.bigEndianUInt32(at: 24) && sum.second == header.bigEndianUInt32(at: 28)
+    return number & ~1 == magic && isWhole && DatabaseHeader.isPageSize(size) ? size : nil
+  }
+
   /// Fills a frame's header and carries the running checksum on.
   static func writeFrameHeader(
     _ view: MutableByteView, page: ByteView, number: UInt32, commitPageCount: UInt32, salts: UInt64,
