@@ -109,7 +109,7 @@ public final class CommitArchive {
       throw EngineError(.corrupt, object: reader.path, cause: "it belongs to another archive, or to another place in it")
     }
     let (first, last) = (record.firstCommit, record.lastCommit)
-    guard isBase ? first == last : first <= last else {
+    guard isBase ? first == last : first <= last, first > 0, isBase || previous != nil else {
       throw EngineError(.corrupt, object: reader.path, cause: "the commits that it says it holds")
     }
     if let previous {

@@ -58,6 +58,22 @@ struct MutatedSeedTests {
     #expect(try count(ApusEngine()) == [[.integer(1)]])
   }
 
+  @Test("an empty log beside a file with a rollback journal is none")
+  func emptyLog() throws {
+    let path = "/tmp/apus-empty-log-\(Console.nanoseconds()).db", engines: [any HarnessEngine] = [try SQLiteLibrary(), ApusEngine()]
+    defer { for suffix in ["", "-wal", "-shm"] { Console.remove(path + suffix) } }
+    let writer = try engines[0].open(path, readOnly: false)
+    try writer.execute("CREATE TABLE t(a)")
+    writer.close()
+    for engine in engines {
+      #expect(Console.put([], to: path + "-wal"))
+      let connection = try engine.open(path, readOnly: false)
+      defer { connection.close() }
+      #expect(try connection.rows("SELECT count(*) FROM t").rows == [[.integer(0)]])
+      #expect(try connection.rows("PRAGMA journal_mode").rows == [[.text(Array("delete".utf8))]])
+    }
+  }
+
   /// For targets that leave mutations to the fuzzer: a byte, a piece that is left out, a piece of another seed.
   private static func change(_ input: inout [UInt8], _ random: inout SeededRandom, _ other: [UInt8]) {
     let place = random.below(input.count + 1), count = random.below(4)

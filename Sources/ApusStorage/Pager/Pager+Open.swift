@@ -347,7 +347,8 @@ extension Pager {
   private func mayHaveLog(_ store: FileStore) throws(Fault) -> Bool {
     if store.isLeavingLog || configuration.isImmutable || configuration.ignoresLocks { return false }
     let (environment, path, file) = (store.environment, store.logPath, store.file)
-    return try faulting { () throws(EngineError) in try environment.exists(path) } && file.isStillNamed()
+    // To SQLite an empty log is none.
+    return try faulting { () throws(EngineError) in try environment.size(of: path) ?? 0 } > 0 && file.isStillNamed()
   }
 
   /// The file's header is damaged, as a copy that was cut leaves it; page 1 may be whole in the log, whose own header tells
@@ -368,6 +369,7 @@ extension Pager {
     }
     configure(pageSize: pageSize, reserved: 0)
     store.headerPageCount = 0
+    store.hasChecksums = false
     try openLog(store)
   }
 
