@@ -61,6 +61,26 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     for connection in connections { try connection.closeBlocking() }
   }
 
+  @Test("who is in line when the others close gets the turn that was kept for it", arguments: ["COMMIT", "ROLLBACK"])
+  func inLineWhenAlone(end: String) throws {
+    let environment = MemoryEnvironment(seed: 14, completesAtOnce: true)
+    let connections = try open(environment, count: 2)
+    connections[0].busyTimeoutMilliseconds = 5000
+    try connections[1].execute("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)")
+    let waiting = try Stepped(connections[0], "INSERT INTO t VALUES (2)")
+    #expect(!isDone(try waiting.goOn(through: isCompletion)))
+    try connections[1].execute(end)
+    try connections[1].closeBlocking()
+    #expect(isDone(try waiting.goOn { _ in true }))
+    waiting.statement.finalize()
+    #expect(try connections[0].value("SELECT count(*) FROM t") == (end == "COMMIT" ? "2" : "1"))
+    // Alone with its file it takes the lock itself, and leaves it.
+    try connections[0].execute("INSERT INTO t VALUES (3)")
+    let other = try Connection("/g.db", environment: environment)
+    try other.execute("INSERT INTO t VALUES (4)")
+    for connection in [connections[0], other] { try connection.closeBlocking() }
+  }
+
   /// The write lock as another process has it.
   private func foreignLock(_ environment: MemoryEnvironment) throws -> any SharedMemory {
     let memory = try environment.open("/g.db", .readWrite).openSharedMemory(readOnly: false)

@@ -45,7 +45,7 @@ extension CursorState {
     guard keepsKeys, let log = pager.logicalLog else { return nil }
     leafScore = CursorState.farScore
     backFloor = .max
-    log.tick()
+    if let notes, notes.log === log { log.tick(notes.tree) } else { log.tick() }
     if let notes, notes.log === log, notes.sequenceTable == sequenceTable { return notes }
     let new = CursorNotes(log, root.rawValue, description, sequenceTable: sequenceTable)
     notes = new

@@ -202,6 +202,12 @@ final class LogicalLog {
     if noteCount & 1023 == 0 { bound() }
   }
 
+  /// The same, of a tree whose keys may be long.
+  func tick(_ tree: Tree) {
+    tick()
+    if tree.byteCount > byteCountMax { bound() }
+  }
+
   /// Joins ranges where they take more than they may.
   func bound() {
     var total = 0

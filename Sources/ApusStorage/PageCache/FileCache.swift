@@ -70,6 +70,24 @@ final class FileCache: Sendable {
   /// Who writes to the file's log, and in which order.
   let commits: CommitQueue
 
+  /// The connection that has committed to the log with syncs to come: 0 for none, `several` for more than one.
+  private let syncingConnection = Atomic<Int>(0)
+  private static let several = -1
+
+  /// A connection is about to append a commit, and syncs at checkpoints.
+  func noteSyncingCommit(of connection: Int) {
+    let known = syncingConnection.load(ordering: .relaxed)
+    if known == connection || known == Self.several { return }
+    let (isFirst, _) = syncingConnection.compareExchange(expected: 0, desired: connection, ordering: .relaxed)
+    if !isFirst { syncingConnection.store(Self.several, ordering: .relaxed) }
+  }
+
+  /// Whether somebody else in this process relies on the syncs of checkpoints, whoever makes them.
+  func holdsSyncingCommits(ofOthersThan connection: Int) -> Bool {
+    let known = syncingConnection.load(ordering: .relaxed)
+    return known != 0 && known != connection
+  }
+
   /// True where more than one connection uses the file.
   var isShared: Bool { connectionCount > 1 }
   /// Connections of this process that use the file.

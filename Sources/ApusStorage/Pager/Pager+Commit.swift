@@ -167,6 +167,7 @@ extension Pager {
       // A statement behind a dropped COMMIT was about to undo that, and was dropped too: its zeros must not land on new frames.
       if store.undoing != nil { try stopAppending(store, wal) }
       try wal.checkTurn()
+      if synchronous != .off { store.cache?.noteSyncingCommit(of: connectionNumber) }
       try wal.appendFrames(
         store.batch, commitPageCount: currentPageCount, syncsHeader: synchronous != .off, syncsFrames: syncs)
       let keys = keysForOthers(store)

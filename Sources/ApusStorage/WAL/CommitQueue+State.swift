@@ -89,7 +89,11 @@ extension CommitQueue.State {
   var base: CommitQueue.Base { CommitQueue.Base(pendingTip: tip, serial: lastSerial) }
 
   func failure(of serial: CommitQueue.Serial) -> EngineError? {
-    failures.last { $0.serials.contains(serial) }?.error
+    for failure in failures.reversed() {
+      if failure.serials.contains(serial) { return failure.error }
+      if failure.serials.upperBound < serial { break }
+    }
+    return nil
   }
 
   func failure(of base: CommitQueue.Serial, by id: ObjectIdentifier) -> EngineError? {
@@ -107,7 +111,10 @@ extension CommitQueue.State {
     gatherer = nil
     guard !pending.isEmpty else { return }
     failures.append(CommitQueue.Failure(serials: settledSerial + 1...lastSerial, error: error))
-    if failures.count > CommitQueue.failureCountMax { failures.removeFirst() }
+    if failures.count > CommitQueue.failureCountMax {
+      let oldest = failures.removeFirst()
+      failures[0].serials = oldest.serials.lowerBound...failures[0].serials.upperBound
+    }
     pending = []
     // A turn that begins now goes on top of what is published, not of what has failed.
     lastSerial += 1

@@ -68,7 +68,8 @@ final class CommitQueue: Sendable {
   static let lookNanoseconds: UInt64 = 300_000
   /// How long the first in line, or who is to lead a sync, may take to come.
   static let offerNanoseconds: UInt64 = 10_000_000
-  static let failureCountMax = 64
+  /// Above it the oldest ones are taken together: what lay between them passes for failed, too.
+  static let failureCountMax = 100_000
 
   /// Rings only when the mutex is free again: who wakes up asks for it at once, and a ring is a system call.
   private func withState<R, E: Error>(_ body: (inout State) throws(E) -> R) throws(E) -> R {

@@ -224,6 +224,10 @@ extension WriteAheadLog {
         #endif
         state.phase = .walSync
       case .walSync:
+        // Its frames are known: what others' commits were promised holds, whoever copies them back.
+        if let cache, let connection, cache.holdsSyncingCommits(ofOthersThan: connection.number) {
+          state.synchronous = max(state.synchronous, .normal)
+        }
         #if PlantedBugs
           let skips = PlantedBug.isActive(.backfillBeforeWALSync)
         #else

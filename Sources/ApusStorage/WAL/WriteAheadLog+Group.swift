@@ -38,9 +38,9 @@ struct ForeignWait {
 extension WriteAheadLog {
   private var id: ObjectIdentifier { ObjectIdentifier(self) }
 
-  /// nil for a connection that is alone with its file.
+  /// nil for a connection that is alone with its file, unless it is in line yet: the queue keeps the lock for it.
   private var sharedCommits: CommitQueue? {
-    guard let cache, cache.isShared, !isReadOnly, !index.memory.isPrivate else { return nil }
+    guard let cache, cache.isShared || isInLine, !isReadOnly, !index.memory.isPrivate else { return nil }
     return cache.commits
   }
 
