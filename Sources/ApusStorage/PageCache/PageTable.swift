@@ -103,6 +103,9 @@ struct PageTable {
   private var hand: SlotPointer?
   /// Most clean slots that stay.
   var cleanLimit: Int = .max
+  /// Waits for pages of late, and trims since the last one.
+  private var waitCount = 0
+  private var calmTrimCount = 0
   private var freeImages: PageImageStack = unsafe PageImageStack()
   /// Slots that wait for their next page, linked by `newer`.
   private var freeSlots: SlotPointer?
@@ -112,6 +115,9 @@ struct PageTable {
   private var freedByteCount = 0
 
   private static let bitsMin: UInt32 = 6
+  /// Clean slots that an operation can be in need of at once.
+  private static let neededCountMax = 96
+  private static let calmTrimCountMax = 64
 
   init(pageSize: Int, reserved: Int) {
     let bits = unsafe PageTable.bitsMin
@@ -236,13 +242,31 @@ struct PageTable {
         unsafe free(slot)
       }
     }
+    if unsafe waitCount > 0 {
+      unsafe calmTrimCount += 1
+      if unsafe calmTrimCount > PageTable.calmTrimCountMax { unsafe waitCount = 0 }
+    }
     unsafe evict()
     unsafe needsTrim = limbo.count > 0 || clean.count > cleanLimit
   }
 
+  /// An operation waits for a page, and is tried again from its beginning.
+  mutating func noteWait() {
+    unsafe waitCount = min(waitCount + 1, PageTable.neededCountMax)
+    unsafe calmTrimCount = 0
+  }
+
+  /// How many clean slots stay now. An operation that needs more than the budget allows would lose one of its pages for
+  /// each that it has waited for, and never come to its end: so one more stays with each wait, until all are there.
+  private var stayingCount: Int {
+    let needed = unsafe PageTable.neededCountMax
+    return unsafe waitCount == 0 || cleanLimit >= needed ? cleanLimit : min(cleanLimit + waitCount, needed)
+  }
+
   private mutating func evict() {
     var steps = unsafe 2 * clean.count
-    while unsafe clean.count > cleanLimit && steps > 0 {
+    let limit = unsafe stayingCount
+    while unsafe clean.count > limit && steps > 0 {
       steps -= 1
       guard let slot = unsafe hand ?? clean.oldest else { return }
       unsafe hand = slot.pointee.newer

@@ -47,7 +47,7 @@ extension Pager {
     do {
       try read.group.finish(store.queue)
     } catch {
-      if case .failure = error { dropRead(position, store) }
+      if case .failure = error { dropRead(position, store) } else { unsafe table.pointee.noteWait() }
       #if PlantedBugs
         noteWaitForPage()
       #endif
