@@ -96,7 +96,7 @@ private struct DamagedFile {
   }
 }
 
-@Suite("Damaged files under SQL", .timeLimit(.minutes(5)))
+@Suite("Damaged files under SQL", .timeLimit(.minutes(30)))
 struct DamagedFileTests {
   private static func rows(_ count: Int, _ content: String) -> String {
     "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < \(count)) SELECT i, \(content) FROM n"

@@ -11,7 +11,7 @@ import Testing
 @Suite(.timeLimit(.minutes(20))) struct VacuumBesideTests {
   private static let filling = """
     CREATE TABLE t(id INTEGER PRIMARY KEY, k, v);
-    WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < 400)
+    WITH RECURSIVE s(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM s WHERE i < 1500)
     INSERT INTO t SELECT i, i, hex(zeroblob(i % 90)) FROM s;
     CREATE INDEX tk ON t(k); DELETE FROM t WHERE id % 3 = 0
     """

@@ -5,7 +5,7 @@ import ApusFuzzing
 import ApusHarness
 import Testing
 
-@Suite("Mutated seeds", .timeLimit(.minutes(10)))
+@Suite("Mutated seeds", .timeLimit(.minutes(30)))
 struct MutatedSeedTests {
   @Test(
     "nothing is found in what mutations make of the seeds",
