@@ -333,6 +333,7 @@ public final class Simulation {
 
   func checkCompletion() throws(Finding) {
     if let name = world.disk.takeLogWriter(), clients.indices.contains(name), clients[name].line.kind == .commit {
+      clients[name].hasWrittenCommit = true
       try checkLine(name)
     }
     if let problem = world.faults.problem { throw Finding(oracle: .faultAccount, text: problem) }

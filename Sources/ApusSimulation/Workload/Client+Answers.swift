@@ -252,9 +252,9 @@ extension Client {
     // Zeros over commits whose owners were told that they have failed, with the sync of the checkpoint behind this one.
     case (.writeError, .log): return world.faults.owesSync(name)
     // Behind a hot journal's playback: the super-journal stays for whoever comes next, or for good.
-    case (_, .superJournal):
-      if case .committing = phase { return false }
-      return true
+    case (_, .superJournal): return !isCommitting
+    // A journal that it names could not be looked at: so the super-journal stays, too.
+    case (.tooManyFiles, .journal), (.refusedOpen, .journal): return !isCommitting && world.hasSuperJournal
     default: return world.damage == .anything
     }
   }

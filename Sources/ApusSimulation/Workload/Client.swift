@@ -145,6 +145,8 @@ final class Client {
   var checkpointBegun = 0, logWriteCountBefore: UInt64 = 0
   /// Its place in line for the write lock.
   var line = LinePlace()
+  /// The frames of the transaction's COMMIT are written. Who says it again waits for their sync, not in line.
+  var hasWrittenCommit = false
   /// How many pragmas of a VACUUM were said.
   var vacuumStep = 0
   /// The transaction has changed the attached file, or has tried to.
@@ -220,6 +222,7 @@ final class Client {
     dropSync = nil
     syncsBefore = world.disk.syncsAsked[name] ?? 0
     undoesFirst = engine?.owesWork == true
+    if sql != "COMMIT" { hasWrittenCommit = false }
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
     if isInWriting { world.changes.noteWriting(name) }
     if mayChangeFiles || undoesFirst { world.changes.begin(name) }
@@ -275,7 +278,7 @@ final class Client {
   private func asksForTurn(_ sql: String) -> LinePlace.Kind? {
     if undoesFirst { return nil }
     if sql == "BEGIN IMMEDIATE" { return .begin }
-    guard sql == "COMMIT" else { return nil }
+    guard sql == "COMMIT", !hasWrittenCommit else { return nil }
     let isWriter =
       switch phase {
       case .committing: isConcurrent

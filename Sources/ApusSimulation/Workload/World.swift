@@ -84,6 +84,9 @@ final class World {
   /// The file is in WAL mode now.
   var hasLog: Bool { disk.hasLog(Self.path) }
 
+  /// A transaction over two files is under way, or was ended by a power cut or a failure.
+  var hasSuperJournal: Bool { disk.names.keys.contains { FileRole($0) == .superJournal } }
+
   /// A commit is answered when a sync of the log has covered it, as far as the disk tells the truth.
   var keepsWhatIsAnswered: Bool {
     profile.hasLog && profile.synchronous != .normal && damage == .none && !faults.liesAboutSyncs
