@@ -19,6 +19,7 @@
       ignoreBackfillErrors
     case findInNewestRegion, cutToNewestLength, recoverOneFrameLess, keepCopyLock, cutLastFrame
     case checkpointSaysAll, keepCheckpointLock, keepVersionAtRestart, keepLongLog, leaveLogUncopied
+    case believeHeaderOnly, forgetSyncingCommits
     // Rollback journal.
     case keepLongJournal, skipDirectorySyncAtSwitch
     case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages

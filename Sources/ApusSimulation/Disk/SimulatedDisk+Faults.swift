@@ -270,6 +270,7 @@ extension SimulatedDisk {
       noteFailedSync(.syncRevertsView, of: request, file)
       return -failedSyncNumber(upTo)
     }
+    noteTurningPoint()
     var kept: [VolatileChange] = []
     for change in file.volatile {
       if change.sequence <= upTo {
@@ -334,6 +335,7 @@ extension SimulatedDisk {
       for open in handles.values where open.file.role == .log { faults.noteSharedFailure(.syncRevertsView, of: open.client) }
       return -SystemErrorNumber.io
     }
+    noteTurningPoint()
     var kept: [(sequence: UInt64, path: String, file: DiskFile?)] = []
     for change in volatileNames {
       if change.sequence <= upTo && Self.directory(of: change.path) == directory {

@@ -150,6 +150,8 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// Changes of logs that a failed sync was to cover; with the process that was told, where no other one will be.
   private var lostLogChanges: [UInt64: SimulatedProcess?] = [:]
   private var logWriter: Int?
+  /// Since the last look something has become durable, or a name or the end of a file has changed: what commits and recoveries hang on.
+  private(set) var isTurningPoint = false
   /// Sees to `PRAGMA wal_size_limit`, where the world has one.
   var logLimit: LogLimit?
   /// The process is about to call the system, or looks at shared memory: others may go on first.
@@ -198,6 +200,7 @@ public final class SimulatedDisk: @unchecked Sendable {
   func setName(_ path: String, to file: DiskFile?) {
     names[path] = file
     volatileNames.append((takeSequence(), path, file))
+    noteTurningPoint()
     trace.add(file == nil ? "unlink" : "create", path)
     if let file { trace.name(file.inode, path) }
   }
@@ -286,6 +289,13 @@ public final class SimulatedDisk: @unchecked Sendable {
     return logWriter
   }
 
+  func noteTurningPoint() { isTurningPoint = true }
+
+  func takeTurningPoint() -> Bool {
+    defer { isTurningPoint = false }
+    return isTurningPoint
+  }
+
   func takeResult(_ ticket: Ticket) -> IOResult? { results.removeValue(forKey: ticket) }
 
   func isCompleted(_ ticket: Ticket) -> Bool { !inFlight.contains { $0.ticket == ticket } }
@@ -333,10 +343,12 @@ public final class SimulatedDisk: @unchecked Sendable {
     file.volatile.append(VolatileChange(sequence: takeSequence(), kind: kind))
     switch kind {
     case .write(let offset, let bytes):
+      if file.role == .journal || file.role == .superJournal { noteTurningPoint() }
       file.trust(offset..<offset + bytes.count)
       trace.add("write", file.inode, offset, bytes.count)
       trace.add(bytes)
     case .truncate(let size):
+      noteTurningPoint()
       file.trust(size..<Int.max)
       trace.add("truncate", file.inode, size, 0)
     }

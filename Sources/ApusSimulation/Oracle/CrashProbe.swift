@@ -5,10 +5,13 @@
 import ApusBase
 
 struct CrashProbe {
-  /// One completed request in so many is followed by a look.
-  private static let oneIn = 40
+  /// One completed request in so many is followed by a look; where it was a sync, and behind a call that has changed a name or
+  /// cut a file, one in so many.
+  private static let oneIn = 40, turningPointOneIn = 12
   /// Of the platters with a journal that counts, and of the others, one in so many is recovered by the engine, too.
   private static let recoversJournalOneIn = 2, recoversOneIn = 8
+  /// One recovery in so many finds the header broken of a file whose log holds it.
+  private static let damagesHeaderOneIn = 4
 
   private let world: World
   private let choices: ChoiceStream
@@ -26,9 +29,12 @@ struct CrashProbe {
     choices = world.choices.stream("probe")
   }
 
-  /// A request has completed.
+  /// A request has completed, or a connection has gone on.
   func look() throws(Finding) {
-    guard choices.oneIn(Self.oneIn, .probes), isPromised, world.disk.hasVolatileChanges else { return }
+    let isTurningPoint = world.disk.takeTurningPoint()
+    guard choices.oneIn(isTurningPoint ? Self.turningPointOneIn : Self.oneIn, .probes), isPromised,
+      isTurningPoint || world.disk.hasVolatileChanges
+    else { return }
     let survivals = SimulatedDisk.Survival.allCases
     let survival = survivals[choices.below(survivals.count, .survival)]
     let platter = world.disk.platter(survival, choices)
@@ -53,6 +59,7 @@ struct CrashProbe {
     // The file that comes first may take a super-journal with it.
     let isOtherFirst = paths.count > 1 && choices.oneIn(2, .recoveryOther)
     let probe = RecoveryProbe(platter, world, seed: choices.number(.processSeed))
+    if choices.oneIn(Self.damagesHeaderOneIn, .damagesHeader) { for path in paths { probe.damageHeader(path, choices) } }
     for place in isOtherFirst ? paths.indices.reversed() : Array(paths.indices) {
       guard let found = try probe.recover(paths[place], moment) else { continue }
       if let problem = recovered[place].image.difference(from: found) {

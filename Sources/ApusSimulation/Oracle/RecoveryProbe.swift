@@ -24,6 +24,27 @@ struct RecoveryProbe {
     for path in platter.names.keys.sorted() { disk.install(path, platter.content(of: path) ?? []) }
   }
 
+  /// Breaks the file's header where its log holds page 1, and so all that the header says: the log is the file's own all the same
+  /// (SPEC, "Which file has a log"), and recovery makes of both what it would have made of a whole header.
+  func damageHeader(_ path: String, _ choices: ChoiceStream) {
+    guard var content = disk.content(of: path), content.count >= Self.headerByteCount,
+      disk.content(of: path + "-journal")?.isEmpty ?? true, let log = disk.content(of: path + "-wal"),
+      FileImage.committedFrames(log).frames[1] != nil
+    else { return }
+    let broken: Range<Int> =
+      switch choices.below(3, .headerDamage) {
+      case 0: 0..<Self.headerByteCount
+      case 1: 0..<16
+      default: 18..<20
+      }
+    for place in broken { content[place] = broken.count == 2 ? Self.rollbackVersion : 0 }
+    disk.install(path, content)
+  }
+
+  private static let headerByteCount = 100
+  /// What the header says where the file has no log.
+  private static let rollbackVersion: UInt8 = 1
+
   /// Opens the file, reads it and closes it again.
   /// - Returns: the file then; nil where what it holds cannot be read, and its log is not copied back.
   func recover(_ path: String, _ moment: String) throws(Finding) -> FileImage? {

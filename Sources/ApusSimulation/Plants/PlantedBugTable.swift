@@ -98,6 +98,11 @@
         .init(.wal, "data_version stays where others have committed to a log that began anew", [.snapshot])
       case .keepLongLog: .init(.wal, "a log that begins anew stays as long as it was", [.logSize])
       case .leaveLogUncopied: .init(.wal, "a log that is left goes before it is copied", .transactions)
+      case .believeHeaderOnly:
+        .init(.wal, "a log counts only where the file's header says that there is one", .transactions, needs: .powerCut)
+      case .forgetSyncingCommits:
+        .init(
+          .wal, "a checkpoint at synchronous OFF copies what others were promised without a sync", .transactions, needs: .powerCut)
 
       // Rollback journal.
       case .keepLongJournal: .init(.journal, "a journal that stays is not cut to its limit", [.logSize])

@@ -309,6 +309,7 @@ public final class Simulation {
     try checkEndless()
     try wake.check()
     if clients[name].line.hasTurn { try checkLine(name) }
+    if world.disk.isTurningPoint { try probe?.look() }
     readySince[name] = nil
     if clients[name].yields { schedule.demote(name) }
   }

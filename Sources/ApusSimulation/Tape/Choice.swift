@@ -24,12 +24,12 @@ public enum Choice: String, CaseIterable, Sendable {
   case cached, cachedLength
 
   // The power cut, and those that are only looked at.
-  case probes, recovers, survival, keptChanges, keptNames, losesChange, tears, losesSector
+  case probes, recovers, damagesHeader, headerDamage, survival, keptChanges, keptNames, losesChange, tears, losesSector
   case cutsAfterKill, stepsAfterKill, cutsAtSync, cutsAfterFailure
   case cutsRecovery, recoveryOther, recoverySteps, recoveryCompletes
 
   // A client's transactions.
-  case drops, dropsLate, dropsAtAnyWait, dropWait, dropSync, changesMainAlone, checkpoints, checkpointMode
+  case drops, dropsLate, dropsAtAnyWait, dropWait, dropSync, changesMainAlone, checkpoints, checkpointMode, loosens
   case vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
   case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
   case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain

@@ -171,6 +171,7 @@ extension Client {
       if isWriting {
         world.commitCount += 1
         commitCount += 1
+        world.syncedWriters.insert(name)
         // A tail that may be lost may leave the first try.
         if world.promise(behind: stamp, model) == .everything { world.ledger.settleVersions(stamp, versions) }
         behind = BehindCommit()
@@ -197,6 +198,7 @@ extension Client {
       // Under a rollback journal another connection's transaction may lie in the file now, but right behind a VACUUM.
       if world.hasLog || isVacuuming { try world.audit() }
       isVacuuming = false
+      if loosened == .goesBack { loosened = nil }
       phase = .resting
     }
   }

@@ -117,6 +117,41 @@ extension Client {
     start("PRAGMA wal_checkpoint(\(checkpointMode))", [])
   }
 
+  // MARK: a checkpoint at synchronous OFF
+
+  enum LooseCheckpoint { case asksForOff, checkpoints, goesBack }
+
+  /// What others of the process have committed is promised whoever copies it back (SPEC, "Other processes"); what this connection has
+  /// committed itself is not, if nobody else has.
+  var mayLoosen: Bool {
+    world.profile.hasLog && world.profile.processCount == 1 && world.syncedWriters.contains { $0 != name } && choices.oneIn(3, .loosens)
+  }
+
+  func loosen() {
+    loosened = .asksForOff
+    saySynchronous("off")
+  }
+
+  func goOnLoosely(_ step: LooseCheckpoint) {
+    switch step {
+    case .asksForOff:
+      loosened = .checkpoints
+      // A connection that has come since may have taken the process's book with it.
+      if world.syncedWriters.contains(where: { $0 != name }) { askForCheckpoint() }
+    case .checkpoints, .goesBack:
+      loosened = .goesBack
+      saySynchronous(world.profile.synchronous.rawValue)
+    }
+  }
+
+  private func saySynchronous(_ level: String) {
+    phase = .checkpointing
+    isCheckpoint = false
+    isVacuuming = false
+    newJournal = nil
+    start("PRAGMA synchronous=\(level)", [])
+  }
+
   func checkCheckpoint() throws(Finding) {
     if world.damage != .none { return }
     // What is left of a commit that was broken off may look like one.

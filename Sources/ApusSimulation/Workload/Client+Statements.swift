@@ -21,6 +21,7 @@ extension Client {
       }
     case .resting:
       if scan != nil { return goOnWithScan() }
+      if let step = loosened { return goOnLoosely(step) }
       if !mayBegin { return }
       // Before it writes to the log again: that would pass for the commit.
       endKeys()
@@ -33,7 +34,7 @@ extension Client {
         phase = .closing
         return
       }
-      if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) { return askForCheckpoint() }
+      if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) { return mayLoosen ? loosen() : askForCheckpoint() }
       if choices.oneIn(world.profile.switchOneIn, .switches) { return switchJournal() }
       if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
       if choices.oneIn(Self.checkOneIn, .checksFile) {

@@ -143,6 +143,8 @@ final class Client {
   /// The journal mode that is asked for, and the one that this connection was told; nil where another may be in force.
   var newJournal: SimulationProfile.Journal?, toldJournal: SimulationProfile.Journal?
   var checkpointBegun = 0, logWriteCountBefore: UInt64 = 0
+  /// Its connection is at synchronous OFF for one checkpoint, and goes back to the level that its commits have.
+  var loosened: LooseCheckpoint?
   /// Its place in line for the write lock.
   var line = LinePlace()
   /// The frames of the transaction's COMMIT are written. Who says it again waits for their sync, not in line.
@@ -173,7 +175,7 @@ final class Client {
   var isResting: Bool {
     switch phase {
     case .gone: true
-    case .resting: scan == nil && engine?.owesWork != true
+    case .resting: scan == nil && loosened == nil && engine?.owesWork != true
     case .reopening, .closing, .settingUp, .beginning, .readingStamp, .readingOther, .readingVersion, .choosing, .operating,
       .savepointing, .housekeeping, .scanning, .finishingScan, .stamping, .stampingOther, .committing, .rollingBack,
       .checkpointing, .lookingAgain, .checking, .siding:
@@ -208,6 +210,7 @@ final class Client {
     world.recorder?.close(name)
     endKeys()
     engine = nil
+    world.syncedWriters = []
     phase = .gone
     endEra()
   }
@@ -242,7 +245,7 @@ final class Client {
     if case .reopening = phase { return try reopen() }
     guard let engine else { return }
     if case .closing = phase { return try closeInPart(engine) }
-    if !mayBegin, scan == nil, case .resting = phase { return try settle(engine) }
+    if !mayBegin, scan == nil, loosened == nil, case .resting = phase { return try settle(engine) }
     if !engine.isBusy { try startNext(mayBegin: mayBegin) }
     guard engine.isBusy else {
       yields = true
@@ -476,6 +479,8 @@ final class Client {
     scan = nil
     looks = [:]
     toldJournal = nil
+    loosened = nil
+    world.syncedWriters = []
     world.changes.touch(name)
     world.changes.noteResting(name)
     failedStamp = nil

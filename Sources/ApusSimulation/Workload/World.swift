@@ -81,6 +81,9 @@ final class World {
     profile.hasLog && profile.promise == .everything && faults.tallies[FaultKind.readOnlyFileSystem.rawValue].injected == 0
   }
 
+  /// Clients that have committed since a connection was opened the last time, all with the world's level of `synchronous`.
+  var syncedWriters: Set<Int> = []
+
   /// The file is in WAL mode now.
   var hasLog: Bool { disk.hasLog(Self.path) }
 

@@ -345,6 +345,9 @@ extension Pager {
   }
 
   private func mayHaveLog(_ store: FileStore) throws(Fault) -> Bool {
+    #if PlantedBugs
+      if PlantedBug.isActive(.believeHeaderOnly) { return false }
+    #endif
     if store.isLeavingLog || configuration.isImmutable || configuration.ignoresLocks { return false }
     let (environment, path, file) = (store.environment, store.logPath, store.file)
     // To SQLite an empty log is none.
