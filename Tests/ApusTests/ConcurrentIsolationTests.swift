@@ -157,6 +157,18 @@ private let levels = ["serializable", "snapshot"]
     }
   }
 
+  @Test("what a constraint has found counts at both levels: of a row id, of a PRIMARY KEY, of an index", arguments: levels)
+  func foundByConstraint(level: String) throws {
+    for key in ["INTEGER PRIMARY KEY", "INT PRIMARY KEY", "UNIQUE"] {
+      let bench = try bench(level, "CREATE TABLE k(id \(key)); INSERT INTO k VALUES (5)")
+      try bench.beginBoth()
+      try bench.first.execute("INSERT OR IGNORE INTO k VALUES (5); INSERT INTO log VALUES (5)")
+      try bench.second.execute("DELETE FROM k WHERE id = 5; COMMIT")
+      #expect(bench.first.failure("COMMIT") == .busySnapshot, "\(key)")
+      try bench.check()
+    }
+  }
+
   @Test("unique claim: impossible at both levels, by index, by primary key, by REPLACE", arguments: levels)
   func uniqueClaim(level: String) throws {
     for (setUp, first, second) in [

@@ -426,4 +426,28 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
     #expect(try setUp.value("SELECT sum(sum) FROM account") == "10000")
     try bench.check()
   }
+
+  @Test("a concurrent transaction that changes nothing leaves an auto_vacuum file's free pages where they are")
+  func freePagesOfAutoVacuum() throws {
+    let environment = MemoryEnvironment(seed: 8, completesAtOnce: false)
+    let maker = try Connection("/a.db", environment: environment)
+    try maker.execute(
+      "PRAGMA page_size = 512; PRAGMA auto_vacuum = incremental; PRAGMA journal_mode = wal; CREATE TABLE t(x);"
+        + " INSERT INTO t VALUES (zeroblob(5000)), (1); DELETE FROM t WHERE x <> 1")
+    try maker.closeBlocking()
+    // FULL with free pages, as SQLite's `sqlite3_autovacuum_pages` leaves them.
+    var bytes = try #require(environment.contents(of: "/a.db"))
+    for place in 64..<68 { bytes[place] = 0 }
+    environment.setContents(of: "/a.db", to: bytes)
+    let connection = try Connection("/a.db", environment: environment)
+    #expect(try connection.text("PRAGMA auto_vacuum") == ["1"])
+    let free = try connection.text("PRAGMA freelist_count")
+    #expect(free != ["0"])
+    try connection.execute("BEGIN CONCURRENT; DELETE FROM t WHERE 0; COMMIT")
+    #expect(try connection.text("PRAGMA freelist_count") == free)
+    try connection.execute("BEGIN CONCURRENT; INSERT INTO t VALUES (2); COMMIT")
+    #expect(try connection.text("PRAGMA freelist_count") == ["0"])
+    #expect(try connection.text("PRAGMA integrity_check") == ["ok"])
+    try connection.closeBlocking()
+  }
 }

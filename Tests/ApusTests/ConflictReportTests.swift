@@ -109,6 +109,16 @@ struct LossCase: CustomTestStringConvertible, Sendable {
     try bench.check()
   }
 
+  @Test("a log that is cut to nothing again and again below a transaction is the same log")
+  func emptiedLog() throws {
+    let bench = try TwoWriters(birds)
+    try bench.first.execute("PRAGMA wal_checkpoint")
+    try bench.second.execute("BEGIN CONCURRENT; UPDATE bird SET note = 2 WHERE id = 1")
+    for _ in 0..<3 { #expect(try bench.first.text("PRAGMA wal_checkpoint(truncate)") == ["0|0|0"]) }
+    #expect(bench.second.refusal("COMMIT") == nil)
+    try bench.check()
+  }
+
   @Test(
     "a commit that was written, and not published, before the first concurrent transaction began is this process's own")
   func pendingIsOwn() throws {

@@ -61,6 +61,47 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
     for connection in connections { try connection.closeBlocking() }
   }
 
+  enum Ending: CaseIterable { case select, settle }
+
+  @Test("a COMMIT that is dropped in its sync is ended by what only reads, and by settle", arguments: Ending.allCases)
+  func droppedLeader(by ending: Ending) throws {
+    let environment = MemoryEnvironment(seed: 16, completesAtOnce: false)
+    let connections = try open(environment, count: 3)
+    try connections[0].execute("BEGIN CONCURRENT; INSERT INTO t VALUES (1)")
+    let first = try Stepped(connections[0], "COMMIT")
+    while case .pending(let wait) = try first.statement.step(), try !begins(connections[1]) { connections[0].wait(for: wait) }
+    first.statement.reset()
+    try connections[1].execute("INSERT INTO t VALUES (2)")
+    let second = try Stepped(connections[1], "COMMIT")
+    #expect(waitsForOthers(try second.goOn(through: isCompletion)))
+    switch ending {
+    case .select: #expect(try connections[0].value("SELECT count(*) FROM t") == "1")
+    case .settle:
+      while true {
+        do throws(Fault) {
+          try connections[0].settle()
+          break
+        } catch {
+          guard case .wait(let wait) = error else { throw error }
+          connections[0].wait(for: wait)
+        }
+      }
+    }
+    var waitCount = 0
+    let result = try second.goOn { _ in
+      waitCount += 1
+      return waitCount < 100
+    }
+    #expect(isDone(result))
+    #expect(try connections[2].value("SELECT count(*) FROM t") == "2")
+    let error = #expect(throws: EngineError.self) { try connections[0].execute("INSERT INTO t VALUES (3)") }
+    #expect(error?.message.contains("the transaction was committed") == true)
+    try connections[0].execute("COMMIT")
+    #expect(try connections[0].value("SELECT count(*) FROM t") == "2")
+    for stepped in [first, second] { stepped.statement.finalize() }
+    for connection in connections { try connection.closeBlocking() }
+  }
+
   @Test("who is in line when the others close gets the turn that was kept for it", arguments: ["COMMIT", "ROLLBACK"])
   func inLineWhenAlone(end: String) throws {
     let environment = MemoryEnvironment(seed: 14, completesAtOnce: true)

@@ -56,6 +56,16 @@ extension Connection {
     try d.closeBlocking()
   }
 
+  @Test("a number for wal_autocheckpoint that no 32 bits hold is none, as in SQLite")
+  func autocheckpointBeyondWords() throws {
+    let (_, first, _) = try Self.world()
+    #expect(try first.value("PRAGMA wal_autocheckpoint = 5000000000") == "0")
+    try first.execute("INSERT INTO t VALUES (2)")
+    #expect(try first.value("PRAGMA wal_autocheckpoint = 2147483647") == "2147483647")
+    try first.execute("INSERT INTO t VALUES (3)")
+    #expect(try first.value("SELECT count(*) FROM t") == "3")
+  }
+
   @Test("a connection that empties the log sees what others have committed since it read last")
   func truncatingDoesNotHideCommits() throws {
     let (_, first, second) = try Self.world()

@@ -70,6 +70,7 @@ extension Connection {
   /// wait; call it again then.
   public func settle() throws(Fault) {
     try state.settleDebts()
+    try state.settleDroppedCommits()
     try state.settleDroppedCheckpoints()
     state.endIdleReads()
     state.giveUpOpenings()

@@ -47,7 +47,7 @@
     case cutBeforeRangeEnd, forgetGapAtEnd, forgetAbsentKey, forgetIndexRange, keepChangesAtRollbackTo
     case cancelEqualKeys, replaceNamesTableOnly, compareBytes, rebaseSkipsIndex, skipRebase, lookedAtStaysOld
     case trimOneTooEarly, publishTooFar, raiseOverwrites, raiseUnseen
-    case forgetAssertedLook, forgetWrittenPath, leakIsolation, forgetPlainPages
+    case forgetAssertedLook, forgetAssertedRowid, forgetWrittenPath, leakIsolation, forgetPlainPages
     case joinBackwardReads
     // Group commit.
     case publishBeforeSync, ackByRunningSync, retryFailedSync, pendingImagesShared, barge, answerOnPendingBase, gatherForEver

@@ -258,6 +258,8 @@
           .transactions)
       case .forgetAssertedLook:
         .init(.concurrency, "at snapshot isolation a constraint's look-up is a plain read", .transactions)
+      case .forgetAssertedRowid:
+        .init(.concurrency, "at snapshot isolation a constraint's look-up of a row id is a plain read", .transactions)
       case .forgetWrittenPath:
         .init(.concurrency, "at snapshot isolation the path to what is written is not looked at", .transactions)
       case .leakIsolation:

@@ -100,6 +100,12 @@ public struct BTreeCursor: ~Copyable {
     return try unsafe state.pointee.seekAsserting(key: key)
   }
 
+  /// As `seek` for `equal`, for a constraint.
+  public mutating func seekAsserting(rowid: Int64) throws(Fault) -> Bool {
+    precondition(isTable)
+    return try unsafe state.pointee.seekAsserting(rowid: rowid)
+  }
+
   /// The order of the current entry's first `key.count` columns relative to `key`: negative, zero or positive.
   public mutating func compareKey(_ key: ValueRange) throws(Fault) -> Int { try unsafe state.pointee.compareKey(key) }
 

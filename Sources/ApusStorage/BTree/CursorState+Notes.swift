@@ -209,7 +209,7 @@ extension CursorState {
       #if PlantedBugs
         if PlantedBug.isActive(.forgetAbsentKey), !found { return }
       #endif
-      notes.tree.note(target, target)
+      notes.tree.note(target, target, isAsserted: pager.assertsLooks)
     case .greaterOrEqual:
       open(notes, at: target)
       if !found { noteEnd() }
@@ -290,6 +290,18 @@ extension CursorState {
     pager.assertsLooks = true
     defer { pager.assertsLooks = false }
     let found = try seek(key: key, .equal)
+    notePath()
+    return found
+  }
+
+  mutating func seekAsserting(rowid: Int64) throws(Fault) -> Bool {
+    if !pager.isNoting { return try seek(rowid: rowid, .equal) }
+    #if PlantedBugs
+      if PlantedBug.isActive(.forgetAssertedRowid) { return try seek(rowid: rowid, .equal) }
+    #endif
+    pager.assertsLooks = true
+    defer { pager.assertsLooks = false }
+    let found = try seek(rowid: rowid, .equal)
     notePath()
     return found
   }

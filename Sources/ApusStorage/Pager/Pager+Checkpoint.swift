@@ -387,6 +387,9 @@ extension Pager {
     store.drain()
     store.releaseBatch()
     store.undoLoad?.release()
+    // Others of the process keep what they change for as long as it is open.
+    store.concurrent = nil
+    store.announced = nil
     if let wal = store.wal {
       wal.endRead()
       wal.releaseWriteLock()

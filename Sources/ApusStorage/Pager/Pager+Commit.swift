@@ -21,7 +21,8 @@ extension Pager {
         try takePlaceForCommit()
       }
       if !store.batch.isEmpty && !store.batchCommits { try finishSpill(store) }
-      if usesPointerMap, !store.isCommitPrepared { try settlePointerMap() }
+      // A concurrent transaction without a place has changed nothing, and may not begin now.
+      if usesPointerMap, !store.isCommitPrepared, store.concurrent?.phase != .open { try settlePointerMap() }
       if try prepareCommit(store) {
         if let wal = store.wal {
           try commitToLog(store, wal)
@@ -191,7 +192,7 @@ extension Pager {
       cache?.insert(store.batch[position], version: version)
     }
     settleTable()
-    if configuration.autocheckpointFrames > 0 && wal.tip >= UInt32(configuration.autocheckpointFrames) {
+    if configuration.autocheckpointFrames > 0 && Int(wal.tip) >= configuration.autocheckpointFrames {
       store.needsCheckpoint = true
     }
     // A log that is to be short is copied back whatever the pragma for others says.

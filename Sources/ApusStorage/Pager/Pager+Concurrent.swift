@@ -89,8 +89,9 @@ final class ConcurrentTransaction {
 
     init(root: UInt32 = 0) { self.root = root }
 
+    /// - Returns: nil where its rows were rolled back or deleted, too: their ids are given again.
     mutating func next(behind largest: Int64) -> Int64? {
-      guard let first = free.first, first > largest else { return nil }
+      guard let first = free.first, largest < .max, first == largest + 1 else { return nil }
       free = first + 1..<free.upperBound
       return first
     }

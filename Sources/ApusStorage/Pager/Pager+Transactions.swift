@@ -10,6 +10,7 @@ extension Pager {
   /// header.
   public func beginRead() throws(Fault) {
     if state != .none, let store, store.wal?.isUnguarded == true { try leaveUnguarded(store) }
+    if state == .write { try settleDroppedCommit() }
     if state != .none { return }
     store?.writeOpensRead = false
     try openRead()
@@ -25,6 +26,14 @@ extension Pager {
       store.wasCommittedInstead = true
     }
     if state == .read { endRead() }
+  }
+
+  /// A COMMIT was dropped behind its frames. It can only be brought to its end, and others of the process may wait for the sync that
+  /// it has begun: that does not wait for what writes next, or ends the transaction. What reads sees what is committed.
+  public func settleDroppedCommit() throws(Fault) {
+    guard state == .write, !isCommitting, let store, store.isAppended else { return }
+    try commit(store)
+    store.wasCommittedInstead = true
   }
 
   /// How soon a statement looks again whether another one's COMMIT is over, for which its connection's alarm does not ring.

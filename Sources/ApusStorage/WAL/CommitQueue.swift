@@ -279,9 +279,10 @@ final class CommitQueue: Sendable {
   }
 
   /// The sync that `id` led has failed: so has every commit that is pending, whatever it asked for, and the turn that is under way.
-  /// - Returns: the first frame that no recovery must find; the caller sees to that, and says `clearingEnded`.
-  func syncFailed(by id: ObjectIdentifier, _ error: EngineError) -> UInt32? {
-    withState { state -> UInt32? in
+  /// - Returns: the first frame of each commit, which no recovery must find, nor take for what stands behind damage; the caller sees to
+  ///   that, and says `clearingEnded`. None where nothing was pending.
+  func syncFailed(by id: ObjectIdentifier, _ error: EngineError) -> [UInt32] {
+    withState { state -> [UInt32] in
       precondition(state.syncing == id)
       state.syncing = nil
       defer { state.wakeWaiting() }
@@ -290,13 +291,14 @@ final class CommitQueue: Sendable {
       #else
         if state.holder != id { state.holderFailure = error }
       #endif
-      guard let first = state.pending.first else { return nil }
+      let frames = state.pending.map(\.firstFrame)
+      if frames.isEmpty { return [] }
       #if PlantedBugs
-        if PlantedBug.isActive(.retryFailedSync), first.serial == state.lastSerial { return nil }
+        if PlantedBug.isActive(.retryFailedSync), frames.count == 1, state.pending[0].serial == state.lastSerial { return [] }
       #endif
       fail(&state, error)
       state.clearing = id
-      return first.firstFrame
+      return frames
     }
   }
 

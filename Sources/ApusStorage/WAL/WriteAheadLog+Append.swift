@@ -239,12 +239,14 @@ extension WriteAheadLog {
     if frame == 0 { needsHeader = true }
   }
 
-  /// Overwrites the header of a frame, so that no recovery goes beyond it.
-  func breakFrame(_ frame: UInt32) -> RequestGroup {
+  /// Overwrites the headers of frames, so that no recovery goes beyond them.
+  func breakFrames(_ frames: [UInt32]) -> RequestGroup {
     let group = RequestGroup()
     let zeros = group.allocate(WALFormat.frameHeaderByteCount)
     zeros.fill(0, zeros.count)
-    group.add(queue.write(file, at: WALFormat.frameOffset(frame, pageSize: pageSize), from: [zeros.readable]))
+    for frame in frames {
+      group.add(queue.write(file, at: WALFormat.frameOffset(frame, pageSize: pageSize), from: [zeros.readable]))
+    }
     return group
   }
 
@@ -255,6 +257,6 @@ extension WriteAheadLog {
     #if PlantedBugs
       if PlantedBug.isActive(.keepDoubtfulFrame) { return nil }
     #endif
-    return breakFrame(frame)
+    return breakFrames([frame])
   }
 }

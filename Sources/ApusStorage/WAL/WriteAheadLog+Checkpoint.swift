@@ -493,8 +493,11 @@ extension WriteAheadLog {
         #else
           defer { header = last }
         #endif
-        try restart { (_) throws(Fault) in }
-        emptied = last == state.header || emptied == state.header ? header : nil
+        // One that is empty is not another log by being cut once more: who is on mark 0 takes the second one since for a replaced log.
+        if state.header.frameCount > 0 {
+          try restart { (_) throws(Fault) in }
+          emptied = last == state.header || emptied == state.header ? header : nil
+        }
         let file = self.file
         try faulting { () throws(EngineError) in try file.truncate(to: 0) }
         state.header.frameCount = 0

@@ -172,7 +172,8 @@ extension WriteAheadLog {
           try group.finish(queue)
         } catch {
           guard case .failure(let failure) = error else { throw error }
-          guard let frame = commits.syncFailed(by: id, failure) else {
+          let frames = commits.syncFailed(by: id, failure)
+          if frames.isEmpty {
             #if PlantedBugs
               if PlantedBug.isActive(.retryFailedSync), !current.isForCheckpoint {
                 awaited?.phase = .waiting
@@ -182,7 +183,7 @@ extension WriteAheadLog {
             awaited = nil
             throw .failure(failure)
           }
-          awaited?.phase = .breaking(breakFrame(frame), failure)
+          awaited?.phase = .breaking(breakFrames(frames), failure)
           continue
         }
         settle(group)

@@ -334,6 +334,11 @@ extension ConnectionState {
 
   public var owesDroppedCheckpoint: Bool { databases.contains { $0?.pager.owesDroppedCheckpoint == true } }
 
+  /// A COMMIT was dropped when its frames were written; the transaction is open still, and is told what became of it by what comes next.
+  public func settleDroppedCommits() throws(Fault) {
+    for database in databases { try database?.pager.settleDroppedCommit() }
+  }
+
   public func settleDroppedCheckpoints() throws(Fault) {
     for database in databases { try database?.pager.settleDroppedCheckpoint() }
   }

@@ -235,7 +235,8 @@ extension MachineCore {
         case .seekGT: pc = try seek(i, .greater) ? pc &+ 1 : Int(i.p2)
         case .seekLE: pc = try seek(i, .lessOrEqual) ? pc &+ 1 : Int(i.p2)
         case .seekLT: pc = try seek(i, .less) ? pc &+ 1 : Int(i.p2)
-        case .seekRowid, .notExists: pc = try seekRowid(i) ? pc &+ 1 : Int(i.p2)
+        case .seekRowid: pc = try seekRowid(i) ? pc &+ 1 : Int(i.p2)
+        case .notExists: pc = try seekRowid(i, asserts: true) ? pc &+ 1 : Int(i.p2)
         case .notFound: pc = try find(i) ? pc &+ 1 : Int(i.p2)
         case .found: pc = try find(i) ? Int(i.p2) : pc &+ 1
         case .noConflict:

@@ -133,11 +133,15 @@ extension MachineCore {
   mutating func vacuumIncrementally(_ i: Instruction) throws(Fault) {
     let pager = try state.pager(Int(i.p1))
     let asked = registers[i.p2].asInteger
-    // What is left to do survives a wait in `progressCount`.
-    var steps = progressCount > 0 ? Int(progressCount) : asked > 0 ? Int(asked) : Int.max
-    defer { progressCount = Int64(steps) }
-    try pager.vacuum(&steps)
-    steps = 0
+    // What is left to do survives a wait in `progressCount`, counted from 1: nothing may be left but the rest of the last step.
+    var steps = progressCount > 0 ? Int(progressCount) - 1 : asked > 0 ? Int(min(asked, .max - 1)) : Int.max - 1
+    do throws(Fault) {
+      try pager.vacuum(&steps)
+    } catch {
+      progressCount = Int64(steps) + 1
+      throw error
+    }
+    progressCount = 0
   }
 
   mutating func clearTree(_ i: Instruction) throws(Fault) {

@@ -182,7 +182,8 @@ extension MachineCore {
     }
   }
 
-  mutating func seekRowid(_ i: Instruction) throws(Fault) -> Bool {
+  /// - Parameter asserts: a constraint asks.
+  mutating func seekRowid(_ i: Instruction, asserts: Bool = false) throws(Fault) -> Bool {
     let value = registers[i.p3]
     var rowid: Int64
     if value.kind == .integer {
@@ -203,7 +204,7 @@ extension MachineCore {
         return false
       }
     }
-    let found = try cursors[tree: i.p1].seek(rowid: rowid, .equal)
+    let found = asserts ? try cursors[tree: i.p1].seekAsserting(rowid: rowid) : try cursors[tree: i.p1].seek(rowid: rowid, .equal)
     settle(i.p1, found)
     return found
   }

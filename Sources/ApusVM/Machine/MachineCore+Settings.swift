@@ -159,7 +159,8 @@ extension MachineCore {
       pager.setCacheBytes(Int(bytes))
       pager.setCacheSize(value)
     case .synchronous: pager.setSynchronous(Synchronous(rawValue: Int(clamping: value)) ?? .full)
-    case .walAutocheckpoint: pager.setAutocheckpoint(frames: Int(clamping: max(value, 0)))
+    // As in SQLite, a number that no 32 bits hold is none.
+    case .walAutocheckpoint: pager.setAutocheckpoint(frames: Int(Int32(exactly: max(value, 0)) ?? 0))
     case .lockingMode: pager.setLocking(exclusive: value != 0)
     case .recovery: pager.setRecovery(strict: value != 0)
     case .directReads: pager.setDirectReads(value != 0)
