@@ -150,7 +150,8 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// Changes of logs that a failed sync was to cover; with the process that was told, where no other one will be.
   private var lostLogChanges: [UInt64: SimulatedProcess?] = [:]
   private var logWriter: Int?
-  /// Since the last look something has become durable, or a name or the end of a file has changed: what commits and recoveries hang on.
+  /// Since the last look something has become durable, or a name or the end of a file has changed: commits and recoveries hang on
+  /// that.
   private(set) var isTurningPoint = false
   /// Sees to `PRAGMA wal_size_limit`, where the world has one.
   var logLimit: LogLimit?

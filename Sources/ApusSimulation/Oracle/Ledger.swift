@@ -13,6 +13,8 @@ struct Ledger {
   private(set) var entries: [Int64: Entry]
   /// The newest transaction whose commit was answered.
   private(set) var lastAcknowledged: Int64 = 0
+  /// The newest of them that no power cut may take: where connections of one file have several levels, not each is promised.
+  private(set) var lastPromised: Int64 = 0
   /// The newest transaction that somebody has seen, acknowledged or not: nobody sees an older state from then on.
   private(set) var lastSeen: Int64 = 0
   private var nextStamp: Int64 = 1
@@ -61,10 +63,12 @@ struct Ledger {
   /// Its commit was answered: of what it was asked for, the last is there.
   mutating func settleVersions(_ stamp: Int64, _ versions: Set<Int64>) { entries[stamp]?.versions = versions }
 
+  /// - Parameter isPromised: its connection's level is one that keeps what is answered.
   /// - Returns: false where the transaction is not on top of the last acknowledged one: two writers at once.
-  mutating func acknowledge(_ stamp: Int64) -> Bool {
+  mutating func acknowledge(_ stamp: Int64, isPromised: Bool) -> Bool {
     underWay.remove(stamp)
     doubtful.remove(stamp)
+    if isPromised, descends(stamp, from: lastPromised) { lastPromised = stamp }
     if descends(stamp, from: lastSeen) { lastSeen = stamp }
     if descends(stamp, from: lastAcknowledged) {
       lastAcknowledged = stamp
@@ -96,6 +100,7 @@ struct Ledger {
     guard entries[stamp] != nil else { return false }
     switch promise {
     case .everything: return descends(stamp, from: lastAcknowledged)
+    case .everythingPromised: return descends(stamp, from: lastPromised)
     case .allButTheLast:
       return descends(stamp, from: lastAcknowledged) || entries[lastAcknowledged]?.base == stamp
     case .prefix: return true
@@ -105,6 +110,8 @@ struct Ledger {
   enum Promise {
     /// Nothing acknowledged is lost.
     case everything
+    /// The same, of commits by connections with FULL, and of what is below them.
+    case everythingPromised
     /// The last commit may be lost: no sync covered its journal's deletion.
     case allButTheLast
     /// What remains is a prefix of what was acknowledged.
@@ -114,6 +121,7 @@ struct Ledger {
   /// The world goes on from `stamp`.
   mutating func restart(at stamp: Int64) {
     lastAcknowledged = stamp
+    lastPromised = stamp
     lastSeen = stamp
     underWay = []
     doubtful = []

@@ -100,6 +100,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var journalLimitBytes = -1
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
+  /// Every second connection commits with NORMAL.
+  public var mixesLevels = false
   /// What the power would leave is recovered and looked at, although none is cut.
   var probesRecovery = false
 
@@ -174,6 +176,11 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     isTight = choices.oneIn(3, .isTight)
     spills = !choices.oneIn(8, .spills)
     callsBetweenMax = choices.pick([0, 30, 150, 8], .callsBetweenMax)
+    if hasLog, synchronous == .full, choices.oneIn(5, .mixesLevels) {
+      mixesLevels = true
+      // What NORMAL has answered is gone then, though it was seen.
+      faults[.syncRevertsView] = 0
+    }
     // The page that would have the second part of the pointer map.
     if autoVacuum > 0, choices.oneIn(6, .locksAtMap) {
       lockByteOffset = Int64((pageSize - (hasChecksums ? 8 : 0)) / 5 + 2) * Int64(pageSize)
@@ -217,7 +224,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(vacuumName)\(lockName) page \(pageSize) cache \(cachePages) "
+    "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(mixesLevels ? " and normal" : "")\(vacuumName)\(lockName) "
+      + "page \(pageSize) cache \(cachePages) "
       + "log \(autocheckpointFrames)\(sizeLimitFrames > 0 ? " of \(sizeLimitFrames)" : "")\(limitsName) "
       + "\(journalLimitBytes >= 0 ? "kept \(journalLimitBytes) " : "")"
       + "clients \(clientCount) processes \(processCount)"
@@ -265,7 +273,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if pageCountMax > 0 { statements.append("PRAGMA max_page_count=\(pageCountMax)") }
     for schema in attaches ? ["", "o."] : [""] {
       statements += [
-        "PRAGMA \(schema)synchronous=\(synchronous.rawValue)", "PRAGMA \(schema)cache_size=\(cachePages)",
+        "PRAGMA \(schema)synchronous=\(level(of: client).rawValue)", "PRAGMA \(schema)cache_size=\(cachePages)",
         "PRAGMA wal_autocheckpoint=\(autocheckpointFrames)",
       ]
       if journalLimitBytes >= 0 { statements.append("PRAGMA \(schema)journal_size_limit=\(journalLimitBytes)") }
@@ -274,6 +282,11 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if isAtSnapshot(client) { statements.append("PRAGMA concurrent_isolation=snapshot") }
     return statements
   }
+
+  /// The client's commits ask for no sync, where those of others do.
+  func isLax(_ client: Int) -> Bool { mixesLevels && client % 2 == 1 }
+
+  func level(of client: Int) -> Synchronous { isLax(client) ? .normal : synchronous }
 
   /// What a power cut may take from acknowledged commits.
   var promise: Ledger.Promise {
@@ -287,6 +300,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       if isVolatile || synchronous == .normal { return .prefix }
       return synchronous == .full ? .allButTheLast : .everything
     }
+    if mixesLevels { return .everythingPromised }
     switch (journal, synchronous) {
     case (.wal, .full), (.wal, .extra), (.delete, .extra): return .everything
     case (.truncate, .full), (.truncate, .extra), (.persist, .full), (.persist, .extra): return .everything

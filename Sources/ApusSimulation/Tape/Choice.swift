@@ -5,6 +5,7 @@
 public enum Choice: String, CaseIterable, Sendable {
   // The profile.
   case pageSize, isRollback, journal, synchronous, cachePages, autocheckpointFrames, clientCount, processCount, cutCount
+  case mixesLevels
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
   case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind

@@ -84,7 +84,7 @@ extension Client {
     if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
       throw Finding(oracle: .faultAccount, text: "client \(name): \(phaseName) ended well, and nobody told of: \(fault)")
     }
-    if isCommit, world.keepsWhatIsAnswered, world.disk.hasLostLogWrite(name) {
+    if isCommit, world.keepsWhatIsAnswered, !world.profile.isLax(name), world.disk.hasLostLogWrite(name) {
       throw Finding(oracle: .logAudit, text: "client \(name): COMMIT was answered, and a sync that was to cover it had failed")
     }
     world.changes.end(
@@ -175,7 +175,7 @@ extension Client {
         // A tail that may be lost may leave the first try.
         if world.promise(behind: stamp, model) == .everything { world.ledger.settleVersions(stamp, versions) }
         behind = BehindCommit()
-        if !world.ledger.acknowledge(stamp), world.damage == .none {
+        if !world.ledger.acknowledge(stamp, isPromised: !world.profile.isLax(name)), world.damage == .none {
           throw Finding(
             oracle: .durability,
             text: "client \(name) committed \(stamp) on top of \(base), but \(world.ledger.lastAcknowledged) was acknowledged")

@@ -172,7 +172,7 @@ extension Client {
   private func noteWasCommit(_ doubted: Int64) throws(Finding) {
     behind = BehindCommit()
     behind.isTold = true
-    if !world.ledger.acknowledge(doubted), world.damage == .none {
+    if !world.ledger.acknowledge(doubted, isPromised: !world.profile.isLax(name)), world.damage == .none {
       throw Finding(
         oracle: .durability, text: "client \(name) has committed \(doubted), which another one knows nothing of")
     }

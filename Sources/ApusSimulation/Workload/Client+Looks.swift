@@ -121,10 +121,13 @@ extension Client {
 
   enum LooseCheckpoint { case asksForOff, checkpoints, goesBack }
 
-  /// What others of the process have committed is promised whoever copies it back (SPEC, "Other processes"); what this connection has
+  /// What others of the process have committed is promised whoever copies it back (SPEC, "Crash points"); what this connection has
   /// committed itself is not, if nobody else has.
   var mayLoosen: Bool {
-    world.profile.hasLog && world.profile.processCount == 1 && world.syncedWriters.contains { $0 != name } && choices.oneIn(3, .loosens)
+    guard world.profile.hasLog, world.profile.processCount == 1, world.syncedWriters.contains(where: { $0 != name }) else {
+      return false
+    }
+    return choices.oneIn(3, .loosens)
   }
 
   func loosen() {
@@ -140,7 +143,7 @@ extension Client {
       if world.syncedWriters.contains(where: { $0 != name }) { askForCheckpoint() }
     case .checkpoints, .goesBack:
       loosened = .goesBack
-      saySynchronous(world.profile.synchronous.rawValue)
+      saySynchronous(world.profile.level(of: name).rawValue)
     }
   }
 

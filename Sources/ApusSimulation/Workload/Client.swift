@@ -145,6 +145,8 @@ final class Client {
   var checkpointBegun = 0, logWriteCountBefore: UInt64 = 0
   /// Its connection is at synchronous OFF for one checkpoint, and goes back to the level that its commits have.
   var loosened: LooseCheckpoint?
+  /// When its statement was asked for.
+  var busySince: UInt64 = 0
   /// Its place in line for the write lock.
   var line = LinePlace()
   /// The frames of the transaction's COMMIT are written. Who says it again waits for their sync, not in line.
@@ -212,6 +214,7 @@ final class Client {
     engine = nil
     world.syncedWriters = []
     phase = .gone
+    world.busyReason.note(name, .nothing, now: world.clock.monotonicNanoseconds)
     endEra()
   }
 
@@ -225,6 +228,7 @@ final class Client {
     dropSync = nil
     syncsBefore = world.disk.syncsAsked[name] ?? 0
     undoesFirst = engine?.owesWork == true
+    busySince = world.clock.monotonicNanoseconds
     if sql != "COMMIT" { hasWrittenCommit = false }
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
     if isInWriting { world.changes.noteWriting(name) }
@@ -241,7 +245,10 @@ final class Client {
     _ = engine?.alarm.take()
     yields = false
     world.faults.actor = name
-    defer { world.faults.actor = -1 }
+    defer {
+      world.busyReason.note(name, hold, now: world.clock.monotonicNanoseconds)
+      world.faults.actor = -1
+    }
     if case .reopening = phase { return try reopen() }
     guard let engine else { return }
     if case .closing = phase { return try closeInPart(engine) }
@@ -271,6 +278,7 @@ final class Client {
       world.changes.end(name, isAnswered: false)
       if error.code.primary != .busy, mayChangeFiles { world.changes.noteBroken() }
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
+      try checkBusy(error)
       try fail(error)
       if !engine.isInTransaction { world.changes.noteResting(name) }
       if error.code.primary == .busy { try checkLocks(engine) }

@@ -27,6 +27,7 @@ final class World {
   var changes = ChangeLedger()
   var keptLog = KeptLog()
   var settledMode = SettledMode()
+  var busyReason = BusyReason()
   let choices: ChoiceSource
   /// Processes and page faults.
   let chance: ChoiceStream
@@ -202,11 +203,11 @@ final class World {
     var walker = FileWalker(image)
     let found = walker.walk()
     let stamp = walker.stamp(found)
-    guard walker.violations.isEmpty, let stamp, ledger.descends(stamp, from: ledger.lastAcknowledged) else {
+    guard walker.violations.isEmpty, let stamp, ledger.descends(stamp, from: ledger.lastPromised) else {
       throw Finding(
         oracle: .logAudit,
         text: "\(moment): the platter alone holds transaction \(stamp.map(String.init) ?? "none"), "
-          + "and \(ledger.lastAcknowledged) was acknowledged\(walker.violations.first.map { "; " + $0 } ?? "")")
+          + "and \(ledger.lastPromised) was promised\(walker.violations.first.map { "; " + $0 } ?? "")")
     }
   }
 }
