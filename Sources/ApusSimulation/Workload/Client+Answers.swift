@@ -381,6 +381,12 @@ extension Client {
     case .operating(let operation, _) where mayLack && isWriting && error.code != .busySnapshot && choices.oneIn(3, .triesAgain):
       retry = operation
       phase = .choosing
+    case .operating
+    where isWriting && isDeferred && !isConcurrent && error.code == .busySnapshot && choices.oneIn(2, .staysBehindRefusal):
+      // It can only read on, and does: what it was refused must be in nobody's way.
+      isWriting = false
+      operationsLeft += 1 + choices.below(world.profile.operationCountMax, .operationCount)
+      phase = .choosing
     case .operating where mayLack, .choosing where mayLack, .housekeeping where mayLack, .stamping where mayLack,
       .stampingOther where mayLack, .scanning where mayLack, .lookingAgain where mayLack:
       dropScan()
