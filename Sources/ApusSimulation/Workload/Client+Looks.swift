@@ -62,8 +62,24 @@ extension Client {
   /// A statement has ended: outside of a transaction the connection has no lock any more.
   func checkLocks(_ engine: EngineClient) throws(Finding) {
     if engine !== self.engine || engine.isInTransaction || engine.isBusy || engine.hasScan || engine.owesWork { return }
-    if world.damage != .none || world.faults.hasMetLately(name) { return }
+    // What waits to be put right may have a lock that it needs.
+    if world.damage != .none { return }
     if let problem = RestingLocks(world.disk, of: name).problem {
+      throw Finding(oracle: .leak, text: "client \(name): \(problem)")
+    }
+  }
+
+  /// Somebody else writes: who wanted to go on to write, and has to end its transaction first, keeps nobody from it.
+  func checkLocksOfReader(_ engine: EngineClient) throws(Finding) {
+    let hasOnlyRead = !isWriting || isDeferred && !world.profile.attaches
+    guard hasOnlyRead, !isConcurrent, engine === self.engine, engine.isInTransaction, !engine.isBusy, !engine.owesWork,
+      world.damage == .none
+    else { return }
+    switch phase {
+    case .rollingBack, .choosing: break
+    default: return
+    }
+    if let problem = RestingLocks(world.disk, of: name).problemOfReader {
       throw Finding(oracle: .leak, text: "client \(name): \(problem)")
     }
   }
