@@ -69,16 +69,21 @@ extension Client {
     }
   }
 
+  /// The statement that is under way belongs to a transaction that has only read, and is refused only where this cannot write.
+  var hasOnlyRead: Bool {
+    if isConcurrent || isWriting && (!isDeferred || world.profile.attaches) { return false }
+    return switch phase {
+    case .operating, .housekeeping, .stamping: true
+    case .readingStamp, .readingOther, .committing: !isWriting
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingVersion, .choosing, .savepointing, .scanning,
+      .finishingScan, .stampingOther, .lookingAgain, .rollingBack, .checkpointing, .checking, .siding:
+      false
+    }
+  }
+
   /// Somebody else writes: who wanted to go on to write, and has to end its transaction first, keeps nobody from it.
   func checkLocksOfReader(_ engine: EngineClient) throws(Finding) {
-    let hasOnlyRead = !isWriting || isDeferred && !world.profile.attaches
-    guard hasOnlyRead, !isConcurrent, engine === self.engine, engine.isInTransaction, !engine.isBusy, !engine.owesWork,
-      world.damage == .none
-    else { return }
-    switch phase {
-    case .rollingBack, .choosing: break
-    default: return
-    }
+    guard engine === self.engine, engine.isInTransaction, !engine.isBusy, !engine.owesWork, world.damage == .none else { return }
     if let problem = RestingLocks(world.disk, of: name).problemOfReader {
       throw Finding(oracle: .leak, text: "client \(name): \(problem)")
     }

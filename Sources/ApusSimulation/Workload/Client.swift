@@ -271,10 +271,11 @@ final class Client {
       world.changes.end(name, isAnswered: false)
       if error.code.primary != .busy, mayChangeFiles { world.changes.noteBroken() }
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
+      let hasOnlyRead = error.code.primary == .busy && hasOnlyRead
       try fail(error)
       if !engine.isInTransaction { world.changes.noteResting(name) }
       try checkLocks(engine)
-      if error.code.primary == .busy { try checkLocksOfReader(engine) }
+      if hasOnlyRead { try checkLocksOfReader(engine) }
     }
   }
 
