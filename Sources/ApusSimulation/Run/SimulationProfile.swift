@@ -235,7 +235,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
       + "\(faultsComeInRows ? " in rows" : "")\(killsInDoubt ? " kills in doubt" : "")\(readerOneIn < 4 ? " readers" : "")"
-      + "\(switchOneIn > 0 ? mixesJournals ? " journals" : " switches" : "")\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
+      + "\(switchOneIn > 0 ? mixesJournals ? " journals" : " switches" : "")"
+      + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
       + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")\(theme == .none ? "" : " \(theme.rawValue)")"
   }
 
