@@ -100,7 +100,7 @@ extension SimulationProfile {
       mixesJournals = true
       switchOneIn = choices.pick([8, 3, 20], .switchOneIn)
     }
-    if journal == .wal, switchOneIn == 0, theme == .none, choices.oneIn(8, .readsOften) { readOften(choices) }
+    if journal == .wal, switchOneIn == 0, theme == .none, choices.oneIn(5, .readsOften) { readOften(choices) }
   }
 
   /// Many long snapshots at a time, more than there are marks for them, and a log that begins anew whenever it may.
@@ -109,6 +109,7 @@ extension SimulationProfile {
     clientCount = max(clientCount, 6)
     cachePages = choices.pick([5, 10, 20], .cachePages)
     autocheckpointFrames = choices.pick([4, 8, 30], .autocheckpointFrames)
+    checkpointOneIn = choices.pick([4, 12], .checkpointOneIn)
     operationCountMax = max(operationCountMax, 20)
     payloadMax = min(payloadMax, 1_500)
     pageSize = min(pageSize, 1024)

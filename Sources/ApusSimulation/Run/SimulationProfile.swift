@@ -268,7 +268,12 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// What the client's connection says when it has opened the file.
   func connectionStatements(of client: Int) -> [String] {
     // The file remembers only whether it has a log.
-    var statements = journal == .wal || switchOneIn > 0 ? [] : ["PRAGMA journal_mode=\(journal.rawValue)"]
+    var statements: [String] = []
+    if mixesJournals {
+      statements = ["PRAGMA journal_mode=\(switchModes[client % switchModes.count].rawValue)"]
+    } else if journal != .wal, switchOneIn == 0 {
+      statements = ["PRAGMA journal_mode=\(journal.rawValue)"]
+    }
     if let attachStatement { statements.insert(attachStatement, at: 0) }
     if busyTimeoutMilliseconds > 0 { statements.append("PRAGMA busy_timeout=\(busyTimeoutMilliseconds)") }
     // It touches no file: nothing can keep it from being in force before the connection writes.
