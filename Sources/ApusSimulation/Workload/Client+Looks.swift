@@ -176,7 +176,7 @@ extension Client {
   func checkCheckpoint() throws(Finding) {
     if world.damage != .none { return }
     // What is left of a commit that was broken off may look like one.
-    let isSound = scan == nil && world.faults.failureCount == 0 && world.changes.killCount == 0 && world.changes.brokenCount == 0
+    let isSound = world.faults.failureCount == 0 && world.changes.killCount == 0 && world.changes.brokenCount == 0
     let isUnwritten = world.disk.logWriteCount == logWriteCountBefore
     let isAlone = isSound && isUnwritten && world.changes.isQuiet(beside: name, since: checkpointBegun)
     let answer = CheckpointAnswer(mode: checkpointMode, rows: checkpointRows, isAlone: isAlone)

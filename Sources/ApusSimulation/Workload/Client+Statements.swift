@@ -210,8 +210,6 @@ extension Client {
   /// The transaction is over, and its scan is not: it waits while others go on, gives some rows, or all that are left.
   private func goOnWithScan() {
     if choices.oneIn(3, .scanPauses) { return }
-    // Its own snapshot keeps what it copies from the file, and what it may begin anew.
-    if world.profile.hasLog, choices.oneIn(world.profile.checkpointOneIn, .checkpoints) { return askForCheckpoint() }
     phase = choices.oneIn(3, .scanStopsAgain) ? .scanning(rowsLeft: choices.below(6, .scanRows)) : .finishingScan
     resumeScan()
   }
