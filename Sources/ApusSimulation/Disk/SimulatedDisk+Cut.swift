@@ -56,6 +56,13 @@ extension SimulatedDisk {
       || inFlight.contains { if case .write = $0.kind { true } else { false } }
   }
 
+  /// True where somebody who ends now leaves a name that no sync has covered, or a journal that has to be played back.
+  var isInDoubt: Bool {
+    !volatileNames.isEmpty || names.values.contains { file in
+      file.role == .journal && file.current.first.map { $0 != 0 } ?? false
+    }
+  }
+
   /// True where a sync is on its way that has something to make durable.
   var isSyncDue: Bool {
     inFlight.contains { request in

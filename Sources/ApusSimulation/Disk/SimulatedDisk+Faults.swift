@@ -32,6 +32,13 @@ extension SimulatedDisk {
     return clock.monotonicNanoseconds + UInt64(faults.choices.below(longest, .delay))
   }
 
+  /// One of its requests has failed: the others land when their statement has been told of that, if it does not wait for them.
+  private func holdBackRequests(of connection: Int) {
+    for place in inFlight.indices where inFlight[place].actor == connection {
+      inFlight[place].notBefore = max(inFlight[place].notBefore, drawLateness())
+    }
+  }
+
   /// Carries out a request in flight, or a part of it.
   func advance(_ place: Int) {
     var request = inFlight[place]
@@ -77,6 +84,7 @@ extension SimulatedDisk {
     results[request.ticket] = result
     if case .failed(let error) = result {
       trace.add("fault", request.ticket.rawValue, request.actor, Int(error.code.rawValue))
+      if faults.comeInRows { holdBackRequests(of: request.actor) }
       // Who uses what a failed read has left is to notice.
       if case .read(_, _, let buffer) = request.kind { buffer.fill(0, buffer.count, with: 0xa5) }
       return
@@ -253,18 +261,21 @@ extension SimulatedDisk {
       noteFailedSync(.syncKeepsView, of: request, file)
       return -failedSyncNumber(upTo)
     }
-    if faults.meets(.syncKeepsView, on: file.role) {
+    func fails(_ kind: FaultKind) -> Bool {
+      request.isAbandoned ? faults.meets(kind, onAbandonedOf: file.role) : faults.meets(kind, on: file.role)
+    }
+    if fails(.syncKeepsView) {
       fail(file, upTo, keepsView: true)
       tellOthers(file, handle)
       noteFailedSync(.syncKeepsView, of: request, file)
       return -failedSyncNumber(upTo)
     }
-    if faults.meets(.syncToldOnce, on: file.role) {
+    if fails(.syncToldOnce) {
       fail(file, upTo, keepsView: true, toldOnlyTo: request.process)
       noteFailedSync(.syncToldOnce, of: request, file)
       return -failedSyncNumber(upTo)
     }
-    if faults.meets(.syncRevertsView, on: file.role) {
+    if fails(.syncRevertsView) {
       fail(file, upTo, keepsView: false)
       tellOthers(file, handle)
       noteFailedSync(.syncRevertsView, of: request, file)

@@ -61,11 +61,26 @@ struct CrashProbe {
     let probe = RecoveryProbe(platter, world, seed: choices.number(.processSeed))
     if choices.oneIn(Self.damagesHeaderOneIn, .damagesHeader) { for path in paths { probe.damageHeader(path, choices) } }
     for place in isOtherFirst ? paths.indices.reversed() : Array(paths.indices) {
-      guard let found = try probe.recover(paths[place], moment) else { continue }
+      let found: FileImage
+      switch try probe.recover(paths[place], moment) {
+      case .success(let image): found = image
+      case .failure(let error):
+        // A journal that was torn may leave anything, where nothing is promised; what its format makes whole is whole.
+        if isSound(recovered[place].image) {
+          throw Finding(oracle: .durability, text: "\(moment) recovery would end in \(error) (code \(error.code.rawValue))")
+        }
+        continue
+      }
       if let problem = recovered[place].image.difference(from: found) {
         throw Finding(oracle: .durability, text: "\(moment) recovery would make of \(paths[place]) \(problem)")
       }
     }
+  }
+
+  private func isSound(_ image: FileImage) -> Bool {
+    var walker = FileWalker(image)
+    let found = walker.walk()
+    return walker.violations.isEmpty && walker.stamp(found) != nil
   }
 
   private var isPromised: Bool {

@@ -46,8 +46,8 @@ struct RecoveryProbe {
   private static let rollbackVersion: UInt8 = 1
 
   /// Opens the file, reads it and closes it again.
-  /// - Returns: the file then; nil where what it holds cannot be read, and its log is not copied back.
-  func recover(_ path: String, _ moment: String) throws(Finding) -> FileImage? {
+  /// - Returns: the file then, or why what it holds cannot be read; its log is not copied back in that case.
+  func recover(_ path: String, _ moment: String) throws(Finding) -> Result<FileImage, EngineError> {
     let engine: EngineClient
     do throws(EngineError) {
       engine = try EngineClient(
@@ -56,16 +56,14 @@ struct RecoveryProbe {
       throw Finding(oracle: .error, text: "\(moment): opening \(path): \(error) (code \(error.code.rawValue))")
     }
     engine.start("SELECT n FROM stamp", [])
-    var isRead = false
+    var problem: EngineError?
     steps: for _ in 0..<Self.stepsMax {
       disk.noteTurn()
       switch engine.poll() {
       case .row: break
-      case .done:
-        isRead = true
-        break steps
+      case .done: break steps
       case .failed(let error):
-        // A journal that was torn may leave anything, where nothing is promised.
+        problem = error
         if FaultKind.damageCodes.contains(error.code) || error.code == .error { break steps }
         throw Finding(oracle: .error, text: "\(moment): reading \(path): \(error) (code \(error.code.rawValue))")
       case .waiting(.moment(let moment)), .waiting(.signal(let moment)):
@@ -74,7 +72,8 @@ struct RecoveryProbe {
       }
     }
     _ = try engine.close()
-    return isRead ? image(path) : nil
+    if let problem { return .failure(problem) }
+    return .success(image(path))
   }
 
   /// The file as it lies there now.

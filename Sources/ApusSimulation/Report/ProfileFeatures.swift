@@ -20,6 +20,8 @@ extension SimulationProfile {
       ("log size limit", sizeLimitFrames > 0), ("journal size limit", journalLimitBytes >= 0),
       ("changes of the journal mode", switchOneIn > 0), ("small regions of the wal-index", regionFrameCount > 0),
       ("small trunks", trunkLeafCount > 0),
+      ("journals of several modes", mixesJournals), ("many readers", readerOneIn < 4), ("faults in rows", faultsComeInRows),
+      ("kills in doubt", killsInDoubt),
       ("concurrent transactions", isConcurrent), ("transactions over keys", hasKeys),
       ("snapshot isolation", isConcurrent && isolation != .serializable),
     ]

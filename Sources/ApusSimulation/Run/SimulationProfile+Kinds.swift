@@ -91,6 +91,32 @@ extension SimulationProfile {
   }
 }
 
+extension SimulationProfile {
+  /// What makes of one trouble several, and of one journal or snapshot several kinds.
+  mutating func drawTrouble(_ choices: ChoiceStream) {
+    if !faults.isEmpty { faultsComeInRows = choices.oneIn(2, .faultsComeInRows) }
+    if faults[.processKill] > 0 { killsInDoubt = choices.oneIn(2, .killsInDoubt) }
+    if journal != .wal, !isVolatile, switchOneIn == 0, clientCount > 1, choices.oneIn(4, .mixesJournals) {
+      mixesJournals = true
+      switchOneIn = choices.pick([8, 3, 20], .switchOneIn)
+    }
+    if journal == .wal, switchOneIn == 0, theme == .none, choices.oneIn(5, .readsOften) { readOften(choices) }
+  }
+
+  /// Many long snapshots at a time, more than there are marks for them, and a log that begins anew whenever it may.
+  private mutating func readOften(_ choices: ChoiceStream) {
+    readerOneIn = 2
+    clientCount = max(clientCount, 6)
+    cachePages = choices.pick([5, 10, 20], .cachePages)
+    autocheckpointFrames = choices.pick([4, 8, 30], .autocheckpointFrames)
+    checkpointOneIn = choices.pick([4, 12], .checkpointOneIn)
+    operationCountMax = max(operationCountMax, 20)
+    payloadMax = min(payloadMax, 1_500)
+    pageSize = min(pageSize, 1024)
+    reconnectOneIn = max(reconnectOneIn, 30)
+  }
+}
+
 extension FaultKind {
   fileprivate var isHarmlessWithoutJournal: Bool {
     switch self {

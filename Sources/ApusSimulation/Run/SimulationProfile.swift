@@ -102,6 +102,14 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var reconnectOneIn = 30
   /// Every second connection commits with NORMAL.
   public var mixesLevels = false
+  /// Those changes are among rollback journals alone.
+  var mixesJournals = false
+  /// One transaction in so many only reads.
+  var readerOneIn = 4
+  /// A failure seldom comes alone.
+  var faultsComeInRows = false
+  /// Processes end more often while names or journals are in doubt.
+  var killsInDoubt = false
   /// What the power would leave is recovered and looked at, although none is cut.
   var probesRecovery = false
 
@@ -185,6 +193,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if autoVacuum > 0, choices.oneIn(6, .locksAtMap) {
       lockByteOffset = Int64((pageSize - (hasChecksums ? 8 : 0)) / 5 + 2) * Int64(pageSize)
     }
+    if self.kind != .mixed { drawTrouble(choices) }
   }
 
   /// Connections change the journal mode, each its own, and the file's where they are alone with it.
@@ -201,7 +210,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
 
   /// Modes that clients change to.
   var switchModes: [Journal] {
-    if attaches { return [.persist, .truncate, .delete] }
+    if attaches || mixesJournals { return [.persist, .truncate, .delete] }
     // Without a journal on the disk nothing is promised from the beginning.
     return isVolatile ? [.memory, .wal, .delete, .off, .persist, .truncate] : [.wal, .delete, .wal, .persist, .wal, .truncate]
   }
@@ -209,7 +218,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   var isVolatile: Bool { journal == .memory || journal == .off }
 
   /// The file is in WAL mode, or may be for some time.
-  var mayHaveLog: Bool { journal == .wal || switchOneIn > 0 && !attaches }
+  var mayHaveLog: Bool { journal == .wal || switchOneIn > 0 && !attaches && !mixesJournals }
 
   /// The file is in WAL mode all the time.
   var hasLog: Bool { journal == .wal && switchOneIn == 0 }
@@ -233,7 +242,9 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "\(faultFocus.map { " failing \($0)" } ?? "")"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
-      + "\(switchOneIn > 0 ? " switches" : "")\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
+      + "\(faultsComeInRows ? " in rows" : "")\(killsInDoubt ? " kills in doubt" : "")\(readerOneIn < 4 ? " readers" : "")"
+      + "\(switchOneIn > 0 ? mixesJournals ? " journals" : " switches" : "")"
+      + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
       + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")\(theme == .none ? "" : " \(theme.rawValue)")"
   }
 
@@ -265,7 +276,12 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// What the client's connection says when it has opened the file.
   func connectionStatements(of client: Int) -> [String] {
     // The file remembers only whether it has a log.
-    var statements = journal == .wal || switchOneIn > 0 ? [] : ["PRAGMA journal_mode=\(journal.rawValue)"]
+    var statements: [String] = []
+    if mixesJournals {
+      statements = ["PRAGMA journal_mode=\(switchModes[client % switchModes.count].rawValue)"]
+    } else if journal != .wal, switchOneIn == 0 {
+      statements = ["PRAGMA journal_mode=\(journal.rawValue)"]
+    }
     if let attachStatement { statements.insert(attachStatement, at: 0) }
     if busyTimeoutMilliseconds > 0 { statements.append("PRAGMA busy_timeout=\(busyTimeoutMilliseconds)") }
     // It touches no file: nothing can keep it from being in force before the connection writes.

@@ -10,7 +10,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
   case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind
   case hasSizeLimit, sizeLimitFrames, hasJournalLimit, journalLimitBytes, switchesJournal, switchOneIn, isTight, spills, locksAtMap
-  case callsBetweenMax, regionFrameCount, trunkLeafCount, logGoesOn
+  case callsBetweenMax, regionFrameCount, trunkLeafCount, logGoesOn, mixesJournals, readsOften
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process
@@ -49,20 +49,20 @@ public enum Choice: String, CaseIterable, Sendable {
   case usesList, readsList, list
 
   // The kind of world, its faults, limits and schedule.
-  case worldKind, theme, isFaultOn, faultRate, hasFaultFocus, isFocusAside
+  case worldKind, theme, isFaultOn, faultRate, hasFaultFocus, isFocusAside, faultsComeInRows, killsInDoubt
   case schedule, priorityChanges, busyTimeout, sectorSize, dropsCommits, buggifies
   case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, smallPages, wideSpans, hasFavouriteTable
 
   // Faults: whether one is met, and what it is like.
   case fault, transferPart, errorNumber, badSector, delay, isLate, killedWrite, killedPart, sizeAhead
   case lockTime, usesSlot, lockLevel, lockSlot
-  case episodeRoom, episodeSteps, killedProcess, killsAfterFailure, killStep, clockKind, suspendTime, clockHours
+  case episodeRoom, episodeSteps, killedProcess, killsAfterFailure, killStep, clockKind, suspendTime, clockHours, failsAgain
   case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
 
   // Points in the engine, and what a client does behind an error.
   case buggifyRate, buggify, goesOn, triesAgain, variesRetry
   case behindCommit, stepsBehindCommit, stepBehindCommit, savepointBehindCommit, newVersion
-  case goesOnBehindWayBack, commitsBehindWayBack
+  case goesOnBehindWayBack, commitsBehindWayBack, savesLate, opensAgain
 
   // Damage at the end of a run.
   case damagePage, damageOther, damageByte, damageBit, damageKind

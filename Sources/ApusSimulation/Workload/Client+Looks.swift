@@ -62,8 +62,29 @@ extension Client {
   /// A statement has ended: outside of a transaction the connection has no lock any more.
   func checkLocks(_ engine: EngineClient) throws(Finding) {
     if engine !== self.engine || engine.isInTransaction || engine.isBusy || engine.hasScan || engine.owesWork { return }
-    if world.damage != .none || world.faults.hasMetLately(name) { return }
+    // What waits to be put right may have a lock that it needs.
+    if world.damage != .none { return }
     if let problem = RestingLocks(world.disk, of: name).problem {
+      throw Finding(oracle: .leak, text: "client \(name): \(problem)")
+    }
+  }
+
+  /// The statement that is under way belongs to a transaction that has only read, and is refused only where this cannot write.
+  var hasOnlyRead: Bool {
+    if isConcurrent || isWriting && (!isDeferred || world.profile.attaches) { return false }
+    return switch phase {
+    case .operating, .housekeeping, .stamping: true
+    case .readingStamp, .readingOther, .committing: !isWriting
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingVersion, .choosing, .savepointing, .scanning,
+      .finishingScan, .stampingOther, .lookingAgain, .rollingBack, .checkpointing, .checking, .siding:
+      false
+    }
+  }
+
+  /// Somebody else writes: who wanted to go on to write, and has to end its transaction first, keeps nobody from it.
+  func checkLocksOfReader(_ engine: EngineClient) throws(Finding) {
+    guard engine === self.engine, engine.isInTransaction, !engine.isBusy, !engine.owesWork, world.damage == .none else { return }
+    if let problem = RestingLocks(world.disk, of: name).problemOfReader {
       throw Finding(oracle: .leak, text: "client \(name): \(problem)")
     }
   }

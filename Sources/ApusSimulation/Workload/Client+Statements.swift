@@ -48,7 +48,7 @@ extension Client {
       if world.profile.isConcurrent, choices.oneIn(world.profile.sideOneIn, .isSide) {
         return world.profile.hasKeys && !choices.oneIn(4, .isPair) ? startKeys() : startSide()
       }
-      isWriting = !choices.oneIn(4, .isReader)
+      isWriting = !choices.oneIn(world.profile.readerOneIn, .isReader)
       isDeferred = isWriting && choices.oneIn(4, .upgrades)
       operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
       oldestAllowed = world.ledger.lastSeen
@@ -141,6 +141,12 @@ extension Client {
         start("UPDATE stamp SET n=?1", [.integer(stamp)])
       }
       return
+    }
+    if operationsLeft == 1, isWriting, scan == nil, world.profile.dropsCommits, !world.profile.hasLog, savedModels.isEmpty,
+      choices.oneIn(3, .savesLate)
+    {
+      // Its COMMIT, if that is dropped, can be gone back behind.
+      return change(.open(0))
     }
     operationsLeft -= 1
     if scan == nil, retry == nil, !behind.mustLook, choices.oneIn(world.profile.scanOneIn, .opensScan) {

@@ -279,9 +279,11 @@ final class Client {
       if error.code.primary != .busy, mayChangeFiles { world.changes.noteBroken() }
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
       try checkBusy(error)
+      let hasOnlyRead = error.code.primary == .busy && hasOnlyRead
       try fail(error)
       if !engine.isInTransaction { world.changes.noteResting(name) }
-      if error.code.primary == .busy { try checkLocks(engine) }
+      try checkLocks(engine)
+      if hasOnlyRead { try checkLocksOfReader(engine) }
     }
   }
 
@@ -327,8 +329,11 @@ final class Client {
     case .checkpointing, .rollingBack: hasJournal
     case .siding(.keys(.operating)), .siding(.keys(.listing)): true
     case .committing, .siding(.keys(.committing)): hasJournal && world.profile.dropsCommits
-    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .readingVersion, .choosing,
-      .savepointing, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .siding:
+    // Whoever opens a snapshot may have to put right what others have left.
+    case .beginning, .readingStamp: true
+    case .settingUp(let index): world.profile.connectionStatements(of: name)[index].hasPrefix("PRAGMA")
+    case .reopening, .closing, .gone, .resting, .readingOther, .readingVersion, .choosing, .savepointing, .scanning, .finishingScan,
+      .stamping, .stampingOther, .lookingAgain, .siding:
       false
     }
   }
@@ -379,6 +384,12 @@ final class Client {
     world.disk.trace.add("drop", UInt64(name), 0, 0)
     switch phase {
     case .checkpointing, .checking: phase = .resting
+    // Said again.
+    case .settingUp: break
+    case .beginning:
+      line = LinePlace()
+      phase = engine.isInTransaction ? .rollingBack : .resting
+    case .readingStamp: if !engine.isInTransaction || !choices.oneIn(2, .opensAgain) { phase = .rollingBack }
     case .operating where !engine.isInTransaction, .housekeeping where !engine.isInTransaction,
       .siding(.keys(.operating)) where !engine.isInTransaction, .siding(.keys(.listing)) where !engine.isInTransaction:
       // It had failed, and was taking the transaction with it.
@@ -409,8 +420,8 @@ final class Client {
         retry = model.map { .readAll(table: choices.pick($0.presentTables, .table)) }
         phase = .choosing
       }
-    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .readingVersion, .choosing,
-      .savepointing, .scanning, .finishingScan, .stamping, .stampingOther, .lookingAgain, .siding:
+    case .reopening, .closing, .gone, .resting, .readingOther, .readingVersion, .choosing, .savepointing, .scanning, .finishingScan,
+      .stamping, .stampingOther, .lookingAgain, .siding:
       phase = .choosing
     }
   }

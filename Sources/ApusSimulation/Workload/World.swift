@@ -51,7 +51,8 @@ final class World {
     disk = SimulatedDisk(choices: choices)
     clock = VirtualClock()
     disk.clock = clock
-    disk.faults = FaultInjector(profile.faults, focus: profile.faultFocus, choices)
+    disk.faults = FaultInjector(
+      profile.faults, focus: profile.faultFocus, comeInRows: profile.faultsComeInRows, choices)
     disk.sectorByteCount = profile.sectorByteCount
     self.profile = profile
     ledger = Ledger(model)

@@ -45,6 +45,8 @@ final class FaultInjector {
   let rates: FaultRates
   /// The kind of file whose requests fail most of all.
   let focus: FileRole?
+  /// A failure seldom comes alone: others follow it, and what else its connection has in flight comes late behind it.
+  let comeInRows: Bool
   let choices: ChoiceStream
   /// Off while the file is made, while oracles look, and in the liveness phase.
   var isActive = false
@@ -85,9 +87,10 @@ final class FaultInjector {
   /// and one whose snapshot was open already.
   private static let endingsBeforeSyncIsTold = 2
 
-  init(_ rates: FaultRates, focus: FileRole? = nil, _ choices: ChoiceSource) {
+  init(_ rates: FaultRates, focus: FileRole? = nil, comeInRows: Bool = false, _ choices: ChoiceSource) {
     self.rates = rates
     self.focus = focus
+    self.comeInRows = comeInRows
     self.choices = choices.stream("faults")
   }
 
@@ -100,11 +103,27 @@ final class FaultInjector {
   func meets(_ kind: FaultKind, on role: FileRole) -> Bool {
     let rate = rates[kind]
     guard isActive, rate > 0 else { return false }
+    if rowLeft > 0, kind.comesInRows {
+      rowLeft -= 1
+      return choices.oneIn(min(rate, Self.inRowOneIn), .fault)
+    }
     guard let focus else { return choices.oneIn(rate, .fault) }
     return choices.oneIn(role == focus ? max(min(rate, 2), rate / Self.focusTimes) : rate * Self.focusTimes, .fault)
   }
 
   private static let focusTimes = 5
+
+  /// Behind one failure in so many as many requests and calls fail with one chance in so many.
+  private static let startsRowOneIn = 3, rowLength = 12, inRowOneIn = 4
+  private var rowLeft = 0
+
+  /// Whether the sync of a dropped statement fails, which nobody waits for.
+  func meets(_ kind: FaultKind, onAbandonedOf role: FileRole) -> Bool {
+    if !comeInRows || rates[kind] == 0 { return meets(kind, on: role) }
+    return isActive && choices.oneIn(min(rates[kind], Self.abandonedOneIn), .fault)
+  }
+
+  private static let abandonedOneIn = 6
 
   /// Something happened below the statement, which must not notice.
   func noteRetried(_ kind: FaultKind) {
@@ -127,6 +146,7 @@ final class FaultInjector {
     _ kind: FaultKind, of connection: Int, _ file: DiskFile?, _ range: Range<Int> = 0..<0, role: FileRole = .other
   ) {
     failureCount += 1
+    if comeInRows, rowLeft == 0, choices.oneIn(Self.startsRowOneIn, .failsAgain) { rowLeft = Self.rowLength }
     metCounts[connection, default: 0] += 1
     tallies[kind.rawValue].injected += 1
     noteMet(kind, connection)
@@ -268,6 +288,18 @@ final class FaultInjector {
 }
 
 extension FaultKind {
+  /// Requests and calls that fail behind each other, with nothing lost but what they were to do.
+  fileprivate var comesInRows: Bool {
+    switch self {
+    case .readError, .writeError, .nameCallError, .truncateError, .lockError, .tooManyFiles, .refusedOpen: true
+    case .delay, .powerCut, .processKill, .shortRead, .shortWrite, .notCarriedOut, .stickyReadError, .syncKeepsView,
+      .syncRevertsView, .syncToldOnce, .diskFull, .fileTooLarge, .readOnlyFileSystem, .sizeAhead, .databaseRot, .logRot,
+      .misdirectedWrite, .misdirectedRead, .lostWrite, .lyingFlush, .strayClose, .foreignHolder, .clockStep, .outsideChange,
+      .cancellation, .pageBudget, .stall:
+      false
+    }
+  }
+
   var isSync: Bool {
     switch self {
     case .syncKeepsView, .syncRevertsView, .syncToldOnce: true

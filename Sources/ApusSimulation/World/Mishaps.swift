@@ -18,6 +18,8 @@ final class Mishaps {
   private static let episodeStepsMax = 150, stepsToKillMax = 80
   /// One failure in so many is followed by the end of a process, where processes end.
   private static let killAfterFailureOneIn = 8
+  /// One step in so many where a process may leave a name that no sync has covered, or a journal that is hot.
+  private static let killInDoubtOneIn = 150
   private static let hourMilliseconds = 3_600_000
   private static let suspendSecondsMax = 600
   /// Most neighbouring sectors that rot together.
@@ -62,6 +64,9 @@ final class Mishaps {
       if killStep == nil, faults.rates[.processKill] > 0, choices.oneIn(Self.killAfterFailureOneIn, .killsAfterFailure) {
         killStep = step + 1 + choices.below(Self.stepsToKillMax, .killStep)
       }
+    }
+    if world.profile.killsInDoubt, faults.isActive, disk.isInDoubt, choices.oneIn(Self.killInDoubtOneIn, .killsInDoubt) {
+      killStep = step
     }
     let isKillDue = killStep.map { step >= $0 } ?? false
     if isKillDue { killStep = nil }
