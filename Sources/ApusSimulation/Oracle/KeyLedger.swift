@@ -239,10 +239,27 @@ struct KeyLedger {
     }
   }
 
+  private static func difference(_ name: String, _ due: [Int64: Int64], _ content: [Int64: Int64]) -> String? {
+    for id in Set(due.keys).union(content.keys).sorted() where due[id] != content[id] {
+      let there = content[id].map { "\($0)" } ?? "no row", wanted = due[id].map { "\($0)" } ?? "none"
+      return "\(there) in \(name) \(id), due is \(wanted)"
+    }
+    return nil
+  }
+
   private static func difference(_ due: KeyModel, _ content: KeyModel) -> String {
     for id in Set(due.tickets.keys).union(content.tickets.keys).sorted() where due.tickets[id] != content.tickets[id] {
       return "\(content.tickets[id].map { "\($0)" } ?? "no row") in ticket \(id), due is "
         + (due.tickets[id].map { "\($0)" } ?? "none")
+    }
+    if let found = difference("coupon", due.coupons, content.coupons) { return found }
+    if let found = difference("slip", due.slips, content.slips) { return found }
+    for client in Set(due.owns.keys).union(content.owns.keys).sorted() {
+      if let found = difference("own\(client)", due.owns[client] ?? [:], content.owns[client] ?? [:]) { return found }
+    }
+    if due.couponSequence != content.couponSequence {
+      return "the sequence \(content.couponSequence.map { "\($0)" } ?? "of nothing") of coupons, due is "
+        + (due.couponSequence.map { "\($0)" } ?? "none")
     }
     if due.sequence != content.sequence {
       return "the sequence \(content.sequence.map { "\($0)" } ?? "of nothing") of tickets, due is "

@@ -7,7 +7,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case pageSize, isRollback, journal, synchronous, cachePages, autocheckpointFrames, clientCount, processCount, cutCount
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
-  case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind
+  case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind, hasLanes, nameBytes
   case hasSizeLimit, sizeLimitFrames, hasJournalLimit, journalLimitBytes, switchesJournal, switchOneIn, isTight, spills, locksAtMap
   case callsBetweenMax, regionFrameCount, trunkLeafCount, logGoesOn
 
@@ -38,6 +38,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case asksVersion, asksOther, switches, newJournal
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
+  case keyLane, laneKind, laneRow, keyTop, keyTopDrops
   case keyTickets, keyTicket, keyTicketAbove, keyTicketEnd, keyOther, keyPauses, isUsual
 
   // An operation.

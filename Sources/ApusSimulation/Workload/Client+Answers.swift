@@ -351,7 +351,8 @@ extension Client {
       world.keys.noteRefused(name)
       world.recorder?.noteAborted(name)
       phase = .rollingBack
-    case .siding(.keys(.operating(let operation, _))) where error.code.primary == .constraint: refuseKeys(operation)
+    case .siding(.keys(.operating(let operation, _))) where error.code.primary == .constraint && !operation.takesRowid:
+      refuseKeys(operation)
     case .siding where isBusy: phase = .rollingBack
     case .savepointing where isConcurrent && error.code == .busySnapshot: phase = .rollingBack
     case .committing where isBusy:

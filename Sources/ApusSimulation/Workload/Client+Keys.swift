@@ -27,6 +27,10 @@ enum KeyPlan {
   case tickets(left: Int)
   /// Some rows are looked at, one by one; then others go on for some turns, before it says that it has seen them.
   case witness(looks: Int, pauses: Int)
+  /// Rows that nobody else changes, on pages that others do.
+  case lane(left: Int)
+  /// The end of a table or an index is looked up; then there is another one.
+  case top(KeyOperation?)
   case lists(left: Int)
   case finished
 }
@@ -44,12 +48,17 @@ struct KeyTransaction {
   /// Statements of a plan that were said.
   var step = 0
   var lastRows: [[ImageField]] = []
+  /// Turns that others have before the next statement.
+  var pauses = 0
+  var largestSlip: Int64?
+  /// Its number is in its client's table.
+  var isMarked = false
 }
 
 extension Client {
   private static let readerOneIn = 6, ordinaryOneIn = 6, ticketsOneIn = 6
   /// Most turns that a witness lets pass.
-  private static let pauseCountMax = 40
+  private static let pauseCountMax = 40, lanePauseCountMax = 12
 
   func startKeys() {
     keys = KeyTransaction()
@@ -77,7 +86,12 @@ extension Client {
       keys.plan = .tickets(left: 1 + choices.below(3, .operationCount))
       return
     }
-    let kind = choices.below(12, .keyPlan)
+    if world.profile.hasLanes, choices.oneIn(3, .keyLane) {
+      keys.plan = .lane(left: 2 + choices.below(6, .operationCount))
+      keys.pauses = choices.below(Self.lanePauseCountMax, .keyPauses)
+      return
+    }
+    let kind = choices.below(14, .keyPlan)
     let id = KeyOperation.drawnId(choices)
     switch kind {
     case 0: keys.plan = .claim(KeyOperation.drawnName(choices))
@@ -85,8 +99,9 @@ extension Client {
     case 2: keys.plan = .orphan(parent: id)
     case 3: keys.plan = .transfer(from: id, to: KeyOperation.drawnId(choices))
     case 10, 11:
-      keys.plan = .witness(looks: 1 + choices.below(2, .operationCount), pauses: choices.below(Self.pauseCountMax, .keyPauses))
+      keys.plan = .witness(looks: 1 + choices.below(4, .operationCount), pauses: choices.below(Self.pauseCountMax, .keyPauses))
       keys.isWriting = true
+    case 12, 13: keys.plan = .top(nil)
     default:
       let count = 1 + choices.below(5, .operationCount)
       let isReader = choices.oneIn(Self.readerOneIn, .isReader)
@@ -144,13 +159,18 @@ extension Client {
       keys.plan = .witness(looks: 0, pauses: pauses - 1)
       return
     }
-    if let operation = nextOperation() {
+    if keys.pauses > 0, choices.oneIn(2, .keyPauses) {
+      keys.pauses -= 1
+      return
+    }
+    if let operation = nextOperation()?.named(behind: world.namePrefix) {
       if !operation.isRead { keys.isWriting = true }
       phase = .siding(.keys(.operating(operation, rows: [])))
       return start(operation.sql, operation.bindings(padding: keys.padding))
     }
-    phase = .siding(.keys(keys.isWriting ? .marking : .committing))
-    if keys.isWriting { start("INSERT INTO done\(name) VALUES(?1)", [.integer(keys.id)]) } else { askForCommit() }
+    let marks = keys.isWriting && !keys.isMarked
+    phase = .siding(.keys(marks ? .marking : .committing))
+    if marks { start("INSERT INTO done\(name) VALUES(?1)", [.integer(keys.id)]) } else { askForCommit() }
   }
 
   private func askForCommit() {
@@ -176,6 +196,17 @@ extension Client {
       keys.plan = left > 1 ? .tickets(left: left - 1) : .finished
       return choices.oneIn(6, .keyOther)
         ? KeyOperation.drawnChange(choices) : KeyOperation.drawnOfTickets(choices, largest: world.largestTicket)
+    case .lane(let left):
+      keys.plan = left > 1 ? .lane(left: left - 1) : .finished
+      return KeyOperation.drawnOfLane(
+        choices, name, largestSlip: keys.largestSlip ?? world.largestSlip, largestCoupon: world.largestCoupon)
+    case .top(nil):
+      let look = KeyOperation.drawnTop(choices)
+      keys.plan = .top(look)
+      return look
+    case .top(let look?):
+      keys.plan = .finished
+      return KeyOperation.drawnBehind(look, keys.lastRows.first?.first, choices)
     case .claim(let claimed):
       if keys.step == 0 { return advance(.itemNamed(claimed)) }
       keys.plan = .finished
@@ -222,9 +253,13 @@ extension Client {
       world.recorder?.noteWayBack(name, to: 0)
       phase = .siding(.keys(.choosing))
     case .operating(var operation, let rows):
-      if case .takeTicket(let value, _) = operation { operation = .takeTicket(value, id: engine?.lastInsertRowid) }
+      if operation.takesRowid { operation = operation.with(rowid: engine?.lastInsertRowid) }
       switch operation {
       case .takeTicket(_, let id?), .putTicket(let id, _, _): world.largestTicket = max(world.largestTicket, id)
+      case .takeCoupon(_, let id?), .putCoupon(let id, _): world.largestCoupon = max(world.largestCoupon, id)
+      case .takeSlip(_, let id?), .putSlip(let id, _):
+        keys.largestSlip = id
+        world.largestSlip = max(world.largestSlip, id)
       default: break
       }
       keys.lastRows = rows
@@ -237,6 +272,7 @@ extension Client {
       world.recorder?.note(.read(key: key, values: HistoryRecorder.values(rows.first?.first)), by: name)
       phase = .siding(.keys(.choosing))
     case .marking:
+      keys.isMarked = true
       world.keys.noteMarked(name, now: world.disk.logWriteCount)
       phase = .siding(.keys(.committing))
     case .committing:
