@@ -174,7 +174,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if choices.oneIn(3, .hasJournalLimit) { journalLimitBytes = choices.pick([20_000, 3_000, 0, 100_000], .journalLimitBytes) }
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
     if hasKeys {
-      hasLanes = choices.below(3, .hasLanes) > 0
+      hasLanes = choices.below(3, .hasLanes) > 0 || hasLanes
       if choices.oneIn(5, .nameBytes) { nameBytes = min(pageSize, 1024) * (2 + choices.below(3, .nameBytes)) / 2 }
     }
     if journal == .wal { regionFrameCount = choices.pick([0, 8, 16, 64], .regionFrameCount) }

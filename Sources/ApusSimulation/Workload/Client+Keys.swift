@@ -11,6 +11,8 @@ enum KeyStep {
   case operating(KeyOperation, rows: [[ImageField]])
   case listing(History.Action, rows: [[ImageField]])
   case marking, committing
+  /// It is lost to another's commit, and says so many statements more before its ROLLBACK.
+  case lost(left: Int)
 }
 
 /// What such a transaction is about.
@@ -32,6 +34,8 @@ enum KeyPlan {
   /// The end of a table or an index is looked up; then there is another one.
   case top(KeyOperation?)
   case lists(left: Int)
+  /// So many changes more, behind a COMMIT that was dropped or refused.
+  case goOn(left: Int)
   case finished
 }
 
@@ -52,7 +56,7 @@ struct KeyTransaction {
   var pauses = 0
   var largestSlip: Int64?
   /// Its number is in its client's table.
-  var isMarked = false
+  var isMarked = false, wasMarkedAtSavepoint = false
 }
 
 extension Client {
@@ -127,6 +131,12 @@ extension Client {
       world.keys.noteAsked(name, at: world.disk.logWriteCount)
       world.recorder?.noteCommitBegun(name)
       start("COMMIT", [])
+    case .lost(0): phase = .rollingBack
+    case .lost(let left):
+      phase = .siding(.keys(.lost(left: left - 1)))
+      let operation = choices.oneIn(2, .isReader) ? KeyOperation.drawnRead(choices) : KeyOperation.drawnChange(choices)
+      if choices.oneIn(3, .commitsLost) { return start("COMMIT", []) }
+      start(operation.sql, operation.bindings(padding: keys.padding))
     }
   }
 
@@ -207,6 +217,9 @@ extension Client {
     case .top(let look?):
       keys.plan = .finished
       return KeyOperation.drawnBehind(look, keys.lastRows.first?.first, choices)
+    case .goOn(let left):
+      keys.plan = left > 1 ? .goOn(left: left - 1) : .finished
+      return KeyOperation.drawnChange(choices)
     case .claim(let claimed):
       if keys.step == 0 { return advance(.itemNamed(claimed)) }
       keys.plan = .finished
@@ -242,13 +255,20 @@ extension Client {
 
   func finishKeys(_ step: KeyStep) throws(Finding) {
     switch step {
+    case .lost:
+      throw Finding(
+        oracle: .snapshot,
+        text: "client \(name): its transaction was lost to another's commit, and a statement behind that ended well; due is "
+          + "SQLITE_BUSY_SNAPSHOT until ROLLBACK")
     case .beginning, .choosing: phase = .siding(.keys(.choosing))
     case .savepoint:
       keys.savepoint = 2
+      keys.wasMarkedAtSavepoint = keys.isMarked
       world.keys.note(.savepoint, by: name, now: world.disk.logWriteCount)
       world.recorder?.noteSavepoint(name)
       phase = .siding(.keys(.choosing))
     case .goingBack:
+      keys.isMarked = keys.wasMarkedAtSavepoint
       world.keys.note(.wayBack, by: name, now: world.disk.logWriteCount)
       world.recorder?.noteWayBack(name, to: 0)
       phase = .siding(.keys(.choosing))
@@ -291,11 +311,32 @@ extension Client {
   func dropKeys(_ step: KeyStep) {
     if case .committing = step {
       keys.isInDoubt = true
-      let saysItAgain = engine?.isInTransaction == true && choices.oneIn(3, .behindCommit)
+      world.keys.noteDoubted(name)
+      let isOpen = engine?.isInTransaction == true
+      let saysItAgain = isOpen && choices.oneIn(3, .behindCommit)
       phase = saysItAgain ? .siding(.keys(.committing)) : .rollingBack
+      if isOpen, !saysItAgain { goOnBehindCommit() }
     } else {
       keys.lastRows = []
       phase = .siding(.keys(.choosing))
+    }
+  }
+
+  /// COMMIT was dropped or refused, and was none: perhaps something is done before it is said again.
+  func goOnBehindCommit() {
+    guard keys.isWriting, keys.isConcurrent, choices.oneIn(3, .goesOnBehindCommit) else { return }
+    keys.plan = .goOn(left: 1 + choices.below(2, .stepsBehindCommit))
+    phase = .siding(.keys(.choosing))
+  }
+
+  /// It was refused, and there is nothing left but ROLLBACK; some say something else first.
+  func refuseCommitOfKeys(_ error: EngineError) {
+    // A recovery may find what was dropped before.
+    if !keys.isInDoubt { world.keys.noteRefused(name) }
+    world.recorder?.noteAborted(name)
+    phase = .rollingBack
+    if keys.isConcurrent, error.code == .busySnapshot, choices.oneIn(3, .staysLost) {
+      phase = .siding(.keys(.lost(left: 1 + choices.below(3, .staysLost))))
     }
   }
 
