@@ -20,7 +20,8 @@ extension SimulationProfile {
       ("log size limit", sizeLimitFrames > 0), ("journal size limit", journalLimitBytes >= 0),
       ("changes of the journal mode", switchOneIn > 0), ("small regions of the wal-index", regionFrameCount > 0),
       ("small trunks", trunkLeafCount > 0),
-      ("concurrent transactions", isConcurrent), ("transactions over keys", hasKeys),
+      ("concurrent transactions", isConcurrent), ("transactions over keys", hasKeys), ("lanes", hasLanes),
+      ("long names", nameBytes > 0), ("mixed levels of synchronous", mixesLevels),
       ("snapshot isolation", isConcurrent && isolation != .serializable),
     ]
     all += switches.filter(\.1).map(\.0)

@@ -90,6 +90,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var hasLanes = false
   /// Bytes that all names of items begin with: they differ on overflow pages alone.
   public var nameBytes = 0
+  /// Where the level is NORMAL, every second client has FULL all the same: commits that wait for a sync, and such that do not.
+  public var mixesLevels = false
   /// What concurrent transactions are compared with.
   public var isolation = Isolation.serializable
   /// One of those in so many is over lists, where there are some.
@@ -173,6 +175,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if !isConcurrent, choices.oneIn(4, .switchesJournal) { switchJournals(choices) }
     if choices.oneIn(3, .hasJournalLimit) { journalLimitBytes = choices.pick([20_000, 3_000, 0, 100_000], .journalLimitBytes) }
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
+    if isConcurrent { mixLevels(choices) }
     if hasKeys {
       hasLanes = choices.below(3, .hasLanes) > 0 || hasLanes
       if choices.oneIn(5, .nameBytes) { nameBytes = min(pageSize, 1024) * (2 + choices.below(3, .nameBytes)) / 2 }
@@ -234,7 +237,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
       + "\(switchOneIn > 0 ? " switches" : "")\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
-      + "\(hasLanes ? " lanes" : "")"
+      + "\(hasLanes ? " lanes" : "")\(mixesLevels ? " mixed levels" : "")"
       + "\(nameBytes > 0 ? " names of \(nameBytes)" : "")"
       + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")\(theme == .none ? "" : " \(theme.rawValue)")"
   }
@@ -253,6 +256,20 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
 
   /// Bytes of a log of `sizeLimitFrames`.
   var sizeLimitBytes: Int { sizeLimitFrames == 0 ? 0 : 32 + sizeLimitFrames * (24 + pageSize) }
+
+  func synchronous(of client: Int) -> Synchronous {
+    mixesLevels && synchronous == .normal && client % 2 == 1 ? .full : synchronous
+  }
+
+  private mutating func mixLevels(_ choices: ChoiceStream) {
+    if synchronous == .full, theme == .none, choices.oneIn(8, .mixesLevels) {
+      synchronous = .normal
+      mixesLevels = true
+      faults[.syncRevertsView] = 0
+    } else if synchronous == .normal {
+      mixesLevels = choices.oneIn(2, .mixesLevels)
+    }
+  }
 
   /// Whether the client's concurrent transactions are at snapshot isolation.
   func isAtSnapshot(_ client: Int) -> Bool {
@@ -275,7 +292,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if pageCountMax > 0 { statements.append("PRAGMA max_page_count=\(pageCountMax)") }
     for schema in attaches ? ["", "o."] : [""] {
       statements += [
-        "PRAGMA \(schema)synchronous=\(synchronous.rawValue)", "PRAGMA \(schema)cache_size=\(cachePages)",
+        "PRAGMA \(schema)synchronous=\(synchronous(of: client).rawValue)", "PRAGMA \(schema)cache_size=\(cachePages)",
         "PRAGMA wal_autocheckpoint=\(autocheckpointFrames)",
       ]
       if journalLimitBytes >= 0 { statements.append("PRAGMA \(schema)journal_size_limit=\(journalLimitBytes)") }

@@ -7,7 +7,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case pageSize, isRollback, journal, synchronous, cachePages, autocheckpointFrames, clientCount, processCount, cutCount
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
-  case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind, hasLanes, nameBytes
+  case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind, hasLanes, nameBytes, mixesLevels
   case hasSizeLimit, sizeLimitFrames, hasJournalLimit, journalLimitBytes, switchesJournal, switchOneIn, isTight, spills, locksAtMap
   case callsBetweenMax, regionFrameCount, trunkLeafCount, logGoesOn
 

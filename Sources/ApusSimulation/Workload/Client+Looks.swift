@@ -124,7 +124,8 @@ extension Client {
   /// What others of the process have committed is promised whoever copies it back (SPEC, "Other processes"); what this connection has
   /// committed itself is not, if nobody else has.
   var mayLoosen: Bool {
-    world.profile.hasLog && world.profile.processCount == 1 && world.syncedWriters.contains { $0 != name } && choices.oneIn(3, .loosens)
+    world.profile.hasLog && world.profile.processCount == 1 && !world.profile.mixesLevels
+      && world.syncedWriters.contains { $0 != name } && choices.oneIn(3, .loosens)
   }
 
   func loosen() {
@@ -140,7 +141,7 @@ extension Client {
       if world.syncedWriters.contains(where: { $0 != name }) { askForCheckpoint() }
     case .checkpoints, .goesBack:
       loosened = .goesBack
-      saySynchronous(world.profile.synchronous.rawValue)
+      saySynchronous(world.profile.synchronous(of: name).rawValue)
     }
   }
 
