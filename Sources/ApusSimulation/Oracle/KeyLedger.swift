@@ -29,6 +29,8 @@ struct KeyLedger {
     var isWriting = false
     /// How many writes the log had when COMMIT was asked for; nil before.
     var askedAt: UInt64?
+    /// How many of its events were what a dropped COMMIT was about: a recovery may find that one without what came behind it.
+    var doubtedCounts: [Int] = []
     var outcome = History.Outcome.aborted
     var place: UInt64 = 0
   }
@@ -70,6 +72,11 @@ struct KeyLedger {
 
   /// The transaction has a snapshot.
   private mutating func noteSnapshot(_ client: Int, _ now: UInt64) {
+    // Behind a COMMIT that was given up it may read newer pages, where those that it has read are the same.
+    if open[client]?.askedAt != nil {
+      open[client]?.ceiling = .max
+      return
+    }
     let known = open[client]?.ceiling ?? 0
     open[client]?.ceiling = min(known, Self.place(behind: now))
   }
@@ -79,9 +86,22 @@ struct KeyLedger {
     open[client]?.outcome = .unknown
   }
 
+  /// COMMIT was dropped, and nobody knows whether it is one.
+  mutating func noteDoubted(_ client: Int) {
+    if let count = open[client]?.events.count { open[client]?.doubtedCounts.append(count) }
+  }
+
+  /// The dropped COMMIT was one.
+  mutating func noteTold(_ client: Int) {
+    open[client]?.outcome = .committed
+    if let count = open[client]?.doubtedCounts.last { open[client]?.events.removeSubrange(count...) }
+    open[client]?.doubtedCounts = []
+  }
+
   /// COMMIT was answered; its frames were the log's write number `place`.
   mutating func noteCommitted(_ client: Int, at place: UInt64) {
     open[client]?.outcome = .committed
+    open[client]?.doubtedCounts = []
     if open[client]?.isWriting == true { answeredPlace = max(answeredPlace, Self.place(of: place)) }
     end(client, at: place, now: place)
   }
@@ -157,9 +177,11 @@ struct KeyLedger {
         let snapshots = transaction.isAtSnapshot ? Array(oldest...max(oldest, newest)).reversed() : [place]
         var states: [KeyModel] = []
         for snapshot in snapshots where snapshot <= place {
-          switch outcome(of: transaction, on: course[snapshot], course[place]) {
-          case .success(let state): if !states.contains(state) { states.append(state) }
-          case .failure(let problem): reason = reason ?? problem.text
+          for variant in variants(of: transaction) {
+            switch outcome(of: variant, on: course[snapshot], course[place]) {
+            case .success(let state): if !states.contains(state) { states.append(state) }
+            case .failure(let problem): reason = reason ?? problem.text
+            }
           }
         }
         next += states.map { course + [$0] }
@@ -171,6 +193,17 @@ struct KeyLedger {
       courses = next
     }
     return courses
+  }
+
+  /// What may have been committed of it.
+  private func variants(of transaction: Transaction) -> [Transaction] {
+    var variants = [transaction]
+    for count in transaction.doubtedCounts where count < transaction.events.count {
+      var variant = transaction
+      variant.events.removeSubrange(count...)
+      variants.append(variant)
+    }
+    return variants
   }
 
   private struct Problem: Error { var text: String }
@@ -239,10 +272,27 @@ struct KeyLedger {
     }
   }
 
+  private static func difference(_ name: String, _ due: [Int64: Int64], _ content: [Int64: Int64]) -> String? {
+    for id in Set(due.keys).union(content.keys).sorted() where due[id] != content[id] {
+      let there = content[id].map { "\($0)" } ?? "no row", wanted = due[id].map { "\($0)" } ?? "none"
+      return "\(there) in \(name) \(id), due is \(wanted)"
+    }
+    return nil
+  }
+
   private static func difference(_ due: KeyModel, _ content: KeyModel) -> String {
     for id in Set(due.tickets.keys).union(content.tickets.keys).sorted() where due.tickets[id] != content.tickets[id] {
       return "\(content.tickets[id].map { "\($0)" } ?? "no row") in ticket \(id), due is "
         + (due.tickets[id].map { "\($0)" } ?? "none")
+    }
+    if let found = difference("coupon", due.coupons, content.coupons) { return found }
+    if let found = difference("slip", due.slips, content.slips) { return found }
+    for client in Set(due.owns.keys).union(content.owns.keys).sorted() {
+      if let found = difference("own\(client)", due.owns[client] ?? [:], content.owns[client] ?? [:]) { return found }
+    }
+    if due.couponSequence != content.couponSequence {
+      return "the sequence \(content.couponSequence.map { "\($0)" } ?? "of nothing") of coupons, due is "
+        + (due.couponSequence.map { "\($0)" } ?? "none")
     }
     if due.sequence != content.sequence {
       return "the sequence \(content.sequence.map { "\($0)" } ?? "of nothing") of tickets, due is "

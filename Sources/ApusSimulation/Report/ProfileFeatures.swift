@@ -22,7 +22,8 @@ extension SimulationProfile {
       ("small trunks", trunkLeafCount > 0),
       ("journals of several modes", mixesJournals), ("many readers", readerOneIn < 4), ("faults in rows", faultsComeInRows),
       ("kills in doubt", killsInDoubt),
-      ("concurrent transactions", isConcurrent), ("transactions over keys", hasKeys),
+      ("concurrent transactions", isConcurrent), ("transactions over keys", hasKeys), ("lanes", hasLanes),
+      ("long names", nameBytes > 0), ("mixed levels of synchronous", mixesLevels),
       ("snapshot isolation", isConcurrent && isolation != .serializable),
     ]
     all += switches.filter(\.1).map(\.0)

@@ -496,9 +496,19 @@ public final class Simulation {
     if !profile.hasKeys { return }
     // A transaction of which nobody knows, with none behind it.
     for client in clients { client.endKeys() }
-    let content = KeyModel(
+    var content = KeyModel(
       items: try runToEnd(engine, KeyModel.itemStatement), marks: try runToEnd(engine, KeyModel.markStatement),
       tickets: try runToEnd(engine, KeyModel.ticketStatement), sequence: try runToEnd(engine, KeyModel.sequenceStatement))
+    if profile.hasLanes {
+      content.coupons = KeyModel.numbers(try runToEnd(engine, KeyModel.couponStatement))
+      if case .integer(let value)? = try runToEnd(engine, KeyModel.couponSequenceStatement).first?.first {
+        content.couponSequence = value
+      }
+      content.slips = KeyModel.numbers(try runToEnd(engine, KeyModel.slipStatement))
+      for client in 0..<profile.clientCount {
+        content.owns[client] = KeyModel.numbers(try runToEnd(engine, KeyModel.ownStatement(client)))
+      }
+    }
     var done: [Int64] = []
     for client in 0..<profile.clientCount {
       for case .integer(let id)? in try runToEnd(engine, "SELECT id FROM done\(client)").map(\.first) { done.append(id) }

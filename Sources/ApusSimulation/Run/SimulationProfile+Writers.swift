@@ -17,6 +17,7 @@ extension SimulationProfile {
   mutating func beKeyed() {
     beConcurrent()
     hasKeys = true
+    hasLanes = true
     sideOneIn = 1
     clientCount = max(4, clientCount)
     pageSize = min(pageSize, 2048)
@@ -33,6 +34,7 @@ extension SimulationProfile {
     cachePages = 10
     // The others change other tables.
     hasKeys = false
+    hasLanes = false
     sideOneIn = 2
     payloadMax = min(payloadMax, 1_500)
     operationCountMax = 20

@@ -86,6 +86,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var sideOneIn = 2
   /// Most of those are over keys of every kind.
   public var hasKeys = false
+  /// Of those over keys some change rows that nobody else does, on the pages of others.
+  public var hasLanes = false
+  /// Bytes that all names of items begin with: they differ on overflow pages alone.
+  public var nameBytes = 0
   /// What concurrent transactions are compared with.
   public var isolation = Isolation.serializable
   /// One of those in so many is over lists, where there are some.
@@ -179,6 +183,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if !isConcurrent, choices.oneIn(4, .switchesJournal) { switchJournals(choices) }
     if choices.oneIn(3, .hasJournalLimit) { journalLimitBytes = choices.pick([20_000, 3_000, 0, 100_000], .journalLimitBytes) }
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
+    if hasKeys {
+      hasLanes = choices.below(3, .hasLanes) > 0 || hasLanes
+      if choices.oneIn(5, .nameBytes) { nameBytes = min(pageSize, 1024) * (2 + choices.below(3, .nameBytes)) / 2 }
+    }
     if journal == .wal { regionFrameCount = choices.pick([0, 8, 16, 64], .regionFrameCount) }
     trunkLeafCount = choices.pick([0, 0, 1, 4, 12], .trunkLeafCount)
     isTight = choices.oneIn(3, .isTight)
@@ -244,7 +252,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
       + "\(faultsComeInRows ? " in rows" : "")\(killsInDoubt ? " kills in doubt" : "")\(readerOneIn < 4 ? " readers" : "")"
       + "\(switchOneIn > 0 ? mixesJournals ? " journals" : " switches" : "")"
-      + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")"
+      + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")\(hasLanes ? " lanes" : "")"
+      + "\(nameBytes > 0 ? " names of \(nameBytes)" : "")"
       + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")\(theme == .none ? "" : " \(theme.rawValue)")"
   }
 

@@ -8,7 +8,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case mixesLevels
   case stepsPerEra, keyCount, payloadMax, operationCountMax, injectsFaults, cancelOneIn, scanOneIn, hasCache
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
-  case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind
+  case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind, hasLanes, nameBytes
   case hasSizeLimit, sizeLimitFrames, hasJournalLimit, journalLimitBytes, switchesJournal, switchOneIn, isTight, spills, locksAtMap
   case callsBetweenMax, regionFrameCount, trunkLeafCount, logGoesOn, mixesJournals, readsOften
 
@@ -40,6 +40,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case asksVersion, asksOther, switches, newJournal
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
+  case keyLane, laneKind, laneRow, keyTop, keyTopDrops, goesOnBehindCommit, staysLost, commitsLost
   case keyTickets, keyTicket, keyTicketAbove, keyTicketEnd, keyOther, keyPauses, isUsual
 
   // An operation.

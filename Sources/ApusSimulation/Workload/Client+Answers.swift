@@ -239,8 +239,12 @@ extension Client {
       break
     }
     // What takes back a dropped COMMIT writes to the log: that one stays in doubt until the next.
-    let isCommitting = if case .committing = phase { true } else { false }
-    if behind.doubted != nil, fault.role == .log, !fault.kind.isSync, !isCommitting { return true }
+    let isCommitting =
+      switch phase {
+      case .committing, .siding(.keys(.committing)): true
+      default: false
+      }
+    if behind.doubted != nil || keys.isInDoubt, fault.role == .log, !fault.kind.isSync, !isCommitting { return true }
     switch (fault.kind, fault.role) {
     // What nobody came to use; what was used in its place would show.
     case (.readError, _), (.stickyReadError, _): return true
@@ -326,6 +330,12 @@ extension Client {
       phase = .resting
       return
     }
+    if error.code == .abort, case .siding(.keys) = phase, keys.isInDoubt {
+      // It says that the COMMIT was one.
+      world.keys.noteTold(name)
+      phase = engine?.isInTransaction == true ? .rollingBack : .resting
+      return
+    }
     if error.code == .abort, try isToldOfCommit() { return }
     try explain(error, phaseName)
     recover(from: error)
@@ -346,12 +356,13 @@ extension Client {
       abandonCommit()
       phase = .rollingBack
     case .siding(.committing) where isBusy && error.code != .busySnapshot && busyCount < Self.busyCountMax: busyCount += 1
-    case .siding(.keys(.committing)) where isBusy && error.code != .busySnapshot && busyCount < Self.busyCountMax: busyCount += 1
-    case .siding(.keys) where isBusy:
-      world.keys.noteRefused(name)
-      world.recorder?.noteAborted(name)
-      phase = .rollingBack
-    case .siding(.keys(.operating(let operation, _))) where error.code.primary == .constraint: refuseKeys(operation)
+    case .siding(.keys(.committing)) where isBusy && error.code != .busySnapshot && busyCount < Self.busyCountMax:
+      busyCount += 1
+      goOnBehindCommit()
+    case .siding(.keys(.lost)): return error.code == .busySnapshot
+    case .siding(.keys) where isBusy: refuseCommitOfKeys(error)
+    case .siding(.keys(.operating(let operation, _))) where error.code.primary == .constraint && !operation.takesRowid:
+      refuseKeys(operation)
     case .siding where isBusy: phase = .rollingBack
     case .savepointing where isConcurrent && error.code == .busySnapshot: phase = .rollingBack
     case .committing where isBusy:

@@ -11,6 +11,8 @@ enum KeyStep {
   case operating(KeyOperation, rows: [[ImageField]])
   case listing(History.Action, rows: [[ImageField]])
   case marking, committing
+  /// It is lost to another's commit, and says so many statements more before its ROLLBACK.
+  case lost(left: Int)
 }
 
 /// What such a transaction is about.
@@ -27,7 +29,13 @@ enum KeyPlan {
   case tickets(left: Int)
   /// Some rows are looked at, one by one; then others go on for some turns, before it says that it has seen them.
   case witness(looks: Int, pauses: Int)
+  /// Rows that nobody else changes, on pages that others do.
+  case lane(left: Int)
+  /// The end of a table or an index is looked up; then there is another one.
+  case top(KeyOperation?)
   case lists(left: Int)
+  /// So many changes more, behind a COMMIT that was dropped or refused.
+  case goOn(left: Int)
   case finished
 }
 
@@ -44,12 +52,17 @@ struct KeyTransaction {
   /// Statements of a plan that were said.
   var step = 0
   var lastRows: [[ImageField]] = []
+  /// Turns that others have before the next statement.
+  var pauses = 0
+  var largestSlip: Int64?
+  /// Its number is in its client's table.
+  var isMarked = false, wasMarkedAtSavepoint = false
 }
 
 extension Client {
   private static let readerOneIn = 6, ordinaryOneIn = 6, ticketsOneIn = 6
   /// Most turns that a witness lets pass.
-  private static let pauseCountMax = 40
+  private static let pauseCountMax = 40, lanePauseCountMax = 12
 
   func startKeys() {
     keys = KeyTransaction()
@@ -77,7 +90,12 @@ extension Client {
       keys.plan = .tickets(left: 1 + choices.below(3, .operationCount))
       return
     }
-    let kind = choices.below(12, .keyPlan)
+    if world.profile.hasLanes, choices.oneIn(3, .keyLane) {
+      keys.plan = .lane(left: 2 + choices.below(6, .operationCount))
+      keys.pauses = choices.below(Self.lanePauseCountMax, .keyPauses)
+      return
+    }
+    let kind = choices.below(14, .keyPlan)
     let id = KeyOperation.drawnId(choices)
     switch kind {
     case 0: keys.plan = .claim(KeyOperation.drawnName(choices))
@@ -85,8 +103,9 @@ extension Client {
     case 2: keys.plan = .orphan(parent: id)
     case 3: keys.plan = .transfer(from: id, to: KeyOperation.drawnId(choices))
     case 10, 11:
-      keys.plan = .witness(looks: 1 + choices.below(2, .operationCount), pauses: choices.below(Self.pauseCountMax, .keyPauses))
+      keys.plan = .witness(looks: 1 + choices.below(4, .operationCount), pauses: choices.below(Self.pauseCountMax, .keyPauses))
       keys.isWriting = true
+    case 12, 13: keys.plan = .top(nil)
     default:
       let count = 1 + choices.below(5, .operationCount)
       let isReader = choices.oneIn(Self.readerOneIn, .isReader)
@@ -112,6 +131,12 @@ extension Client {
       world.keys.noteAsked(name, at: world.disk.logWriteCount)
       world.recorder?.noteCommitBegun(name)
       start("COMMIT", [])
+    case .lost(0): phase = .rollingBack
+    case .lost(let left):
+      phase = .siding(.keys(.lost(left: left - 1)))
+      let operation = choices.oneIn(2, .isReader) ? KeyOperation.drawnRead(choices) : KeyOperation.drawnChange(choices)
+      if choices.oneIn(3, .commitsLost) { return start("COMMIT", []) }
+      start(operation.sql, operation.bindings(padding: keys.padding))
     }
   }
 
@@ -144,13 +169,18 @@ extension Client {
       keys.plan = .witness(looks: 0, pauses: pauses - 1)
       return
     }
-    if let operation = nextOperation() {
+    if keys.pauses > 0, choices.oneIn(2, .keyPauses) {
+      keys.pauses -= 1
+      return
+    }
+    if let operation = nextOperation()?.named(behind: world.namePrefix) {
       if !operation.isRead { keys.isWriting = true }
       phase = .siding(.keys(.operating(operation, rows: [])))
       return start(operation.sql, operation.bindings(padding: keys.padding))
     }
-    phase = .siding(.keys(keys.isWriting ? .marking : .committing))
-    if keys.isWriting { start("INSERT INTO done\(name) VALUES(?1)", [.integer(keys.id)]) } else { askForCommit() }
+    let marks = keys.isWriting && !keys.isMarked
+    phase = .siding(.keys(marks ? .marking : .committing))
+    if marks { start("INSERT INTO done\(name) VALUES(?1)", [.integer(keys.id)]) } else { askForCommit() }
   }
 
   private func askForCommit() {
@@ -176,6 +206,20 @@ extension Client {
       keys.plan = left > 1 ? .tickets(left: left - 1) : .finished
       return choices.oneIn(6, .keyOther)
         ? KeyOperation.drawnChange(choices) : KeyOperation.drawnOfTickets(choices, largest: world.largestTicket)
+    case .lane(let left):
+      keys.plan = left > 1 ? .lane(left: left - 1) : .finished
+      return KeyOperation.drawnOfLane(
+        choices, name, largestSlip: keys.largestSlip ?? world.largestSlip, largestCoupon: world.largestCoupon)
+    case .top(nil):
+      let look = KeyOperation.drawnTop(choices)
+      keys.plan = .top(look)
+      return look
+    case .top(let look?):
+      keys.plan = .finished
+      return KeyOperation.drawnBehind(look, keys.lastRows.first?.first, choices)
+    case .goOn(let left):
+      keys.plan = left > 1 ? .goOn(left: left - 1) : .finished
+      return KeyOperation.drawnChange(choices)
     case .claim(let claimed):
       if keys.step == 0 { return advance(.itemNamed(claimed)) }
       keys.plan = .finished
@@ -211,20 +255,31 @@ extension Client {
 
   func finishKeys(_ step: KeyStep) throws(Finding) {
     switch step {
+    case .lost:
+      throw Finding(
+        oracle: .snapshot,
+        text: "client \(name): its transaction was lost to another's commit, and a statement behind that ended well; due is "
+          + "SQLITE_BUSY_SNAPSHOT until ROLLBACK")
     case .beginning, .choosing: phase = .siding(.keys(.choosing))
     case .savepoint:
       keys.savepoint = 2
+      keys.wasMarkedAtSavepoint = keys.isMarked
       world.keys.note(.savepoint, by: name, now: world.disk.logWriteCount)
       world.recorder?.noteSavepoint(name)
       phase = .siding(.keys(.choosing))
     case .goingBack:
+      keys.isMarked = keys.wasMarkedAtSavepoint
       world.keys.note(.wayBack, by: name, now: world.disk.logWriteCount)
       world.recorder?.noteWayBack(name, to: 0)
       phase = .siding(.keys(.choosing))
     case .operating(var operation, let rows):
-      if case .takeTicket(let value, _) = operation { operation = .takeTicket(value, id: engine?.lastInsertRowid) }
+      if operation.takesRowid { operation = operation.with(rowid: engine?.lastInsertRowid) }
       switch operation {
       case .takeTicket(_, let id?), .putTicket(let id, _, _): world.largestTicket = max(world.largestTicket, id)
+      case .takeCoupon(_, let id?), .putCoupon(let id, _): world.largestCoupon = max(world.largestCoupon, id)
+      case .takeSlip(_, let id?), .putSlip(let id, _):
+        keys.largestSlip = id
+        world.largestSlip = max(world.largestSlip, id)
       default: break
       }
       keys.lastRows = rows
@@ -237,6 +292,7 @@ extension Client {
       world.recorder?.note(.read(key: key, values: HistoryRecorder.values(rows.first?.first)), by: name)
       phase = .siding(.keys(.choosing))
     case .marking:
+      keys.isMarked = true
       world.keys.noteMarked(name, now: world.disk.logWriteCount)
       phase = .siding(.keys(.committing))
     case .committing:
@@ -255,11 +311,32 @@ extension Client {
   func dropKeys(_ step: KeyStep) {
     if case .committing = step {
       keys.isInDoubt = true
-      let saysItAgain = engine?.isInTransaction == true && choices.oneIn(3, .behindCommit)
+      world.keys.noteDoubted(name)
+      let isOpen = engine?.isInTransaction == true
+      let saysItAgain = isOpen && choices.oneIn(3, .behindCommit)
       phase = saysItAgain ? .siding(.keys(.committing)) : .rollingBack
+      if isOpen, !saysItAgain { goOnBehindCommit() }
     } else {
       keys.lastRows = []
       phase = .siding(.keys(.choosing))
+    }
+  }
+
+  /// COMMIT was dropped or refused, and was none: perhaps something is done before it is said again.
+  func goOnBehindCommit() {
+    guard keys.isWriting, keys.isConcurrent, choices.oneIn(3, .goesOnBehindCommit) else { return }
+    keys.plan = .goOn(left: 1 + choices.below(2, .stepsBehindCommit))
+    phase = .siding(.keys(.choosing))
+  }
+
+  /// It was refused, and there is nothing left but ROLLBACK; some say something else first.
+  func refuseCommitOfKeys(_ error: EngineError) {
+    // A recovery may find what was dropped before.
+    if !keys.isInDoubt { world.keys.noteRefused(name) }
+    world.recorder?.noteAborted(name)
+    phase = .rollingBack
+    if keys.isConcurrent, error.code == .busySnapshot, choices.oneIn(3, .staysLost) {
+      phase = .siding(.keys(.lost(left: 1 + choices.below(3, .staysLost))))
     }
   }
 

@@ -393,7 +393,7 @@ final class Client {
     case .operating where !engine.isInTransaction, .housekeeping where !engine.isInTransaction,
       .siding(.keys(.operating)) where !engine.isInTransaction, .siding(.keys(.listing)) where !engine.isInTransaction:
       // It had failed, and was taking the transaction with it.
-      guard world.faults.hasMet(name) else {
+      guard world.faults.hasMet(name) || keys.isInDoubt else {
         throw Finding(oracle: .cancellation, text: "client \(name): \(phaseName) was dropped, and its transaction is gone")
       }
       dropScan()

@@ -15,6 +15,9 @@ enum KeyOperation {
   case namesFrom(String, count: Int), groupSum(Int64), groupLargest(Int64)
   case mark(String, Int64), familySum(String), marksIn(String, ClosedRange<Int64>), lastMark(String, upTo: Int64)
   case markWith(unique: Int64)
+  case groupFrom(Int64, value: Int64, count: Int), groupDown(Int64, value: Int64, count: Int), itemsDown(id: Int64, count: Int)
+  case namesDown(String, count: Int), lastItems(Int), largestItem, largestName, largestUnique
+  case ownRows(Int), couponSequence, slipCount
   case ticket(Int64), ticketCount, sequence
   // Changes.
   case putItem(id: Int64, KeyModel.Item, Operation.Conflict), rename(id: Int64, to: String, replaces: Bool)
@@ -26,14 +29,23 @@ enum KeyOperation {
   case takeTicket(Int64, id: Int64?)
   case putTicket(id: Int64, Int64, Operation.Conflict), dropTickets(from: Int64)
   case setSequence(Int64), dropSequence
+  case dropItems, dropMarks
+  /// Rows whose new names and numbers meet each other's.
+  case renameItems(ClosedRange<Int64>, to: String), shiftMarks(String, Int64)
+  /// Of a table of a client's own.
+  case putOwn(Int, id: Int64, Int64), dropOwn(Int), addToOwn(Int, Int64)
+  case takeCoupon(Int64, id: Int64?), putCoupon(id: Int64, Int64)
+  case takeSlip(Int64, id: Int64?), putSlip(id: Int64, Int64), dropSlips(from: Int64)
 
   var isRead: Bool {
     switch self {
     case .item, .itemNamed, .idRange, .itemsFrom, .namesFrom, .groupSum, .groupLargest, .mark, .familySum, .marksIn, .lastMark,
-      .markWith, .ticket, .ticketCount, .sequence:
+      .markWith, .ticket, .ticketCount, .sequence, .groupFrom, .groupDown, .itemsDown, .namesDown, .lastItems, .largestItem,
+      .largestName, .largestUnique, .ownRows, .couponSequence, .slipCount:
       true
     case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToMark, .addToFamily, .dropMark,
-      .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence:
+      .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence, .dropItems, .dropMarks, .renameItems,
+      .shiftMarks, .putOwn, .dropOwn, .addToOwn, .takeCoupon, .putCoupon, .takeSlip, .putSlip, .dropSlips:
       false
     }
   }
@@ -72,6 +84,29 @@ enum KeyOperation {
     case .dropTickets: "DELETE FROM ticket WHERE id>=?1"
     case .setSequence: "UPDATE sqlite_sequence SET seq=?1 WHERE name='ticket'"
     case .dropSequence: "DELETE FROM sqlite_sequence WHERE name='ticket'"
+    case .groupFrom: "SELECT v, id FROM item WHERE g=?1 AND v>=?2 ORDER BY v, id LIMIT ?3"
+    case .groupDown: "SELECT v, id FROM item WHERE g=?1 AND v<=?2 ORDER BY v DESC, id DESC LIMIT ?3"
+    case .itemsDown: "SELECT id, v FROM item WHERE id<=?1 ORDER BY id DESC LIMIT ?2"
+    case .namesDown: "SELECT name, id FROM item WHERE name<=?1 ORDER BY name DESC LIMIT ?2"
+    case .lastItems: "SELECT id, v FROM item ORDER BY id DESC LIMIT ?1"
+    case .largestItem: "SELECT max(id) FROM item"
+    case .largestName: "SELECT max(name) FROM item"
+    case .largestUnique: "SELECT max(u) FROM mark"
+    case .ownRows(let client): "SELECT id, v FROM own\(client) ORDER BY id"
+    case .couponSequence: "SELECT seq FROM sqlite_sequence WHERE name='coupon'"
+    case .slipCount: "SELECT count(*), coalesce(sum(v),0) FROM slip"
+    case .dropItems: "DELETE FROM item"
+    case .dropMarks: "DELETE FROM mark"
+    case .renameItems: "UPDATE OR REPLACE item SET name=?3 WHERE id BETWEEN ?1 AND ?2"
+    case .shiftMarks: "UPDATE OR REPLACE mark SET u=u+?2 WHERE a=?1"
+    case .putOwn(let client, _, _): "INSERT OR REPLACE INTO own\(client)(id,name,v,pad) VALUES(?1,?2,?3,zeroblob(?4))"
+    case .dropOwn(let client): "DELETE FROM own\(client)"
+    case .addToOwn(let client, _): "UPDATE own\(client) SET v=v+?1"
+    case .takeCoupon: "INSERT INTO coupon(v) VALUES(?1)"
+    case .putCoupon: "INSERT INTO coupon(id,v) VALUES(?1,?2)"
+    case .takeSlip: "INSERT INTO slip(v) VALUES(?1)"
+    case .putSlip: "INSERT INTO slip(id,v) VALUES(?1,?2)"
+    case .dropSlips: "DELETE FROM slip WHERE id>=?1"
     }
   }
 
@@ -104,7 +139,21 @@ enum KeyOperation {
     case .addToFamily(let family, let value): return [text(family), .integer(value)]
     case .ticket(let id), .dropTickets(let id), .takeTicket(let id, _), .setSequence(let id): return [.integer(id)]
     case .putTicket(let id, let value, _): return [.integer(id), .integer(value)]
-    case .ticketCount, .sequence, .dropSequence: return []
+    case .groupFrom(let group, let value, let count), .groupDown(let group, let value, let count):
+      return [.integer(group), .integer(value), .integer(Int64(count))]
+    case .itemsDown(let id, let count): return [.integer(id), .integer(Int64(count))]
+    case .namesDown(let name, let count): return [text(name), .integer(Int64(count))]
+    case .lastItems(let count): return [.integer(Int64(count))]
+    case .renameItems(let ids, let name): return [.integer(ids.lowerBound), .integer(ids.upperBound), text(name)]
+    case .shiftMarks(let family, let value): return [text(family), .integer(value)]
+    case .putOwn(_, let id, let value):
+      return [.integer(id), text("own \(id)"), .integer(value), .integer(Int64(padding))]
+    case .addToOwn(_, let value), .takeCoupon(let value, _), .takeSlip(let value, _), .dropSlips(let value):
+      return [.integer(value)]
+    case .putCoupon(let id, let value), .putSlip(let id, let value): return [.integer(id), .integer(value)]
+    case .ticketCount, .sequence, .dropSequence, .largestItem, .largestName, .largestUnique, .ownRows, .couponSequence, .slipCount,
+      .dropItems, .dropMarks, .dropOwn:
+      return []
     }
   }
 
@@ -132,9 +181,7 @@ enum KeyOperation {
       return model.sortedItems.filter { $0.id >= id }.prefix(count).map { [.integer($0.id), .integer($0.item.value)] }
     case .namesFrom(let name, let count):
       let folded = name.lowercased()
-      let found = model.sortedItems.filter { $0.item.name.lowercased() >= folded }
-      return found.sorted { $0.item.name.lowercased() < $1.item.name.lowercased() }.prefix(count)
-        .map { [text($0.item.name), .integer($0.id)] }
+      return model.itemsByName.filter { $0.folded >= folded }.prefix(count).map { [text($0.name), .integer($0.id)] }
     case .groupSum(let group): return sum(model.items.values.filter { $0.group == group }.map(\.value))
     case .groupLargest(let group):
       return [[model.items.values.filter { $0.group == group }.map(\.value).max().map { .integer($0) } ?? .null]]
@@ -152,8 +199,28 @@ enum KeyOperation {
     case .ticket(let id): return model.tickets[id].map { [[.integer($0)]] } ?? []
     case .ticketCount: return [[.integer(Int64(model.tickets.count)), .integer(model.tickets.keys.max() ?? 0)]]
     case .sequence: return model.sequence.map { [[.integer($0)]] } ?? []
+    case .groupFrom(let group, let value, let count):
+      return model.sortedGroup(group).filter { $0.value >= value }.prefix(count).map { [.integer($0.value), .integer($0.id)] }
+    case .groupDown(let group, let value, let count):
+      return model.sortedGroup(group).reversed().filter { $0.value <= value }.prefix(count)
+        .map { [.integer($0.value), .integer($0.id)] }
+    case .itemsDown(let id, let count):
+      return model.sortedItems.reversed().filter { $0.id <= id }.prefix(count).map { [.integer($0.id), .integer($0.item.value)] }
+    case .namesDown(let name, let count):
+      let folded = name.lowercased()
+      return model.itemsByName.reversed().filter { $0.folded <= folded }.prefix(count).map { [text($0.name), .integer($0.id)] }
+    case .lastItems(let count):
+      return model.sortedItems.suffix(count).reversed().map { [.integer($0.id), .integer($0.item.value)] }
+    case .largestItem: return [[model.items.keys.max().map { .integer($0) } ?? .null]]
+    case .largestName: return [[model.itemsByName.last.map { text($0.name) } ?? .null]]
+    case .largestUnique: return [[model.marks.values.compactMap(\.unique).max().map { .integer($0) } ?? .null]]
+    case .ownRows(let client):
+      return (model.owns[client] ?? [:]).sorted { $0.key < $1.key }.map { [.integer($0.key), .integer($0.value)] }
+    case .couponSequence: return model.couponSequence.map { [[.integer($0)]] } ?? []
+    case .slipCount: return sum(Array(model.slips.values))
     case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToMark, .addToFamily, .dropMark,
-      .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence:
+      .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence, .dropItems, .dropMarks, .renameItems,
+      .shiftMarks, .putOwn, .dropOwn, .addToOwn, .takeCoupon, .putCoupon, .takeSlip, .putSlip, .dropSlips:
       return []
     }
   }
@@ -215,8 +282,41 @@ enum KeyOperation {
     case .dropTickets(let first): model.tickets = model.tickets.filter { $0.key < first }
     case .setSequence(let value): if model.sequence != nil { model.setSequence(value) }
     case .dropSequence: if model.sequence != nil { model.setSequence(nil) }
+    case .dropItems: model.items = [:]
+    case .dropMarks: model.marks = [:]
+    case .renameItems(let ids, let name):
+      // Each takes the name from the one before; what had it is gone, and is not found any more.
+      for id in model.items.keys.sorted() where ids.contains(id) && model.items[id] != nil {
+        if let holder = model.holder(ofName: name), holder != id { model.items[holder] = nil }
+        model.items[id]?.name = name
+      }
+    case .shiftMarks(let family, let value):
+      let folded = family.lowercased()
+      for key in model.marks.keys.sorted() where key.family == folded {
+        guard let unique = model.marks[key]?.unique else { continue }
+        if let holder = model.holder(ofUnique: unique + value), holder != key { model.marks[holder] = nil }
+        model.marks[key]?.unique = unique + value
+      }
+    case .putOwn(let client, let id, let value): model.owns[client, default: [:]][id] = value
+    case .dropOwn(let client): model.owns[client] = [:]
+    case .addToOwn(let client, let value): model.owns[client] = model.owns[client]?.mapValues { $0 + value }
+    case .takeCoupon(let value, let id):
+      guard let id, model.coupons[id] == nil else { return false }
+      model.putCoupon(id, value)
+    case .putCoupon(let id, let value):
+      if model.coupons[id] != nil { return false }
+      model.putCoupon(id, value)
+    case .takeSlip(let value, let id):
+      // The row id is one that nobody has.
+      guard let id, model.slips[id] == nil else { return false }
+      model.slips[id] = value
+    case .putSlip(let id, let value):
+      if model.slips[id] != nil { return false }
+      model.slips[id] = value
+    case .dropSlips(let first): model.slips = model.slips.filter { $0.key < first }
     case .item, .itemNamed, .idRange, .itemsFrom, .namesFrom, .groupSum, .groupLargest, .mark, .familySum, .marksIn, .lastMark,
-      .markWith, .ticket, .ticketCount, .sequence:
+      .markWith, .ticket, .ticketCount, .sequence, .groupFrom, .groupDown, .itemsDown, .namesDown, .lastItems, .largestItem,
+      .largestName, .largestUnique, .ownRows, .couponSequence, .slipCount:
       break
     }
     return true
@@ -253,6 +353,9 @@ enum KeyOperation {
       value: Int64(choices.below(50, .keyValue)))
   }
 
+  private static func drawnGroup(_ choices: ChoiceStream) -> Int64 { Int64(choices.below(groupCount, .keyGroup)) }
+  private static func drawnValue(_ choices: ChoiceStream) -> Int64 { Int64(choices.below(50, .keyValue)) }
+
   private static func drawnSpan(_ choices: ChoiceStream, _ first: Int64) -> ClosedRange<Int64> {
     first...first + Int64(choices.below(spanMax, .span))
   }
@@ -268,14 +371,116 @@ enum KeyOperation {
     Int64(choices.below(choices.oneIn(2, .isUsual) ? numberCount : usualCount, .keyNumber))
   }
 
-  /// One row, by its key.
+  /// One row, by its key; or much, of which a later look may see a part once more.
   static func drawnLook(_ choices: ChoiceStream) -> KeyOperation {
-    choices.oneIn(2, .kind) ? .item(id: usualId(choices)) : .mark(drawnFamily(choices), usualNumber(choices))
+    switch choices.below(8, .kind) {
+    case 0, 1: .item(id: usualId(choices))
+    case 2, 3: .mark(drawnFamily(choices), usualNumber(choices))
+    case 4: .idRange(0...Int64(idCount))
+    case 5: .marksIn(drawnFamily(choices), 0...Int64(numberCount))
+    case 6: .groupSum(drawnGroup(choices))
+    default: drawnRead(choices)
+    }
+  }
+
+  /// Rows of a lane, one of which lies beside the next one's.
+  private static let laneRowCount = 3, laneWidth: Int64 = 16, laneStart: Int64 = 100, laneUniques: Int64 = 1_000
+
+  /// What meets no other lane's rows, and lies on the same pages as those.
+  /// - Parameters:
+  ///   - largestSlip: the largest row id of a slip that the client, or else any, was told.
+  ///   - largestCoupon: the same of coupons.
+  static func drawnOfLane(_ choices: ChoiceStream, _ client: Int, largestSlip: Int64, largestCoupon: Int64) -> KeyOperation {
+    let id = laneStart + Int64(client) + laneWidth * Int64(choices.below(laneRowCount, .laneRow))
+    let value = drawnValue(choices)
+    let group = drawnGroup(choices), family = drawnFamily(choices)
+    let above = Int64(1 + choices.below(3, .keyTicketAbove))
+    switch choices.below(24, .laneKind) {
+    case 0: return .putItem(id: id, KeyModel.Item(name: "lane \(id)", group: group, value: value), .replace)
+    case 1, 2: return .addToItems(id...id, 1 + value)
+    case 3: return .regroup(id: id, to: group)
+    case 4: return .dropItem(id: id)
+    case 5, 6:
+      return .putMark(number: id, KeyModel.Mark(family: family, unique: laneUniques + id, value: value), .replace)
+    case 7: return .addToMark(family, id, 1 + value)
+    case 8: return .dropMark(family, id)
+    case 9: return .moveMark(family, id, to: drawnFamily(choices))
+    case 10, 11: return .takeSlip(value, id: nil)
+    case 12: return .putSlip(id: largestSlip + above, value)
+    case 13: return choices.oneIn(2, .keyDropsAll) ? .dropSlips(from: largestSlip - above) : .slipCount
+    case 14, 15: return .takeCoupon(value, id: nil)
+    case 16: return .putCoupon(id: largestCoupon + above, value)
+    case 17: return .takeTicket(value, id: nil)
+    case 18: return .couponSequence
+    case 19, 20: return .dropOwn(client)
+    case 21: return choices.oneIn(2, .kind) ? .ownRows(client) : .addToOwn(client, 1)
+    default: return .putOwn(client, id: Int64(choices.below(laneRowCount * 4, .laneRow)), value)
+    }
+  }
+
+  // MARK: ends
+
+  /// The end of a table or of an index.
+  static func drawnTop(_ choices: ChoiceStream) -> KeyOperation {
+    choices.pick([.largestItem, .largestUnique, .lastItems(1), .largestName], .keyTop)
+  }
+
+  /// What makes another end of it: `top` is what was answered.
+  static func drawnBehind(_ look: KeyOperation, _ top: ImageField?, _ choices: ChoiceStream) -> KeyOperation? {
+    let above = Int64(1 + choices.below(3, .keyTicketAbove))
+    var largest: Int64 = 0
+    if case .integer(let number)? = top { largest = number }
+    let drops = choices.below(8, .keyTopDrops) > (largest < 2 * laneStart ? 5 : 2)
+    switch look {
+    case .largestUnique:
+      let mark = KeyModel.Mark(family: drawnFamily(choices), unique: largest + above, value: drawnValue(choices))
+      if drops { return .shiftMarks(drawnFamily(choices), -1) }
+      return .putMark(number: Int64(choices.below(numberCount, .keyNumber)), mark, .replace)
+    case .largestName: return .rename(id: drawnId(choices), to: "z\(above)", replaces: true)
+    default:
+      return drops
+        ? .dropItem(id: largest)
+        : .putItem(id: largest + above, drawnItem(choices, "top \(largest + above)"), .abort)
+    }
+  }
+
+  /// The same with names that begin with `prefix`.
+  func named(behind prefix: String) -> KeyOperation {
+    switch self {
+    case _ where prefix.isEmpty: return self
+    case .itemNamed(let name): return .itemNamed(prefix + name)
+    case .namesFrom(let name, let count): return .namesFrom(prefix + name, count: count)
+    case .namesDown(let name, let count): return .namesDown(prefix + name, count: count)
+    case .rename(let id, let name, let replaces): return .rename(id: id, to: prefix + name, replaces: replaces)
+    case .renameItems(let ids, let name): return .renameItems(ids, to: prefix + name)
+    case .dropNamed(let name): return .dropNamed(prefix + name)
+    case .putItem(let id, var item, let conflict):
+      item.name = prefix + item.name
+      return .putItem(id: id, item, conflict)
+    default: return self
+    }
+  }
+
+  /// The engine gives the row id: no constraint is in its way.
+  var takesRowid: Bool {
+    switch self {
+    case .takeTicket, .takeCoupon, .takeSlip: true
+    default: false
+    }
+  }
+
+  func with(rowid: Int64?) -> KeyOperation {
+    switch self {
+    case .takeTicket(let value, _): .takeTicket(value, id: rowid)
+    case .takeCoupon(let value, _): .takeCoupon(value, id: rowid)
+    case .takeSlip(let value, _): .takeSlip(value, id: rowid)
+    default: self
+    }
   }
 
   static func drawnRead(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
-    switch choices.below(14, .kind) {
+    switch choices.below(24, .kind) {
     case 0: return .item(id: drawnId(choices))
     case 1: return .itemNamed(drawnName(choices))
     case 2: return .idRange(drawnSpan(choices, drawnId(choices)))
@@ -290,6 +495,16 @@ enum KeyOperation {
     // Scans that stop at an entry which others like to change.
     case 12: return .itemsFrom(id: usualId(choices), count: 1 + choices.below(3, .keyLimit))
     case 13: return .lastMark(drawnFamily(choices), upTo: usualNumber(choices))
+    // A prefix of the index's key and a place behind it, upwards and downwards, and the ends of a table and of indexes.
+    case 14: return .groupFrom(drawnGroup(choices), value: drawnValue(choices), count: 1 + choices.below(4, .keyLimit))
+    case 15: return .groupDown(drawnGroup(choices), value: drawnValue(choices), count: 1 + choices.below(4, .keyLimit))
+    case 16: return .itemsDown(id: drawnId(choices), count: 1 + choices.below(3, .keyLimit))
+    case 17: return .namesDown(drawnName(choices), count: 1 + choices.below(3, .keyLimit))
+    case 18: return .lastItems(1 + choices.below(3, .keyLimit))
+    case 19: return .largestItem
+    case 20: return .largestName
+    case 21: return .largestUnique
+    case 22: return .groupSum(drawnGroup(choices))
     default: return .markWith(unique: Int64(choices.below(uniqueCount, .rowU)))
     }
   }
@@ -314,7 +529,7 @@ enum KeyOperation {
   static func drawnChange(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
     let conflict = choices.pick([Operation.Conflict.abort, .replace, .replace, .ignore], .conflict)
-    switch choices.below(16, .kind) {
+    switch choices.below(19, .kind) {
     case 0, 1: return .putItem(id: drawnId(choices), drawnItem(choices), conflict)
     case 2: return .rename(id: drawnId(choices), to: drawnName(choices), replaces: conflict == .replace)
     case 3: return .addToItems(drawnSpan(choices, drawnId(choices)), Int64(1 + choices.below(9, .keyValue)))
@@ -333,6 +548,9 @@ enum KeyOperation {
       let id = usualId(choices)
       return .addToItems(id...id, Int64(1 + choices.below(9, .keyValue)))
     case 15: return .addToMark(drawnFamily(choices), usualNumber(choices), Int64(1 + choices.below(9, .keyValue)))
+    case 16: return .renameItems(drawnSpan(choices, drawnId(choices)), to: drawnName(choices))
+    case 17: return .shiftMarks(drawnFamily(choices), Int64(1 + choices.below(3, .shift)))
+    case 18 where choices.oneIn(4, .keyDropsAll): return choices.oneIn(2, .keyTicketEnd) ? .dropItems : .dropMarks
     default: return choices.oneIn(3, .keyDropsAll) ? .dropFamily(drawnFamily(choices)) : .dropMark(drawnFamily(choices), number)
     }
   }

@@ -24,6 +24,9 @@ final class World {
   var keys = KeyLedger()
   /// The largest row id of a ticket that any client was told.
   var largestTicket: Int64 = 0
+  var largestSlip: Int64 = 0, largestCoupon: Int64 = 0
+  /// What the names of items begin with.
+  let namePrefix: String
   var changes = ChangeLedger()
   var keptLog = KeptLog()
   var settledMode = SettledMode()
@@ -55,6 +58,7 @@ final class World {
       profile.faults, focus: profile.faultFocus, comeInRows: profile.faultsComeInRows, choices)
     disk.sectorByteCount = profile.sectorByteCount
     self.profile = profile
+    namePrefix = String(repeating: "n", count: profile.nameBytes)
     ledger = Ledger(model)
     recorder = profile.hasLists ? HistoryRecorder() : nil
     generator = OperationGenerator(
