@@ -62,8 +62,8 @@ extension Connection {
   }
 
   /// True where a dropped statement has left something that `settle`, or the next statement, ends: changes to be undone, a
-  /// checkpoint whose pages are on their way.
-  public var owesWork: Bool { !state.owesNothing || state.owesDroppedCheckpoint }
+  /// checkpoint or a journal's playback whose pages are on their way.
+  public var owesWork: Bool { !state.owesNothing || state.owesDroppedWrites }
 
   /// Ends what statements, and the preparing of statements, have left that were dropped at a wait: changes are undone, locks and
   /// snapshots given back. Every statement does so before anything else; this is for a connection that has no next one. May
@@ -71,7 +71,7 @@ extension Connection {
   public func settle() throws(Fault) {
     try state.settleDebts()
     try state.settleDroppedCommits()
-    try state.settleDroppedCheckpoints()
+    try state.settleDroppedWrites()
     state.endIdleReads()
     state.giveUpOpenings()
   }

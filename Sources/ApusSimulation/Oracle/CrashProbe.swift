@@ -7,11 +7,11 @@ import ApusBase
 struct CrashProbe {
   /// One completed request in so many is followed by a look; where it was a sync, and behind a call that has changed a name or
   /// cut a file, one in so many.
-  private static let oneIn = 40, turningPointOneIn = 12
+  private static let oneIn = 40, turningPointOneIn = 7
   /// Of the platters with a journal that counts, and of the others, one in so many is recovered by the engine, too.
-  private static let recoversJournalOneIn = 2, recoversOneIn = 8
+  private static let recoversJournalOneIn = 2, recoversOneIn = 5
   /// One recovery in so many finds the header broken of a file whose log holds it.
-  private static let damagesHeaderOneIn = 4
+  private static let damagesHeaderOneIn = 2
 
   private let world: World
   private let choices: ChoiceStream

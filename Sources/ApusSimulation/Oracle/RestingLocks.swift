@@ -1,5 +1,5 @@
 // The locks of a connection whose statement has ended outside of a transaction (O9): none, but SHARED on a file with a log; and of
-// one that was refused the lock to write: those of a reader. A lock that is kept would else be noticed at the end of the connection,
+// one that was refused the lock to write: those of a reader. A lock that is kept would else be noticed where the connection ends,
 // or by whoever waits for it in vain.
 
 struct RestingLocks {

@@ -231,6 +231,7 @@ final class Client {
     busySince = world.clock.monotonicNanoseconds
     if sql != "COMMIT" { hasWrittenCommit = false }
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
+    world.busyReason.note(name, hold, now: busySince)
     if isInWriting { world.changes.noteWriting(name) }
     if mayChangeFiles || undoesFirst { world.changes.begin(name) }
     engine?.start(sql, bindings)
@@ -245,6 +246,7 @@ final class Client {
     _ = engine?.alarm.take()
     yields = false
     world.faults.actor = name
+    world.busyReason.note(name, hold, now: world.clock.monotonicNanoseconds)
     defer {
       world.busyReason.note(name, hold, now: world.clock.monotonicNanoseconds)
       world.faults.actor = -1

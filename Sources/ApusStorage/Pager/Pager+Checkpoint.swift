@@ -174,6 +174,19 @@ extension Pager {
     if state == .none, wal.index.memory.isPrivate, !configuration.locksExclusively { endRead() }
   }
 
+  /// A dropped playback of a hot journal still has its lock, since originals are on their way into the file.
+  public var owesDroppedPlayback: Bool { store?.abandonedPlayback != nil }
+
+  /// Waits for the originals of a dropped playback; then its lock goes. The journal is hot as before.
+  public func settleDroppedPlayback() throws(Fault) {
+    do throws(Fault) {
+      try store?.settleAbandonedPlayback()
+    } catch {
+      if case .wait = error { throw error }
+      try store?.settleAbandonedPlayback()
+    }
+  }
+
   func abandonCheckpoint(_ store: FileStore) {
     #if PlantedBugs
       if PlantedBug.isActive(.keepDroppedCheckpoint), !store.isClosed { return }

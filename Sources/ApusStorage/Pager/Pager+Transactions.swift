@@ -28,8 +28,8 @@ extension Pager {
     if state == .read { endRead() }
   }
 
-  /// A COMMIT was dropped behind its frames. It can only be brought to its end, and others of the process may wait for the sync that
-  /// it has begun: that does not wait for what writes next, or ends the transaction. What reads sees what is committed.
+  /// A COMMIT was dropped behind its frames. It can only be brought to its end, and others of the process may wait for the sync
+  /// that it has begun: that does not wait for what writes next, or ends the transaction. What reads sees what is committed.
   public func settleDroppedCommit() throws(Fault) {
     guard state == .write, !isCommitting, let store, store.isAppended else { return }
     try commit(store)

@@ -279,8 +279,8 @@ final class CommitQueue: Sendable {
   }
 
   /// The sync that `id` led has failed: so has every commit that is pending, whatever it asked for, and the turn that is under way.
-  /// - Returns: the first frame of each commit, which no recovery must find, nor take for what stands behind damage; the caller sees to
-  ///   that, and says `clearingEnded`. None where nothing was pending.
+  /// - Returns: the first frame of each commit, which no recovery must find, nor take for what stands behind damage; the caller
+  ///   sees to that, and says `clearingEnded`. None where nothing was pending.
   func syncFailed(by id: ObjectIdentifier, _ error: EngineError) -> [UInt32] {
     withState { state -> [UInt32] in
       precondition(state.syncing == id)

@@ -332,15 +332,21 @@ extension ConnectionState {
     for database in databases { database?.pager.giveUpOpening() }
   }
 
-  public var owesDroppedCheckpoint: Bool { databases.contains { $0?.pager.owesDroppedCheckpoint == true } }
+  /// Pages of a dropped checkpoint or playback are on their way into a file, under its locks.
+  public var owesDroppedWrites: Bool {
+    databases.contains { $0?.pager.owesDroppedCheckpoint == true || $0?.pager.owesDroppedPlayback == true }
+  }
 
   /// A COMMIT was dropped when its frames were written; the transaction is open still, and is told what became of it by what comes next.
   public func settleDroppedCommits() throws(Fault) {
     for database in databases { try database?.pager.settleDroppedCommit() }
   }
 
-  public func settleDroppedCheckpoints() throws(Fault) {
-    for database in databases { try database?.pager.settleDroppedCheckpoint() }
+  public func settleDroppedWrites() throws(Fault) {
+    for database in databases {
+      try database?.pager.settleDroppedPlayback()
+      try database?.pager.settleDroppedCheckpoint()
+    }
   }
 
   // MARK: Savepoints
