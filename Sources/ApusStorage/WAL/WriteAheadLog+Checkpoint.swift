@@ -493,7 +493,7 @@ extension WriteAheadLog {
         #else
           defer { header = last }
         #endif
-        // One that is empty is not another log by being cut once more: who is on mark 0 takes the second one since for a replaced log.
+        // One that is empty is no other log by being cut once more: to who is on mark 0 the second since passes for a replaced one.
         if state.header.frameCount > 0 {
           try restart { (_) throws(Fault) in }
           emptied = last == state.header || emptied == state.header ? header : nil

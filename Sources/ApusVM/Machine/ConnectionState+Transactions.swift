@@ -337,7 +337,7 @@ extension ConnectionState {
     databases.contains { $0?.pager.owesDroppedCheckpoint == true || $0?.pager.owesDroppedPlayback == true }
   }
 
-  /// A COMMIT was dropped when its frames were written; the transaction is open still, and is told what became of it by what comes next.
+  /// A COMMIT was dropped when its frames were written; the transaction is open still, and what comes next tells what became of it.
   public func settleDroppedCommits() throws(Fault) {
     for database in databases { try database?.pager.settleDroppedCommit() }
   }
