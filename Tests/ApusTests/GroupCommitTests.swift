@@ -63,10 +63,13 @@ private func isDone(_ result: StepResult) -> Bool { if case .done = result { tru
 
   enum Ending: CaseIterable { case select, settle }
 
-  @Test("a COMMIT that is dropped in its sync is ended by what only reads, and by settle", arguments: Ending.allCases)
-  func droppedLeader(by ending: Ending) throws {
+  @Test(
+    "a COMMIT that is dropped in its sync is ended by what only reads, and by settle; a checkpoint that is due is not",
+    arguments: Ending.allCases, [1000, 1])
+  func droppedLeader(by ending: Ending, checkpointFrames: Int) throws {
     let environment = MemoryEnvironment(seed: 16, completesAtOnce: false)
     let connections = try open(environment, count: 3)
+    try connections[0].execute("PRAGMA wal_autocheckpoint = \(checkpointFrames)")
     try connections[0].execute("BEGIN CONCURRENT; INSERT INTO t VALUES (1)")
     let first = try Stepped(connections[0], "COMMIT")
     while case .pending(let wait) = try first.statement.step(), try !begins(connections[1]) { connections[0].wait(for: wait) }

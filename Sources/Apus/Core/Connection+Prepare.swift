@@ -61,7 +61,8 @@ extension Connection {
     }
   }
 
-  /// True where a dropped statement has left something that `settle`, or the next statement, ends: changes to be undone, a
+  /// True where a dropped statement has left something that `settle`, or the next statement, ends (a COMMIT apart, which may be
+  /// said again: `settle` ends one that can only be brought to its end): changes to be undone, a
   /// checkpoint or a journal's playback whose pages are on their way.
   public var owesWork: Bool { !state.owesNothing || state.owesDroppedWrites }
 
@@ -252,8 +253,8 @@ extension Connection {
           haveChanged = true
         }
       } catch {
-        // Who cannot look because of another's lock reports what it meant to report.
-        if case .wait = error { throw error }
+        // Who cannot look because of another's lock reports what it meant to report; how a dropped COMMIT ended is told.
+        guard case .failure(let failure) = error, failure.code.primary != .ioError else { throw error }
       }
       endIdleRead(index, pager, hasOpened)
     }

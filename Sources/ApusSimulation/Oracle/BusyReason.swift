@@ -53,14 +53,29 @@ extension Client {
     case .gone: return .nothing
     case .resting: return scan == nil && !engine.isInTransaction && !engine.isBusy ? .nothing : .snapshot
     case .readingStamp, .readingOther, .readingVersion, .choosing, .scanning, .finishingScan, .lookingAgain, .checking:
-      // By right a concurrent transaction has the turn from its beginning.
-      return isWriting && engine.isInTransaction && (!isDeferred || isConcurrent || world.profile.attaches) ? .writing : .snapshot
+      return engine.isInTransaction && mayHaveWriteLock ? .writing : .snapshot
     case .beginning: return isWriting ? .writing : .snapshot
     case .operating(let operation, _):
-      return isWriting && (!isDeferred || isConcurrent || world.profile.attaches || !operation.isRead) ? .writing : .snapshot
+      return mayHaveWriteLock || !operation.isRead ? .writing : .snapshot
     case .reopening, .closing, .settingUp, .savepointing, .housekeeping, .stamping, .stampingOther, .committing, .rollingBack,
       .checkpointing, .siding:
       return .writing
+    }
+  }
+
+  /// By right a concurrent transaction has the turn from its beginning.
+  private var mayHaveWriteLock: Bool {
+    hasAskedToWrite || isWriting && (!isDeferred || isConcurrent || world.profile.attaches)
+  }
+
+  /// The statement under way asks for the write lock.
+  var asksToWrite: Bool {
+    switch phase {
+    case .operating(let operation, _): !operation.isRead
+    case .housekeeping, .stamping, .stampingOther: true
+    case .reopening, .closing, .gone, .settingUp, .resting, .beginning, .readingStamp, .readingOther, .readingVersion, .choosing,
+      .savepointing, .scanning, .finishingScan, .lookingAgain, .committing, .rollingBack, .checkpointing, .checking, .siding:
+      false
     }
   }
 

@@ -147,7 +147,11 @@ public final class Simulation {
     try close(engine)
     world.disk.settle()
     try PragmaEffects(world).checkFile()
-    if profile.pageCountMax > 0 { world.faults.noteForAll(.pageBudget) }
+    if profile.pageCountMax > 0 {
+      world.faults.noteForAll(.pageBudget)
+      let first = (world.disk.content(of: World.path)?.count ?? 0) / profile.pageSize
+      if profile.vacuumOneIn == 0 { world.pageCountMax = max(profile.pageCountMax, first) }
+    }
   }
 
   /// Tables that are large from the beginning, their leaves one behind the other.

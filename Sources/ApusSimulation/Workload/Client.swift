@@ -145,6 +145,9 @@ final class Client {
   var checkpointBegun = 0, logWriteCountBefore: UInt64 = 0
   /// Its connection is at synchronous OFF for one checkpoint, and goes back to the level that its commits have.
   var loosened: LooseCheckpoint?
+  /// A statement of the transaction has asked for the write lock, and was not told BUSY; whether it has changed anything does not
+  /// matter.
+  var hasAskedToWrite = false
   /// When its statement was asked for.
   var busySince: UInt64 = 0
   /// Its place in line for the write lock.
@@ -260,16 +263,22 @@ final class Client {
       yields = true
       return
     }
+    let asks = asksToWrite
     let answer = engine.poll()
+    defer { if !engine.isInTransaction { hasAskedToWrite = false } }
     switch answer {
     case .waiting(let wait):
       self.wait = wait
       noteLine(wait)
       try checkDeadline(wait)
-      if mayBeDropped, isDropped() { try drop(engine) }
+      if mayBeDropped, isDropped() {
+        if asks { hasAskedToWrite = true }
+        try drop(engine)
+      }
     case .row(let fields): try receive(fields)
     case .done:
       world.disk.trace.add("done", UInt64(name), 0, 0)
+      if asks { hasAskedToWrite = true }
       if line.kind == .begin { line.hasTurn = true }
       try finish()
       if !engine.isInTransaction { world.changes.noteResting(name) }
@@ -281,6 +290,7 @@ final class Client {
       if error.code.primary != .busy, mayChangeFiles { world.changes.noteBroken() }
       world.disk.trace.add("failed", UInt64(name), Int(error.code.rawValue), 0)
       try checkBusy(error)
+      if asks, error.code.primary != .busy { hasAskedToWrite = true }
       let hasOnlyRead = error.code.primary == .busy && hasOnlyRead
       try fail(error)
       if !engine.isInTransaction { world.changes.noteResting(name) }
@@ -501,6 +511,7 @@ final class Client {
     looks = [:]
     toldJournal = nil
     loosened = nil
+    hasAskedToWrite = false
     world.syncedWriters = []
     world.changes.touch(name)
     world.changes.noteResting(name)

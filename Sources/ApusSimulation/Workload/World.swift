@@ -87,7 +87,11 @@ final class World {
     profile.hasLog && profile.promise == .everything && faults.tallies[FaultKind.readOnlyFileSystem.rawValue].injected == 0
   }
 
-  /// Clients that have committed since a connection was opened the last time, all with the world's level of `synchronous`.
+  /// Most pages that the file may have; nil where nothing limits them. `PRAGMA max_page_count` is raised to what is there already,
+  /// and a VACUUM may need more pages of another size.
+  var pageCountMax: Int?
+
+  /// Clients that have committed since a connection was opened the last time, none of them at OFF.
   var syncedWriters: Set<Int> = []
 
   /// The file is in WAL mode now.
@@ -183,6 +187,10 @@ final class World {
     }
     if let first = model.differences(schema: found.schema, entries: found.entries, database: database).first {
       throw Finding(oracle: .walk, text: "\(moment), transaction \(stamp): \(first)")
+    }
+    if database == nil, let pageCountMax, image.pages.count > pageCountMax {
+      throw Finding(
+        oracle: .pragma, text: "\(moment): the file has \(image.pages.count) pages, and max_page_count is \(pageCountMax)")
     }
     if database == nil, let version = image.userVersion, !ledger.versions(of: stamp).contains(version) {
       throw Finding(

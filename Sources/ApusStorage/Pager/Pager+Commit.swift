@@ -5,7 +5,9 @@ import ApusBase
 import ApusIO
 
 extension Pager {
-  func commit(_ store: FileStore) throws(Fault) {
+  /// - Parameter copiesBack: the checkpoint that may be due comes with it. Who calls for another statement than COMMIT does not
+  ///   come back for that, and what it holds would stay.
+  func commit(_ store: FileStore, copiesBack: Bool = true) throws(Fault) {
     if state != .write {
       if store.needsCheckpoint {
         try checkpointAfterCommit(store)
@@ -44,6 +46,7 @@ extension Pager {
     store.isLostToPending = false
     if store.isCommitPrepared { countConcurrentCommit(store) }
     endWrite()
+    if !copiesBack { store.needsCheckpoint = false }
     if store.needsCheckpoint {
       // Where nobody comes back from a wait, its COMMIT was dropped: ROLLBACK is told that there is nothing to be undone.
       store.wasCommittedInstead = true
@@ -98,7 +101,7 @@ extension Pager {
   /// A COMMIT was dropped at a wait and the transaction goes on: what it wrote is taken back, or counts as spilled.
   func abandonCommit(_ store: FileStore) throws(Fault) {
     if store.isBehindCommitPoint {
-      try commit(store)
+      try commit(store, copiesBack: false)
       store.wasCommittedInstead = true
       throw .error(.abort, "the transaction was committed")
     }

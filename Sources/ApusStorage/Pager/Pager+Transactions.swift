@@ -32,7 +32,7 @@ extension Pager {
   /// that it has begun: that does not wait for what writes next, or ends the transaction. What reads sees what is committed.
   public func settleDroppedCommit() throws(Fault) {
     guard state == .write, !isCommitting, let store, store.isAppended else { return }
-    try commit(store)
+    try commit(store, copiesBack: false)
     store.wasCommittedInstead = true
   }
 
