@@ -16,7 +16,7 @@ public final class TapeTarget: FuzzTarget {
 
   /// Short runs of all kinds of world.
   public static func seeds() -> [FuzzSeed] {
-    SimulationProfile.Kind.allCases.flatMap { kind in
+    let seeds = SimulationProfile.Kind.allCases.flatMap { kind in
       (1...UInt64(runsPerKind)).map { seed in
         let simulation = Simulation(ChoiceSource(.seed(seed), records: true), kind: kind) { profile in
           profile.stepsPerEra = stepsPerEra
@@ -27,6 +27,7 @@ public final class TapeTarget: FuzzTarget {
         return FuzzSeed("\(kind.rawValue)-\(seed)", TapeCode.bytes(of: simulation.run().tape))
       }
     }
+    return seeds.filter { $0.bytes.count <= byteCountMax }
   }
 
   private static let runsPerKind = 3, stepsPerEra = 120

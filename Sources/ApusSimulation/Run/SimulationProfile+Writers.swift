@@ -69,6 +69,7 @@ extension SimulationProfile {
   mutating func beConcurrent() {
     isConcurrent = true
     switchOneIn = 0
+    mixesJournals = false
     if journal == .wal { return }
     if faultFocus == .journal { faultFocus = .log }
     journal = .wal

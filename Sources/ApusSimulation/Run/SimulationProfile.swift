@@ -241,7 +241,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   }
 
   public var description: String {
-    "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(mixesLevels ? " and normal" : "")\(vacuumName)\(lockName) "
+    "\(kind.rawValue) \(journal.rawValue)/\(synchronous.rawValue)\(hasLaxClients ? " and normal" : "")\(vacuumName)\(lockName) "
       + "page \(pageSize) cache \(cachePages) "
       + "log \(autocheckpointFrames)\(sizeLimitFrames > 0 ? " of \(sizeLimitFrames)" : "")\(limitsName) "
       + "\(journalLimitBytes >= 0 ? "kept \(journalLimitBytes) " : "")"
@@ -286,7 +286,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   func connectionStatements(of client: Int) -> [String] {
     // The file remembers only whether it has a log.
     var statements: [String] = []
-    if mixesJournals {
+    if mixesJournals, journal != .wal {
       statements = ["PRAGMA journal_mode=\(switchModes[client % switchModes.count].rawValue)"]
     } else if journal != .wal, switchOneIn == 0 {
       statements = ["PRAGMA journal_mode=\(journal.rawValue)"]
@@ -309,7 +309,9 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   }
 
   /// The client's commits ask for no sync, where those of others do.
-  func isLax(_ client: Int) -> Bool { mixesLevels && client % 2 == 1 }
+  func isLax(_ client: Int) -> Bool { hasLaxClients && client % 2 == 1 }
+
+  private var hasLaxClients: Bool { mixesLevels && hasLog && synchronous == .full }
 
   func level(of client: Int) -> Synchronous { isLax(client) ? .normal : synchronous }
 
@@ -325,7 +327,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       if isVolatile || synchronous == .normal { return .prefix }
       return synchronous == .full ? .allButTheLast : .everything
     }
-    if mixesLevels { return .everythingPromised }
+    if hasLaxClients { return .everythingPromised }
     switch (journal, synchronous) {
     case (.wal, .full), (.wal, .extra), (.delete, .extra): return .everything
     case (.truncate, .full), (.truncate, .extra), (.persist, .full), (.persist, .extra): return .everything
