@@ -100,7 +100,7 @@ public struct BTreeCursor: ~Copyable {
     return try unsafe state.pointee.seekAsserting(key: key)
   }
 
-  /// As `seek` for `equal`, for a constraint.
+  /// As `seek` for `equal`, of a row that a constraint or a change asks for.
   public mutating func seekAsserting(rowid: Int64) throws(Fault) -> Bool {
     precondition(isTable)
     return try unsafe state.pointee.seekAsserting(rowid: rowid)

@@ -182,7 +182,7 @@ extension MachineCore {
     }
   }
 
-  /// - Parameter asserts: a constraint asks.
+  /// - Parameter asserts: a constraint or a change rests on the answer.
   mutating func seekRowid(_ i: Instruction, asserts: Bool = false) throws(Fault) -> Bool {
     let value = registers[i.p3]
     var rowid: Int64
