@@ -64,22 +64,21 @@ extension Pager {
     }
   }
 
-  /// The write transaction has changed something.
-  var hasChanges: Bool {
+  /// The write transaction has something for the file, or has left a journal beside it that has to be ended.
+  var hasChanges: Bool { changesContent || store?.isJournalBegun == true }
+
+  /// What is to become the file's content differs from what is committed.
+  private var changesContent: Bool {
     if currentPageCount != committedPageCount || store?.hasSpilled == true { return true }
     return unsafe table.pointee.dirty.count > 0
   }
 
-  /// Stamps page 1 and collects what is to be written; false where the transaction changed nothing.
+  /// Stamps page 1 and collects what is to be written; false where there is nothing to be done.
   private func prepareCommit(_ store: FileStore) throws(Fault) -> Bool {
     if store.isCommitPrepared { return true }
     unsafe table.pointee.dirtyRoom = 0
-    let isUnchanged = unsafe table.pointee.dirty.count == 0
-    if isUnchanged && !store.hasSpilled && currentPageCount == committedPageCount { return false }
-    // In the log, page 1 is written only where something on it changed.
-    let one = try loadedPage(.one)
-    let isPrivate = unsafe one.slot.pointee.isInDirtyList
-    if store.wal == nil || isPrivate || isUnchanged || currentPageCount != committedPageCount { stamp(one) }
+    if !hasChanges { return false }
+    if changesContent { try stampFirstPage(store) }
     var slot = unsafe table.pointee.dirty.oldest
     while let current = unsafe slot {
       let image = unsafe current.pointee.image
@@ -96,6 +95,14 @@ extension Pager {
     store.isCommitPrepared = true
     unsafe table.pointee.serialInForce = .max
     return true
+  }
+
+  /// In the log, page 1 is written only where something on it changed.
+  private func stampFirstPage(_ store: FileStore) throws(Fault) {
+    let isAlone = unsafe table.pointee.dirty.count == 0
+    let one = try loadedPage(.one)
+    let isPrivate = unsafe one.slot.pointee.isInDirtyList
+    if store.wal == nil || isPrivate || isAlone || currentPageCount != committedPageCount { stamp(one) }
   }
 
   /// A COMMIT was dropped at a wait and the transaction goes on: what it wrote is taken back, or counts as spilled.
@@ -227,7 +234,8 @@ extension Pager {
   private func commitToFile(_ store: FileStore) throws(Fault) -> Bool {
     try flush(store, isCommit: true)
     if store.stopsBeforeEnd { return false }
-    if !store.isTemporary {
+    // Without a page there was a journal to be ended, and nothing else.
+    if !store.isTemporary, currentPageCount > 0 {
       let one = try loadedPage(.one).bytes
       let stamp = FileStamp(one)
       store.stamp = stamp
