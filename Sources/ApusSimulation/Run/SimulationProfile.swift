@@ -98,6 +98,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var sizeLimitFrames = 0
   /// Frames that a region of the wal-index describes, and leaves that a trunk of the freelist has; 0: as many as SQLite's.
   public var regionFrameCount = 0, trunkLeafCount = 0
+  /// Bytes that a concurrent transaction's notes may take; 0: as many as usual.
+  public var noteByteCount = 0
   /// One transaction in so many is a change of the journal mode instead, into WAL and out of it too; 0 none.
   public var switchOneIn = 0
   /// `PRAGMA journal_size_limit`, of journals that stay and of logs that start again; -1: none.
@@ -189,6 +191,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     }
     if journal == .wal { regionFrameCount = choices.pick([0, 8, 16, 64], .regionFrameCount) }
     trunkLeafCount = choices.pick([0, 0, 1, 4, 12], .trunkLeafCount)
+    if isConcurrent { noteByteCount = choices.pick([0, 0, 0, 300, 1_500, 6_000], .noteByteCount) }
     isTight = choices.oneIn(3, .isTight)
     spills = !choices.oneIn(8, .spills)
     callsBetweenMax = choices.pick([0, 30, 150, 8], .callsBetweenMax)
@@ -238,6 +241,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
 
   private var limitsName: String {
     (regionFrameCount > 0 ? " regions of \(regionFrameCount)" : "") + (trunkLeafCount > 0 ? " trunks of \(trunkLeafCount)" : "")
+      + (noteByteCount > 0 ? " notes of \(noteByteCount)" : "")
   }
 
   public var description: String {

@@ -10,7 +10,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
   case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind, hasLanes, nameBytes
   case hasSizeLimit, sizeLimitFrames, hasJournalLimit, journalLimitBytes, switchesJournal, switchOneIn, isTight, spills, locksAtMap
-  case callsBetweenMax, regionFrameCount, trunkLeafCount, logGoesOn, mixesJournals, readsOften
+  case callsBetweenMax, regionFrameCount, trunkLeafCount, noteByteCount, ofMarks, logGoesOn, mixesJournals, readsOften
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process

@@ -67,6 +67,7 @@ final class World {
       buggifier = profile.buggifies ? Buggifier(choices) : nil
       if profile.regionFrameCount > 0 { disk.smallLimits.regionFrameCount = UInt32(profile.regionFrameCount) }
       if profile.trunkLeafCount > 0 { disk.smallLimits.trunkLeafCount = profile.trunkLeafCount }
+      if profile.noteByteCount > 0 { disk.smallLimits.noteByteCount = profile.noteByteCount }
     #endif
   }
 

@@ -161,7 +161,9 @@ final class LogicalLog {
   }
   private let reads: Reads
 
-  init(byteCountMax: Int = 4 << 20, reads: Reads = .all) {
+  static let usualByteCount = 4 << 20
+
+  init(byteCountMax: Int = LogicalLog.usualByteCount, reads: Reads = .all) {
     self.byteCountMax = byteCountMax
     self.reads = reads
   }
