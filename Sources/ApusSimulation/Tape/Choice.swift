@@ -46,6 +46,7 @@ public enum Choice: String, CaseIterable, Sendable {
   // An operation.
   case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
   case isBig, rowK, hasWideK, wideK, hasUnique, rowU, tag, length
+  case readKind, readsBackward, readsUnique, clears
   case drawsMore, moreKind, newKey, newK, wantedSpan, sourceTable, changesTables, tableChange, changedTable
   case usesList, readsList, list
 
@@ -55,7 +56,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, smallPages, wideSpans, hasFavouriteTable
 
   // Faults: whether one is met, and what it is like.
-  case fault, transferPart, errorNumber, badSector, delay, isLate, killedWrite, killedPart, sizeAhead
+  case fault, transferPart, errorNumber, badSector, delay, isLate, killedWrite, killedPart, tearsIndex, sizeAhead
   case lockTime, usesSlot, lockLevel, lockSlot
   case episodeRoom, episodeSteps, killedProcess, killsAfterFailure, killStep, clockKind, suspendTime, clockHours, failsAgain
   case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
