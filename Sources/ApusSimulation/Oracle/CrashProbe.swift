@@ -60,6 +60,7 @@ struct CrashProbe {
     let isOtherFirst = paths.count > 1 && choices.oneIn(2, .recoveryOther)
     let probe = RecoveryProbe(platter, world, seed: choices.number(.processSeed))
     if choices.oneIn(Self.damagesHeaderOneIn, .damagesHeader) { for path in paths { probe.damageHeader(path, choices) } }
+    var superJournals = probe.superJournals(paths)
     for place in isOtherFirst ? paths.indices.reversed() : Array(paths.indices) {
       let found: FileImage
       switch try probe.recover(paths[place], moment) {
@@ -69,12 +70,14 @@ struct CrashProbe {
         if isSound(recovered[place].image) {
           throw Finding(oracle: .durability, text: "\(moment) recovery would end in \(error) (code \(error.code.rawValue))")
         }
+        superJournals = []
         continue
       }
       if let problem = recovered[place].image.difference(from: found) {
         throw Finding(oracle: .durability, text: "\(moment) recovery would make of \(paths[place]) \(problem)")
       }
     }
+    try probe.checkSuperJournals(superJournals, moment)
   }
 
   private func isSound(_ image: FileImage) -> Bool {

@@ -474,6 +474,8 @@ public final class Simulation {
     try close(engine)
     try world.checkFiles("at the end")
     try LeakCheck(world).checkClosed()
+    let hadTrouble = cutCount > 0 || world.changes.killCount > 0 || world.faults.failureCount > 0
+    try LeakCheck(world).checkNames(hadTrouble: hadTrouble)
   }
 
   // MARK: oracles
