@@ -454,7 +454,7 @@ public final class Simulation {
       scheduled.end(.step)
     }
     scheduled.end(.liveness)
-    if world.damage == .none { try LeakCheck(world).checkResting() }
+    if world.damage == .none, !profile.locksExclusively { try LeakCheck(world).checkResting() }
     for client in clients { try client.close() }
     closeEra()
     try LeakCheck(world).checkClosed()

@@ -10,6 +10,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
   case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind, hasLanes, nameBytes
   case hasSizeLimit, sizeLimitFrames, hasJournalLimit, journalLimitBytes, switchesJournal, switchOneIn, isTight, spills, locksAtMap
+  case locksExclusively, locksLate
   case callsBetweenMax, regionFrameCount, trunkLeafCount, logGoesOn, mixesJournals, readsOften
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
@@ -37,7 +38,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, growsFirst, savepointOneIn, rollbackOneIn, reconnects
   case beginsConcurrently, isSide, sidePadding, sidePages, sideWay
-  case asksVersion, asksOther, switches, newJournal
+  case asksVersion, asksOther, switches, newJournal, changesLocking, newLocking, changesMemory, newCacheSize
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
   case keyLane, laneKind, laneRow, keyTop, keyTopDrops, goesOnBehindCommit, staysLost, commitsLost

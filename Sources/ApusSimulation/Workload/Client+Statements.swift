@@ -36,6 +36,7 @@ extension Client {
       }
       if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) { return mayLoosen ? loosen() : askForCheckpoint() }
       if choices.oneIn(world.profile.switchOneIn, .switches) { return switchJournal() }
+      if world.profile.locksExclusively, choices.oneIn(Self.changesLockingOneIn, .changesLocking) { return changeLocking() }
       if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
       if choices.oneIn(Self.checkOneIn, .checksFile) {
         phase = .checking(rows: [])
@@ -174,6 +175,14 @@ extension Client {
       }
       vacuumsNext = false
       let statement = "PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))"
+      phase = .housekeeping(statement)
+      start(statement, [])
+      return
+    }
+    if isWriting, choices.oneIn(Self.changesMemoryOneIn, .changesMemory) {
+      // What is in memory goes, or there is room for more or less of it.
+      let size = choices.below(4, .newCacheSize)
+      let statement = size == 0 ? "PRAGMA shrink_memory" : "PRAGMA cache_size=\([5, 20, world.profile.cachePages][size - 1])"
       phase = .housekeeping(statement)
       start(statement, [])
       return

@@ -66,6 +66,9 @@ final class Client {
   /// before it pauses.
   static let busyCountMax = 60
 
+  /// One statement of a writing transaction in so many changes what the connection keeps in memory.
+  static let changesMemoryOneIn = 50
+
   /// One transaction in so many is a check of the file instead.
   static let checkOneIn = 30
 
