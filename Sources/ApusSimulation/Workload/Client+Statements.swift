@@ -65,7 +65,7 @@ extension Client {
       isConcurrent = isWriting && world.profile.isConcurrent && choices.oneIn(2, .beginsConcurrently)
       look = VersionLook(name, world, switchCount: switchCount)
       world.recorder?.begin(name, isConcurrent: isConcurrent, isAtSnapshot: isConcurrent && isAtSnapshot)
-      start(isConcurrent ? "BEGIN CONCURRENT" : isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
+      start(drawBeginning(), [])
     case .beginning: phase = .resting
     case .readingStamp: start("SELECT n FROM stamp", [])
     case .readingOther: start("SELECT n FROM o.stamp", [])
@@ -78,7 +78,7 @@ extension Client {
     case .committing:
       if behind.doubted == nil { failureCountAtCommit = world.faults.failureCount }
       world.recorder?.noteCommitBegun(name)
-      start("COMMIT", [])
+      start(commitText, [])
     case .rollingBack:
       if engine?.isInTransaction == true { return start("ROLLBACK", []) }
       // What a dropped ROLLBACK has ended is undone; of a dropped COMMIT nobody knows yet.
@@ -88,6 +88,21 @@ extension Client {
     case .siding(let step): try startNextSide(step)
     }
   }
+
+  /// What the transaction begins with: what keeps others out at once, or a savepoint, whose RELEASE is its COMMIT.
+  private func drawBeginning() -> String {
+    isSavepoint = false
+    isExclusive = false
+    if isConcurrent { return "BEGIN CONCURRENT" }
+    if isWriting, !isDeferred {
+      isExclusive = choices.oneIn(8, .beginsExclusively)
+      return isExclusive ? "BEGIN EXCLUSIVE" : "BEGIN IMMEDIATE"
+    }
+    isSavepoint = choices.oneIn(6, .beginsWithSavepoint)
+    return isSavepoint ? "SAVEPOINT whole" : "BEGIN"
+  }
+
+  private var commitText: String { isSavepoint ? "RELEASE whole" : "COMMIT" }
 
   /// VACUUM, perhaps behind a pragma that makes it change the file's shape.
   func startVacuum() {
@@ -130,7 +145,7 @@ extension Client {
       if !isWriting {
         phase = .committing
         world.recorder?.noteCommitBegun(name)
-        start("COMMIT", [])
+        start(commitText, [])
       } else if choices.oneIn(world.profile.hasComingTables ? 3 : world.profile.rollbackOneIn, .rollsBack) {
         phase = .rollingBack
         rollsBackAtWill = true

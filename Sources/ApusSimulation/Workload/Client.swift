@@ -84,6 +84,8 @@ final class Client {
   var isWriting = false
   /// The transaction has begun as one that reads, and has not written yet.
   var isDeferred = false
+  /// It has begun with BEGIN EXCLUSIVE; with a savepoint instead of a BEGIN.
+  var isExclusive = false, isSavepoint = false
   /// It has begun with BEGIN CONCURRENT.
   var isConcurrent = false
   var side = SideTransaction(usesSavepoint: false, floors: [0, 0], padding: 0)
@@ -305,7 +307,7 @@ final class Client {
   /// How the statement asks for the turn to write; nil where it does not, or undoes something first.
   private func asksForTurn(_ sql: String) -> LinePlace.Kind? {
     if undoesFirst { return nil }
-    if sql == "BEGIN IMMEDIATE" { return .begin }
+    if sql == "BEGIN IMMEDIATE" || sql == "BEGIN EXCLUSIVE" { return .begin }
     guard sql == "COMMIT", !hasWrittenCommit else { return nil }
     let isWriter =
       switch phase {
@@ -604,7 +606,7 @@ final class Client {
     case .gone: "its grave"
     case .settingUp: "set-up"
     case .resting: "rest"
-    case .beginning: "BEGIN"
+    case .beginning: isSavepoint ? "SAVEPOINT" : "BEGIN"
     case .readingStamp, .readingOther: "its first read"
     case .readingVersion: "PRAGMA data_version"
     case .choosing: "between statements"
@@ -614,7 +616,7 @@ final class Client {
     case .scanning, .finishingScan: "a scan that stays open"
     case .stamping, .stampingOther: "its stamp"
     case .lookingAgain: "its look behind a dropped COMMIT"
-    case .committing: "COMMIT"
+    case .committing: isSavepoint ? "RELEASE of the transaction" : "COMMIT"
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint or VACUUM"
     case .checking: "its check of the file"
