@@ -37,7 +37,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case staysBehindRefusal
   case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, growsFirst, savepointOneIn, rollbackOneIn, reconnects
-  case beginsExclusively, beginsWithSavepoint, beginsConcurrently, isSide, sidePadding, sidePages, sideWay
+  case isAutocommit, beginsExclusively, beginsWithSavepoint, beginsConcurrently, isSide, sidePadding, sidePages, sideWay
   case asksVersion, asksOther, switches, newJournal, changesLocking, newLocking, changesMemory, newCacheSize
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll

@@ -44,8 +44,10 @@ extension Client {
       }
       if choices.oneIn(Self.versionAtRestOneIn, .asksVersion) { return askVersion() }
       isConcurrent = false
+      isAutocommit = false
       keys.isInDoubt = false
       behind = BehindCommit()
+      if !world.profile.attaches, choices.oneIn(Self.autocommitOneIn, .isAutocommit), startAutocommit() { return }
       if world.profile.isConcurrent, choices.oneIn(world.profile.sideOneIn, .isSide) {
         return world.profile.hasKeys && !choices.oneIn(4, .isPair) ? startKeys() : startSide()
       }
@@ -77,6 +79,7 @@ extension Client {
     case .stampingOther: start("UPDATE o.stamp SET n=?1", [.integer(stamp)])
     case .committing:
       if behind.doubted == nil { failureCountAtCommit = world.faults.failureCount }
+      if isAutocommit { return start(Self.autocommitText, [.integer(stamp), .integer(base)]) }
       world.recorder?.noteCommitBegun(name)
       start(commitText, [])
     case .rollingBack:
@@ -101,6 +104,29 @@ extension Client {
     isSavepoint = choices.oneIn(6, .beginsWithSavepoint)
     return isSavepoint ? "SAVEPOINT whole" : "BEGIN"
   }
+
+  /// A statement that is a transaction by itself: what was seen last gets another stamp, if it is there still.
+  private func startAutocommit() -> Bool {
+    base = world.ledger.lastSeen
+    guard world.damage == .none, let model = world.ledger.model(of: base) else { return false }
+    self.model = model
+    isAutocommit = true
+    isWriting = true
+    isDeferred = false
+    rollsBackAtWill = false
+    changedSchema = false
+    touchesOther = false
+    savedModels = []
+    versions = world.ledger.versions(of: base)
+    busyCount = 0
+    stamp = world.ledger.makeStamp()
+    world.changes.noteStamp(stamp, of: name)
+    world.ledger.beginCommit(stamp, base: base, model: model, versions: versions)
+    phase = .committing
+    return true
+  }
+
+  static let autocommitText = "UPDATE stamp SET n=?1 WHERE n=?2"
 
   private var commitText: String { isSavepoint ? "RELEASE whole" : "COMMIT" }
 

@@ -69,6 +69,9 @@ final class Client {
   /// One statement of a writing transaction in so many changes what the connection keeps in memory.
   static let changesMemoryOneIn = 50
 
+  /// One transaction in so many is a statement in autocommit mode.
+  static let autocommitOneIn = 10
+
   /// One transaction in so many is a check of the file instead.
   static let checkOneIn = 30
 
@@ -86,6 +89,8 @@ final class Client {
   var isDeferred = false
   /// It has begun with BEGIN EXCLUSIVE; with a savepoint instead of a BEGIN.
   var isExclusive = false, isSavepoint = false
+  /// It is one statement, without a BEGIN: `committing` is all of it.
+  var isAutocommit = false
   /// It has begun with BEGIN CONCURRENT.
   var isConcurrent = false
   var side = SideTransaction(usesSavepoint: false, floors: [0, 0], padding: 0)
@@ -616,6 +621,7 @@ final class Client {
     case .scanning, .finishingScan: "a scan that stays open"
     case .stamping, .stampingOther: "its stamp"
     case .lookingAgain: "its look behind a dropped COMMIT"
+    case .committing where isAutocommit: Self.autocommitText
     case .committing: isSavepoint ? "RELEASE of the transaction" : "COMMIT"
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint or VACUUM"
