@@ -46,7 +46,7 @@ struct LeakCheck {
     for (path, file) in world.disk.names.sorted(by: { $0.key < $1.key }) {
       let isLeft =
         switch FileRole(path) {
-        case .log: true
+        case .log: !file.current.isEmpty
         case .journal: !JournalImage(file.current).isHeadless
         case .superJournal: !hadTrouble
         case .database, .other: false

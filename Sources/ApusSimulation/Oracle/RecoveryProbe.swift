@@ -83,7 +83,8 @@ struct RecoveryProbe {
   /// more, of its log nothing at all, nor a handle or a lock.
   private func remains(_ path: String) -> String? {
     if let journal = disk.content(of: path + "-journal"), !JournalImage(journal).isHeadless { return "its journal" }
-    if disk.content(of: path + "-wal") != nil { return "its log" }
+    // An empty one is none.
+    if disk.content(of: path + "-wal")?.isEmpty == false { return "its log" }
     if let handle = disk.handles.min(by: { $0.key < $1.key })?.value { return "\(handle.path) open" }
     if let shared = disk.sharedMemories.keys.min() { return "the wal-index of \(shared)" }
     if let lock = disk.file(named: path)?.locks.first { return "a lock (\(lock.kind)) on bytes \(lock.range)" }
