@@ -6,8 +6,8 @@ import ApusBase
 
 struct CrashProbe {
   /// One completed request in so many is followed by a look; where it was a sync, and behind a call that has changed a name or
-  /// cut a file, one in so many.
-  private static let oneIn = 40, turningPointOneIn = 7
+  /// cut a file, one in so many; behind what decides over several files, every second.
+  private static let oneIn = 40, turningPointOneIn = 7, decisionOneIn = 2
   /// Of the platters with a journal that counts, and of the others, one in so many is recovered by the engine, too.
   private static let recoversJournalOneIn = 2, recoversOneIn = 5
   /// One recovery in so many finds the header broken of a file whose log holds it.
@@ -31,8 +31,9 @@ struct CrashProbe {
 
   /// A request has completed, or a connection has gone on.
   func look() throws(Finding) {
-    let isTurningPoint = world.disk.takeTurningPoint()
-    guard choices.oneIn(isTurningPoint ? Self.turningPointOneIn : Self.oneIn, .probes), isPromised,
+    let (isTurningPoint, isDecision) = world.disk.takeTurningPoint()
+    let looksOneIn = isDecision ? Self.decisionOneIn : isTurningPoint ? Self.turningPointOneIn : Self.oneIn
+    guard choices.oneIn(looksOneIn, .probes), isPromised,
       isTurningPoint || world.disk.hasVolatileChanges
     else { return }
     let survivals = SimulatedDisk.Survival.allCases
@@ -60,6 +61,7 @@ struct CrashProbe {
     let isOtherFirst = paths.count > 1 && choices.oneIn(2, .recoveryOther)
     let probe = RecoveryProbe(platter, world, seed: choices.number(.processSeed))
     if choices.oneIn(Self.damagesHeaderOneIn, .damagesHeader) { for path in paths { probe.damageHeader(path, choices) } }
+    var superJournals = probe.superJournals(paths)
     for place in isOtherFirst ? paths.indices.reversed() : Array(paths.indices) {
       let found: FileImage
       switch try probe.recover(paths[place], moment) {
@@ -69,12 +71,14 @@ struct CrashProbe {
         if isSound(recovered[place].image) {
           throw Finding(oracle: .durability, text: "\(moment) recovery would end in \(error) (code \(error.code.rawValue))")
         }
+        superJournals = []
         continue
       }
       if let problem = recovered[place].image.difference(from: found) {
         throw Finding(oracle: .durability, text: "\(moment) recovery would make of \(paths[place]) \(problem)")
       }
     }
+    try probe.checkSuperJournals(superJournals, moment)
   }
 
   private func isSound(_ image: FileImage) -> Bool {

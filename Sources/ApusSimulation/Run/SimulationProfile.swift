@@ -106,6 +106,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var journalLimitBytes = -1
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
+  /// The one connection says `PRAGMA locking_mode=exclusive`, before it uses the file or later, and goes back and forth.
+  public var locksExclusively = false, locksLate = false
   /// Every second connection commits with NORMAL.
   public var mixesLevels = false
   /// Those changes are among rollback journals alone.
@@ -183,7 +185,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     isolation = choices.pick([.serializable, .serializable, .serializable, .snapshot, .snapshotBeside, .snapshotPairs], .isolation)
     if journal == .wal, choices.oneIn(3, .hasSizeLimit) { sizeLimitFrames = choices.pick([40, 12, 100], .sizeLimitFrames) }
     if !isConcurrent, choices.oneIn(4, .switchesJournal) { switchJournals(choices) }
-    if choices.oneIn(3, .hasJournalLimit) { journalLimitBytes = choices.pick([20_000, 3_000, 0, 100_000], .journalLimitBytes) }
+    if choices.oneIn(3, .hasJournalLimit) { journalLimitBytes = choices.pick([20_000, 0, 3_000, 0, 100_000], .journalLimitBytes) }
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
     if hasKeys {
       hasLanes = choices.below(3, .hasLanes) > 0 || hasLanes
@@ -205,6 +207,18 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       lockByteOffset = Int64((pageSize - (hasChecksums ? 8 : 0)) / 5 + 2) * Int64(pageSize)
     }
     if self.kind != .mixed { drawTrouble(choices) }
+    if !isConcurrent, switchOneIn == 0, readerOneIn == 4, choices.oneIn(6, .locksExclusively) { lockExclusively(choices) }
+  }
+
+  /// Nobody else comes to the file: its locks stay, so do journals, and the index of its log is in memory of its own.
+  private mutating func lockExclusively(_ choices: ChoiceStream) {
+    locksExclusively = true
+    locksLate = choices.oneIn(3, .locksLate)
+    clientCount = 1
+    processCount = 1
+    sizeLimitFrames = 0
+    reconnectOneIn = min(reconnectOneIn, choices.pick([30, 8], .reconnectsOften))
+    faults[.foreignHolder] = 0
   }
 
   /// Connections change the journal mode, each its own, and the file's where they are alone with it.
@@ -255,7 +269,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
       + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
       + "\(faultsComeInRows ? " in rows" : "")\(killsInDoubt ? " kills in doubt" : "")\(readerOneIn < 4 ? " readers" : "")"
-      + "\(switchOneIn > 0 ? mixesJournals ? " journals" : " switches" : "")"
+      + "\(locksExclusively ? " exclusive" : "")\(switchOneIn > 0 ? mixesJournals ? " journals" : " switches" : "")"
       + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")\(hasLanes ? " lanes" : "")"
       + "\(nameBytes > 0 ? " names of \(nameBytes)" : "")"
       + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")\(theme == .none ? "" : " \(theme.rawValue)")"
@@ -309,6 +323,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     }
     if !spills { statements.append("PRAGMA cache_spill=off") }
     if isAtSnapshot(client) { statements.append("PRAGMA concurrent_isolation=snapshot") }
+    if locksExclusively { statements.insert("PRAGMA locking_mode=exclusive", at: locksLate ? statements.count : 0) }
     return statements
   }
 

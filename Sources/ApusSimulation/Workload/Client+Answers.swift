@@ -78,7 +78,7 @@ extension Client {
   func finish() throws(Finding) {
     var isCommit = false
     // Who has only read promises nobody anything.
-    if case .committing = phase { isCommit = isWriting }
+    if case .committing = phase { isCommit = isWriting && (!isAutocommit || engine?.changes == 1) }
     if case .siding(.committing) = phase { isCommit = true }
     if case .siding(.keys(.committing)) = phase { isCommit = keys.isWriting }
     if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
@@ -166,8 +166,12 @@ extension Client {
       behind.isAsStamped = true
       busyCount = 0
       phase = .committing
+    case .committing where isAutocommit && !isCommit:
+      // Somebody else has committed since.
+      abandonCommit()
+      phase = .resting
     case .committing:
-      world.recorder?.noteCommitted(name)
+      if !isAutocommit { world.recorder?.noteCommitted(name) }
       if isWriting {
         world.commitCount += 1
         commitCount += 1
@@ -351,6 +355,9 @@ extension Client {
     case .beginning where isBusy, .checking where isBusy: phase = .resting
     case .readingStamp where mayLack, .readingOther where mayLack: phase = .rollingBack
     case .readingVersion where isBusy: phase = engine?.isInTransaction == true ? .rollingBack : .resting
+    case .committing where isAutocommit && isBusy:
+      abandonCommit()
+      phase = .resting
     case .committing where isConcurrent && error.code == .busySnapshot:
       world.recorder?.noteAborted(name)
       abandonCommit()

@@ -66,6 +66,12 @@ final class Client {
   /// before it pauses.
   static let busyCountMax = 60
 
+  /// One statement of a writing transaction in so many changes what the connection keeps in memory.
+  static let changesMemoryOneIn = 50
+
+  /// One transaction in so many is a statement in autocommit mode.
+  static let autocommitOneIn = 10
+
   /// One transaction in so many is a check of the file instead.
   static let checkOneIn = 30
 
@@ -81,6 +87,10 @@ final class Client {
   var isWriting = false
   /// The transaction has begun as one that reads, and has not written yet.
   var isDeferred = false
+  /// It has begun with BEGIN EXCLUSIVE; with a savepoint instead of a BEGIN.
+  var isExclusive = false, isSavepoint = false
+  /// It is one statement, without a BEGIN: `committing` is all of it.
+  var isAutocommit = false
   /// It has begun with BEGIN CONCURRENT.
   var isConcurrent = false
   var side = SideTransaction(usesSavepoint: false, floors: [0, 0], padding: 0)
@@ -302,7 +312,7 @@ final class Client {
   /// How the statement asks for the turn to write; nil where it does not, or undoes something first.
   private func asksForTurn(_ sql: String) -> LinePlace.Kind? {
     if undoesFirst { return nil }
-    if sql == "BEGIN IMMEDIATE" { return .begin }
+    if sql == "BEGIN IMMEDIATE" || sql == "BEGIN EXCLUSIVE" { return .begin }
     guard sql == "COMMIT", !hasWrittenCommit else { return nil }
     let isWriter =
       switch phase {
@@ -601,7 +611,7 @@ final class Client {
     case .gone: "its grave"
     case .settingUp: "set-up"
     case .resting: "rest"
-    case .beginning: "BEGIN"
+    case .beginning: isSavepoint ? "SAVEPOINT" : "BEGIN"
     case .readingStamp, .readingOther: "its first read"
     case .readingVersion: "PRAGMA data_version"
     case .choosing: "between statements"
@@ -611,7 +621,8 @@ final class Client {
     case .scanning, .finishingScan: "a scan that stays open"
     case .stamping, .stampingOther: "its stamp"
     case .lookingAgain: "its look behind a dropped COMMIT"
-    case .committing: "COMMIT"
+    case .committing where isAutocommit: Self.autocommitText
+    case .committing: isSavepoint ? "RELEASE of the transaction" : "COMMIT"
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint or VACUUM"
     case .checking: "its check of the file"

@@ -24,7 +24,7 @@ final class EngineClient {
 
   /// Without parameters, and said by every transaction.
   private static let keptTexts: Set<String> = [
-    "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "SELECT n FROM stamp", "SELECT n FROM o.stamp",
+    "BEGIN", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE", "COMMIT", "ROLLBACK", "SELECT n FROM stamp", "SELECT n FROM o.stamp",
   ]
 
   /// Most times that the end of a connection may wait before the run counts as hanging.
