@@ -43,7 +43,8 @@ struct LeakCheck {
   /// The last connection was alone with the files, and had no trouble: none has a log, or a journal that would be played back, and
   /// where nobody else ever had trouble no super-journal is there.
   func checkNames(hadTrouble: Bool) throws(Finding) {
-    for (path, file) in world.disk.names.sorted(by: { $0.key < $1.key }) {
+    for (path, file) in world.disk.names.sorted(by: { $0.key < $1.key })
+    where !path.hasPrefix(World.copyPrefix) {
       let isLeft =
         switch FileRole(path) {
         case .log: !file.current.isEmpty

@@ -33,7 +33,7 @@ public enum Choice: String, CaseIterable, Sendable {
   // A client's transactions.
   case drops, dropsLate, dropsAtAnyWait, dropWait, dropSync, changesMainAlone, checkpoints, checkpointMode, loosens
   case vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
-  case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
+  case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly, copiesFile, copyPages, copyRestarts
   case staysBehindRefusal
   case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, growsFirst, savepointOneIn, rollbackOneIn, reconnects

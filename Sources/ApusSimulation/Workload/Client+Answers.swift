@@ -192,6 +192,9 @@ extension Client {
       noteRolledBack()
       phase = .resting
     case .siding(let step): try finishSide(step)
+    case .checking where copyFloor != nil:
+      if let copyFloor { try checkCopy(from: copyFloor) }
+      phase = .resting
     case .checking(let rows):
       if world.damage == .none, rows != [[.text(Array("ok".utf8))]] {
         throw Finding(oracle: .walk, text: "client \(name): \(phaseName): \(rows)")
@@ -353,6 +356,8 @@ extension Client {
     yields = isBusy
     switch phase {
     case .beginning where isBusy, .checking where isBusy: phase = .resting
+    // A VACUUM has given the database other pages than the copy has, or was begun with.
+    case .checking where copyFloor != nil && error.code.primary == .readOnly && world.profile.vacuumOneIn > 0: phase = .resting
     case .readingStamp where mayLack, .readingOther where mayLack: phase = .rollingBack
     case .readingVersion where isBusy: phase = engine?.isInTransaction == true ? .rollingBack : .resting
     case .committing where isAutocommit && isBusy:

@@ -38,6 +38,8 @@ extension Client {
       if choices.oneIn(world.profile.switchOneIn, .switches) { return switchJournal() }
       if world.profile.locksExclusively, choices.oneIn(Self.changesLockingOneIn, .changesLocking) { return changeLocking() }
       if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
+      copyFloor = nil
+      if world.damage == .none, choices.oneIn(Self.copyOneIn, .copiesFile) { return startCopy() }
       if choices.oneIn(Self.checkOneIn, .checksFile) {
         phase = .checking(rows: [])
         return start(choices.oneIn(2, .checksQuickly) ? "PRAGMA quick_check" : "PRAGMA integrity_check", [])

@@ -169,6 +169,8 @@ final class Client {
   /// The transaction has changed the attached file, or has tried to.
   var touchesOther = false
   var wait: Wait?
+  /// What had been seen when the copy began that is under way; nil: the check is one of the file itself.
+  var copyFloor: Int64?
 
   /// - Parameter makeEngine: opens a connection of the client's process; called again when the client needs another one.
   init(name: Int, world: World, makeEngine: @escaping () throws(EngineError) -> EngineClient) {

@@ -5,6 +5,8 @@ import ApusBase
 /// What a client and the world around it share.
 final class World {
   static let path = "/sim/test.db", otherPath = "/sim/other.db"
+  /// Of the files that clients copy the database into.
+  static let copyPrefix = "/sim/copy"
   static let writeVersionOffset = 18
 
   /// What was done to the files from outside.
