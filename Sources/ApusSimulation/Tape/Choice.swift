@@ -41,7 +41,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case asksVersion, asksOther, switches, newJournal, changesLocking, newLocking, changesMemory, newCacheSize
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
-  case keyIsLong
+  case keyIsLong, growsBehindVacuum
   case keyLane, laneKind, laneRow, keyTop, keyTopDrops, goesOnBehindCommit, staysLost, commitsLost
   case keyTickets, keyTicket, keyTicketAbove, keyTicketEnd, keyOther, keyPauses, isUsual
 

@@ -121,6 +121,12 @@ extension Client {
     case .housekeeping(let statement):
       if let version = BehindCommit.version(in: statement) { versions = [version] }
       drawWayBack(oneIn: 2)
+      // What is left of the freelist is taken by somebody.
+      if statement.hasPrefix("PRAGMA incremental_vacuum"), scan == nil, wayBack == nil, growth == nil, let model,
+        choices.oneIn(3, .growsBehindVacuum)
+      {
+        growth = world.generator.growth(choices, model)
+      }
       phase = .choosing
     case .lookingAgain(let number):
       try noteLook(number)

@@ -118,7 +118,12 @@ extension Pager {
       while !store.isSegmentSafe { try stepJournal(store) }
       try settle(store.flush.group, store)
       noteCutPages(store)
-      if store.isDatabaseTouched {
+      #if PlantedBugs
+        let isForgotten = PlantedBug.isActive(.forgetWrittenByDroppedCommit)
+      #else
+        let isForgotten = false
+      #endif
+      if store.isDatabaseTouched, !isForgotten {
         for image in store.batch { store.spilledPages.insert(image.number) }
         store.hasSpilled = true
       }
@@ -448,6 +453,11 @@ extension Pager {
         return isTemporary ? try environment.openTemporary() : try environment.open(path, .create)
       }
       store.needsJournalDirectorySync = !isTemporary
+      #if PlantedBugs
+        if PlantedBug.isActive(.skipNameOfKeptJournal), configuration.journalMode != .delete {
+          store.needsJournalDirectorySync = false
+        }
+      #endif
     }
     if store.journalByteCount == 0, let journal = store.journal {
       // A journal that was kept may have old headers behind the new ones.
@@ -700,6 +710,9 @@ extension Pager {
       try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
       if synchronous >= .full { group.add(store.queue.sync(journal, .full)) }
     case .persist:
+      #if PlantedBugs
+        if PlantedBug.isActive(.cutJournalBeforeWipe) { cutJournal(store) }
+      #endif
       let zeros = group.allocate(JournalFormat.headerByteCount)
       zeros.fill(0, zeros.count)
       group.add(store.queue.write(journal, at: 0, from: [zeros.readable]))
