@@ -11,6 +11,9 @@ struct ConnectionSetup: Sendable {
   /// Several connections can be open on it: it is a file.
   let isShared: Bool
   private let forkCount: Int
+  /// One for all databases of the process: two that are open on one file share its cache, its commit queue and what they know of
+  /// each other's transactions. With an environment of its own each would pass for another process.
+  private static let system = SystemEnvironment()
 
   init(_ path: String, _ configuration: Configuration) throws(ApusError) {
     self.path = path
@@ -20,7 +23,7 @@ struct ConnectionSetup: Sendable {
     options.interpretsURI = true
     options.pager.readsDirectly = configuration.readsDirectly
     self.options = options
-    environment = configuration.environment ?? SystemEnvironment()
+    environment = configuration.environment ?? Self.system
     forkCount = environment.forkCount
     busyTimeoutMilliseconds = Int(clamping: configuration.busyTimeout.clampedCount(perSecond: 1000))
     do {
