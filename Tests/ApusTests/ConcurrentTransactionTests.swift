@@ -361,6 +361,46 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
     #expect(try bench.first.text("SELECT x FROM own") == ["1"])
   }
 
+  @Test("PRAGMA journal_mode: the mode that is there is no change, in a transaction either; a lost one has no snapshot for it")
+  func journalModeInside() throws {
+    let bench = try TwoWriters(twoTables)
+    for begin in ["BEGIN", "BEGIN IMMEDIATE", "BEGIN CONCURRENT"] {
+      try bench.first.execute("\(begin); UPDATE a SET v = v + 1")
+      #expect(try bench.first.value("PRAGMA journal_mode = wal") == "wal", "\(begin)")
+      #expect(bench.first.failure("PRAGMA journal_mode = delete") == .error, "\(begin)")
+      try bench.first.execute("COMMIT")
+    }
+    try bench.beginBoth()
+    for connection in [bench.first, bench.second] { try connection.execute("UPDATE a SET v = v + 1") }
+    try bench.second.execute("COMMIT")
+    #expect(bench.first.failure("COMMIT") == .busySnapshot)
+    #expect(bench.first.failure("PRAGMA journal_mode") == .busySnapshot)
+    #expect(bench.first.failure("PRAGMA journal_mode = wal") == .busySnapshot)
+    try bench.first.execute("ROLLBACK")
+  }
+
+  @Test("PRAGMA journal_mode as the first statement: what commits behind it is told by its key")
+  func journalModeFirst() throws {
+    let bench = try TwoWriters(twoTables)
+    try bench.first.execute("BEGIN CONCURRENT; PRAGMA journal_mode")
+    try bench.second.execute("BEGIN CONCURRENT; UPDATE a SET v = v + 1; COMMIT")
+    try bench.first.execute("UPDATE a SET v = v + 1")
+    #expect(bench.first.refusal("COMMIT")?.cause == "table a, key 1: changed by another transaction since this one began")
+    try bench.first.execute("ROLLBACK")
+  }
+
+  @Test("synchronous may not be changed inside a transaction", arguments: ["BEGIN", "BEGIN CONCURRENT", "SAVEPOINT s"])
+  func synchronousInside(begin: String) throws {
+    let bench = try TwoWriters(twoTables)
+    try bench.first.execute("\(begin); UPDATE a SET v = 1")
+    let refusal = bench.first.refusal("PRAGMA synchronous = off")
+    #expect(refusal?.code == .error)
+    #expect(refusal?.message == "Safety level may not be changed inside a transaction")
+    #expect(try bench.first.value("PRAGMA synchronous") == "2")
+    try bench.first.execute("COMMIT; PRAGMA synchronous = off")
+    #expect(try bench.first.value("PRAGMA synchronous") == "0")
+  }
+
   @Test("without a log BEGIN CONCURRENT is BEGIN")
   func withoutLog() throws {
     let environment = MemoryEnvironment(seed: 2, completesAtOnce: false)

@@ -212,6 +212,7 @@ extension Pager {
       return journalMode
     }
     if store.switching != mode {
+      if state != .none, mode == journalMode { return mode }
       if state != .none { throw .error(.error, "cannot change into wal mode from within a transaction") }
       // The file says whether it is in WAL mode.
       try beginRead()
