@@ -361,6 +361,37 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
     #expect(try bench.first.text("SELECT x FROM own") == ["1"])
   }
 
+  @Test("a second file is refused whatever journal it has, and whichever of the two comes first", arguments: ["wal", "delete"])
+  func secondFile(mode: String) throws {
+    let bench = try TwoWriters(twoTables)
+    try bench.first.execute("ATTACH '/b.db' AS other; PRAGMA other.journal_mode = \(mode); CREATE TABLE other.t(x)")
+    for (first, second) in [("SELECT * FROM a", "SELECT * FROM other.t"), ("SELECT * FROM other.t", "UPDATE a SET v = 1")] {
+      try bench.first.execute("BEGIN CONCURRENT; \(first)")
+      let refusal = bench.first.refusal(second)
+      #expect(refusal?.code == .error, "\(second)")
+      #expect(refusal?.message == "a concurrent transaction uses one database file", "\(second)")
+      // The one that came first goes on.
+      try bench.first.execute("\(first); COMMIT")
+    }
+    try bench.first.execute("BEGIN; UPDATE a SET v = 1; INSERT INTO other.t VALUES (1); COMMIT")
+    // Two files without a log are two files of an ordinary transaction.
+    try bench.first.execute("PRAGMA other.journal_mode = delete; ATTACH '/c.db' AS third; CREATE TABLE third.t(x)")
+    try bench.first.execute("BEGIN CONCURRENT; INSERT INTO other.t VALUES (2); INSERT INTO third.t VALUES (2); COMMIT")
+    #expect(try bench.first.text("SELECT count(*) FROM other.t, third.t") == ["2"])
+  }
+
+  @Test("what is only read in a second file would be compared with nobody: two that read each other's file")
+  func skewOverTwoFiles() throws {
+    let bench = try TwoWriters(twoTables)
+    try bench.first.execute("ATTACH '/b.db' AS other; PRAGMA other.journal_mode = wal; CREATE TABLE other.t(x)")
+    var options = Connection.Options()
+    options.interpretsURI = true
+    let third = try Connection("/a.db", options, environment: bench.environment)
+    try third.execute("ATTACH 'file:/b.db?mode=ro' AS other; BEGIN CONCURRENT; UPDATE a SET v = 0")
+    #expect(third.failure("SELECT count(*) FROM other.t") == .error)
+    try third.execute("ROLLBACK")
+  }
+
   @Test("PRAGMA journal_mode: the mode that is there is no change, in a transaction either; a lost one has no snapshot for it")
   func journalModeInside() throws {
     let bench = try TwoWriters(twoTables)
