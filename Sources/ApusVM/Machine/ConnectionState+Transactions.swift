@@ -111,6 +111,7 @@ extension ConnectionState {
       throw error
     }
     guard pager.canBeConcurrent else { return }
+    pager.textEncoding = settings.textEncoding
     pager.nameOfTree = { [weak opener] root in opener?.treeName(root, in: index) }
     try pager.beginConcurrent(isolation)
   }
