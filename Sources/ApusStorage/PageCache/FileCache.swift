@@ -55,6 +55,8 @@ final class FileCache: Sendable {
   private struct RegistryKey: Hashable {
     var environment: ObjectIdentifier
     var file: FileIdentity
+    /// A child has none of its parent's turns, locks and descriptors, though its memory says so.
+    var forkCount: Int
   }
 
   private static let registry = ThreadMutex<[RegistryKey: FileCache]>([:])
@@ -118,7 +120,7 @@ final class FileCache: Sendable {
 
   /// The cache of a file; `close` must follow.
   static func open(_ environment: any Environment, _ file: FileIdentity, byteCountMax: Int) -> FileCache {
-    let key = RegistryKey(environment: ObjectIdentifier(environment), file: file)
+    let key = RegistryKey(environment: ObjectIdentifier(environment), file: file, forkCount: environment.forkCount)
     return registry.withLock { caches in
       let cache = caches[key] ?? FileCache(key, byteCountMax: byteCountMax, noteByteCountMax: noteByteCountMax(environment))
       caches[key] = cache

@@ -131,6 +131,9 @@ extension Pager {
 
   public var isConcurrent: Bool { store?.concurrent != nil }
 
+  /// A file that others may open, and not a temporary one or memory.
+  public var isSharedFile: Bool { store.map { !$0.isTemporary } ?? false }
+
   /// Most concurrent transactions in a row that a connection loses to others.
   public static let lostCountMax = 3
 
