@@ -36,7 +36,7 @@ public final class Connection {
   public let functions: FunctionRegistry
   public let state: ConnectionState
   private let status: UnsafeMutablePointer<Status>
-  private let forkCount: Int
+  private let forkCount: Int, knownForkCount: Int
   /// Of the last prepare or step; nil after success.
   public internal(set) var lastError: EngineError? {
     _read { yield unsafe status.pointee.lastError }
@@ -93,6 +93,7 @@ public final class Connection {
     unsafe status.initialize(to: Status())
     self.environment = environment
     forkCount = environment.forkCount
+    knownForkCount = ProcessForks.knownCount
     self.queue = queue
     functions = FunctionRegistry(builtIn: BuiltInFunctions.library)
     state = ConnectionState(environment: environment, queue: queue, main: main, functions: functions) {
@@ -139,7 +140,8 @@ public final class Connection {
   /// The process that opened it has forked this one: files, locks and ring are the parent's, and so is all that would be written. A
   /// database in memory is a copy.
   var isInherited: Bool {
-    environment.forkCount != forkCount && state.databases.contains { $0?.pager.isSharedFile == true }
+    if ProcessForks.knownCount == knownForkCount { return false }
+    return environment.forkCount != forkCount && state.databases.contains { $0?.pager.isSharedFile == true }
   }
 
   /// - Throws: SQLITE_MISUSE in a fork of the process that opened it.

@@ -7,7 +7,7 @@
 import Glibc
 import Synchronization
 
-enum ProcessForks {
+public enum ProcessForks {
   /// Descriptors above are not closed in a child.
   private static let descriptorCountMax = 64 * 1024
   private static let made = Atomic<Int>(0)
@@ -18,6 +18,9 @@ enum ProcessForks {
     forget(0)
     return pthread_atfork(nil, nil, { ProcessForks.beginChild() }) == 0
   }()
+
+  /// The same as `count`, for each row: whoever compares has asked for that one before.
+  public static var knownCount: Int { made.load(ordering: .relaxed) }
 
   /// How often memory was handed from a process to its child since the first one looked.
   static var count: Int { isWatching ? made.load(ordering: .relaxed) : 0 }
