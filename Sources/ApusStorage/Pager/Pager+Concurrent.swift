@@ -64,7 +64,7 @@ final class ConcurrentTransaction {
   private var rowids = RowidBlock()
 
   /// - Parameter noteByteCount: what its notes may take.
-  init(_ registration: Registration?, _ isolation: ConcurrentIsolation, noteByteCount: Int) {
+  init(_ registration: Registration?, _ isolation: ConcurrentIsolation, noteByteCount: Int = LogicalLog.usualByteCount) {
     self.registration = registration
     self.isolation = isolation
     log = LogicalLog(byteCountMax: noteByteCount, reads: isolation == .serializable ? .all : .asserted)
