@@ -52,7 +52,8 @@ extension Client {
     let isInTransaction = engine?.isInTransaction == true
     phase = isInTransaction ? .choosing : .resting
     if !isInTransaction { look.ended = world.changes.tick() }
-    if world.damage != .none { return }
+    // Whoever goes back from exclusive locks opens the log anew, and does not know what others have committed meanwhile.
+    if world.damage != .none || world.profile.locksExclusively { return }
     let last = looks.updateValue(look, forKey: asksOther ? 1 : 0)
     if let last, let problem = look.problem(after: last, of: name, isOfOther: asksOther, world) {
       throw Finding(oracle: .snapshot, text: "client \(name): \(problem)")
