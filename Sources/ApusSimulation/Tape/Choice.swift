@@ -11,6 +11,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind, hasLanes, nameBytes
   case hasSizeLimit, sizeLimitFrames, hasJournalLimit, journalLimitBytes, switchesJournal, switchOneIn, isTight, spills, locksAtMap
   case callsBetweenMax, regionFrameCount, trunkLeafCount, logGoesOn, mixesJournals, readsOften
+  case hasTide, tide, tideCommitsAgain, failsAtTurns, hasLogBeside
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process
@@ -37,10 +38,10 @@ public enum Choice: String, CaseIterable, Sendable {
   case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, growsFirst, savepointOneIn, rollbackOneIn, reconnects
   case beginsConcurrently, isSide, sidePadding, sidePages, sideWay
-  case asksVersion, asksOther, switches, newJournal
+  case asksVersion, asksOther, switches, newJournal, leavesKind, switchesAgain, followsTide, tideKind
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
-  case keyLane, laneKind, laneRow, keyTop, keyTopDrops, goesOnBehindCommit, staysLost, commitsLost
+  case keyLane, laneKind, laneRow, keyTop, keyTopDrops, goesOnBehindCommit, staysLost, commitsLost, keyRace, raceKind
   case keyTickets, keyTicket, keyTicketAbove, keyTicketEnd, keyOther, keyPauses, isUsual
 
   // An operation.
@@ -58,12 +59,13 @@ public enum Choice: String, CaseIterable, Sendable {
   case fault, transferPart, errorNumber, badSector, delay, isLate, killedWrite, killedPart, sizeAhead
   case lockTime, usesSlot, lockLevel, lockSlot
   case episodeRoom, episodeSteps, killedProcess, killsAfterFailure, killStep, clockKind, suspendTime, clockHours, failsAgain
+  case failsAtTurn, turnSyncs, turnRequests
   case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
 
   // Points in the engine, and what a client does behind an error.
   case buggifyRate, buggify, goesOn, triesAgain, variesRetry
   case behindCommit, stepsBehindCommit, stepBehindCommit, savepointBehindCommit, newVersion
-  case goesOnBehindWayBack, commitsBehindWayBack, savesLate, opensAgain
+  case goesOnBehindWayBack, goesOnBehindFailure, releasesBehindDrop, commitsBehindWayBack, savesLate, opensAgain
 
   // Damage at the end of a run.
   case damagePage, damageOther, damageByte, damageBit, damageKind
