@@ -8,12 +8,14 @@ import Glibc
 enum BenchCommand {
   static let usage = """
     usage: apus-bench [--sqlite PATH] [--rounds N] [--only TEXT]... [--json FILE] [--directory DIR] [--shell APUS]
+                      [--turso PROGRAM]
       --sqlite      the libsqlite3.so.0 to compare with; the system's by default
       --rounds      runs of each workload and engine; the median counts (5)
       --only        the workloads whose name contains TEXT
       --json        where the figures go as JSON (build/bench.json)
       --directory   where the databases are made (.build/bench)
       --shell       the shell whose start is timed (.build-shell/release/apus)
+      --turso       what runs Turso's writers, empty for none (.ci/bench-turso)
     """
 
   struct Options {
@@ -23,6 +25,7 @@ enum BenchCommand {
     var json = "build/bench.json"
     var directory = ".build/bench"
     var shell = ".build-shell/release/apus"
+    var turso = ".ci/bench-turso"
     /// Run in a child: one engine, one workload, once; prints the peak of its memory.
     var single: (engine: String, workload: Int)?
   }
@@ -42,6 +45,7 @@ enum BenchCommand {
       case "--json": options.json = value(argument)
       case "--directory": options.directory = value(argument)
       case "--shell": options.shell = value(argument)
+      case "--turso": options.turso = value(argument)
       case "--single": options.single = (value(argument), Int(value(argument)) ?? 0)
       case "--help", "-h":
         Console.line(usage)
@@ -142,26 +146,38 @@ enum BenchCommand {
       for failure in BenchReport.failures(measurement) { Console.line(failure) }
     }
     if isWanted("shell start", options) { measureShell(options) }
-    measureWriters(engines.map(\.engine), options)
+    let writers = measureWriters(engines.map(\.engine), options)
     summary(measurements)
-    write(BenchReport.json(measurements, reference: reference, rounds: options.rounds), to: options.json)
+    write(BenchReport.json(measurements, writers, reference: reference, rounds: options.rounds), to: options.json)
   }
 
-  private static func measureWriters(_ engines: [any HarnessEngine], _ options: Options) {
+  private static func measureWriters(_ engines: [any HarnessEngine], _ options: Options) -> [WriterResult] {
     let loads = WriterLoad.all.filter { isWanted($0.name, options) }
-    if loads.isEmpty { return }
-    Console.line(WriterBench.header())
+    if loads.isEmpty { return [] }
+    let turso = TursoWriters(program: options.turso)
+    let path = "\(options.directory)/writers.db"
+    Console.line(WriterBench.header(hasTurso: turso != nil))
+    var results: [WriterResult] = []
     for load in loads {
       let figures = engines.map { engine -> WriterFigures in
         do throws(EngineFailure) {
-          return try WriterBench.run(load, engine, "\(options.directory)/writers.db")
+          return try WriterBench.run(load, engine, path)
         } catch {
           return WriterFigures(failure: error.message)
         }
       }
-      Console.line(WriterBench.line(load, figures[0], figures[1]))
+      // Its BEGIN IMMEDIATE is no way to have many writers: what it has done concurrently stands beside both of ours.
+      let before = results.last { $0.load.isSameWork(load) }?.turso
+      let third = before ?? turso?.run(load, "\(options.directory)/turso.db", milliseconds: WriterBench.milliseconds)
+      let result = WriterResult(load: load, ours: figures[0], sqlite: figures[1], turso: third)
+      results.append(result)
+      Console.line(WriterBench.line(result))
     }
-    remove("\(options.directory)/writers.db")
+    remove(path)
+    if turso != nil {
+      for suffix in ["", "-wal", "-shm", "-log"] { unsafe unlink("\(options.directory)/turso.db" + suffix) }
+    }
+    return results
   }
 
   private static func isWanted(_ name: String, _ options: Options) -> Bool {

@@ -22,13 +22,17 @@ struct Measurement {
 
   /// Ours over SQLite's; below one is faster.
   var ratio: Double? {
-    guard engines.count == 2, let ours = engines[0].median, let theirs = engines[1].median, theirs > 0 else { return nil }
+    guard engines.count == 2, let ours = engines[0].median, let theirs = engines[1].median, theirs > 0 else {
+      return nil
+    }
     return ours / theirs
   }
 
   /// Our peak over SQLite's, in KiB.
   var extraMemory: Int? {
-    guard engines.count == 2, let ours = engines[0].peakKibibytes, let theirs = engines[1].peakKibibytes else { return nil }
+    guard engines.count == 2, let ours = engines[0].peakKibibytes, let theirs = engines[1].peakKibibytes else {
+      return nil
+    }
     return ours - theirs
   }
 }
@@ -67,7 +71,8 @@ enum BenchReport {
     }
     var line = cell(measurement.workload.name, 32, isRight: false) + cell(milliseconds(0), 11)
     line += cell(milliseconds(1), 11) + cell(measurement.ratio.map { decimal($0, 2) } ?? "-", 8)
-    line += cell(measurement.workload.promise.map { decimal($0, 1) } ?? "", 9) + cell(memory(0), 10) + cell(memory(1), 12)
+    line +=
+      cell(measurement.workload.promise.map { decimal($0, 1) } ?? "", 9) + cell(memory(0), 10) + cell(memory(1), 12)
     return line + "  " + measurement.workload.scale
   }
 
@@ -75,7 +80,9 @@ enum BenchReport {
     measurement.engines.compactMap { figures in figures.failure.map { "  \(figures.name): \($0)" } }
   }
 
-  static func json(_ measurements: [Measurement], reference: SQLiteLibrary, rounds: Int) -> String {
+  static func json(
+    _ measurements: [Measurement], _ writers: [WriterResult], reference: SQLiteLibrary, rounds: Int
+  ) -> String {
     func quoted(_ text: String) -> String {
       var result = "\""
       for scalar in text.unicodeScalars {
@@ -106,6 +113,20 @@ enum BenchReport {
       ]
       return "    {\(fields.joined(separator: ", "))}"
     }
+    let loads = writers.map { result -> String in
+      let engines = result.named.map { (name, figures) in
+        let fields = [
+          "\"name\": \(quoted(name))", "\"commits_per_second\": \(decimal(figures.rate, 1))",
+          "\"p50_microseconds\": \(decimal(figures.latency(0.5), 1))",
+          "\"p99_microseconds\": \(decimal(figures.latency(0.99), 1))",
+          "\"p999_microseconds\": \(decimal(figures.latency(0.999), 1))",
+          "\"cpu_microseconds_per_commit\": \(decimal(figures.processor, 1))", "\"conflicts\": \(figures.conflicts)",
+          "\"failure\": \(figures.failure.map(quoted) ?? "null")",
+        ]
+        return "{\(fields.joined(separator: ", "))}"
+      }
+      return "    {\"name\": \(quoted(result.load.name)), \"engines\": [\(engines.joined(separator: ", "))]}"
+    }
     return """
       {
         "sqlite_version": \(quoted(reference.version)),
@@ -114,6 +135,9 @@ enum BenchReport {
         "rounds": \(rounds),
         "workloads": [
       \(workloads.joined(separator: ",\n"))
+        ],
+        "writers": [
+      \(loads.joined(separator: ",\n"))
         ]
       }
 

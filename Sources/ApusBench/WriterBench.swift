@@ -25,11 +25,17 @@ struct WriterLoad {
       + (isConcurrent ? ", CONCURRENT" : "")
   }
 
+  /// The other one differs in how our transactions begin, at most.
+  func isSameWork(_ other: WriterLoad) -> Bool {
+    writers == other.writers && rows == other.rows && place == other.place && synchronous == other.synchronous
+  }
+
   static let all: [WriterLoad] = ["FULL", "NORMAL", "OFF"].flatMap { level in
     [1, 100].flatMap { rows in
       Place.allCases.filter { $0 != .hot || rows == 1 }.flatMap { place in
         [1, 2, 4, 8, 16, 64].flatMap { writers in
-          let isGoal = rows == 1 && place == .same && (level == "FULL" && writers == 16 || level == "NORMAL" && writers == 8)
+          let isGoal =
+            rows == 1 && place == .same && (level == "FULL" && writers == 16 || level == "NORMAL" && writers == 8)
           return [false, true].map { isConcurrent in
             WriterLoad(
               writers: writers, rows: rows, place: place, synchronous: level, isConcurrent: isConcurrent,
@@ -60,8 +66,21 @@ struct WriterFigures {
   }
 }
 
+/// One load, as each engine has done it.
+struct WriterResult {
+  var load: WriterLoad
+  var ours: WriterFigures
+  var sqlite: WriterFigures
+  /// In MVCC mode; nil where Turso is not there.
+  var turso: WriterFigures?
+
+  var named: [(name: String, figures: WriterFigures)] {
+    [("ours", ours), ("SQLite", sqlite)] + (turso.map { [("Turso", $0)] } ?? [])
+  }
+}
+
 enum WriterBench {
-  private static let milliseconds: UInt64 = 700
+  static let milliseconds: UInt64 = 700
   private static let busyMilliseconds = 60_000
 
   /// What a thread brings back.
@@ -83,7 +102,9 @@ enum WriterBench {
     try keeper.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = \(load.synchronous)")
     try keeper.execute("CREATE TABLE hot(id INTEGER PRIMARY KEY, n)")
     try keeper.execute("INSERT INTO hot VALUES (1, 0); CREATE TABLE t(id INTEGER PRIMARY KEY, a INT, d TEXT)")
-    for writer in 0..<load.writers { try keeper.execute("CREATE TABLE t\(writer)(id INTEGER PRIMARY KEY, a INT, d TEXT)") }
+    for writer in 0..<load.writers {
+      try keeper.execute("CREATE TABLE t\(writer)(id INTEGER PRIMARY KEY, a INT, d TEXT)")
+    }
     let ledger = Ledger()
     let shared = Shared(engine: engine, path: path)
     let done = ThreadSemaphore(), go = ThreadSemaphore(), ready = ThreadSemaphore()
@@ -122,13 +143,15 @@ enum WriterBench {
   }
 
   private static func write(
-    _ load: WriterLoad, _ writer: Int, _ connection: any HarnessConnection, _ ledger: Ledger, _ engine: any HarnessEngine
+    _ load: WriterLoad, _ writer: Int, _ connection: any HarnessConnection, _ ledger: Ledger,
+    _ engine: any HarnessEngine
   ) throws(EngineFailure) {
     let isConcurrent = load.isConcurrent && engine is ApusEngine
     let table = load.place == .own ? "t\(writer)" : "t"
     let statement = try connection.prepare(
       load.place == .hot
-        ? "UPDATE hot SET n = n + 1 WHERE id = 1" : "INSERT INTO \(table)(a, d) VALUES (?1, 'some text that makes a row longer')")
+        ? "UPDATE hot SET n = n + 1 WHERE id = 1"
+        : "INSERT INTO \(table)(a, d) VALUES (?1, 'some text that makes a row longer')")
     let begin = try connection.prepare(isConcurrent ? "BEGIN CONCURRENT" : "BEGIN IMMEDIATE")
     let commit = try connection.prepare("COMMIT")
     var latencies: [UInt64] = []
@@ -178,23 +201,36 @@ enum WriterBench {
 
   // MARK: - The table
 
-  static func header() -> String {
-    "\nwriters                                             ours c/s  SQLite c/s   ratio  at least   p50 us"
-      + "          p99 us          p999 us         CPU us each"
+  static func header(hasTurso: Bool) -> String {
+    let engines = hasTurso ? "(ours/SQLite/Turso)" : "(ours/SQLite)"
+    return "\nwriters                                             ours c/s  SQLite c/s   ratio  at least"
+      + (hasTurso ? " Turso c/s   ratio" : "") + "   p50, p99, p999, CPU a commit in us \(engines)"
   }
 
-  static func line(_ load: WriterLoad, _ ours: WriterFigures, _ theirs: WriterFigures) -> String {
-    func cell(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(1, width - text.count)) + text }
-    func pair(_ value: (WriterFigures) -> Double) -> String {
-      cell("\(BenchReport.decimal(value(ours), 0))/\(BenchReport.decimal(value(theirs), 0))", 16)
+  private static func cell(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(1, width - text.count)) + text
+  }
+
+  private static func ratio(_ ours: WriterFigures, _ theirs: WriterFigures) -> String {
+    theirs.rate > 0 ? BenchReport.decimal(ours.rate / theirs.rate, 2) : "-"
+  }
+
+  static func line(_ result: WriterResult) -> String {
+    let (load, ours, theirs) = (result.load, result.ours, result.sqlite)
+    func figures(_ value: (WriterFigures) -> Double) -> String {
+      let each = [ours, theirs] + (result.turso.map { [$0] } ?? [])
+      return cell(each.map { BenchReport.decimal(value($0), 0) }.joined(separator: "/"), each.count * 8)
     }
     var line = load.name + String(repeating: " ", count: max(0, 50 - load.name.count))
     line += cell(BenchReport.decimal(ours.rate, 0), 10) + cell(BenchReport.decimal(theirs.rate, 0), 12)
-    line += cell(theirs.rate > 0 ? BenchReport.decimal(ours.rate / theirs.rate, 2) : "-", 8)
-    line += cell(load.promise.map { BenchReport.decimal($0, 1) } ?? "", 10)
-    line += pair { $0.latency(0.5) } + pair { $0.latency(0.99) } + pair { $0.latency(0.999) } + pair(\.processor)
-    if ours.conflicts > 0 { line += "\n  \(ours.conflicts) conflicts, \(ours.commits) commits" }
-    for failure in [ours.failure, theirs.failure].compactMap({ $0 }) { line += "\n  \(failure)" }
+    line += cell(ratio(ours, theirs), 8) + cell(load.promise.map { BenchReport.decimal($0, 1) } ?? "", 10)
+    if let turso = result.turso { line += cell(BenchReport.decimal(turso.rate, 0), 10) + cell(ratio(ours, turso), 8) }
+    line +=
+      figures { $0.latency(0.5) } + figures { $0.latency(0.99) } + figures { $0.latency(0.999) } + figures(\.processor)
+    for (name, engine) in result.named where engine.conflicts > 0 {
+      line += "\n  \(name): \(engine.conflicts) conflicts, \(engine.commits) commits"
+    }
+    for (name, engine) in result.named { if let failure = engine.failure { line += "\n  \(name): \(failure)" } }
     return line
   }
 }

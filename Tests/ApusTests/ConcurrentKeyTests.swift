@@ -242,6 +242,19 @@ struct KeyCase: CustomTestStringConvertible, Sendable {
     }
   }
 
+  @Test("a conflict's key is readable whatever the file is encoded in", arguments: ["UTF-8", "UTF-16le", "UTF-16be"])
+  func conflictNamesKeyInUTF16(encoding: String) throws {
+    let environment = MemoryEnvironment(seed: 3, completesAtOnce: false)
+    let first = try Connection("/a.db", environment: environment)
+    try first.execute("PRAGMA encoding = '\(encoding)'; PRAGMA journal_mode = wal; CREATE TABLE b(name TEXT UNIQUE)")
+    let second = try Connection("/a.db", environment: environment)
+    for connection in [first, second] { try connection.execute("BEGIN CONCURRENT; INSERT INTO b VALUES ('Hähér''s 🐦')") }
+    try first.execute("COMMIT")
+    #expect(
+      second.refusal("COMMIT")?.cause
+        == "table b, index sqlite_autoindex_b_1, key ('Hähér''s 🐦', 1): changed by another transaction since this one began")
+  }
+
   @Test("an ordinary writer beside an open transaction is compared by keys, and takes row ids that nobody was given")
   func ordinaryWriterHasKeys() throws {
     for (sql, isRefused) in [

@@ -361,6 +361,77 @@ private let twoTables = "CREATE TABLE a(id INTEGER PRIMARY KEY, v); CREATE TABLE
     #expect(try bench.first.text("SELECT x FROM own") == ["1"])
   }
 
+  @Test("a second file is refused whatever journal it has, and whichever of the two comes first", arguments: ["wal", "delete"])
+  func secondFile(mode: String) throws {
+    let bench = try TwoWriters(twoTables)
+    try bench.first.execute("ATTACH '/b.db' AS other; PRAGMA other.journal_mode = \(mode); CREATE TABLE other.t(x)")
+    for (first, second) in [("SELECT * FROM a", "SELECT * FROM other.t"), ("SELECT * FROM other.t", "UPDATE a SET v = 1")] {
+      try bench.first.execute("BEGIN CONCURRENT; \(first)")
+      let refusal = bench.first.refusal(second)
+      #expect(refusal?.code == .error, "\(second)")
+      #expect(refusal?.message == "a concurrent transaction uses one database file", "\(second)")
+      // The one that came first goes on.
+      try bench.first.execute("\(first); COMMIT")
+    }
+    try bench.first.execute("BEGIN; UPDATE a SET v = 1; INSERT INTO other.t VALUES (1); COMMIT")
+    // Two files without a log are two files of an ordinary transaction.
+    try bench.first.execute("PRAGMA other.journal_mode = delete; ATTACH '/c.db' AS third; CREATE TABLE third.t(x)")
+    try bench.first.execute("BEGIN CONCURRENT; INSERT INTO other.t VALUES (2); INSERT INTO third.t VALUES (2); COMMIT")
+    #expect(try bench.first.text("SELECT count(*) FROM other.t, third.t") == ["2"])
+  }
+
+  @Test("what is only read in a second file would be compared with nobody: two that read each other's file")
+  func skewOverTwoFiles() throws {
+    let bench = try TwoWriters(twoTables)
+    try bench.first.execute("ATTACH '/b.db' AS other; PRAGMA other.journal_mode = wal; CREATE TABLE other.t(x)")
+    var options = Connection.Options()
+    options.interpretsURI = true
+    let third = try Connection("/a.db", options, environment: bench.environment)
+    try third.execute("ATTACH 'file:/b.db?mode=ro' AS other; BEGIN CONCURRENT; UPDATE a SET v = 0")
+    #expect(third.failure("SELECT count(*) FROM other.t") == .error)
+    try third.execute("ROLLBACK")
+  }
+
+  @Test("PRAGMA journal_mode: the mode that is there is no change, in a transaction either; a lost one has no snapshot for it")
+  func journalModeInside() throws {
+    let bench = try TwoWriters(twoTables)
+    for begin in ["BEGIN", "BEGIN IMMEDIATE", "BEGIN CONCURRENT"] {
+      try bench.first.execute("\(begin); UPDATE a SET v = v + 1")
+      #expect(try bench.first.value("PRAGMA journal_mode = wal") == "wal", "\(begin)")
+      #expect(bench.first.failure("PRAGMA journal_mode = delete") == .error, "\(begin)")
+      try bench.first.execute("COMMIT")
+    }
+    try bench.beginBoth()
+    for connection in [bench.first, bench.second] { try connection.execute("UPDATE a SET v = v + 1") }
+    try bench.second.execute("COMMIT")
+    #expect(bench.first.failure("COMMIT") == .busySnapshot)
+    #expect(bench.first.failure("PRAGMA journal_mode") == .busySnapshot)
+    #expect(bench.first.failure("PRAGMA journal_mode = wal") == .busySnapshot)
+    try bench.first.execute("ROLLBACK")
+  }
+
+  @Test("PRAGMA journal_mode as the first statement: what commits behind it is told by its key")
+  func journalModeFirst() throws {
+    let bench = try TwoWriters(twoTables)
+    try bench.first.execute("BEGIN CONCURRENT; PRAGMA journal_mode")
+    try bench.second.execute("BEGIN CONCURRENT; UPDATE a SET v = v + 1; COMMIT")
+    try bench.first.execute("UPDATE a SET v = v + 1")
+    #expect(bench.first.refusal("COMMIT")?.cause == "table a, key 1: changed by another transaction since this one began")
+    try bench.first.execute("ROLLBACK")
+  }
+
+  @Test("synchronous may not be changed inside a transaction", arguments: ["BEGIN", "BEGIN CONCURRENT", "SAVEPOINT s"])
+  func synchronousInside(begin: String) throws {
+    let bench = try TwoWriters(twoTables)
+    try bench.first.execute("\(begin); UPDATE a SET v = 1")
+    let refusal = bench.first.refusal("PRAGMA synchronous = off")
+    #expect(refusal?.code == .error)
+    #expect(refusal?.message == "Safety level may not be changed inside a transaction")
+    #expect(try bench.first.value("PRAGMA synchronous") == "2")
+    try bench.first.execute("COMMIT; PRAGMA synchronous = off")
+    #expect(try bench.first.value("PRAGMA synchronous") == "0")
+  }
+
   @Test("without a log BEGIN CONCURRENT is BEGIN")
   func withoutLog() throws {
     let environment = MemoryEnvironment(seed: 2, completesAtOnce: false)

@@ -122,6 +122,21 @@ private final class Attempts: Sendable {
     try await database.close()
   }
 
+  @Test("two databases on one file are one process: their transactions are compared by key, and take different row ids")
+  func twoDatabases() async throws {
+    let (first, directory) = try await open("CREATE TABLE log(id INTEGER PRIMARY KEY, x)")
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let second = try await Database.open(directory.appendingPathComponent("c.db").path)
+    try await first.write(.concurrent) { transaction in
+      try await transaction.execute("INSERT INTO log(x) VALUES (1)")
+      try await second.write(.concurrent) { other in _ = try await other.execute("INSERT INTO log(x) VALUES (2)") }
+    }
+    #expect(try await value(first, "SELECT count(DISTINCT id) FROM log") == 2)
+    #expect(try await first.concurrentConflicts().commitCount == 2)
+    try await second.close()
+    try await first.close()
+  }
+
   @Test("threads append beside each other, and block only for their commits")
   func blockingWriters() async throws {
     let (database, directory) = try await open("CREATE TABLE t(id INTEGER PRIMARY KEY, who)", writers: 3)

@@ -157,4 +157,55 @@ import Testing
       #expect(changed == "0" || error != nil, "wait \(limit): \(changed) rows, and nobody was told")
     }
   }
+
+  enum Undone: CaseIterable, Sendable {
+    case onlyFile, emptyFile, attachedFile, bothFiles
+
+    var changes: String {
+      switch self {
+      case .onlyFile: "SAVEPOINT s; UPDATE t SET k = k + 100"
+      case .emptyFile: "SAVEPOINT s; CREATE TABLE n(a); INSERT INTO n VALUES (1)"
+      case .attachedFile: "INSERT INTO t VALUES (1000, 1, 1000, 'a'); SAVEPOINT s; UPDATE b.o SET a = a + 1"
+      case .bothFiles: "SAVEPOINT s; INSERT INTO t VALUES (1000, 1, 1000, 'a'); UPDATE b.o SET a = a + 1"
+      }
+    }
+  }
+
+  @Test(
+    "a journal is ended by the COMMIT of a transaction that has gone back behind all that it protected",
+    arguments: ["delete", "truncate", "persist"], Undone.allCases)
+  func endsJournalOfNothing(mode: String, undone: Undone) throws {
+    var limit = 0
+    var isOver = false
+    var journals = 0
+    while !isOver {
+      let environment = MemoryEnvironment(seed: UInt64(limit), completesAtOnce: false, cacheHits: .sometimes)
+      let connection = try Connection("/a.db", environment: environment)
+      if undone != .emptyFile { try connection.execute("PRAGMA page_size = 512; \(Self.filling) LIMIT 20") }
+      try connection.execute("ATTACH '/b.db' AS b; CREATE TABLE b.o(a); INSERT INTO b.o VALUES (1), (2)")
+      try connection.execute("PRAGMA journal_mode = \(mode); BEGIN; \(undone.changes)")
+      isOver = try Self.run(connection, "COMMIT", limit: limit)
+      let place = "\(mode), \(undone), wait \(limit)"
+      let begun = ["/a.db", "/b.db"].filter { Self.hasHeader(environment, $0) }
+      do {
+        if !isOver { try connection.execute("ROLLBACK TO s; COMMIT") }
+        journals += begun.count
+      } catch {
+        #expect(error.code == .abort, "\(place): \(error)")
+        // It says the same, where the transaction is not over yet.
+        if let refusal = connection.refusal("ROLLBACK") { #expect([.abort, .error].contains(refusal.code), "\(place): \(refusal)") }
+      }
+      for path in ["/a.db", "/b.db"] { #expect(!Self.hasHeader(environment, path), "\(place): the journal of \(path)") }
+      #expect(try connection.text("PRAGMA integrity_check") == ["ok"], "\(place)")
+      try connection.execute("UPDATE b.o SET a = a + 10; CREATE TABLE later(a)")
+      try connection.closeBlocking()
+      limit += limit < 8 ? 1 : 2
+    }
+    #expect(journals > 3)
+  }
+
+  /// A journal that whoever opens the file would play back.
+  private static func hasHeader(_ environment: MemoryEnvironment, _ path: String) -> Bool {
+    (environment.contents(of: path + "-journal") ?? []).prefix(8).contains { $0 != 0 }
+  }
 }

@@ -56,6 +56,19 @@ extension Connection {
     try d.closeBlocking()
   }
 
+  @Test("a reader of the file keeps a passive checkpoint from copying, and is in no passive checkpoint's way")
+  func passiveBesideReaderOfFile() throws {
+    let (_, first, second) = try Self.world()
+    try first.execute("PRAGMA wal_autocheckpoint = 0; PRAGMA wal_checkpoint")
+    try second.execute("BEGIN; SELECT * FROM t")
+    try first.execute("INSERT INTO t VALUES (2)")
+    let row = try first.row("PRAGMA wal_checkpoint(PASSIVE)")
+    #expect(row[0] == "0" && row[1] != "0" && row[2] < row[1], "\(row)")
+    #expect(try first.value("PRAGMA wal_checkpoint(FULL)") == "1")
+    try second.execute("COMMIT")
+    #expect(try first.value("PRAGMA wal_checkpoint(FULL)") == "0")
+  }
+
   @Test("a number for wal_autocheckpoint that no 32 bits hold is none, as in SQLite")
   func autocheckpointBeyondWords() throws {
     let (_, first, _) = try Self.world()

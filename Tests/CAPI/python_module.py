@@ -5,6 +5,7 @@
 """
 import datetime
 import os
+import signal
 import sqlite3
 import subprocess
 import tempfile
@@ -161,6 +162,137 @@ class ModuleTests(unittest.TestCase):
         c = sqlite3.connect(path("junk"))
         self.fails(sqlite3.DatabaseError, "file is not a database", c, "select * from sqlite_master")
         c.close()
+
+    def in_child(self, body):
+        """Runs body in a forked process, which is to say "ready" in between; returns what ends it."""
+        ready, done = os.pipe(), os.pipe()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(30)
+            os.close(done[1])
+            code = 1
+            try:
+                body(lambda: (os.write(ready[1], b"."), os.read(done[0], 1)))
+                code = 0
+            except BaseException as error:
+                print("in the child:", error)
+                os.write(ready[1], b"!")
+            os._exit(code)
+        os.close(ready[1])
+        os.close(done[0])
+        self.assertEqual(os.read(ready[0], 1), b".")
+
+        def end():
+            os.write(done[1], b".")
+            self.assertEqual(os.waitpid(child, 0)[1], 0)
+            os.close(ready[0])
+            os.close(done[1])
+        return end
+
+    def test_fork_and_open(self):
+        # Two connections, so that the process has something to share.
+        file = path("fork.db")
+        a, b = (sqlite3.connect(file, isolation_level=None, timeout=0) for _ in range(2))
+        a.execute("pragma journal_mode = wal")
+        a.execute("create table t(x)")
+        b.execute("insert into t values(1)")
+        a.execute("insert into t values(2)")
+
+        def writes(wait):
+            own = sqlite3.connect(file, isolation_level=None, timeout=0)
+            own.execute("begin immediate")
+            own.execute("insert into t values(3)")
+            wait()
+            own.execute("commit")
+            own.close()
+
+        end = self.in_child(writes)
+        self.fails(sqlite3.OperationalError, "database is locked", b, "insert into t values(4)")
+        end()
+        b.execute("insert into t values(5)")
+        self.assertEqual(a.execute("select x from t order by x").fetchall(), [(1,), (2,), (3,), (5,)])
+        self.assertEqual(a.execute("pragma integrity_check").fetchall(), [("ok",)])
+        a.close()
+        b.close()
+
+    def test_fork_and_kill(self):
+        # Who is killed leaves no lock behind, though a child of it lives on that has done nothing.
+        file, (ready, told) = path("killed.db"), os.pipe()
+        parent = os.fork()
+        if parent == 0:
+            signal.alarm(30)
+            own = sqlite3.connect(file, isolation_level=None)
+            own.execute("pragma journal_mode = wal")
+            own.execute("create table t(x)")
+            own.execute("begin immediate")
+            own.execute("insert into t values(1)")
+            child = os.fork()
+            if child == 0:
+                signal.alarm(30)
+            os.write(told, b"%d " % child)
+            while True:
+                signal.pause()
+        os.close(told)
+        text = b""
+        while text.count(b" ") < 2:
+            text += os.read(ready, 100)
+        child = max(int(word) for word in text.split())
+        os.kill(parent, signal.SIGKILL)
+        os.waitpid(parent, 0)
+        try:
+            c = sqlite3.connect(file, isolation_level=None, timeout=0)
+            c.execute("insert into t values(2)")
+            self.assertEqual(c.execute("select x from t").fetchall(), [(2,)])
+            c.close()
+        finally:
+            os.kill(child, signal.SIGKILL)
+            os.close(ready)
+
+    def test_fork_of_memory(self):
+        c = self.memory(isolation_level=None)
+        c.execute("create table t(x)")
+        c.execute("insert into t values(1)")
+
+        def reads(wait):
+            c.execute("insert into t values(2)")
+            assert c.execute("select count(*) from t").fetchone() == (2,)
+            c.close()
+            wait()
+
+        self.in_child(reads)()
+        self.assertEqual(c.execute("select count(*) from t").fetchone(), (1,))
+
+    def test_fork_and_close(self):
+        # What the child closes is the parent's, who goes on with it: a transaction, a statement between two rows, the log.
+        file = path("inherited.db")
+        a, b = (sqlite3.connect(file, isolation_level=None, timeout=0) for _ in range(2))
+        a.execute("pragma journal_mode = wal")
+        a.execute("create table t(x)")
+        a.executemany("insert into t values(?)", [(i,) for i in range(500)])
+        a.execute("begin immediate")
+        a.execute("insert into t values(1000)")
+        rows = b.execute("select x from t")
+        rows.fetchone()
+
+        def closes(wait):
+            rows.close()
+            a.close()
+            b.close()
+            wait()
+
+        end = self.in_child(closes)
+        other = sqlite3.connect(file, isolation_level=None, timeout=0)
+        self.fails(sqlite3.OperationalError, "database is locked", other, "insert into t values(4)")
+        a.execute("commit")
+        self.assertEqual(len(rows.fetchall()), 499)
+        end()
+        b.execute("insert into t values(1001)")
+        self.assertTrue(os.path.exists(file + "-wal"))
+        command = ["sqlite3", file, "pragma integrity_check; select count(*) from t"]
+        found = subprocess.run(command, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin"})
+        self.assertEqual((found.stdout, found.stderr), ("ok\n502\n", ""))
+        for c in (a, b, other):
+            c.close()
 
     def test_threads(self):
         file, failures = path("threads.db"), []

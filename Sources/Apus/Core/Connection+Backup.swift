@@ -31,12 +31,17 @@ public final class ConnectionBackup {
   /// - Throws: SQLITE_MISUSE where the source's connection is gone; then only `finish` is left.
   public func step(pages: Int) throws(Fault) -> Bool {
     if hasSource, source == nil, !backup.isDone { throw .error(.misuse, cause: "the source's connection is gone") }
+    try source?.checkProcess()
+    try changed?.connection.checkProcess()
     let isDone = try backup.step(pages: pages)
     if isDone, let changed { changed.connection.state.markCatalogsStale(1 << UInt64(changed.database)) }
     return isDone
   }
 
-  public func finish() throws(Fault) { try backup.finish() }
+  public func finish() throws(Fault) {
+    if source?.isInherited == true || changed?.connection.isInherited == true { return }
+    try backup.finish()
+  }
 
   /// See `OnlineBackup.restartCountMax`.
   public var restartCountMax: Int? {
@@ -178,6 +183,7 @@ extension Connection {
     // A page that cannot be read ends the snapshot too.
     defer { endIdleRead(pager) }
     try block { () throws(Fault) in
+      try checkProcess()
       try state.settleDebts()
       if pager.state == .none { try pager.beginRead() }
       if isFirst {
@@ -219,6 +225,7 @@ extension Connection {
     let (_, pager) = try database(named: name)
     try state.checkNotVacuuming()
     try block { () throws(Fault) in
+      try checkProcess()
       try state.settleDebts()
       if pager.state == .none { try pager.beginRead() }
     }

@@ -20,7 +20,10 @@ extension Connection {
   /// Writes the pages that the open transaction has changed, as far as no cursor stands on them, to where a spill puts them.
   /// - Throws: SQLITE_BUSY where readers have kept some database from being written (the others were); what a write met.
   public func flushBlocking() throws(EngineError) {
-    let isWhole = try block { () throws(Fault) in try state.flushPrivatePages() }
+    let isWhole = try block { () throws(Fault) in
+      try checkProcess()
+      return try state.flushPrivatePages()
+    }
     if !isWhole { throw EngineError(.busy) }
   }
 }

@@ -70,6 +70,7 @@ extension Connection {
   /// snapshots given back. Every statement does so before anything else; this is for a connection that has no next one. May
   /// wait; call it again then.
   public func settle() throws(Fault) {
+    try checkProcess()
     try state.settleDebts()
     try state.settleDroppedCommits()
     try state.settleDroppedWrites()
@@ -84,6 +85,7 @@ extension Connection {
     warnings = []
     do throws(Fault) {
       if isClosed { throw .error(.misuse, cause: "the connection is closed") }
+      try checkProcess()
       try state.settleDebts()
       return try compileFresh(sql, from: start)
     } catch {

@@ -36,6 +36,7 @@ public final class Connection {
   public let functions: FunctionRegistry
   public let state: ConnectionState
   private let status: UnsafeMutablePointer<Status>
+  private let forkCount: Int, knownForkCount: Int
   /// Of the last prepare or step; nil after success.
   public internal(set) var lastError: EngineError? {
     _read { yield unsafe status.pointee.lastError }
@@ -72,6 +73,8 @@ public final class Connection {
   }
 
   deinit {
+    // What the parent has under way it goes on with; its queue would be waited for here: rather lose the copy.
+    if isInherited { _ = unsafe Unmanaged.passRetained(state) }
     unsafe status.deinitialize(count: 1)
     unsafe status.deallocate()
   }
@@ -89,6 +92,8 @@ public final class Connection {
     unsafe status = .allocate(capacity: 1)
     unsafe status.initialize(to: Status())
     self.environment = environment
+    forkCount = environment.forkCount
+    knownForkCount = ProcessForks.knownCount
     self.queue = queue
     functions = FunctionRegistry(builtIn: BuiltInFunctions.library)
     state = ConnectionState(environment: environment, queue: queue, main: main, functions: functions) {
@@ -128,6 +133,23 @@ public final class Connection {
     case .memory: return Pager.memory(environment: environment, configuration: configuration)
     case .temporary: return Pager.temporary(environment: environment, queue: queue, configuration: configuration)
     }
+  }
+
+  // MARK: The process
+
+  /// The process that opened it has forked this one: files, locks and ring are the parent's, and so is all that would be written. A
+  /// database in memory is a copy.
+  var isInherited: Bool {
+    if ProcessForks.knownCount == knownForkCount { return false }
+    return environment.forkCount != forkCount && state.databases.contains { $0?.pager.isSharedFile == true }
+  }
+
+  /// - Throws: SQLITE_MISUSE in a fork of the process that opened it.
+  func checkProcess() throws(Fault) {
+    if !isInherited { return }
+    throw .error(
+      .misuse, cause: "the connection was opened before fork, by the parent process",
+      hint: "open a connection of its own in the child process")
   }
 
   // MARK: Figures
@@ -228,8 +250,15 @@ public final class Connection {
 
   /// Undoes an open transaction and closes the files. May wait; call it again then.
   /// - Throws: SQLITE_BUSY while statements are not finalized.
+  ///
+  /// In a fork of the process that opened it nothing but the handle goes: the rest is the parent's.
   public func close() throws(Fault) {
     if isClosed { return }
+    if isInherited {
+      for statement in statements { statement.finalize() }
+      isClosed = true
+      return
+    }
     if isInUse {
       throw .error(.busy, "unable to close due to unfinalized statements or unfinished backups")
     }
@@ -249,7 +278,7 @@ public final class Connection {
     if isClosed { return }
     loader = nil
     for statement in statements { statement.finalize() }
-    for database in state.databases { database?.pager.close() }
+    if !isInherited { for database in state.databases { database?.pager.close() } }
     isClosed = true
   }
 

@@ -41,8 +41,11 @@ public final class PreparedStatement {
 
   deinit {
     unregister()
-    unsafe machine.deinitialize(count: 1)
-    unsafe machine.deallocate()
+    // In a fork the run is the parent's: nothing of it is given back here, memory included.
+    if !connection.isInherited {
+      unsafe machine.deinitialize(count: 1)
+      unsafe machine.deallocate()
+    }
     unsafe progress.deallocate()
   }
 
@@ -218,6 +221,9 @@ public final class PreparedStatement {
   private func advance() throws(EngineError) -> StepResult {
     if isFinalized { throw EngineError(.misuse, cause: "the statement is finalized") }
     if connection.isClosed { throw EngineError(.misuse, cause: "the connection is closed") }
+    if connection.isInherited {
+      do throws(Fault) { try connection.checkProcess() } catch { if case .failure(let failure) = error { throw failure } }
+    }
     if isListing { return listing?.advance() == true ? .row : .done }
     if !isRunning, functionsVersion != connection.functions.version { mustRecompile = true }
     while true {
@@ -299,6 +305,8 @@ public final class PreparedStatement {
   /// Ends the run, so that the statement can be started over; bindings stay. Never waits: what would have to be waited for
   /// (the undoing of a statement that was dropped at a wait) is done before the connection's next statement.
   public func reset() {
+    // What it had begun is the parent's, who goes on with it.
+    if connection.isInherited { return settleReset() }
     if let result = try? unsafe machine.pointee.reset(), case .pending = result { replaceMachine(program) }
     settleReset()
   }
@@ -307,6 +315,7 @@ public final class PreparedStatement {
   /// - Throws: what the commit met.
   public func resetBlocking() throws(EngineError) {
     defer { settleReset() }
+    if connection.isInherited { return }
     while case .pending(let wait) = try unsafe machine.pointee.reset() { connection.wait(for: wait) }
   }
 

@@ -33,6 +33,7 @@ public final class Serialization {
   }
 
   private func advance(_ pages: UInt32) throws(Fault) -> Bool {
+    try connection.checkProcess()
     try connection.state.settleDebts()
     if pager.state == .none { try pager.beginRead() }
     if !isReserved {

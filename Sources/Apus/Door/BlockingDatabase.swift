@@ -49,6 +49,7 @@ public struct BlockingDatabase: Sendable {
   }
 
   private func withHandle<T>(_ role: ConnectionPool.Role, _ body: (ConnectionHandle) throws -> T) throws -> T {
+    try database.setup.checkProcess()
     let pool = database.pool
     let semaphore = ThreadSemaphore()
     let handle = try pool.leaseBlocking(

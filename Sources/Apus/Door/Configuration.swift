@@ -33,7 +33,7 @@ public struct WriteMode: Sendable, Hashable {
   public static let immediate = WriteMode(statement: "BEGIN IMMEDIATE", role: .write)
   /// Runs beside other writers, and waits for none of them before its commit. Where one of them has changed what it had read, the
   /// commit fails with `busySnapshot` and nothing is written. A transaction is retried with `retries`; its fourth attempt is never
-  /// lost.
+  /// lost, where there is a `busyTimeout` for it to wait for others.
   public static let concurrent = WriteMode(statement: "BEGIN CONCURRENT", role: .concurrentWrite)
 }
 

@@ -10,6 +10,10 @@ struct ConnectionSetup: Sendable {
   let busyTimeoutMilliseconds: Int
   /// Several connections can be open on it: it is a file.
   let isShared: Bool
+  private let forkCount: Int
+  /// One for all databases of the process: two that are open on one file share its cache, its commit queue and what they know of
+  /// each other's transactions. With an environment of its own each would pass for another process.
+  private static let system = SystemEnvironment()
 
   init(_ path: String, _ configuration: Configuration) throws(ApusError) {
     self.path = path
@@ -19,13 +23,24 @@ struct ConnectionSetup: Sendable {
     options.interpretsURI = true
     options.pager.readsDirectly = configuration.readsDirectly
     self.options = options
-    environment = configuration.environment ?? SystemEnvironment()
+    environment = configuration.environment ?? Self.system
+    forkCount = environment.forkCount
     busyTimeoutMilliseconds = Int(clamping: configuration.busyTimeout.clampedCount(perSecond: 1000))
     do {
       if case .file = try DatabaseLocation(path, interpretsURI: true).place { isShared = true } else { isShared = false }
     } catch {
       throw ApusError(error)
     }
+  }
+}
+
+extension ConnectionSetup {
+  /// - Throws: SQLITE_MISUSE in a fork of the process that opened the database: its threads are the parent's.
+  func checkProcess() throws(ApusError) {
+    if environment.forkCount == forkCount { return }
+    throw ApusError(
+      .misuse, "bad parameter or other API misuse", cause: "the database was opened before fork, by the parent process",
+      hint: "open it in the child process")
   }
 }
 

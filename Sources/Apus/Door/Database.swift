@@ -96,6 +96,7 @@ public final class Database: Sendable {
   public nonisolated(nonsending) func read<T>(
     _ body: nonisolated(nonsending) (borrowing ReadTransaction) async throws -> sending T
   ) async throws -> sending T {
+    try setup.checkProcess()
     let handle = try await pool.lease(.read)
     let session = Session(handle)
     let result: T
@@ -133,6 +134,7 @@ public final class Database: Sendable {
     _ body: nonisolated(nonsending) (borrowing WriteTransaction) async throws -> sending T
   ) async throws -> sending T {
     // The same connection for all attempts: it is the one that has the right not to be lost again.
+    try setup.checkProcess()
     let handle = try await pool.lease(mode.role)
     defer { pool.giveBack(handle) }
     var plan = RetryPlan(retries: retries, within: limit, setup.environment)
@@ -162,6 +164,7 @@ public final class Database: Sendable {
   /// It waits for a free reader, as `read` does, and touches no file. Counting costs a transaction nothing but an addition.
   /// - Throws: `ApusError` with the code `misuse` where the database is closed; what opening a reader's connection meets.
   public nonisolated(nonsending) func concurrentConflicts() async throws -> ConcurrentConflicts {
+    try setup.checkProcess()
     let handle = try await pool.lease(.read)
     defer { pool.giveBack(handle) }
     try await prepare(handle)
@@ -185,6 +188,7 @@ public final class Database: Sendable {
   ///   the first connection met that could not be closed in order. All files are given back nevertheless; what could
   ///   not be undone is undone by whoever opens the database next.
   public nonisolated(nonsending) func close() async throws {
+    try setup.checkProcess()
     // The drivers go on until the last transaction has ended: only who has waited for that may stop them.
     guard let handles = try await pool.drain() else { return try await pool.awaitClosing() }
     var outcome: Result<Void, any Error> = .success(())

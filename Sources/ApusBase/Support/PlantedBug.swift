@@ -20,12 +20,14 @@
     case findInNewestRegion, cutToNewestLength, recoverOneFrameLess, keepCopyLock, cutLastFrame
     case checkpointSaysAll, keepCheckpointLock, keepVersionAtRestart, keepLongLog, leaveLogUncopied
     case believeHeaderOnly, forgetSyncingCommits
+    case keepLockGuard, moveToZeroUncopied, settleNameByAnyRequest, resetHeldMarks
     // Rollback journal.
     case keepLongJournal, skipDirectorySyncAtSwitch
     case skipJournalSync, skipJournalCountSync, skipJournalDirectorySync, forgetJournalPage, forgetLostPages
     case skipSuperJournalSync, commitBeforeAllFilesSynced, ignoreMissingSuperJournal, keepJournalRest, finishOnlyDecided
     case trustTornRecords, skipPlaybackSync, keepChangeCounter, journaledBeforeCount
     case keepSegmentNonce, skipAdjacentSegment, skipJournalEndSync, touchedAfterWrites, askOneJournalOnly
+    case cutJournalBeforeWipe, joinSuperNames, discardNeededSuperJournal, skipNameOfKeptJournal, forgetWrittenByDroppedCommit
     // Pager.
     case ackBeforeSync, acknowledgeFailedSync, evictDirtyPage, stalePageAfterRollback, keepReadsAfterRollback
     case readAheadUnverified, readAheadOverLog, checksumWithoutNumber, keepSpilledInCache, renameStaleImages,
@@ -40,7 +42,7 @@
     // B-tree.
     case loseCellInSplit, leakOverflowChain, staleDividerKey, freeblockCoalesceOffByOne, skipSavingOtherCursors
     case wrongCollapse, forgetLastChildAtCollapse, skipRowAfterRestore
-    case forgetFragments, insertInOtherGap, breakLongChain
+    case forgetFragments, insertInOtherGap, breakLongChain, countLeafTwice
     // Concurrent transactions.
     case compareFirstCommitOnly, forgetAllocation, validateWritesOnly, foreignSeenLate, keepStalePages
     case snapshotPageCount, keepSavepointTip, forgetLooks, dropReadsAtRollbackTo, goOnWithHalfPlace

@@ -8,6 +8,9 @@
     public var regionFrameCount: UInt32?
     /// Leaves that are put into one trunk of the freelist; nil: as many as have room.
     public var trunkLeafCount: Int?
+    /// Bytes of what a transaction notes of its reads and of its changes, and of the commits that are kept to be compared with; nil:
+    /// megabytes.
+    public var noteByteCount: Int?
 
     public init() {}
   }

@@ -4,11 +4,20 @@
 final class Descriptor: Sendable {
   let number: Int32
   let path: String
+  private let forkCount = ProcessForks.count
 
   init(_ number: Int32, path: String) {
     self.number = number
     self.path = path
+    ProcessForks.note(number)
   }
 
-  deinit { SystemCalls.close(number) }
+  /// It is the parent's: in this process the number is closed, or stands for something else.
+  var isInherited: Bool { ProcessForks.count != forkCount }
+
+  deinit {
+    if isInherited { return }
+    ProcessForks.forget(number)
+    SystemCalls.close(number)
+  }
 }

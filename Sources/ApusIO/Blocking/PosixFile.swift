@@ -39,6 +39,7 @@ final class PosixFile: File {
       guard let descriptor = held.withLock({ $0 }) else {
         throw EngineError(.misuse, object: path, cause: "the file is closed")
       }
+      if descriptor.isInherited { throw SystemError.ofParent(path) }
       return descriptor
     }
   }
@@ -109,7 +110,7 @@ final class PosixFile: File {
     guard offset % Int64(unit) == 0, byteCount % unit == 0, byteCount > 0 else { return nil }
     return direct.withLock { access in
       if case .untried = access { access = openDirectly() }
-      if case .open(let descriptor) = access { return descriptor }
+      if case .open(let descriptor) = access, !descriptor.isInherited { return descriptor }
       return nil
     }
   }

@@ -119,6 +119,7 @@ final class PosixSharedMemory: SharedMemory {
     precondition(index >= 0)
     let (known, isOpen) = state.withLock { ($0.regions[index], $0.isOpen) }
     precondition(isOpen, "the shared memory is closed")
+    if descriptor.isInherited { throw SystemError.ofParent(descriptor.path) }
     if let known { return known }
     let length = Self.regionByteCount
     let start = Int64(index) * Int64(length), end = start + Int64(length)
@@ -159,6 +160,7 @@ final class PosixSharedMemory: SharedMemory {
 
   func unlock(slot: Int, count: Int) throws(EngineError) {
     precondition(slot >= 0 && count > 0 && slot + count <= Self.slotCount)
+    if descriptor.isInherited { return }
     let code = SystemCalls.unlock(descriptor.number, at: Self.lockBase + Int64(slot), length: Int64(count))
     if code < 0 {
       throw SystemError.make(
@@ -167,6 +169,7 @@ final class PosixSharedMemory: SharedMemory {
   }
 
   private func take(_ kind: LockKind, at offset: Int64, length: Int64) throws(EngineError) -> Bool {
+    if descriptor.isInherited { throw SystemError.ofParent(descriptor.path) }
     let code = SystemCalls.lock(descriptor.number, kind, at: offset, length: length)
     if code < 0 {
       throw SystemError.make(
@@ -185,6 +188,8 @@ final class PosixSharedMemory: SharedMemory {
       return Array(state.regions.values)
     }
     guard let regions else { return }
+    // Of the parent's neither maps nor locks are here.
+    if descriptor.isInherited { return }
     for region in regions { SystemCalls.unmap(region) }
     // The name may lead to another database's file by now.
     if delete,

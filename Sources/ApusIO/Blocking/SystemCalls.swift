@@ -309,6 +309,8 @@ enum SystemCalls {
     let protection = isWritable ? PROT_READ | PROT_WRITE : PROT_READ
     let address = unsafe mmap(nil, length, protection, MAP_SHARED, fd, off_t(offset))
     guard let address = unsafe address, unsafe address != MAP_FAILED else { return (nil, errno) }
+    // In a child the map would keep the file open, and the parent's locks with it.
+    unsafe _ = madvise(address, length, MADV_DONTFORK)
     return unsafe (MutableByteView(unchecked: address, count: length), 0)
   }
 

@@ -47,6 +47,9 @@ public protocol Environment: AnyObject, Sendable {
   func sleep(untilMonotonic moment: UInt64, or alarm: Alarm)
   /// Memory that was freed goes back to the system; takes some milliseconds.
   func trimMemory()
+  /// Grows where the process is a fork of the one that opened what it finds in its memory: neither locks nor queues from before
+  /// are its own.
+  var forkCount: Int { get }
   #if PlantedBugs
     /// Whether the engine does here what is rare and always right: the simulator's, see `BuggifyPoint`.
     func fires(_ point: BuggifyPoint) -> Bool
@@ -58,6 +61,7 @@ public protocol Environment: AnyObject, Sendable {
 extension Environment {
   public func makeHub(wakeUp: Waiter) -> (any IOHub)? { nil }
   public func trimMemory() {}
+  public var forkCount: Int { 0 }
   public func sleep(untilMonotonic moment: UInt64, or alarm: Alarm) { if !alarm.take() { sleep(untilMonotonic: moment) } }
   #if PlantedBugs
     public func fires(_ point: BuggifyPoint) -> Bool { false }

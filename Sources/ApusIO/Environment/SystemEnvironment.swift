@@ -222,4 +222,5 @@ public final class SystemEnvironment: Environment {
   public func sleep(untilMonotonic moment: UInt64) { SystemCalls.sleep(untilMonotonic: moment) }
   public func sleep(untilMonotonic moment: UInt64, or alarm: Alarm) { alarm.wait(untilMonotonic: moment) }
   public func trimMemory() { SystemCalls.trimMemory() }
+  public var forkCount: Int { ProcessForks.count }
 }

@@ -15,6 +15,13 @@ public enum SystemError {
       actual, object: path, cause: "\(call): \(text(number))", hint: hint(actual, number))
   }
 
+  /// A handle that was opened before fork.
+  static func ofParent(_ path: String) -> EngineError {
+    EngineError(
+      .misuse, object: path, cause: "the file was opened before fork, by the parent process",
+      hint: "open a connection of its own in the child process")
+  }
+
   /// "No space left on device (28)".
   static func text(_ number: Int32) -> String { "\(message(number)) (\(number))" }
 

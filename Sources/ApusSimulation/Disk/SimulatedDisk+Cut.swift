@@ -208,6 +208,10 @@ extension SimulatedDisk {
       handles[owner] = nil
     }
     for (path, shared) in sharedMemories.sorted(by: { $0.key < $1.key }) {
+      if shared.isWritten(by: process), faults.choices.oneIn(2, .tearsIndex) {
+        trace.add("torn", path)
+        shared.tearHeader()
+      }
       shared.leave(process)
       if shared.openCount == 0 { sharedMemories[path] = nil }
     }

@@ -352,6 +352,7 @@ extension SimulatedDisk {
     for change in volatileNames {
       if change.sequence <= upTo && Self.directory(of: change.path) == directory {
         durableNames[change.path] = change.file
+        noteTurningPoint(change.path)
       } else {
         kept.append(change)
       }

@@ -153,6 +153,8 @@ public final class SimulatedDisk: @unchecked Sendable {
   /// Since the last look something has become durable, or a name or the end of a file has changed: commits and recoveries hang on
   /// that.
   private(set) var isTurningPoint = false
+  /// It is the name of a super-journal: several files turn with it.
+  private(set) var isDecision = false
   /// Sees to `PRAGMA wal_size_limit`, where the world has one.
   var logLimit: LogLimit?
   /// The process is about to call the system, or looks at shared memory: others may go on first.
@@ -201,7 +203,7 @@ public final class SimulatedDisk: @unchecked Sendable {
   func setName(_ path: String, to file: DiskFile?) {
     names[path] = file
     volatileNames.append((takeSequence(), path, file))
-    noteTurningPoint()
+    noteTurningPoint(path)
     trace.add(file == nil ? "unlink" : "create", path)
     if let file { trace.name(file.inode, path) }
   }
@@ -292,11 +294,15 @@ public final class SimulatedDisk: @unchecked Sendable {
     return logWriter
   }
 
-  func noteTurningPoint() { isTurningPoint = true }
+  /// - Parameter path: whose name has changed, or is durable now.
+  func noteTurningPoint(_ path: String? = nil) {
+    isTurningPoint = true
+    if let path, FileRole(path) == .superJournal { isDecision = true }
+  }
 
-  func takeTurningPoint() -> Bool {
-    defer { isTurningPoint = false }
-    return isTurningPoint
+  func takeTurningPoint() -> (is: Bool, isDecision: Bool) {
+    defer { (isTurningPoint, isDecision) = (false, false) }
+    return (isTurningPoint, isDecision)
   }
 
   func takeResult(_ ticket: Ticket) -> IOResult? { results.removeValue(forKey: ticket) }

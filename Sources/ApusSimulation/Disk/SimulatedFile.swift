@@ -150,6 +150,23 @@ final class SharedRegions: @unchecked Sendable {
     connections[owner] = nil
   }
 
+  /// The process has the write lock, and others have the index open too.
+  func isWritten(by process: SimulatedProcess) -> Bool {
+    let isShared = openers.values.contains { $0 !== process }
+    return isShared
+      && locks.contains { $0.kind == .exclusive && $0.range.lowerBound == 0 && openers[$0.owner] === process }
+  }
+
+  /// Its writer ends between the two copies of a header: what they say differs, and whoever comes next recovers the log, beside
+  /// those who read on by what they have.
+  func tearHeader() {
+    guard let first = regions.first else { return }
+    first[Self.changeCounterOffset] = first.readable[Self.changeCounterOffset] &+ 1
+  }
+
+  /// Of the first copy of the header.
+  private static let changeCounterOffset = 8
+
   /// The process is gone, with all that it had.
   func leave(_ process: SimulatedProcess) {
     for owner in openers.filter({ $0.value === process }).keys.sorted() { leave(owner) }

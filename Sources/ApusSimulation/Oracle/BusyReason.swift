@@ -85,7 +85,8 @@ extension Client {
       world.profile.sizeLimitFrames == 0
     else { return }
     switch phase {
-    case .beginning: break
+    // Without a log it keeps readers out as well, and waits for them.
+    case .beginning: if isExclusive, !world.profile.hasLog { return }
     // The first write of a deferred transaction. Under a rollback journal it may have to write to the file, and wait for readers.
     case .operating, .stamping: if !world.profile.hasLog || !isDeferred { return }
     default: return

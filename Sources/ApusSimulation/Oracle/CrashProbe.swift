@@ -6,8 +6,8 @@ import ApusBase
 
 struct CrashProbe {
   /// One completed request in so many is followed by a look; where it was a sync, and behind a call that has changed a name or
-  /// cut a file, one in so many.
-  private static let oneIn = 40, turningPointOneIn = 7
+  /// cut a file, one in so many; behind what decides over several files, every second.
+  private static let oneIn = 40, turningPointOneIn = 7, decisionOneIn = 2
   /// The same while a journal is being written that nothing is promised of but how much of it is played back.
   private static let journalOneIn = 10
   /// Of the platters with a journal that counts, and of the others, one in so many is recovered by the engine, too.
@@ -37,8 +37,9 @@ struct CrashProbe {
 
   /// A request has completed, or a connection has gone on.
   func look() throws(Finding) {
-    let isTurningPoint = world.disk.takeTurningPoint()
-    guard choices.oneIn(isTurningPoint ? Self.turningPointOneIn : oneIn, .probes), isPromised,
+    let (isTurningPoint, isDecision) = world.disk.takeTurningPoint()
+    let looksOneIn = isDecision ? Self.decisionOneIn : isTurningPoint ? Self.turningPointOneIn : oneIn
+    guard choices.oneIn(looksOneIn, .probes), isPromised,
       isTurningPoint || world.disk.hasVolatileChanges
     else { return }
     let survivals = SimulatedDisk.Survival.allCases
@@ -66,6 +67,7 @@ struct CrashProbe {
     let isOtherFirst = paths.count > 1 && choices.oneIn(2, .recoveryOther)
     let probe = RecoveryProbe(platter, world, seed: choices.number(.processSeed))
     if choices.oneIn(Self.damagesHeaderOneIn, .damagesHeader) { for path in paths { probe.damageHeader(path, choices) } }
+    var superJournals = probe.superJournals(paths)
     for place in isOtherFirst ? paths.indices.reversed() : Array(paths.indices) {
       let found: FileImage
       switch try probe.recover(paths[place], moment) {
@@ -75,12 +77,14 @@ struct CrashProbe {
         if isSound(recovered[place].image) {
           throw Finding(oracle: .durability, text: "\(moment) recovery would end in \(error) (code \(error.code.rawValue))")
         }
+        superJournals = []
         continue
       }
       if let problem = recovered[place].image.difference(from: found) {
         throw Finding(oracle: .durability, text: "\(moment) recovery would make of \(paths[place]) \(problem)")
       }
     }
+    try probe.checkSuperJournals(superJournals, moment)
   }
 
   private func isSound(_ image: FileImage) -> Bool {

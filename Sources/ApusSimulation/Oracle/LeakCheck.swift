@@ -39,4 +39,20 @@ struct LeakCheck {
       throw Finding(oracle: .leak, text: "a request for \(request.path) is in flight although every connection is closed")
     }
   }
+
+  /// The last connection was alone with the files, and had no trouble: none has a log, or a journal that would be played back, and
+  /// where nobody else ever had trouble no super-journal is there.
+  func checkNames(hadTrouble: Bool) throws(Finding) {
+    for (path, file) in world.disk.names.sorted(by: { $0.key < $1.key })
+    where !path.hasPrefix(World.copyPrefix) {
+      let isLeft =
+        switch FileRole(path) {
+        case .log: !file.current.isEmpty
+        case .journal: !JournalImage(file.current).isHeadless
+        case .superJournal: !hadTrouble
+        case .database, .other: false
+        }
+      if isLeft { throw Finding(oracle: .leak, text: "\(path) is there although every connection is closed") }
+    }
+  }
 }

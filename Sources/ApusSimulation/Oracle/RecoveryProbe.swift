@@ -73,7 +73,37 @@ struct RecoveryProbe {
     }
     _ = try engine.close()
     if let problem { return .failure(problem) }
+    if let left = remains(path) {
+      throw Finding(oracle: .leak, text: "\(moment) recovery of \(path) would leave \(left)")
+    }
     return .success(image(path))
+  }
+
+  /// What is left of a file that was recovered, read and closed by somebody alone: of its journal nothing that is played back once
+  /// more, of its log nothing at all, nor a handle or a lock.
+  private func remains(_ path: String) -> String? {
+    if let journal = disk.content(of: path + "-journal"), !JournalImage(journal).isHeadless { return "its journal" }
+    // An empty one is none.
+    if disk.content(of: path + "-wal")?.isEmpty == false { return "its log" }
+    if let handle = disk.handles.min(by: { $0.key < $1.key })?.value { return "\(handle.path) open" }
+    if let shared = disk.sharedMemories.keys.min() { return "the wal-index of \(shared)" }
+    if let lock = disk.file(named: path)?.locks.first { return "a lock (\(lock.kind)) on bytes \(lock.range)" }
+    return disk.inFlight.first.map { "a request for \($0.path)" }
+  }
+
+  /// The super-journals that hold the files' journals together: each is there, and every journal that ends with its name counts.
+  func superJournals(_ paths: [String]) -> Set<String> {
+    let journals = paths.compactMap { disk.content(of: $0 + "-journal") }.map(JournalImage.init)
+    let wanted = Set(journals.filter { !$0.isHeadless }.compactMap(\.superJournal))
+    return wanted.subtracting(journals.filter(\.isHeadless).compactMap(\.superJournal)).filter {
+      disk.content(of: $0) != nil
+    }
+  }
+
+  /// When all files are recovered that a super-journal has held together, it is gone.
+  func checkSuperJournals(_ names: Set<String>, _ moment: String) throws(Finding) {
+    guard let name = names.sorted().first(where: { disk.content(of: $0) != nil }) else { return }
+    throw Finding(oracle: .leak, text: "\(moment) the recovery of all files would leave the super-journal \(name)")
   }
 
   /// The file as it lies there now.

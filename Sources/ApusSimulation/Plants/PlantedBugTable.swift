@@ -104,6 +104,15 @@
         .init(
           .wal, "a checkpoint at synchronous OFF copies what others were promised without a sync", .transactions, needs: .powerCut)
 
+      case .keepLockGuard:
+        .init(.wal, "a snapshot that got a read mark still ends with the write lock", .transactions)
+      case .moveToZeroUncopied:
+        .init(.wal, "a snapshot moves to read mark 0 before all is copied", .transactions)
+      case .settleNameByAnyRequest:
+        .init(.wal, "the end of any request passes for the sync of the log's name", .transactions, needs: .powerCut)
+      case .resetHeldMarks:
+        .init(.wal, "recovery resets read marks that others hold", .transactions, needs: .fault)
+
       // Rollback journal.
       case .keepLongJournal: .init(.journal, "a journal that stays is not cut to its limit", [.logSize])
       case .skipDirectorySyncAtSwitch:
@@ -152,6 +161,20 @@
         .init(.journal, "the database counts as touched only when the writes to it have ended", .transactions)
       case .askOneJournalOnly:
         .init(.journal, "of the journals that a super-journal names one is looked at before it goes", .transactions)
+
+      case .cutJournalBeforeWipe:
+        .init(.journal, "a journal that stays is cut to its limit before its header is wiped", .transactions, needs: .powerCut)
+      case .joinSuperNames:
+        .init(.journal, "the last name in a super-journal has no end, and is not looked at", .transactions, needs: .powerCut)
+      case .discardNeededSuperJournal:
+        .init(
+          .journal, "the super-journal of a transaction that was undone in part is deleted", .transactions, needs: .fault)
+      case .skipNameOfKeptJournal:
+        .init(.journal, "the name of a new journal that is to stay is not synced", .transactions, needs: .powerCut)
+      case .forgetWrittenByDroppedCommit:
+        .init(
+          .journal, "what a dropped COMMIT has written does not count as written when its transaction goes on", .transactions,
+          needs: .cancellation)
 
       // Pager.
       case .evictDirtyPage: .init(.pager, "a changed page that is spilled is not written", .transactions)
@@ -353,6 +376,9 @@
         .init(.btree, "a row is inserted where another one was deleted", .transactions)
       case .breakLongChain:
         .init(.btree, "an overflow chain that is made in several steps is not linked where it goes on", .structure)
+
+      case .countLeafTwice:
+        .init(.btree, "a count that waits at the end of a leaf counts that twice", [.read])
 
       // Compiler.
       case .forgetIndexEntryOnUpdate: .init(.compiler, "UPDATE leaves the last index as it was", .structure)

@@ -19,7 +19,7 @@ extension SimulationProfile {
       ("priorities", schedule != .anybody), ("tables that come and go", hasComingTables), ("lists", hasLists),
       ("log size limit", sizeLimitFrames > 0), ("journal size limit", journalLimitBytes >= 0),
       ("changes of the journal mode", switchOneIn > 0), ("small regions of the wal-index", regionFrameCount > 0),
-      ("small trunks", trunkLeafCount > 0),
+      ("small trunks", trunkLeafCount > 0), ("few notes", noteByteCount > 0),
       ("journals of several modes", mixesJournals), ("many readers", readerOneIn < 4), ("faults in rows", faultsComeInRows),
       ("kills in doubt", killsInDoubt), ("faults at turns", failsAtTurns), ("tide", tide > 0),
       ("a log beside a journal", otherHasLog),

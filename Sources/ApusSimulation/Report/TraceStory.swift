@@ -130,9 +130,10 @@ public struct TraceStory: Sendable {
     let script = trace.script
     guard let place = script.firstIndex(where: { $0.sql == "UPDATE stamp SET n=\(transaction)" }) else { return nil }
     let client = script[place].client
-    let first = script[..<place].last { $0.client == client && $0.sql.hasPrefix("BEGIN") }?.step ?? script[place].step
+    func isBeginning(_ sql: String) -> Bool { sql.hasPrefix("BEGIN") || sql == "SAVEPOINT whole" }
+    let first = script[..<place].last { $0.client == client && isBeginning($0.sql) }?.step ?? script[place].step
     let later = script[place...].filter { $0.client == client }.dropFirst()
-    let last = later.first { !$0.sql.contains("stamp") && $0.sql != "COMMIT" }?.step ?? Int.max
+    let last = later.first { !$0.sql.contains("stamp") && $0.sql != "COMMIT" && $0.sql != "RELEASE whole" }?.step ?? Int.max
     return first...last
   }
 }

@@ -454,7 +454,7 @@ public final class Simulation {
       scheduled.end(.step)
     }
     scheduled.end(.liveness)
-    if world.damage == .none { try LeakCheck(world).checkResting() }
+    if world.damage == .none, !profile.locksExclusively { try LeakCheck(world).checkResting() }
     for client in clients { try client.close() }
     closeEra()
     try LeakCheck(world).checkClosed()
@@ -474,6 +474,8 @@ public final class Simulation {
     try close(engine)
     try world.checkFiles("at the end")
     try LeakCheck(world).checkClosed()
+    let hadTrouble = cutCount > 0 || world.changes.killCount > 0 || world.faults.failureCount > 0
+    try LeakCheck(world).checkNames(hadTrouble: hadTrouble)
   }
 
   // MARK: oracles

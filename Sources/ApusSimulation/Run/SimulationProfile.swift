@@ -98,12 +98,16 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   public var sizeLimitFrames = 0
   /// Frames that a region of the wal-index describes, and leaves that a trunk of the freelist has; 0: as many as SQLite's.
   public var regionFrameCount = 0, trunkLeafCount = 0
+  /// Bytes that a concurrent transaction's notes may take; 0: as many as usual.
+  public var noteByteCount = 0
   /// One transaction in so many is a change of the journal mode instead, into WAL and out of it too; 0 none.
   public var switchOneIn = 0
   /// `PRAGMA journal_size_limit`, of journals that stay and of logs that start again; -1: none.
   public var journalLimitBytes = -1
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
+  /// The one connection says `PRAGMA locking_mode=exclusive`, before it uses the file or later, and goes back and forth.
+  public var locksExclusively = false, locksLate = false
   /// Every second connection commits with NORMAL.
   public var mixesLevels = false
   /// Those changes are among rollback journals alone.
@@ -187,7 +191,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     isolation = choices.pick([.serializable, .serializable, .serializable, .snapshot, .snapshotBeside, .snapshotPairs], .isolation)
     if journal == .wal, choices.oneIn(3, .hasSizeLimit) { sizeLimitFrames = choices.pick([40, 12, 100], .sizeLimitFrames) }
     if !isConcurrent, choices.oneIn(4, .switchesJournal) { switchJournals(choices) }
-    if choices.oneIn(3, .hasJournalLimit) { journalLimitBytes = choices.pick([20_000, 3_000, 0, 100_000], .journalLimitBytes) }
+    if choices.oneIn(3, .hasJournalLimit) { journalLimitBytes = choices.pick([20_000, 0, 3_000, 0, 100_000], .journalLimitBytes) }
     if isConcurrent, self.kind != .mixed { drawWriters(choices) }
     if hasKeys {
       hasLanes = choices.below(3, .hasLanes) > 0 || hasLanes
@@ -196,6 +200,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if self.kind != .mixed { drawTide(choices) }
     if journal == .wal { regionFrameCount = choices.pick([0, 8, 16, 64], .regionFrameCount) }
     trunkLeafCount = choices.pick([0, 0, 1, 4, 12], .trunkLeafCount)
+    if isConcurrent { noteByteCount = choices.pick([0, 0, 0, 300, 1_500, 6_000], .noteByteCount) }
     isTight = choices.oneIn(3, .isTight)
     spills = !choices.oneIn(8, .spills)
     callsBetweenMax = choices.pick([0, 30, 150, 8], .callsBetweenMax)
@@ -212,6 +217,20 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       drawLogBeside(choices)
       drawTrouble(choices)
     }
+    if !isConcurrent, !otherHasLog, switchOneIn == 0, readerOneIn == 4, choices.oneIn(6, .locksExclusively) {
+      lockExclusively(choices)
+    }
+  }
+
+  /// Nobody else comes to the file: its locks stay, so do journals, and the index of its log is in memory of its own.
+  private mutating func lockExclusively(_ choices: ChoiceStream) {
+    locksExclusively = true
+    locksLate = choices.oneIn(3, .locksLate)
+    clientCount = 1
+    processCount = 1
+    sizeLimitFrames = 0
+    reconnectOneIn = min(reconnectOneIn, choices.pick([30, 8], .reconnectsOften))
+    faults[.foreignHolder] = 0
   }
 
   /// Connections change the journal mode, each its own, and the file's where they are alone with it.
@@ -248,6 +267,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
 
   private var limitsName: String {
     (regionFrameCount > 0 ? " regions of \(regionFrameCount)" : "") + (trunkLeafCount > 0 ? " trunks of \(trunkLeafCount)" : "")
+      + (noteByteCount > 0 ? " notes of \(noteByteCount)" : "")
   }
 
   public var description: String {
@@ -263,7 +283,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")\(tide > 0 ? " tide \(tide)" : "")"
       + "\(faultsComeInRows ? " in rows" : "")\(failsAtTurns ? " at turns" : "")\(killsInDoubt ? " kills in doubt" : "")"
       + "\(readerOneIn < 4 ? " readers" : "")"
-      + "\(switchOneIn > 0 ? mixesJournals ? " journals" : " switches" : "")"
+      + "\(locksExclusively ? " exclusive" : "")\(switchOneIn > 0 ? mixesJournals ? " journals" : " switches" : "")"
       + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")\(hasLanes ? " lanes" : "")"
       + "\(nameBytes > 0 ? " names of \(nameBytes)" : "")"
       + "\(isConcurrent && isolation != .serializable ? " \(isolation.rawValue)" : "")\(theme == .none ? "" : " \(theme.rawValue)")"
@@ -319,6 +339,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     }
     if !spills { statements.append("PRAGMA cache_spill=off") }
     if isAtSnapshot(client) { statements.append("PRAGMA concurrent_isolation=snapshot") }
+    if locksExclusively { statements.insert("PRAGMA locking_mode=exclusive", at: locksLate ? statements.count : 0) }
     return statements
   }
 

@@ -10,7 +10,8 @@ public enum Choice: String, CaseIterable, Sendable {
   case checkpointOneIn, autoVacuum, hasChecksums, attaches, isVolatile, vacuumOneIn, lockByteOffset, auditEvery
   case hasComingTables, hasLists, isConcurrent, reconnectsOften, hasKeys, isolation, writersKind, hasLanes, nameBytes
   case hasSizeLimit, sizeLimitFrames, hasJournalLimit, journalLimitBytes, switchesJournal, switchOneIn, isTight, spills, locksAtMap
-  case callsBetweenMax, regionFrameCount, trunkLeafCount, logGoesOn, mixesJournals, readsOften
+  case locksExclusively, locksLate
+  case callsBetweenMax, regionFrameCount, trunkLeafCount, noteByteCount, ofMarks, logGoesOn, mixesJournals, readsOften
   case hasTide, tide, tideCommitsAgain, failsAtTurns, hasLogBeside
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
@@ -33,20 +34,23 @@ public enum Choice: String, CaseIterable, Sendable {
   // A client's transactions.
   case drops, dropsLate, dropsAtAnyWait, dropWait, dropSync, changesMainAlone, checkpoints, checkpointMode, loosens
   case vacuums, changesPageSize, newPageSize, changesAutoVacuum, newAutoVacuum
-  case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly
+  case isReader, operationCount, rollsBack, upgrades, checksFile, checksQuickly, copiesFile, copyPages, copyRestarts
   case staysBehindRefusal
   case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, growsFirst, savepointOneIn, rollbackOneIn, reconnects
-  case beginsConcurrently, isSide, sidePadding, sidePages, sideWay
-  case asksVersion, asksOther, switches, newJournal, leavesKind, switchesAgain, followsTide, tideKind
+  case isAutocommit, beginsExclusively, beginsWithSavepoint, beginsConcurrently, isSide, sidePadding, sidePages, sideWay
+  case asksVersion, asksOther, switches, newJournal, leavesKind, switchesAgain
+  case changesLocking, newLocking, changesMemory, newCacheSize
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
-  case keyLane, laneKind, laneRow, keyTop, keyTopDrops, goesOnBehindCommit, staysLost, commitsLost, keyRace, raceKind
+  case keyIsLong, growsBehindVacuum, followsTide, tideKind, keyRace, raceKind
+  case keyLane, laneKind, laneRow, keyTop, keyTopDrops, goesOnBehindCommit, staysLost, commitsLost
   case keyTickets, keyTicket, keyTicketAbove, keyTicketEnd, keyOther, keyPauses, isUsual
 
   // An operation.
   case favoursTable, favoursKind, table, key, bulkRows, isWideSpan, span, kind, conflict, shift, deletesToEnd, wantedK
   case isBig, rowK, hasWideK, wideK, hasUnique, rowU, tag, length
+  case readKind, readsBackward, readsUnique, clears
   case drawsMore, moreKind, newKey, newK, wantedSpan, sourceTable, changesTables, tableChange, changedTable
   case usesList, readsList, list
 
@@ -56,7 +60,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case pageBudget, priority, priorityStep, favouriteKinds, bulkShare, initialRows, smallPages, wideSpans, hasFavouriteTable
 
   // Faults: whether one is met, and what it is like.
-  case fault, transferPart, errorNumber, badSector, delay, isLate, killedWrite, killedPart, sizeAhead
+  case fault, transferPart, errorNumber, badSector, delay, isLate, killedWrite, killedPart, tearsIndex, sizeAhead
   case lockTime, usesSlot, lockLevel, lockSlot
   case episodeRoom, episodeSteps, killedProcess, killsAfterFailure, killStep, clockKind, suspendTime, clockHours, failsAgain
   case failsAtTurn, turnSyncs, turnRequests

@@ -78,7 +78,7 @@ extension Client {
   func finish() throws(Finding) {
     var isCommit = false
     // Who has only read promises nobody anything.
-    if case .committing = phase { isCommit = isWriting }
+    if case .committing = phase { isCommit = isWriting && (!isAutocommit || engine?.changes == 1) }
     if case .siding(.committing) = phase { isCommit = true }
     if case .siding(.keys(.committing)) = phase { isCommit = keys.isWriting }
     if let fault = world.faults.noteSuccess(name, endsTransaction: isCommit, forgives: forgives) {
@@ -121,6 +121,12 @@ extension Client {
     case .housekeeping(let statement):
       if let version = BehindCommit.version(in: statement) { versions = [version] }
       drawWayBack(oneIn: 2)
+      // What is left of the freelist is taken by somebody.
+      if statement.hasPrefix("PRAGMA incremental_vacuum"), scan == nil, wayBack == nil, growth == nil, let model,
+        choices.oneIn(3, .growsBehindVacuum)
+      {
+        growth = world.generator.growth(choices, model)
+      }
       phase = .choosing
     case .lookingAgain(let number):
       try noteLook(number)
@@ -166,8 +172,12 @@ extension Client {
       behind.isAsStamped = true
       busyCount = 0
       phase = .committing
+    case .committing where isAutocommit && !isCommit:
+      // Somebody else has committed since.
+      abandonCommit()
+      phase = .resting
     case .committing:
-      world.recorder?.noteCommitted(name)
+      if !isAutocommit { world.recorder?.noteCommitted(name) }
       if isWriting {
         world.commitCount += 1
         commitCount += 1
@@ -188,6 +198,9 @@ extension Client {
       noteRolledBack()
       phase = .resting
     case .siding(let step): try finishSide(step)
+    case .checking where copyFloor != nil:
+      if let copyFloor { try checkCopy(from: copyFloor) }
+      phase = .resting
     case .checking(let rows):
       if world.damage == .none, rows != [[.text(Array("ok".utf8))]] {
         throw Finding(oracle: .walk, text: "client \(name): \(phaseName): \(rows)")
@@ -349,8 +362,13 @@ extension Client {
     yields = isBusy
     switch phase {
     case .beginning where isBusy, .checking where isBusy: phase = .resting
+    // A VACUUM has given the database other pages than the copy has, or was begun with.
+    case .checking where copyFloor != nil && error.code.primary == .readOnly && world.profile.vacuumOneIn > 0: phase = .resting
     case .readingStamp where mayLack, .readingOther where mayLack: phase = .rollingBack
     case .readingVersion where isBusy: phase = engine?.isInTransaction == true ? .rollingBack : .resting
+    case .committing where isAutocommit && isBusy:
+      abandonCommit()
+      phase = .resting
     case .committing where isConcurrent && error.code == .busySnapshot:
       world.recorder?.noteAborted(name)
       abandonCommit()

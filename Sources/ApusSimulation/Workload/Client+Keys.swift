@@ -67,6 +67,8 @@ extension Client {
   private static let commitsPerRace = 5
   /// Most turns that a witness lets pass.
   private static let pauseCountMax = 40, lanePauseCountMax = 12
+  /// One transaction in so many has up to so many statements.
+  private static let longOneIn = 16, longCountMax = 100
 
   func startKeys() {
     keys = KeyTransaction()
@@ -115,9 +117,10 @@ extension Client {
       keys.isWriting = true
     case 12, 13: keys.plan = .top(nil)
     default:
-      let count = 1 + choices.below(5, .operationCount)
+      // More reads than the engine keeps before it puts them in order.
+      let count = 1 + choices.below(choices.oneIn(Self.longOneIn, .keyIsLong) ? Self.longCountMax : 5, .operationCount)
       let isReader = choices.oneIn(Self.readerOneIn, .isReader)
-      keys.plan = .any(left: count, reads: isReader ? count : choices.below(3, .keyReads))
+      keys.plan = .any(left: count, reads: isReader ? count : choices.below(max(3, count - 5), .keyReads))
       // Who commits something else than what it looks at must be compared by its looks alone.
       keys.isWriting = isReader && choices.oneIn(2, .keyReads)
     }

@@ -63,7 +63,7 @@ extension Client {
   func checkLocks(_ engine: EngineClient) throws(Finding) {
     if engine !== self.engine || engine.isInTransaction || engine.isBusy || engine.hasScan || engine.owesWork { return }
     // What waits to be put right may have a lock that it needs.
-    if world.damage != .none { return }
+    if world.damage != .none || world.profile.locksExclusively { return }
     if let problem = RestingLocks(world.disk, of: name).problem {
       throw Finding(oracle: .leak, text: "client \(name): \(problem)")
     }
@@ -83,7 +83,9 @@ extension Client {
 
   /// Somebody else writes: who wanted to go on to write, and has to end its transaction first, keeps nobody from it.
   func checkLocksOfReader(_ engine: EngineClient) throws(Finding) {
-    guard engine === self.engine, engine.isInTransaction, !engine.isBusy, !engine.owesWork, world.damage == .none else { return }
+    guard engine === self.engine, engine.isInTransaction, !engine.isBusy, !engine.owesWork, world.damage == .none,
+      !world.profile.locksExclusively
+    else { return }
     if let problem = RestingLocks(world.disk, of: name).problemOfReader {
       throw Finding(oracle: .leak, text: "client \(name): \(problem)")
     }
@@ -136,6 +138,19 @@ extension Client {
     checkpointBegun = world.changes.tick()
     logWriteCountBefore = world.disk.logWriteCount
     start("PRAGMA wal_checkpoint(\(checkpointMode))", [])
+  }
+
+  // MARK: locks
+
+  static let changesLockingOneIn = 8
+
+  /// The locks that the connection keeps go with its next use of the file, or those of that use stay.
+  func changeLocking() {
+    phase = .checkpointing
+    isCheckpoint = false
+    isVacuuming = false
+    newJournal = nil
+    start("PRAGMA locking_mode=\(choices.oneIn(2, .newLocking) ? "normal" : "exclusive")", [])
   }
 
   // MARK: a checkpoint at synchronous OFF

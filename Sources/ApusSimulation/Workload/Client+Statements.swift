@@ -42,15 +42,20 @@ extension Client {
         switchesLeft = choices.oneIn(2, .switchesAgain) ? Self.switchesInRowMax : 0
         return switchJournal()
       }
+      if world.profile.locksExclusively, choices.oneIn(Self.changesLockingOneIn, .changesLocking) { return changeLocking() }
       if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
+      copyFloor = nil
+      if world.damage == .none, choices.oneIn(Self.copyOneIn, .copiesFile) { return startCopy() }
       if choices.oneIn(Self.checkOneIn, .checksFile) {
         phase = .checking(rows: [])
         return start(choices.oneIn(2, .checksQuickly) ? "PRAGMA quick_check" : "PRAGMA integrity_check", [])
       }
       if choices.oneIn(Self.versionAtRestOneIn, .asksVersion) { return askVersion() }
       isConcurrent = false
+      isAutocommit = false
       keys.isInDoubt = false
       behind = BehindCommit()
+      if !world.profile.attaches, choices.oneIn(Self.autocommitOneIn, .isAutocommit), startAutocommit() { return }
       if world.profile.isConcurrent, choices.oneIn(world.profile.sideOneIn, .isSide) {
         return world.profile.hasKeys && !choices.oneIn(4, .isPair) ? startKeys() : startSide()
       }
@@ -70,7 +75,7 @@ extension Client {
       isConcurrent = isWriting && world.profile.isConcurrent && choices.oneIn(2, .beginsConcurrently)
       look = VersionLook(name, world, switchCount: switchCount)
       world.recorder?.begin(name, isConcurrent: isConcurrent, isAtSnapshot: isConcurrent && isAtSnapshot)
-      start(isConcurrent ? "BEGIN CONCURRENT" : isWriting && !isDeferred ? "BEGIN IMMEDIATE" : "BEGIN", [])
+      start(drawBeginning(), [])
     case .beginning: phase = .resting
     case .readingStamp: start("SELECT n FROM stamp", [])
     case .readingOther: start("SELECT n FROM o.stamp", [])
@@ -82,8 +87,9 @@ extension Client {
     case .stampingOther: start("UPDATE o.stamp SET n=?1", [.integer(stamp)])
     case .committing:
       if behind.doubted == nil { failureCountAtCommit = world.faults.failureCount }
+      if isAutocommit { return start(Self.autocommitText, [.integer(stamp), .integer(base)]) }
       world.recorder?.noteCommitBegun(name)
-      start("COMMIT", [])
+      start(commitText, [])
     case .rollingBack:
       if engine?.isInTransaction == true { return start("ROLLBACK", []) }
       // What a dropped ROLLBACK has ended is undone; of a dropped COMMIT nobody knows yet.
@@ -93,6 +99,44 @@ extension Client {
     case .siding(let step): try startNextSide(step)
     }
   }
+
+  /// What the transaction begins with: what keeps others out at once, or a savepoint, whose RELEASE is its COMMIT.
+  private func drawBeginning() -> String {
+    isSavepoint = false
+    isExclusive = false
+    if isConcurrent { return "BEGIN CONCURRENT" }
+    if isWriting, !isDeferred {
+      isExclusive = choices.oneIn(8, .beginsExclusively)
+      return isExclusive ? "BEGIN EXCLUSIVE" : "BEGIN IMMEDIATE"
+    }
+    isSavepoint = choices.oneIn(6, .beginsWithSavepoint)
+    return isSavepoint ? "SAVEPOINT whole" : "BEGIN"
+  }
+
+  /// A statement that is a transaction by itself: what was seen last gets another stamp, if it is there still.
+  private func startAutocommit() -> Bool {
+    base = world.ledger.lastSeen
+    guard world.damage == .none, let model = world.ledger.model(of: base) else { return false }
+    self.model = model
+    isAutocommit = true
+    isWriting = true
+    isDeferred = false
+    rollsBackAtWill = false
+    changedSchema = false
+    touchesOther = false
+    savedModels = []
+    versions = world.ledger.versions(of: base)
+    busyCount = 0
+    stamp = world.ledger.makeStamp()
+    world.changes.noteStamp(stamp, of: name)
+    world.ledger.beginCommit(stamp, base: base, model: model, versions: versions)
+    phase = .committing
+    return true
+  }
+
+  static let autocommitText = "UPDATE stamp SET n=?1 WHERE n=?2"
+
+  private var commitText: String { isSavepoint ? "RELEASE whole" : "COMMIT" }
 
   /// VACUUM, perhaps behind a pragma that makes it change the file's shape.
   func startVacuum() {
@@ -135,7 +179,7 @@ extension Client {
       if !isWriting {
         phase = .committing
         world.recorder?.noteCommitBegun(name)
-        start("COMMIT", [])
+        start(commitText, [])
       } else if choices.oneIn(world.profile.hasComingTables ? 3 : world.profile.rollbackOneIn, .rollsBack) {
         phase = .rollingBack
         rollsBackAtWill = true
@@ -180,6 +224,14 @@ extension Client {
       }
       vacuumsNext = false
       let statement = "PRAGMA incremental_vacuum(\(choices.below(12, .vacuumedPages)))"
+      phase = .housekeeping(statement)
+      start(statement, [])
+      return
+    }
+    if isWriting, choices.oneIn(Self.changesMemoryOneIn, .changesMemory) {
+      // What is in memory goes, or there is room for more or less of it.
+      let size = choices.below(4, .newCacheSize)
+      let statement = size == 0 ? "PRAGMA shrink_memory" : "PRAGMA cache_size=\([5, 20, world.profile.cachePages][size - 1])"
       phase = .housekeeping(statement)
       start(statement, [])
       return

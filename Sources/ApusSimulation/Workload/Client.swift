@@ -71,6 +71,12 @@ final class Client {
   /// Transactions behind a change of the journal mode among which others come.
   static let switchesInRowMax = 8
 
+  /// One statement of a writing transaction in so many changes what the connection keeps in memory.
+  static let changesMemoryOneIn = 50
+
+  /// One transaction in so many is a statement in autocommit mode.
+  static let autocommitOneIn = 10
+
   /// One transaction in so many is a check of the file instead.
   static let checkOneIn = 30
 
@@ -86,6 +92,10 @@ final class Client {
   var isWriting = false
   /// The transaction has begun as one that reads, and has not written yet.
   var isDeferred = false
+  /// It has begun with BEGIN EXCLUSIVE; with a savepoint instead of a BEGIN.
+  var isExclusive = false, isSavepoint = false
+  /// It is one statement, without a BEGIN: `committing` is all of it.
+  var isAutocommit = false
   /// It has begun with BEGIN CONCURRENT.
   var isConcurrent = false
   var side = SideTransaction(usesSavepoint: false, floors: [0, 0], padding: 0)
@@ -166,6 +176,8 @@ final class Client {
   /// The transaction has changed the attached file, or has tried to.
   var touchesOther = false
   var wait: Wait?
+  /// What had been seen when the copy began that is under way; nil: the check is one of the file itself.
+  var copyFloor: Int64?
 
   /// - Parameter makeEngine: opens a connection of the client's process; called again when the client needs another one.
   init(name: Int, world: World, makeEngine: @escaping () throws(EngineError) -> EngineClient) {
@@ -310,7 +322,7 @@ final class Client {
   /// How the statement asks for the turn to write; nil where it does not, or undoes something first.
   private func asksForTurn(_ sql: String) -> LinePlace.Kind? {
     if undoesFirst { return nil }
-    if sql == "BEGIN IMMEDIATE" { return .begin }
+    if sql == "BEGIN IMMEDIATE" || sql == "BEGIN EXCLUSIVE" { return .begin }
     guard sql == "COMMIT", !hasWrittenCommit else { return nil }
     let isWriter =
       switch phase {
@@ -616,7 +628,7 @@ final class Client {
     case .gone: "its grave"
     case .settingUp: "set-up"
     case .resting: "rest"
-    case .beginning: "BEGIN"
+    case .beginning: isSavepoint ? "SAVEPOINT" : "BEGIN"
     case .readingStamp, .readingOther: "its first read"
     case .readingVersion: "PRAGMA data_version"
     case .choosing: "between statements"
@@ -626,7 +638,8 @@ final class Client {
     case .scanning, .finishingScan: "a scan that stays open"
     case .stamping, .stampingOther: "its stamp"
     case .lookingAgain: "its look behind a dropped COMMIT"
-    case .committing: "COMMIT"
+    case .committing where isAutocommit: Self.autocommitText
+    case .committing: isSavepoint ? "RELEASE of the transaction" : "COMMIT"
     case .rollingBack: "ROLLBACK"
     case .checkpointing: "a checkpoint or VACUUM"
     case .checking: "its check of the file"

@@ -19,12 +19,17 @@ final class EngineClient {
   private let faultSeed: UInt64?
   private var pending: (sql: String, bindings: [Operation.Binding])?
   private var running: PreparedStatement?
+  /// What the next statement does instead of SQL.
+  var plannedCopy: CopyPlan?
+  private var copy: RunningCopy?
+  /// Was dropped, or has failed, and has to be ended.
+  private var leftCopy: RunningCopy?
   /// Statements that are prepared once and used again, as applications do.
   private var prepared: [String: PreparedStatement] = [:]
 
   /// Without parameters, and said by every transaction.
   private static let keptTexts: Set<String> = [
-    "BEGIN", "BEGIN IMMEDIATE", "COMMIT", "ROLLBACK", "SELECT n FROM stamp", "SELECT n FROM o.stamp",
+    "BEGIN", "BEGIN IMMEDIATE", "BEGIN EXCLUSIVE", "COMMIT", "ROLLBACK", "SELECT n FROM stamp", "SELECT n FROM o.stamp",
   ]
 
   /// Most times that the end of a connection may wait before the run counts as hanging.
@@ -52,11 +57,14 @@ final class EngineClient {
   /// Ends what a dropped statement has left.
   /// - Returns: what it waits for; nil when all is done.
   func settle() throws(EngineError) -> Wait? {
-    try untilWait { () throws(Fault) in try connection.settle() }
+    try untilWait { () throws(Fault) in
+      try endLeftCopy()
+      try connection.settle()
+    }
   }
 
   /// A dropped statement has left something for the next one.
-  var owesWork: Bool { connection.owesWork }
+  var owesWork: Bool { leftCopy != nil || connection.owesWork }
 
   /// True between BEGIN and the transaction's end.
   var isInTransaction: Bool { !connection.isAutocommit }
@@ -89,10 +97,12 @@ final class EngineClient {
     running = nil
     scan = nil
     prepared = [:]
+    copy = nil
+    leftCopy = nil
   }
 
   /// True from `start` to the statement's end.
-  var isBusy: Bool { pending != nil || running != nil }
+  var isBusy: Bool { pending != nil || running != nil || copy != nil }
 
   func start(_ sql: String, _ bindings: [Operation.Binding]) {
     precondition(!isBusy, "one statement at a time")
@@ -102,6 +112,17 @@ final class EngineClient {
   /// Goes on until the next row, end, failure or wait.
   func poll() -> Answer {
     do throws(Fault) {
+      try endLeftCopy()
+      if pending != nil, let plan = plannedCopy {
+        do throws(EngineError) { copy = try RunningCopy(plan, of: connection) } catch { throw Fault.failure(error) }
+        plannedCopy = nil
+        pending = nil
+      }
+      if let copy {
+        try copy.goOn()
+        self.copy = nil
+        return .done
+      }
       if let pending {
         running = try makeStatement(pending.sql, pending.bindings)
         self.pending = nil
@@ -121,6 +142,7 @@ final class EngineClient {
       case .wait(let wait): return .waiting(wait)
       case .failure(let failure):
         pending = nil
+        leaveCopy()
         running?.reset()
         running = nil
         return .failed(failure)
@@ -189,6 +211,7 @@ final class EngineClient {
   /// Drops the statement at its wait.
   func drop() {
     pending = nil
+    leaveCopy()
     running?.reset()
     running = nil
   }
@@ -217,9 +240,28 @@ final class EngineClient {
     pending = nil
     running = nil
     scan = nil
+    leaveCopy()
     for statement in prepared.values.sorted(by: { $0.sql < $1.sql }) { statement.finalize() }
     prepared = [:]
-    return try untilWait { () throws(Fault) in try connection.close() }
+    return try untilWait { () throws(Fault) in
+      try endLeftCopy()
+      try connection.close()
+    }
+  }
+
+  private func leaveCopy() {
+    plannedCopy = nil
+    leftCopy = copy ?? leftCopy
+    copy = nil
+  }
+
+  private func endLeftCopy() throws(Fault) {
+    guard let copy = leftCopy else { return }
+    do { try copy.end() } catch {
+      if case .failure = error { leftCopy = nil }
+      throw error
+    }
+    leftCopy = nil
   }
 
   private func untilWait(_ work: () throws(Fault) -> Void) throws(EngineError) -> Wait? {

@@ -18,6 +18,8 @@ enum KeyOperation {
   case groupFrom(Int64, value: Int64, count: Int), groupDown(Int64, value: Int64, count: Int), itemsDown(id: Int64, count: Int)
   case namesDown(String, count: Int), lastItems(Int), largestItem, largestName, largestUnique
   case ownRows(Int), couponSequence, slipCount
+  /// Of all rows, and nothing else.
+  case count(ofMarks: Bool), total(ofMarks: Bool)
   case ticket(Int64), ticketCount, sequence
   // Changes.
   case putItem(id: Int64, KeyModel.Item, Operation.Conflict), rename(id: Int64, to: String, replaces: Bool)
@@ -41,7 +43,7 @@ enum KeyOperation {
     switch self {
     case .item, .itemNamed, .idRange, .itemsFrom, .namesFrom, .groupSum, .groupLargest, .mark, .familySum, .marksIn, .lastMark,
       .markWith, .ticket, .ticketCount, .sequence, .groupFrom, .groupDown, .itemsDown, .namesDown, .lastItems, .largestItem,
-      .largestName, .largestUnique, .ownRows, .couponSequence, .slipCount:
+      .largestName, .largestUnique, .ownRows, .couponSequence, .slipCount, .count, .total:
       true
     case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToMark, .addToFamily, .dropMark,
       .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence, .dropItems, .dropMarks, .renameItems,
@@ -95,6 +97,8 @@ enum KeyOperation {
     case .ownRows(let client): "SELECT id, v FROM own\(client) ORDER BY id"
     case .couponSequence: "SELECT seq FROM sqlite_sequence WHERE name='coupon'"
     case .slipCount: "SELECT count(*), coalesce(sum(v),0) FROM slip"
+    case .count(let ofMarks): "SELECT count(*) FROM \(ofMarks ? "mark" : "item")"
+    case .total(let ofMarks): "SELECT sum(v) FROM \(ofMarks ? "mark" : "item")"
     case .dropItems: "DELETE FROM item"
     case .dropMarks: "DELETE FROM mark"
     case .renameItems: "UPDATE OR REPLACE item SET name=?3 WHERE id BETWEEN ?1 AND ?2"
@@ -152,7 +156,7 @@ enum KeyOperation {
       return [.integer(value)]
     case .putCoupon(let id, let value), .putSlip(let id, let value): return [.integer(id), .integer(value)]
     case .ticketCount, .sequence, .dropSequence, .largestItem, .largestName, .largestUnique, .ownRows, .couponSequence, .slipCount,
-      .dropItems, .dropMarks, .dropOwn:
+      .count, .total, .dropItems, .dropMarks, .dropOwn:
       return []
     }
   }
@@ -218,6 +222,10 @@ enum KeyOperation {
       return (model.owns[client] ?? [:]).sorted { $0.key < $1.key }.map { [.integer($0.key), .integer($0.value)] }
     case .couponSequence: return model.couponSequence.map { [[.integer($0)]] } ?? []
     case .slipCount: return sum(Array(model.slips.values))
+    case .count(let ofMarks): return [[.integer(Int64(ofMarks ? model.marks.count : model.items.count))]]
+    case .total(let ofMarks):
+      let values = ofMarks ? model.marks.values.map(\.value) : model.items.values.map(\.value)
+      return [[values.isEmpty ? .null : .integer(values.reduce(0, +))]]
     case .putItem, .rename, .addToItems, .regroup, .dropItem, .dropNamed, .putMark, .moveMark, .addToMark, .addToFamily, .dropMark,
       .dropFamily, .takeTicket, .putTicket, .dropTickets, .setSequence, .dropSequence, .dropItems, .dropMarks, .renameItems,
       .shiftMarks, .putOwn, .dropOwn, .addToOwn, .takeCoupon, .putCoupon, .takeSlip, .putSlip, .dropSlips:
@@ -333,7 +341,7 @@ enum KeyOperation {
     case .dropSlips(let first): model.slips = model.slips.filter { $0.key < first }
     case .item, .itemNamed, .idRange, .itemsFrom, .namesFrom, .groupSum, .groupLargest, .mark, .familySum, .marksIn, .lastMark,
       .markWith, .ticket, .ticketCount, .sequence, .groupFrom, .groupDown, .itemsDown, .namesDown, .lastItems, .largestItem,
-      .largestName, .largestUnique, .ownRows, .couponSequence, .slipCount:
+      .largestName, .largestUnique, .ownRows, .couponSequence, .slipCount, .count, .total:
       break
     }
     return true
@@ -521,7 +529,9 @@ enum KeyOperation {
 
   static func drawnRead(_ choices: ChoiceStream) -> KeyOperation {
     let number = Int64(choices.below(numberCount, .keyNumber))
-    switch choices.below(24, .kind) {
+    switch choices.below(27, .kind) {
+    case 24, 25: return .count(ofMarks: choices.oneIn(2, .ofMarks))
+    case 26: return .total(ofMarks: choices.oneIn(2, .ofMarks))
     case 0: return .item(id: drawnId(choices))
     case 1: return .itemNamed(drawnName(choices))
     case 2: return .idRange(drawnSpan(choices, drawnId(choices)))

@@ -19,6 +19,8 @@ enum Operation: Sendable {
   case shiftUnique(table: Int, ids: ClosedRange<Int64>, by: Int64)
   case deleteOne(table: Int, id: Int64)
   case deleteRange(table: Int, ids: ClosedRange<Int64>)
+  /// All rows, by a statement that looks at none.
+  case clear(table: Int)
   /// Gives a row another key.
   case moveKey(table: Int, id: Int64, to: Int64)
   /// Changes the column of the index by which the rows are found.
@@ -36,6 +38,12 @@ enum Operation: Sendable {
   case readOne(table: Int, id: Int64)
   case readByIndex(table: Int, k: Int64)
   case readAll(table: Int)
+  /// In the order of the keys, or of the index on `k`, or the other way round.
+  case readRange(table: Int, ids: ClosedRange<Int64>, isBackward: Bool)
+  case readIndexRange(table: Int, ks: ClosedRange<Int64>, isBackward: Bool)
+  case readByUnique(table: Int, u: Int64)
+  /// How many rows there are, and between which `k` they lie.
+  case count(table: Int), readEnds(table: Int)
 
   /// A parameter of the statement.
   enum Binding: CustomStringConvertible {
@@ -59,8 +67,9 @@ enum Operation: Sendable {
       .shiftUnique(let table, _, _), .deleteOne(let table, _), .deleteRange(let table, _), .readOne(let table, _),
       .readByIndex(let table, _), .readAll(let table), .moveKey(let table, _, _), .setByIndex(let table, _, _),
       .deleteByIndex(let table, _), .emptyRange(let table, _, _), .copyRange(_, let table, _),
-      .createTable(let table), .dropTable(let table),
-      .createIndex(let table), .dropIndex(let table):
+      .createTable(let table), .dropTable(let table), .createIndex(let table), .dropIndex(let table), .clear(let table),
+      .readRange(let table, _, _), .readIndexRange(let table, _, _), .readByUnique(let table, _), .count(let table),
+      .readEnds(let table):
       table
     case .appendToList, .readList: 0
     }
@@ -68,8 +77,9 @@ enum Operation: Sendable {
 
   var isRead: Bool {
     switch self {
-    case .readOne, .readByIndex, .readAll, .readList: true
-    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange,
+    case .readOne, .readByIndex, .readAll, .readList, .readRange, .readIndexRange, .readByUnique, .count, .readEnds:
+      true
+    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange, .clear,
       .moveKey, .setByIndex, .deleteByIndex, .emptyRange, .copyRange, .createTable, .dropTable, .createIndex, .dropIndex,
       .appendToList:
       false
@@ -79,9 +89,10 @@ enum Operation: Sendable {
   /// Pages may be free behind it.
   var givesPagesBack: Bool {
     switch self {
-    case .deleteRange, .deleteByIndex, .emptyRange: true
+    case .deleteRange, .deleteByIndex, .emptyRange, .clear: true
     case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .moveKey, .setByIndex,
-      .copyRange, .appendToList, .createTable, .dropTable, .createIndex, .dropIndex, .readOne, .readByIndex, .readAll, .readList:
+      .copyRange, .appendToList, .createTable, .dropTable, .createIndex, .dropIndex, .readOne, .readByIndex, .readAll, .readList,
+      .readRange, .readIndexRange, .readByUnique, .count, .readEnds:
       false
     }
   }
@@ -106,7 +117,8 @@ enum Operation: Sendable {
     case .emptyRange(let table, let ids, let by): return .emptyRange(table: table, ids: ids, by: by + 1)
     case .setByIndex(let table, let k, let to): return .setByIndex(table: table, k: k, to: to + 1)
     case .bumpRange, .deleteOne, .deleteRange, .moveKey, .deleteByIndex, .copyRange, .appendToList, .createTable, .dropTable,
-      .createIndex, .dropIndex, .readOne, .readByIndex, .readAll, .readList:
+      .createIndex, .dropIndex, .readOne, .readByIndex, .readAll, .readList, .clear, .readRange, .readIndexRange, .readByUnique,
+      .count, .readEnds:
       return self
     }
   }
@@ -114,8 +126,9 @@ enum Operation: Sendable {
   var changesSchema: Bool {
     switch self {
     case .createTable, .dropTable, .createIndex, .dropIndex: true
-    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange,
-      .moveKey, .setByIndex, .deleteByIndex, .emptyRange, .copyRange, .appendToList, .readOne, .readByIndex, .readAll, .readList:
+    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange, .clear,
+      .moveKey, .setByIndex, .deleteByIndex, .emptyRange, .copyRange, .appendToList, .readOne, .readByIndex, .readAll, .readList,
+      .readRange, .readIndexRange, .readByUnique, .count, .readEnds:
       false
     }
   }
@@ -166,6 +179,15 @@ enum Operation: Sendable {
     case .readOne: return "SELECT id,k,u,v FROM \(name) WHERE id=?1"
     case .readByIndex: return "SELECT id,k,u,v FROM \(name) WHERE k=?1 ORDER BY id"
     case .readAll: return "SELECT id,k,u,v FROM \(name) ORDER BY id"
+    case .readRange(_, _, let isBackward):
+      return "SELECT id,k,u,v FROM \(name) WHERE id BETWEEN ?1 AND ?2 ORDER BY id\(isBackward ? " DESC" : "")"
+    case .readIndexRange(_, _, let isBackward):
+      let order = isBackward ? " DESC" : ""
+      return "SELECT id,k,u,v FROM \(name) WHERE k BETWEEN ?1 AND ?2 ORDER BY k\(order), id\(order)"
+    case .readByUnique: return "SELECT id,k,u,v FROM \(name) WHERE u=?1 ORDER BY id"
+    case .count: return "SELECT count(*) FROM \(name)"
+    case .readEnds: return "SELECT (SELECT min(k) FROM \(name)), (SELECT max(k) FROM \(name))"
+    case .clear: return "DELETE FROM \(name)"
     }
   }
 
@@ -183,11 +205,12 @@ enum Operation: Sendable {
       return [key(id)] + fields(first) + [key(id + 1)] + fields(second)
     case .insertMany(_, let id, let rows):
       return rows.enumerated().flatMap { [key(id + Int64($0.offset))] + fields($0.element) }
-    case .bumpRange(_, let ids), .deleteRange(_, let ids), .copyRange(_, _, let ids):
+    case .bumpRange(_, let ids), .deleteRange(_, let ids), .copyRange(_, _, let ids), .readRange(_, let ids, _):
       return [key(ids.lowerBound), key(ids.upperBound)]
     case .moveKey(_, let id, let other): return [key(id), key(other)]
     case .setByIndex(_, let k, let other): return [.integer(k), .integer(other)]
-    case .deleteByIndex(_, let ks): return [.integer(ks.lowerBound), .integer(ks.upperBound)]
+    case .deleteByIndex(_, let ks), .readIndexRange(_, let ks, _):
+      return [.integer(ks.lowerBound), .integer(ks.upperBound)]
     case .appendToList(let list, let value): return [.integer(Int64(list)), .integer(Int64(value))]
     case .readList(let list): return [.integer(Int64(list))]
     case .createTable, .dropTable, .createIndex, .dropIndex: return []
@@ -195,7 +218,8 @@ enum Operation: Sendable {
       return [key(ids.lowerBound), key(ids.upperBound), .integer(by)]
     case .deleteOne(_, let id), .readOne(_, let id): return [key(id)]
     case .readByIndex(_, let k): return [.integer(k)]
-    case .readAll: return []
+    case .readByUnique(_, let u): return [.integer(u)]
+    case .readAll, .clear, .count, .readEnds: return []
     }
   }
 
@@ -275,7 +299,10 @@ enum Operation: Sendable {
       rows = [:]
     case .createIndex: model.indexed.insert(table)
     case .dropIndex: model.indexed.remove(table)
-    case .readOne, .readByIndex, .readAll, .appendToList, .readList: break
+    case .clear: rows = [:]
+    case .readOne, .readByIndex, .readAll, .appendToList, .readList, .readRange, .readIndexRange, .readByUnique, .count,
+      .readEnds:
+      break
     }
     model.tables[table] = rows
     return true
@@ -295,17 +322,31 @@ enum Operation: Sendable {
     case .setByIndex(_, let k, _): return rows.values.count { $0.k == k }
     case .deleteByIndex(_, let ks): return rows.values.count { ks.contains($0.k) }
     case .copyRange(let source, _, let ids): return before.tables[source].keys.count { ids.contains($0) }
-    case .appendToList, .readList, .createTable, .dropTable, .createIndex, .dropIndex, .readOne, .readByIndex, .readAll: return nil
+    case .clear: return rows.count
+    case .appendToList, .readList, .createTable, .dropTable, .createIndex, .dropIndex, .readOne, .readByIndex, .readAll,
+      .readRange, .readIndexRange, .readByUnique, .count, .readEnds:
+      return nil
     }
   }
 
   /// Whether a read has given `rows` where `expected` are due.
   func isAnswered(by rows: [[ImageField]], _ expected: [(Int64, ModelRow)], _ model: DatabaseModel) -> Bool {
-    rows.count == expected.count
+    if let summary = summary(model) { return rows == [summary] }
+    return rows.count == expected.count
       && zip(rows, expected).allSatisfy { fields, due in
         guard let key = fields.first else { return false }
         return model.isKey(key, due.0, in: table) && due.1.isRow(fields.dropFirst())
       }
+  }
+
+  /// The one row of a read that returns none of the table's; nil where it returns those.
+  private func summary(_ model: DatabaseModel) -> [ImageField]? {
+    let rows = model.tables[table].values
+    switch self {
+    case .count: return [.integer(Int64(rows.count))]
+    case .readEnds: return [rows.map(\.k).min(), rows.map(\.k).max()].map { $0.map(ImageField.integer) ?? .null }
+    default: return nil
+    }
   }
 
   /// The rows that a read must return, in order.
@@ -315,9 +356,18 @@ enum Operation: Sendable {
     case .readOne(_, let id): return rows[id].map { [(id, $0)] } ?? []
     case .readByIndex(_, let k): return rows.filter { $0.value.k == k }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     case .readAll: return rows.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
-    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange,
+    case .readRange(_, let ids, let isBackward):
+      let found = rows.filter { ids.contains($0.key) }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+      return isBackward ? found.reversed() : found
+    case .readIndexRange(_, let ks, let isBackward):
+      let found = rows.filter { ks.contains($0.value.k) }.sorted { ($0.value.k, $0.key) < ($1.value.k, $1.key) }
+        .map { ($0.key, $0.value) }
+      return isBackward ? found.reversed() : found
+    case .readByUnique(_, let u):
+      return rows.filter { $0.value.u == u }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+    case .insert, .append, .insertPair, .insertMany, .updateOne, .bumpRange, .shiftUnique, .deleteOne, .deleteRange, .clear,
       .moveKey, .setByIndex, .deleteByIndex, .emptyRange, .copyRange, .createTable, .dropTable, .createIndex, .dropIndex,
-      .appendToList, .readList:
+      .appendToList, .readList, .count, .readEnds:
       return []
     }
   }
@@ -396,8 +446,25 @@ struct OperationGenerator: Sendable {
       // To the end of the table, too: the keys that the engine chose lie there.
       return .deleteRange(table: table, ids: choices.oneIn(6, .deletesToEnd) ? id...Int64(1 << 30) : span)
     case 76..<86: return .readOne(table: table, id: id)
-    case 86..<94: return .readByIndex(table: table, k: Int64(choices.below(14, .wantedK)))
-    default: return .readAll(table: table)
+    case 86..<90: return .readByIndex(table: table, k: Int64(choices.below(14, .wantedK)))
+    case 90..<94:
+      if choices.oneIn(2, .readsUnique) {
+        return .readByUnique(table: table, u: Int64(choices.below(keyCount * 4, .rowU)))
+      }
+      return .readByIndex(table: table, k: Int64(choices.below(14, .wantedK)))
+    default:
+      let isBackward = choices.oneIn(2, .readsBackward)
+      let wide = id...(choices.oneIn(2, .isWideSpan) ? Int64(1) << 30 : span.upperBound)
+      let k = Int64(choices.below(14, .wantedK))
+      switch choices.below(6, .readKind) {
+      case 1: return .readRange(table: table, ids: wide, isBackward: isBackward)
+      case 2:
+        return .readIndexRange(table: table, ks: k...k + Int64(choices.below(12, .wantedSpan)), isBackward: isBackward)
+      case 3: return .readIndexRange(table: table, ks: .min...(.max), isBackward: isBackward)
+      case 4: return .count(table: table)
+      case 5: return .readEnds(table: table)
+      default: return .readAll(table: table)
+      }
     }
   }
 
@@ -414,7 +481,7 @@ struct OperationGenerator: Sendable {
   private func another(_ choices: ChoiceStream) -> Operation {
     let table = choices.below(shapes.count, .table)
     let id = Int64(choices.below(keyCount, .key))
-    switch choices.below(5, .moreKind) {
+    switch choices.below(6, .moreKind) {
     case 0: return .moveKey(table: table, id: id, to: Int64(choices.below(keyCount, .newKey)))
     case 1:
       return .setByIndex(table: table, k: Int64(choices.below(14, .wantedK)), to: Int64(choices.below(14, .newK)))
@@ -424,6 +491,9 @@ struct OperationGenerator: Sendable {
     case 3:
       let ids = id...id + Int64(choices.below(20, .span))
       return .emptyRange(table: table, ids: ids, by: Int64(1 + choices.below(3, .shift)))
+    case 5:
+      // What takes as many pages as a table that is emptied gives back.
+      return choices.oneIn(3, .clears) ? .clear(table: table) : bulk(choices, table: table, id: id)
     default:
       // Keys of its own kind.
       let sources = shapes.indices.filter { $0 != table && shapes[$0].isWithoutRowid == shapes[table].isWithoutRowid }

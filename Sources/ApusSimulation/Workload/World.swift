@@ -5,6 +5,8 @@ import ApusBase
 /// What a client and the world around it share.
 final class World {
   static let path = "/sim/test.db", otherPath = "/sim/other.db"
+  /// Of the files that clients copy the database into.
+  static let copyPrefix = "/sim/copy"
   static let writeVersionOffset = 18
 
   /// What was done to the files from outside.
@@ -68,6 +70,7 @@ final class World {
       buggifier = profile.buggifies ? Buggifier(choices) : nil
       if profile.regionFrameCount > 0 { disk.smallLimits.regionFrameCount = UInt32(profile.regionFrameCount) }
       if profile.trunkLeafCount > 0 { disk.smallLimits.trunkLeafCount = profile.trunkLeafCount }
+      if profile.noteByteCount > 0 { disk.smallLimits.noteByteCount = profile.noteByteCount }
     #endif
   }
 

@@ -20,7 +20,8 @@ enum FileRole: Sendable {
 
   init(_ path: String) {
     if path.hasSuffix("-wal") {
-      self = .log
+      // What is told of the database's own log is not of that of a copy.
+      self = path.hasPrefix(World.copyPrefix) ? .other : .log
     } else if path.hasSuffix("-journal") {
       self = .journal
     } else if path.contains("-mj") {

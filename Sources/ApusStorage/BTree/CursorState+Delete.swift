@@ -133,6 +133,9 @@ extension CursorState {
       } catch {
         // A movement that waits leaves the cursor where it is: this page is counted again.
         if case .failure = error { countProgress = nil }
+        #if PlantedBugs
+          if PlantedBug.isActive(.countLeafTwice), case .wait = error { countProgress = progress }
+        #endif
         throw error
       }
       countProgress = progress

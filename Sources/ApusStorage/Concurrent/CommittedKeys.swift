@@ -55,34 +55,43 @@ final class CommittedKeys: @unchecked Sendable {
 
 /// A key that another transaction has changed and this one has read.
 struct KeyConflict {
+  enum Key {
+    case rowid(Int64)
+    case columns(of: [UInt8], count: Int)
+  }
+
   var root: UInt32
   /// nil where all rows went.
-  var key: String?
+  var key: Key?
   /// A change rests on what was read there.
   var isAsserted = false
 }
 
-extension KeyConflict {
-  /// A key as SQL, cut where it is long.
-  static func text(_ rowid: Int64) -> String { "\(rowid)" }
-
-  static func text(_ record: [UInt8], _ columnCount: Int) -> String {
-    record.withView { record in
-      let values = RecordReader.values(record).prefix(columnCount).map(literal)
-      return values.count == 1 ? values[0] : "(\(values.joined(separator: ", ")))"
+extension KeyConflict.Key {
+  /// The key as SQL, cut where it is long.
+  func text(_ encoding: TextEncoding) -> String {
+    switch self {
+    case .rowid(let rowid): "\(rowid)"
+    case .columns(let record, let count):
+      record.withView { record in
+        let values = RecordReader.values(record).prefix(count).map { Self.literal($0, encoding) }
+        return values.count == 1 ? values[0] : "(\(values.joined(separator: ", ")))"
+      }
     }
   }
 
   private static let lengthMax = 64
 
-  private static func literal(_ value: Value) -> String {
+  private static func literal(_ value: Value, _ encoding: TextEncoding) -> String {
     let text: String
     switch value.kind {
     case .null: text = "NULL"
     case .integer: text = "\(value.integerValue)"
     case .real: text = "\(value.realValue)"
     case .text:
-      let parts = value.bytes.string.split(separator: "'", omittingEmptySubsequences: false)
+      var bytes = ByteBuffer()
+      encoding.appendUTF8(value.bytes, to: &bytes)
+      let parts = bytes.bytes.string.split(separator: "'", omittingEmptySubsequences: false)
       text = "'" + parts.joined(separator: "''") + "'"
     case .blob:
       let digits = Array("0123456789ABCDEF")

@@ -94,10 +94,10 @@ final class LogicalLog {
       #endif
       if let raise = other.raises.first, isWhole || rowids.count > 0, !isBlind {
         let isAsserted = isWholeAsserted || rowids.ranges.contains { $0.isAsserted }
-        return KeyConflict(root: root, key: KeyConflict.text(raise, 1), isAsserted: isAsserted)
+        return KeyConflict(root: root, key: .columns(of: raise, count: 1), isAsserted: isAsserted)
       }
       if hasSequences, let rowid = other.rowids.first {
-        return KeyConflict(root: root, key: KeyConflict.text(rowid), isAsserted: true)
+        return KeyConflict(root: root, key: .rowid(rowid), isAsserted: true)
       }
       for rowid in other.rowids {
         var isAsserted = isWholeAsserted
@@ -106,7 +106,7 @@ final class LogicalLog {
           if range.low > rowid { continue }
           isAsserted = range.isAsserted
         }
-        return KeyConflict(root: root, key: KeyConflict.text(rowid), isAsserted: isAsserted)
+        return KeyConflict(root: root, key: .rowid(rowid), isAsserted: isAsserted)
       }
       if let comparer { keys.settle(comparer) }
       for record in other.records {
@@ -116,8 +116,8 @@ final class LogicalLog {
           if comparer.order(range.low, entry: record) > 0 { continue }
           isAsserted = range.isAsserted
         }
-        let text = KeyConflict.text(record, other.description?.columns.count ?? .max)
-        return KeyConflict(root: root, key: text, isAsserted: isAsserted)
+        let count = other.description?.columns.count ?? .max
+        return KeyConflict(root: root, key: .columns(of: record, count: count), isAsserted: isAsserted)
       }
       return nil
     }
@@ -161,7 +161,9 @@ final class LogicalLog {
   }
   private let reads: Reads
 
-  init(byteCountMax: Int = 4 << 20, reads: Reads = .all) {
+  static let usualByteCount = 4 << 20
+
+  init(byteCountMax: Int = LogicalLog.usualByteCount, reads: Reads = .all) {
     self.byteCountMax = byteCountMax
     self.reads = reads
   }

@@ -111,7 +111,7 @@ extension Pager {
 
   /// Lost to a key, in the words of its table and index, where somebody knows them.
   private func lose(_ store: FileStore, _ key: KeyConflict, _ wal: WriteAheadLog) -> Fault {
-    let rows = key.key.map { "key \($0)" } ?? "all rows"
+    let rows = key.key.map { "key \($0.text(textEncoding))" } ?? "all rows"
     let name = nameOfTree?(key.root)
     let isIndex = name?.index != nil
     let kind: ConcurrentConflicts.Kind =

@@ -196,6 +196,9 @@ public final class SuperCommit {
     var text = ByteBuffer()
     for pager in journaled {
       text.append(contentsOf: (pager.filePath ?? "") + "-journal")
+      #if PlantedBugs
+        if PlantedBug.isActive(.joinSuperNames), pager === journaled.last { break }
+      #endif
       text.append(0)
     }
     let group = RequestGroup()
@@ -222,7 +225,12 @@ public final class SuperCommit {
   public func discard() {
     file?.close()
     file = nil
-    if isDecided || pagers.contains(where: \.hasLeftJournal) { return }
+    #if PlantedBugs
+      let isBlind = PlantedBug.isActive(.discardNeededSuperJournal)
+    #else
+      let isBlind = false
+    #endif
+    if isDecided || pagers.contains(where: \.hasLeftJournal) && !isBlind { return }
     if let path { try? environment.delete(path) }
   }
 }

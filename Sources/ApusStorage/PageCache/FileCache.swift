@@ -55,12 +55,14 @@ final class FileCache: Sendable {
   private struct RegistryKey: Hashable {
     var environment: ObjectIdentifier
     var file: FileIdentity
+    /// A child has none of its parent's turns, locks and descriptors, though its memory says so.
+    var forkCount: Int
   }
 
   private static let registry = ThreadMutex<[RegistryKey: FileCache]>([:])
 
   /// What open concurrent transactions are compared with.
-  let history = CommitHistory()
+  let history: CommitHistory
   /// Who reads from the log, and how large it may be.
   let logs = LogRegistry()
   private let state: ThreadMutex<State>
@@ -96,8 +98,9 @@ final class FileCache: Sendable {
   /// Connections of this process that use the file.
   var connectionCount: Int { userCount.load(ordering: .relaxed) }
 
-  private init(_ key: RegistryKey, byteCountMax: Int) {
+  private init(_ key: RegistryKey, byteCountMax: Int, noteByteCountMax: Int) {
     registryKey = key
+    history = CommitHistory(byteCountMax: noteByteCountMax)
     commits = CommitQueue(history)
     state = ThreadMutex(State(byteCountMax: byteCountMax))
   }
@@ -108,11 +111,18 @@ final class FileCache: Sendable {
     }
   }
 
+  private static func noteByteCountMax(_ environment: any Environment) -> Int {
+    #if PlantedBugs
+      if let small = environment.smallLimits.noteByteCount { return small }
+    #endif
+    return CommitHistory.byteCountMax
+  }
+
   /// The cache of a file; `close` must follow.
   static func open(_ environment: any Environment, _ file: FileIdentity, byteCountMax: Int) -> FileCache {
-    let key = RegistryKey(environment: ObjectIdentifier(environment), file: file)
+    let key = RegistryKey(environment: ObjectIdentifier(environment), file: file, forkCount: environment.forkCount)
     return registry.withLock { caches in
-      let cache = caches[key] ?? FileCache(key, byteCountMax: byteCountMax)
+      let cache = caches[key] ?? FileCache(key, byteCountMax: byteCountMax, noteByteCountMax: noteByteCountMax(environment))
       caches[key] = cache
       cache.state.withLock { state in
         state.users += 1

@@ -36,8 +36,10 @@ extension Pager {
     #if PlantedBugs
       if PlantedBug.isActive(.checkpointSaysAll) { return (result.isBusy, Int(result.frameCount), Int(result.frameCount)) }
     #endif
+    // Readers are in no passive checkpoint's way: as in SQLite, its count tells what was left out.
+    let isBusy = result.isBusy && mode != .passive
     // Whoever starts the log again says so before the count of what is copied falls.
-    return (result.isBusy, Int(result.frameCount), Int(min(result.backfill, result.frameCount)))
+    return (isBusy, Int(result.frameCount), Int(min(result.backfill, result.frameCount)))
   }
 
   /// What a checkpoint would tell now, without one: nothing is copied and nobody is waited for.
@@ -212,6 +214,7 @@ extension Pager {
       return journalMode
     }
     if store.switching != mode {
+      if state != .none, mode == journalMode { return mode }
       if state != .none { throw .error(.error, "cannot change into wal mode from within a transaction") }
       // The file says whether it is in WAL mode.
       try beginRead()

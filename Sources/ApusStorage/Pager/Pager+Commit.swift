@@ -64,22 +64,21 @@ extension Pager {
     }
   }
 
-  /// The write transaction has changed something.
-  var hasChanges: Bool {
+  /// The write transaction has something for the file, or has left a journal beside it that has to be ended.
+  var hasChanges: Bool { changesContent || store?.isJournalBegun == true }
+
+  /// What is to become the file's content differs from what is committed.
+  private var changesContent: Bool {
     if currentPageCount != committedPageCount || store?.hasSpilled == true { return true }
     return unsafe table.pointee.dirty.count > 0
   }
 
-  /// Stamps page 1 and collects what is to be written; false where the transaction changed nothing.
+  /// Stamps page 1 and collects what is to be written; false where there is nothing to be done.
   private func prepareCommit(_ store: FileStore) throws(Fault) -> Bool {
     if store.isCommitPrepared { return true }
     unsafe table.pointee.dirtyRoom = 0
-    let isUnchanged = unsafe table.pointee.dirty.count == 0
-    if isUnchanged && !store.hasSpilled && currentPageCount == committedPageCount { return false }
-    // In the log, page 1 is written only where something on it changed.
-    let one = try loadedPage(.one)
-    let isPrivate = unsafe one.slot.pointee.isInDirtyList
-    if store.wal == nil || isPrivate || isUnchanged || currentPageCount != committedPageCount { stamp(one) }
+    if !hasChanges { return false }
+    if changesContent { try stampFirstPage(store) }
     var slot = unsafe table.pointee.dirty.oldest
     while let current = unsafe slot {
       let image = unsafe current.pointee.image
@@ -98,6 +97,14 @@ extension Pager {
     return true
   }
 
+  /// In the log, page 1 is written only where something on it changed.
+  private func stampFirstPage(_ store: FileStore) throws(Fault) {
+    let isAlone = unsafe table.pointee.dirty.count == 0
+    let one = try loadedPage(.one)
+    let isPrivate = unsafe one.slot.pointee.isInDirtyList
+    if store.wal == nil || isPrivate || isAlone || currentPageCount != committedPageCount { stamp(one) }
+  }
+
   /// A COMMIT was dropped at a wait and the transaction goes on: what it wrote is taken back, or counts as spilled.
   func abandonCommit(_ store: FileStore) throws(Fault) {
     if store.isBehindCommitPoint {
@@ -111,7 +118,12 @@ extension Pager {
       while !store.isSegmentSafe { try stepJournal(store) }
       try settle(store.flush.group, store)
       noteCutPages(store)
-      if store.isDatabaseTouched {
+      #if PlantedBugs
+        let isForgotten = PlantedBug.isActive(.forgetWrittenByDroppedCommit)
+      #else
+        let isForgotten = false
+      #endif
+      if store.isDatabaseTouched, !isForgotten {
         for image in store.batch { store.spilledPages.insert(image.number) }
         store.hasSpilled = true
       }
@@ -227,7 +239,8 @@ extension Pager {
   private func commitToFile(_ store: FileStore) throws(Fault) -> Bool {
     try flush(store, isCommit: true)
     if store.stopsBeforeEnd { return false }
-    if !store.isTemporary {
+    // Without a page there was a journal to be ended, and nothing else.
+    if !store.isTemporary, currentPageCount > 0 {
       let one = try loadedPage(.one).bytes
       let stamp = FileStamp(one)
       store.stamp = stamp
@@ -440,6 +453,11 @@ extension Pager {
         return isTemporary ? try environment.openTemporary() : try environment.open(path, .create)
       }
       store.needsJournalDirectorySync = !isTemporary
+      #if PlantedBugs
+        if PlantedBug.isActive(.skipNameOfKeptJournal), configuration.journalMode != .delete {
+          store.needsJournalDirectorySync = false
+        }
+      #endif
     }
     if store.journalByteCount == 0, let journal = store.journal {
       // A journal that was kept may have old headers behind the new ones.
@@ -692,6 +710,9 @@ extension Pager {
       try faulting { () throws(EngineError) in try journal.truncate(to: 0) }
       if synchronous >= .full { group.add(store.queue.sync(journal, .full)) }
     case .persist:
+      #if PlantedBugs
+        if PlantedBug.isActive(.cutJournalBeforeWipe) { cutJournal(store) }
+      #endif
       let zeros = group.allocate(JournalFormat.headerByteCount)
       zeros.fill(0, zeros.count)
       group.add(store.queue.write(journal, at: 0, from: [zeros.readable]))

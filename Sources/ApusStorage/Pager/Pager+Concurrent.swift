@@ -63,10 +63,11 @@ final class ConcurrentTransaction {
   /// Row ids that it has got and not used yet, of the table that asked last.
   private var rowids = RowidBlock()
 
-  init(_ registration: Registration?, _ isolation: ConcurrentIsolation) {
+  /// - Parameter noteByteCount: what its notes may take.
+  init(_ registration: Registration?, _ isolation: ConcurrentIsolation, noteByteCount: Int) {
     self.registration = registration
     self.isolation = isolation
-    log = LogicalLog(reads: isolation == .serializable ? .all : .asserted)
+    log = LogicalLog(byteCountMax: noteByteCount, reads: isolation == .serializable ? .all : .asserted)
   }
 
   /// A row id for a new row of a table, larger than `largest` and than each that another open transaction has.
@@ -130,6 +131,9 @@ extension Pager {
 
   public var isConcurrent: Bool { store?.concurrent != nil }
 
+  /// A file that others may open, and not a temporary one or memory.
+  public var isSharedFile: Bool { store.map { !$0.isTemporary } ?? false }
+
   /// Most concurrent transactions in a row that a connection loses to others.
   public static let lostCountMax = 3
 
@@ -167,7 +171,7 @@ extension Pager {
       let isolation = PlantedBug.isActive(.leakIsolation) ? store.cache?.history.leaked(isolation) ?? isolation : isolation
     #endif
     store.concurrent = ConcurrentTransaction(
-      store.announced ?? store.cache.map { .init($0) }, isolation)
+      store.announced ?? store.cache.map { .init($0) }, isolation, noteByteCount: noteByteCountMax)
     store.announced = nil
     isNoting = true
     unsafe table.pointee.hideHits(true)
@@ -238,8 +242,16 @@ extension Pager {
     else { return }
     try cursors.saveEverything()
     cursors.forgetPaths()
-    store.changeLog = LogicalLog(byteCountMax: 1 << 20, reads: .none)
+    store.changeLog = LogicalLog(byteCountMax: noteByteCountMax / 4, reads: .none)
     isNoting = true
+  }
+
+  /// What the notes of a concurrent transaction may take; those of an ordinary one a quarter.
+  var noteByteCountMax: Int {
+    #if PlantedBugs
+      if let small = environment.smallLimits.noteByteCount { return small }
+    #endif
+    return LogicalLog.usualByteCount
   }
 
   /// Commits of this connection are not visible at once: a transaction may begin below one that is written.

@@ -30,6 +30,8 @@ public final class Pager {
   public var isCommitting = false
   /// What a tree is called, for a conflict's words: its table, and its index.
   public var nameOfTree: ((UInt32) -> (table: String, index: String?)?)?
+  /// What keys are written in, for the same.
+  public var textEncoding = TextEncoding.utf8
 
   init(
     environment: any Environment, configuration: Configuration, store: FileStore? = nil,

@@ -294,6 +294,9 @@ extension WriteAheadLog {
     try index.setBackfillAttempted(found.frameCount)
     try index.setReadMark(0, 0)
     for mark in 1..<WALIndex.readMarkCount where mark != readMark {
+      #if PlantedBugs
+        if PlantedBug.isActive(.resetHeldMarks) { try index.setReadMark(mark, WALIndex.markUnused) }
+      #endif
       if try lock(.exclusive, WALIndex.readSlot(mark)) {
         try index.setReadMark(mark, mark == 1 && found.frameCount > 0 ? found.frameCount : WALIndex.markUnused)
         unlock(WALIndex.readSlot(mark))

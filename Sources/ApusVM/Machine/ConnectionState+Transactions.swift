@@ -101,18 +101,28 @@ extension ConnectionState {
       pager.noteRightTaken()
       return
     }
+    let isNew = pager.state == .none
     pager.announceConcurrent()
     try pager.beginRead()
+    do throws(Fault) {
+      try checkIsOnlyFile(index)
+    } catch {
+      if isNew { pager.endRead() }
+      throw error
+    }
     guard pager.canBeConcurrent else { return }
-    try checkIsOnlyFile(index)
+    pager.textEncoding = settings.textEncoding
     pager.nameOfTree = { [weak opener] root in opener?.treeName(root, in: index) }
     try pager.beginConcurrent(isolation)
   }
 
-  /// Database `index` joins the concurrent transaction.
+  /// Database `index` joins the concurrent transaction. What a second file has been read for is compared with nobody's commits,
+  /// though it may have a log.
   private func checkIsOnlyFile(_ index: Int) throws(Fault) {
+    guard let own = databases[index]?.pager, own.isSharedFile else { return }
     for (other, database) in databases.enumerated() where other != index {
-      guard let pager = database?.pager, pager.isConcurrent || pager.state == .write && pager.canBeConcurrent else { continue }
+      guard let pager = database?.pager, pager.isSharedFile, pager.state != .none, own.canBeConcurrent || pager.canBeConcurrent
+      else { continue }
       throw .error(
         .error, "a concurrent transaction uses one database file", object: databases[index]?.name,
         hint: "use BEGIN or BEGIN IMMEDIATE for a transaction over several files")

@@ -47,6 +47,7 @@ extension MachineCore {
 
   mutating func setJournalMode(_ i: Instruction) throws(Fault) {
     let pager = try state.pager(Int(i.p1))
+    if state.isConcurrent { try pager.checkConcurrent() }
     if i.p3 >= 0 {
       guard Int(i.p3) < Self.journalModes.count else { throw .error(.internal, "an unknown journal mode") }
       let wanted = Self.journalModes[Int(i.p3)]
@@ -60,9 +61,8 @@ extension MachineCore {
       setText(i.p2, try pager.setJournalMode(wanted).rawValue)
       return
     }
-    uses |= 1 << UInt64(i.p1)
     // The file says whether it is in WAL mode.
-    try pager.beginRead()
+    try open(pager, i)
     setText(i.p2, pager.journalMode.rawValue)
   }
 
@@ -144,6 +144,9 @@ extension MachineCore {
   }
 
   private mutating func set(_ name: Setting, _ pager: Pager, _ value: Int64) throws(Fault) {
+    if name == .synchronous, !state.isAutocommit {
+      throw .error(.error, "Safety level may not be changed inside a transaction")
+    }
     state.settings.values[name] = value
     switch name {
     case .pageSize:
