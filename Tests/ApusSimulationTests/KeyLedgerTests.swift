@@ -56,6 +56,46 @@ struct KeyLedgerTests {
     #expect(found == nil)
   }
 
+  @Test("at snapshot isolation who has taken his place may see what was committed before it")
+  func behindPlace() {
+    let late = KeyLedger.Event.statement(.item(id: 1), .rows([[.text(Array("a".utf8)), .integer(0), .integer(1)]]))
+    let others: (events: [KeyLedger.Event], place: UInt64) = ([Self.put(1, "a")], 1)
+    #expect(finding([others, ([Self.put(2, "b"), late], 2)], Self.content([1: "a", 2: "b"]), atSnapshot: [1]) == nil)
+    // What it has read before was changed.
+    let found = finding([others, ([Self.sum(0, 0), Self.put(2, "b"), late], 2)], Self.content([1: "a", 2: "b"]), atSnapshot: [1])
+    #expect(found == .snapshot)
+  }
+
+  @Test("at snapshot isolation a row that kept another one out is there at the place, too")
+  func obstacle() throws {
+    func finding(_ first: KeyLedger.Event, _ content: KeyModel) throws -> Finding.Oracle? {
+      var ledger = KeyLedger()
+      func commit(_ events: [KeyLedger.Event], by client: Int, at place: UInt64) {
+        for event in events { ledger.note(event, by: client, now: place - 1) }
+        ledger.noteMarked(client, now: place - 1)
+        ledger.noteAsked(client, at: place - 1)
+        ledger.noteCommitted(client, at: place)
+      }
+      let before = ledger.begin(0)
+      commit([Self.put(1, "a")], by: 0, at: 1)
+      try ledger.check(Self.content([1: "a"]), done: [before], losesTail: false)
+      let ids = [ledger.begin(0), ledger.begin(1, isAtSnapshot: true)]
+      ledger.note(Self.put(2, "A", .ignore), by: 1, now: 1)
+      commit([first], by: 0, at: 2)
+      commit([Self.put(3, "c")], by: 1, at: 3)
+      do throws(Finding) {
+        try ledger.check(content, done: [before] + ids, losesTail: false)
+        return nil
+      } catch {
+        return error.oracle
+      }
+    }
+    #expect(try finding(.statement(.dropItem(id: 1), .rows([])), Self.content([3: "c"])) == .snapshot)
+    let renaming = KeyLedger.Event.statement(.rename(id: 1, to: "b", replaces: false), .rows([]))
+    #expect(try finding(renaming, Self.content([1: "b", 3: "c"])) == .snapshot)
+    #expect(try finding(Self.put(4, "d"), Self.content([1: "a", 3: "c", 4: "d"])) == nil)
+  }
+
   private static func take(_ id: Int64) -> KeyLedger.Event { .statement(.takeTicket(7, id: id), .rows([])) }
 
   private static func tickets(_ ids: [Int64], sequence: Int64?) -> KeyModel {

@@ -30,11 +30,11 @@ extension SimulatedDisk {
         try refuse(.diskFull, .cannotOpen, "open", SystemErrorNumber.noSpace, path, file)
       }
     case .delete:
-      if faults.meets(.nameCallError, on: FileRole(path)) {
+      if faults.meets(.nameCallError, on: FileRole(path)) || faults.meetsTurn(.nameCallError, of: faults.actor) {
         try refuse(.nameCallError, .ioErrorDelete, "unlink", SystemErrorNumber.io, path, file)
       }
     case .truncate:
-      if faults.meets(.truncateError, on: FileRole(path)) {
+      if faults.meets(.truncateError, on: FileRole(path)) || faults.meetsTurn(.truncateError, of: faults.actor) {
         try refuse(.truncateError, .ioErrorTruncate, "ftruncate", SystemErrorNumber.io, path, file)
       }
     case .lock:

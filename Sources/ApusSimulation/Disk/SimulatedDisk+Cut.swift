@@ -51,6 +51,9 @@ extension SimulatedDisk {
   }
 
   /// True where a power cut now leaves the disk a choice.
+  /// Records of a journal are on their way, and a power cut may leave some of them.
+  var hasVolatileJournal: Bool { names.values.contains { $0.role == .journal && !$0.volatile.isEmpty } }
+
   var hasVolatileChanges: Bool {
     !volatileNames.isEmpty || names.values.contains { !$0.volatile.isEmpty }
       || inFlight.contains { if case .write = $0.kind { true } else { false } }

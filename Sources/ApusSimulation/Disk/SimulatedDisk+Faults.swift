@@ -200,7 +200,8 @@ extension SimulatedDisk {
       // What there is room for is written; the rest is asked for again, and told then.
       bytes.removeLast(bytes.count - room)
     } else if !isPlain, !bytes.isEmpty {
-      if faults.meets(.writeError, on: file.role) {
+      let isTurn = !request.isAbandoned && faults.meetsTurn(.writeError, of: request.actor)
+      if isTurn || faults.meets(.writeError, on: file.role) {
         faults.noteFailure(.writeError, of: request, file, place)
         let kept = faults.choices.below(bytes.count / sectorByteCount + 1, .transferPart) * sectorByteCount
         if kept > 0 { change(file, .write(offset: offset, bytes: Array(bytes.prefix(kept)))) }

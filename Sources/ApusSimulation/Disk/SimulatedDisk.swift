@@ -237,7 +237,9 @@ public final class SimulatedDisk: @unchecked Sendable {
       ticket: ticket, queue: queue, kind: kind, path: path, process: process, actor: faults.actor)
     request.notBefore = drawDelay()
     switch kind {
-    case .sync, .syncDirectory: syncsAsked[faults.actor, default: 0] += 1
+    case .sync, .syncDirectory:
+      syncsAsked[faults.actor, default: 0] += 1
+      faults.noteSyncAsked(by: faults.actor)
     case .read, .write: break
     }
     inFlight.append(request)

@@ -8,6 +8,8 @@ struct CrashProbe {
   /// One completed request in so many is followed by a look; where it was a sync, and behind a call that has changed a name or
   /// cut a file, one in so many; behind what decides over several files, every second.
   private static let oneIn = 40, turningPointOneIn = 7, decisionOneIn = 2
+  /// The same while a journal is being written that nothing is promised of but how much of it is played back.
+  private static let journalOneIn = 10
   /// Of the platters with a journal that counts, and of the others, one in so many is recovered by the engine, too.
   private static let recoversJournalOneIn = 2, recoversOneIn = 5
   /// One recovery in so many finds the header broken of a file whose log holds it.
@@ -29,10 +31,14 @@ struct CrashProbe {
     choices = world.choices.stream("probe")
   }
 
+  private var oneIn: Int {
+    world.profile.probesRecovery && world.disk.hasVolatileJournal ? Self.journalOneIn : Self.oneIn
+  }
+
   /// A request has completed, or a connection has gone on.
   func look() throws(Finding) {
     let (isTurningPoint, isDecision) = world.disk.takeTurningPoint()
-    let looksOneIn = isDecision ? Self.decisionOneIn : isTurningPoint ? Self.turningPointOneIn : Self.oneIn
+    let looksOneIn = isDecision ? Self.decisionOneIn : isTurningPoint ? Self.turningPointOneIn : oneIn
     guard choices.oneIn(looksOneIn, .probes), isPromised,
       isTurningPoint || world.disk.hasVolatileChanges
     else { return }

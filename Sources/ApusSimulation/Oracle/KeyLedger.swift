@@ -174,7 +174,8 @@ struct KeyLedger {
       var next: [[KeyModel]] = []
       var reason: String?
       for course in courses {
-        let snapshots = transaction.isAtSnapshot ? Array(oldest...max(oldest, newest)).reversed() : [place]
+        // Who has outgrown his cache goes on behind his place, and has read nothing that is otherwise there.
+        let snapshots = transaction.isAtSnapshot ? (Array(oldest...max(oldest, newest)) + [place]).reversed() : [place]
         var states: [KeyModel] = []
         for snapshot in snapshots where snapshot <= place {
           for variant in variants(of: transaction) {
@@ -217,7 +218,29 @@ struct KeyLedger {
       return .failure(Problem(text: "\(name(transaction)) changes \(lost), which another one has changed since its snapshot"))
     }
     if let violated = moved.violation { return .failure(Problem(text: "\(name(transaction)) leaves \(violated)")) }
+    if transaction.isAtSnapshot, let gone = goneReason(transaction, snapshot, state) { return .failure(Problem(text: gone)) }
     return .success(moved)
+  }
+
+  /// What a constraint's look-up has found counts like what it has not found: a row that kept another one out is there at the
+  /// transaction's place, too.
+  private func goneReason(_ transaction: Transaction, _ snapshot: KeyModel, _ state: KeyModel) -> String? {
+    var model = snapshot
+    var saved = model
+    for event in transaction.events {
+      switch event {
+      case .savepoint: saved = model
+      case .wayBack: model = saved
+      case .statement(let operation, _):
+        let reasons = operation.obstacles(model)
+        if !reasons.isEmpty, reasons.isSubset(of: operation.obstacles(snapshot)), operation.obstacles(state).isEmpty {
+          return "\(name(transaction)): \(SQLText(operation.sql, operation.bindings(padding: 0)).text) was kept out by a row that "
+            + "is gone at its place in the log's order"
+        }
+        _ = operation.answer(&model)
+      }
+    }
+    return nil
   }
 
   /// Who only reads was answered by one of the states from what was answered before it began.

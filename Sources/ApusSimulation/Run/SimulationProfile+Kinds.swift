@@ -95,6 +95,7 @@ extension SimulationProfile {
   /// What makes of one trouble several, and of one journal or snapshot several kinds.
   mutating func drawTrouble(_ choices: ChoiceStream) {
     if !faults.isEmpty { faultsComeInRows = choices.oneIn(2, .faultsComeInRows) }
+    if !faults.isEmpty { failsAtTurns = choices.oneIn(2, .failsAtTurns) || failsAtTurns }
     if faults[.processKill] > 0 { killsInDoubt = choices.oneIn(2, .killsInDoubt) }
     if journal != .wal, !isVolatile, switchOneIn == 0, clientCount > 1, choices.oneIn(4, .mixesJournals) {
       mixesJournals = true
@@ -118,7 +119,7 @@ extension SimulationProfile {
 }
 
 extension FaultKind {
-  fileprivate var isHarmlessWithoutJournal: Bool {
+  var isHarmlessWithoutJournal: Bool {
     switch self {
     case .delay, .shortRead, .shortWrite, .notCarriedOut, .stall, .strayClose, .foreignHolder, .clockStep, .pageBudget,
       .cancellation, .sizeAhead:

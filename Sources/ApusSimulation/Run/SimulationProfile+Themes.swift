@@ -5,11 +5,14 @@ import ApusBase
 extension SimulationProfile {
   enum Theme: String { case none, goesBackOften, spillsOften, commitsAgainOften, syncsFailOften }
 
+  private var failsWrites: Bool { kind == .flaky || kind == .inferno }
+
   mutating func drawTheme(_ choices: ChoiceStream) {
     theme = choices.pick(
       [
         .none, .none, .none, .none, .none, .none, .goesBackOften, .spillsOften, .commitsAgainOften, .syncsFailOften,
-        .syncsFailOften, .spillsOften, .commitsAgainOften, kind == .flaky || kind == .inferno ? .syncsFailOften : .none,
+        .syncsFailOften, .spillsOften, .commitsAgainOften, failsWrites ? .syncsFailOften : .none,
+        failsWrites ? .spillsOften : .goesBackOften,
       ],
       .theme)
     switch theme {
@@ -50,6 +53,13 @@ extension SimulationProfile {
     savepointOneIn = 4
     rollbackOneIn = 3
     scanOneIn = 10
+    haveJournal(choices)
+    if choices.oneIn(2, .wideSpans) { return }
+    // One statement comes back to pages that it has changed and that were written since.
+    initialRowCount = max(initialRowCount, 200)
+    keyCount = max(keyCount, 200)
+    taste.wideSpanOneIn = 2
+    taste.kinds = choices.pick([45..<58, 45..<76, nil], .favouriteKinds)
   }
 
   /// Transactions that write to their journal and to the file long before they end, and what fails there.
@@ -70,12 +80,17 @@ extension SimulationProfile {
     }
     if faults.isEmpty { return }
     faultFocus = .journal
+    if failsWrites {
+      // Where nothing else fails a statement that could not spill goes on, and what was written of its segment counts or does not.
+      failsAtTurns = true
+      if faults[.writeError] == 0 { faults[.writeError] = 200 }
+    }
     // Each of its requests comes once in a spill.
     for fault in [FaultKind.writeError, .readError] where faults[fault] > 0 { faults[fault] = min(faults[fault], 60) }
   }
 
   /// Half of what would have a log has a journal, and every second of those two files.
-  private mutating func haveJournal(_ choices: ChoiceStream) {
+  mutating func haveJournal(_ choices: ChoiceStream) {
     guard journal == .wal, choices.oneIn(2, .isRollback) else { return }
     journal = choices.pick([.delete, .persist, .truncate], .journal)
     synchronous = .full

@@ -4,11 +4,16 @@ extension SimulationProfile {
   /// Of the worlds with concurrent transactions some are all about them: over keys of every kind, commits in groups, or
   /// transactions that outgrow their caches.
   mutating func drawWriters(_ choices: ChoiceStream) {
-    let kinds = theme == .syncsFailOften ? [0, 2, 2, 2, 2, 2, 3] : [0, 0, 0, 1, 1, 2, 3]
+    let kinds = theme == .syncsFailOften ? [0, 2, 2, 2, 2, 2, 3] : [0, 0, 1, 1, 2, 3, 3]
     switch choices.pick(kinds, .writersKind) {
-    case 1: beKeyed()
+    case 1:
+      beKeyed()
+      // Commits of others have keys where they are of the same process, and pages alone where they are not.
+      if choices.oneIn(2, .processCount) { processCount = max(processCount, 2) }
     case 2: beMany()
-    case 3: outgrowCaches()
+    case 3:
+      outgrowCaches()
+      fillBefore(choices)
     default: break
     }
   }
@@ -42,6 +47,18 @@ extension SimulationProfile {
     sizeLimitFrames = 0
   }
 
+  /// There are enough pages to outgrow a cache with what changes rows where they lie, before the first new page is taken.
+  private mutating func fillBefore(_ choices: ChoiceStream) {
+    if choices.oneIn(3, .initialRows) { return }
+    initialRowCount = 200
+    keyCount = max(keyCount, 200)
+    auditEvery = max(auditEvery, 3)
+    taste.wideSpanOneIn = 2
+    buggifies = buggifies || choices.oneIn(2, .buggifies)
+    taste.kinds = choices.pick([45..<58, nil, 13..<58], .favouriteKinds)
+    isolation = choices.pick([isolation, .serializable, .snapshot, .snapshotBeside], .isolation)
+  }
+
   /// Many clients with small transactions, each of which waits for a sync.
   mutating func beMany() {
     beConcurrent()
@@ -70,6 +87,7 @@ extension SimulationProfile {
     isConcurrent = true
     switchOneIn = 0
     mixesJournals = false
+    otherHasLog = false
     if journal == .wal { return }
     if faultFocus == .journal { faultFocus = .log }
     journal = .wal

@@ -116,6 +116,12 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   var readerOneIn = 4
   /// A failure seldom comes alone.
   var faultsComeInRows = false
+  /// The attached file has a log, and the other one a journal.
+  var otherHasLog = false
+  /// Failures come where a statement has come so far: right behind its first sync, its second one, and so on.
+  var failsAtTurns = false
+  /// Commits of a flood, in which most changes are many rows, and of the ebb behind it, in which most of those go; 0: neither.
+  var tide = 0
   /// Processes end more often while names or journals are in doubt.
   var killsInDoubt = false
   /// What the power would leave is recovered and looked at, although none is cut.
@@ -191,6 +197,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       hasLanes = choices.below(3, .hasLanes) > 0 || hasLanes
       if choices.oneIn(5, .nameBytes) { nameBytes = min(pageSize, 1024) * (2 + choices.below(3, .nameBytes)) / 2 }
     }
+    if self.kind != .mixed { drawTide(choices) }
     if journal == .wal { regionFrameCount = choices.pick([0, 8, 16, 64], .regionFrameCount) }
     trunkLeafCount = choices.pick([0, 0, 1, 4, 12], .trunkLeafCount)
     if isConcurrent { noteByteCount = choices.pick([0, 0, 0, 300, 1_500, 6_000], .noteByteCount) }
@@ -206,8 +213,13 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
     if autoVacuum > 0, choices.oneIn(6, .locksAtMap) {
       lockByteOffset = Int64((pageSize - (hasChecksums ? 8 : 0)) / 5 + 2) * Int64(pageSize)
     }
-    if self.kind != .mixed { drawTrouble(choices) }
-    if !isConcurrent, switchOneIn == 0, readerOneIn == 4, choices.oneIn(6, .locksExclusively) { lockExclusively(choices) }
+    if self.kind != .mixed {
+      drawLogBeside(choices)
+      drawTrouble(choices)
+    }
+    if !isConcurrent, !otherHasLog, switchOneIn == 0, readerOneIn == 4, choices.oneIn(6, .locksExclusively) {
+      lockExclusively(choices)
+    }
   }
 
   /// Nobody else comes to the file: its locks stay, so do journals, and the index of its log is in memory of its own.
@@ -267,8 +279,10 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
       + "\(callsBetweenMax > 0 ? " between \(callsBetweenMax) calls" : "") cuts \(cutCount) keys \(keyCount) payload \(payloadMax)"
       + "\(faultFocus.map { " failing \($0)" } ?? "")"
       + "\(injectsFaults ? " faults" : "")\(hasCache ? " cache hits" : "")\(hasChecksums ? " checksums" : "")"
-      + "\(attaches ? " two files" : "")\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")"
-      + "\(faultsComeInRows ? " in rows" : "")\(killsInDoubt ? " kills in doubt" : "")\(readerOneIn < 4 ? " readers" : "")"
+      + "\(attaches ? otherHasLog ? " two files, one with a log" : " two files" : "")"
+      + "\(hasComingTables ? " schema" : "")\(hasLists ? " lists" : "")\(tide > 0 ? " tide \(tide)" : "")"
+      + "\(faultsComeInRows ? " in rows" : "")\(failsAtTurns ? " at turns" : "")\(killsInDoubt ? " kills in doubt" : "")"
+      + "\(readerOneIn < 4 ? " readers" : "")"
       + "\(locksExclusively ? " exclusive" : "")\(switchOneIn > 0 ? mixesJournals ? " journals" : " switches" : "")"
       + "\(isConcurrent ? " concurrent" : "")\(hasKeys ? " by keys" : "")\(hasLanes ? " lanes" : "")"
       + "\(nameBytes > 0 ? " names of \(nameBytes)" : "")"
@@ -304,7 +318,9 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   func connectionStatements(of client: Int) -> [String] {
     // The file remembers only whether it has a log.
     var statements: [String] = []
-    if mixesJournals, journal != .wal {
+    if otherHasLog, attaches, journal != .wal {
+      statements = ["PRAGMA main.journal_mode=\(journal.rawValue)", "PRAGMA o.journal_mode=wal"]
+    } else if mixesJournals, journal != .wal {
       statements = ["PRAGMA journal_mode=\(switchModes[client % switchModes.count].rawValue)"]
     } else if journal != .wal, switchOneIn == 0 {
       statements = ["PRAGMA journal_mode=\(journal.rawValue)"]

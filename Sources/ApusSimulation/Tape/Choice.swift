@@ -12,6 +12,7 @@ public enum Choice: String, CaseIterable, Sendable {
   case hasSizeLimit, sizeLimitFrames, hasJournalLimit, journalLimitBytes, switchesJournal, switchOneIn, isTight, spills, locksAtMap
   case locksExclusively, locksLate
   case callsBetweenMax, regionFrameCount, trunkLeafCount, noteByteCount, ofMarks, logGoesOn, mixesJournals, readsOften
+  case hasTide, tide, tideCommitsAgain, failsAtTurns, hasLogBeside
 
   // The world: a process's own generator, the page faults of a connection (0: none), who belongs to which process.
   case processSeed, pageFaultSeed, process
@@ -38,10 +39,11 @@ public enum Choice: String, CaseIterable, Sendable {
   case opensScan, scanTable, scanByIndex, scanRows, scanOutlives, scanPauses, scanStopsAgain
   case usesSavepoint, savepointVerb, savepoint, returnsToSavepoint, growsFirst, savepointOneIn, rollbackOneIn, reconnects
   case isAutocommit, beginsExclusively, beginsWithSavepoint, beginsConcurrently, isSide, sidePadding, sidePages, sideWay
-  case asksVersion, asksOther, switches, newJournal, changesLocking, newLocking, changesMemory, newCacheSize
+  case asksVersion, asksOther, switches, newJournal, leavesKind, switchesAgain
+  case changesLocking, newLocking, changesMemory, newCacheSize
   case vacuumsPages, vacuumedPages, changesSchema, scratchTable, dropsTable
   case isPair, keyPlan, keyReads, keyLists, keyId, keyName, keyCase, keyFamily, keyGroup, keyNumber, keyValue, keyLimit, keyDropsAll
-  case keyIsLong, growsBehindVacuum
+  case keyIsLong, growsBehindVacuum, followsTide, tideKind, keyRace, raceKind
   case keyLane, laneKind, laneRow, keyTop, keyTopDrops, goesOnBehindCommit, staysLost, commitsLost
   case keyTickets, keyTicket, keyTicketAbove, keyTicketEnd, keyOther, keyPauses, isUsual
 
@@ -61,12 +63,13 @@ public enum Choice: String, CaseIterable, Sendable {
   case fault, transferPart, errorNumber, badSector, delay, isLate, killedWrite, killedPart, tearsIndex, sizeAhead
   case lockTime, usesSlot, lockLevel, lockSlot
   case episodeRoom, episodeSteps, killedProcess, killsAfterFailure, killStep, clockKind, suspendTime, clockHours, failsAgain
+  case failsAtTurn, turnSyncs, turnRequests
   case damageStep, rotCount, rotPlace, rotLength, rotIsFlip, rotBit, rotByte, outsideKind, outsideSize
 
   // Points in the engine, and what a client does behind an error.
   case buggifyRate, buggify, goesOn, triesAgain, variesRetry
   case behindCommit, stepsBehindCommit, stepBehindCommit, savepointBehindCommit, newVersion
-  case goesOnBehindWayBack, commitsBehindWayBack, savesLate, opensAgain
+  case goesOnBehindWayBack, goesOnBehindFailure, releasesBehindDrop, commitsBehindWayBack, savesLate, opensAgain
 
   // Damage at the end of a run.
   case damagePage, damageOther, damageByte, damageBit, damageKind

@@ -140,7 +140,7 @@ extension Client {
     case .operating(let operation, let rows):
       try verify(operation, rows)
       if !operation.isRead { noteWrite() }
-      if operation.givesPagesBack { drawWayBack(oneIn: 6) }
+      if operation.givesPagesBack { drawWayBack(oneIn: world.profile.tide > 0 ? 3 : 6) }
       phase = .choosing
     case .savepointing(.open):
       if let model {

@@ -57,7 +57,8 @@ extension Client {
   /// once.
   func drawWayBackBehindDrop() {
     guard scan == nil, let last = savedModels.indices.last, choices.oneIn(2, .returnsToSavepoint) else { return }
-    wayBack = .goBack(to: last)
+    // What it has left on its way meets what comes next, with or without a way back in between.
+    wayBack = choices.oneIn(4, .releasesBehindDrop) ? .release(last) : .goBack(to: last)
     if behind.steps.isEmpty, choices.oneIn(3, .commitsBehindWayBack) { behind.steps = [.commit] }
   }
 

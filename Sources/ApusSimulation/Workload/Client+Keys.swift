@@ -33,6 +33,8 @@ enum KeyPlan {
   case lane(left: Int)
   /// The end of a table or an index is looked up; then there is another one.
   case top(KeyOperation?)
+  /// A key that is new to all of them, and that others want as well at this moment.
+  case race(left: Int)
   case lists(left: Int)
   /// So many changes more, behind a COMMIT that was dropped or refused.
   case goOn(left: Int)
@@ -60,7 +62,9 @@ struct KeyTransaction {
 }
 
 extension Client {
-  private static let readerOneIn = 6, ordinaryOneIn = 6, ticketsOneIn = 6
+  private static let readerOneIn = 6, ordinaryOneIn = 6, ticketsOneIn = 6, raceOneIn = 3
+  /// Commits until they want another one.
+  private static let commitsPerRace = 5
   /// Most turns that a witness lets pass.
   private static let pauseCountMax = 40, lanePauseCountMax = 12
   /// One transaction in so many has up to so many statements.
@@ -95,6 +99,10 @@ extension Client {
     if world.profile.hasLanes, choices.oneIn(3, .keyLane) {
       keys.plan = .lane(left: 2 + choices.below(6, .operationCount))
       keys.pauses = choices.below(Self.lanePauseCountMax, .keyPauses)
+      return
+    }
+    if choices.oneIn(Self.raceOneIn, .keyRace) {
+      keys.plan = .race(left: 1 + choices.below(2, .operationCount))
       return
     }
     let kind = choices.below(14, .keyPlan)
@@ -213,6 +221,9 @@ extension Client {
       keys.plan = left > 1 ? .lane(left: left - 1) : .finished
       return KeyOperation.drawnOfLane(
         choices, name, largestSlip: keys.largestSlip ?? world.largestSlip, largestCoupon: world.largestCoupon)
+    case .race(let left):
+      keys.plan = left > 1 ? .race(left: left - 1) : .finished
+      return KeyOperation.drawnOfRace(choices, Int64(world.commitCount / Self.commitsPerRace))
     case .top(nil):
       let look = KeyOperation.drawnTop(choices)
       keys.plan = .top(look)

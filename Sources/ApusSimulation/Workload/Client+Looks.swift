@@ -208,7 +208,9 @@ extension Client {
   // MARK: journal modes
 
   func switchJournal() {
-    let mode = choices.pick(world.profile.switchModes, .newJournal)
+    let modes = world.profile.switchModes, others = modes.filter { ($0 == .wal) != world.hasLog }
+    // From a log to a journal and back again, more often than not.
+    let mode = choices.pick(others.isEmpty || choices.oneIn(3, .leavesKind) ? modes : others, .newJournal)
     phase = .checkpointing
     isCheckpoint = false
     isVacuuming = false

@@ -35,7 +35,13 @@ extension Client {
         return
       }
       if choices.oneIn(world.profile.checkpointOneIn, .checkpoints) { return mayLoosen ? loosen() : askForCheckpoint() }
-      if choices.oneIn(world.profile.switchOneIn, .switches) { return switchJournal() }
+      if switchesLeft > 0 {
+        switchesLeft -= 1
+        if choices.oneIn(2, .switchesAgain) { return switchJournal() }
+      } else if choices.oneIn(world.profile.switchOneIn, .switches) {
+        switchesLeft = choices.oneIn(2, .switchesAgain) ? Self.switchesInRowMax : 0
+        return switchJournal()
+      }
       if world.profile.locksExclusively, choices.oneIn(Self.changesLockingOneIn, .changesLocking) { return changeLocking() }
       if choices.oneIn(world.profile.vacuumOneIn, .vacuums) { return startVacuum() }
       copyFloor = nil
@@ -53,7 +59,7 @@ extension Client {
       if world.profile.isConcurrent, choices.oneIn(world.profile.sideOneIn, .isSide) {
         return world.profile.hasKeys && !choices.oneIn(4, .isPair) ? startKeys() : startSide()
       }
-      isWriting = !choices.oneIn(world.profile.readerOneIn, .isReader)
+      isWriting = !choices.oneIn(switchesLeft > 0 ? min(3, world.profile.readerOneIn) : world.profile.readerOneIn, .isReader)
       isDeferred = isWriting && choices.oneIn(4, .upgrades)
       operationsLeft = 1 + choices.below(world.profile.operationCountMax, .operationCount)
       oldestAllowed = world.ledger.lastSeen
@@ -241,7 +247,8 @@ extension Client {
       return
     }
     let operation =
-      retry ?? listOperation() ?? world.generator.next(choices, model, readsOnly: !isWriting, mayChangeTables: scan == nil)
+      retry ?? listOperation() ?? (isWriting ? world.operationOfTide(choices, model) : nil)
+      ?? world.generator.next(choices, model, readsOnly: !isWriting, mayChangeTables: scan == nil)
     retry = nil
     start(operation, model)
   }

@@ -61,10 +61,15 @@ final class Client {
   /// Of commits through a rollback journal one in so many is dropped at a wait that is drawn among the first of so many, or when it
   /// has asked for so many syncs, which end its stages: with the same chance at every wait few of them would come far.
   static let dropsLateOneIn = 2, dropWaitCounts = [12, 30, 80], dropSyncMax = 5
+  /// The same of commits of two files, which have stages of their own besides.
+  static let dropSyncOfTwoMax = 12
 
   /// Most times that one COMMIT is refused with BUSY before the client gives the transaction up, or a statement of the set-up
   /// before it pauses.
   static let busyCountMax = 60
+
+  /// Transactions behind a change of the journal mode among which others come.
+  static let switchesInRowMax = 8
 
   /// One statement of a writing transaction in so many changes what the connection keeps in memory.
   static let changesMemoryOneIn = 50
@@ -148,6 +153,8 @@ final class Client {
   var asksOther = false
   /// Changes of the journal mode that it has asked for.
   var switchCount = 0
+  /// Such a change seldom comes alone: among so many transactions more there are other ones, and many that only look.
+  var switchesLeft = 0
   /// The checkpoint under way, its answer, and how it was when it was asked for.
   var checkpointMode = "", checkpointRows: [[ImageField]] = []
   /// The journal mode that is asked for, and the one that this connection was told; nil where another may be in force.
@@ -243,6 +250,7 @@ final class Client {
     dropSync = nil
     syncsBefore = world.disk.syncsAsked[name] ?? 0
     undoesFirst = engine?.owesWork == true
+    world.faults.drawTurn(of: name, isCommit: sql == "COMMIT")
     busySince = world.clock.monotonicNanoseconds
     if sql != "COMMIT" { hasWrittenCommit = false }
     line = LinePlace(kind: asksForTurn(sql), asked: world.disk.trace.step)
@@ -369,7 +377,7 @@ final class Client {
       if choices.oneIn(4, .dropsAtAnyWait) {
         dropWait = 1 + choices.below(choices.pick(Self.dropWaitCounts, .dropWait), .dropWait)
       } else {
-        dropSync = 1 + choices.below(Self.dropSyncMax, .dropSync)
+        dropSync = 1 + choices.below(world.profile.attaches ? Self.dropSyncOfTwoMax : Self.dropSyncMax, .dropSync)
       }
     }
     if let dropWait { return waitCount == dropWait }
@@ -595,6 +603,10 @@ final class Client {
       phase = .reopening
     } else if case .settingUp = phase {
       // Said again.
+    } else if case .committing = phase, mayCommitAgain, engine.isInTransaction, choices.oneIn(2, .goesOnBehindFailure) {
+      // As behind one that was dropped: it is said again, at once or with something else before.
+      phase = .rollingBack
+      drawBehindCommit()
     } else if mayGoOn && engine.isInTransaction {
       // The statement is undone as a whole, and nothing else is.
       if case .savepointing = phase { behind.steps = [.commit] }
@@ -605,6 +617,9 @@ final class Client {
       phase = engine.isInTransaction ? .rollingBack : .resting
     }
   }
+
+  /// With a log a commit that has failed may be found there by a recovery, whatever comes behind it.
+  private var mayCommitAgain: Bool { isWriting && world.damage == .none && !world.profile.mayHaveLog }
 
   var phaseName: String {
     switch phase {

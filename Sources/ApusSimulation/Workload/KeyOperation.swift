@@ -233,6 +233,23 @@ enum KeyOperation {
     }
   }
 
+  // MARK: obstacles
+
+  enum Obstacle: Hashable { case item(Int64), mark(KeyModel.MarkKey), ticket(Int64) }
+
+  /// The rows that keep a row out which is said with all its values.
+  func obstacles(_ model: KeyModel) -> Set<Obstacle> {
+    switch self {
+    case .putItem(let id, let item, .abort), .putItem(let id, let item, .ignore):
+      return Set([model.items[id] == nil ? nil : id, model.holder(ofName: item.name)].compactMap { $0 }.map { .item($0) })
+    case .putMark(let number, let mark, .abort), .putMark(let number, let mark, .ignore):
+      let key = KeyModel.MarkKey(family: mark.family.lowercased(), number: number)
+      return Set([model.marks[key] == nil ? nil : key, model.holder(ofUnique: mark.unique)].compactMap { $0 }.map { .mark($0) })
+    case .putTicket(let id, _, .abort), .putTicket(let id, _, .ignore): return model.tickets[id] == nil ? [] : [.ticket(id)]
+    default: return []
+    }
+  }
+
   // MARK: changes
 
   /// - Returns: false where a constraint is violated; the model is as before then.
@@ -425,6 +442,30 @@ enum KeyOperation {
     default: return .putOwn(client, id: Int64(choices.below(laneRowCount * 4, .laneRow)), value)
     }
   }
+
+  // MARK: races
+
+  /// What everybody wants at the moment: a name, a number or a key that nobody has had lately, or is about to lose.
+  /// - Parameter moment: the number of the moment.
+  static func drawnOfRace(_ choices: ChoiceStream, _ moment: Int64) -> KeyOperation {
+    let conflict = choices.pick([Operation.Conflict.abort, .ignore, .replace], .conflict)
+    let hot = "hot \(moment % raceCount)", hotId = raceStart + moment % raceCount
+    switch choices.below(10, .raceKind) {
+    case 0, 1: return .putItem(id: drawnId(choices), drawnItem(choices, sized(hot, choices)), conflict)
+    case 2: return .rename(id: usualId(choices), to: sized(hot, choices), replaces: conflict == .replace)
+    case 3: return .putItem(id: hotId, drawnItem(choices), conflict)
+    case 4:
+      let mark = KeyModel.Mark(family: drawnFamily(choices), unique: hotId, value: drawnValue(choices))
+      return .putMark(number: Int64(choices.below(numberCount, .keyNumber)), mark, conflict)
+    case 5:
+      let mark = KeyModel.Mark(family: sized("fa", choices), unique: nil, value: drawnValue(choices))
+      return .putMark(number: hotId, mark, conflict)
+    case 6, 7: return choices.oneIn(2, .keyOther) ? .dropItem(id: hotId) : .dropMark("fa", hotId)
+    default: return .dropNamed(hot)
+    }
+  }
+
+  private static let raceStart: Int64 = 40, raceCount: Int64 = 24
 
   // MARK: ends
 

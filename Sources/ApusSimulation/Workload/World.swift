@@ -58,6 +58,7 @@ final class World {
     disk.clock = clock
     disk.faults = FaultInjector(
       profile.faults, focus: profile.faultFocus, comeInRows: profile.faultsComeInRows, choices)
+    disk.faults.failsAtTurns = profile.failsAtTurns
     disk.sectorByteCount = profile.sectorByteCount
     self.profile = profile
     namePrefix = String(repeating: "n", count: profile.nameBytes)

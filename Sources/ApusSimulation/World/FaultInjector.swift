@@ -126,6 +126,43 @@ final class FaultInjector {
 
   private static let abandonedOneIn = 6
 
+  // MARK: turning points of a statement
+
+  /// Behind so many syncs that the connection asks for, and so many requests and calls that change something, the next one fails.
+  private struct Turn {
+    var syncsLeft: Int
+    var requestsLeft: Int
+  }
+
+  /// Few requests stand at a place where all hangs on one: behind a sync, before the next. With the same chance for each of them it
+  /// is seldom those that fail.
+  var failsAtTurns = false
+  private var turns: [Int: Turn] = [:]
+
+  /// One statement in so many fails so; and one COMMIT.
+  private static let turnOneIn = 12, turnOfCommitOneIn = 5
+  private static let turnSyncCounts = [0, 1, 1, 1, 2, 2, 3, 4, 7, 10], turnRequestsMax = 3
+
+  /// The connection begins a statement.
+  func drawTurn(of connection: Int, isCommit: Bool) {
+    if !failsAtTurns { return }
+    turns[connection] = nil
+    guard isActive, choices.oneIn(isCommit ? Self.turnOfCommitOneIn : Self.turnOneIn, .failsAtTurn) else { return }
+    turns[connection] = Turn(
+      syncsLeft: choices.pick(Self.turnSyncCounts, .turnSyncs), requestsLeft: choices.below(Self.turnRequestsMax, .turnRequests))
+  }
+
+  func noteSyncAsked(by connection: Int) { turns[connection]?.syncsLeft -= 1 }
+
+  /// The connection's request or call changes something, and may fail so: whether it does.
+  func meetsTurn(_ kind: FaultKind, of connection: Int) -> Bool {
+    guard isActive, rates[kind] > 0, let turn = turns[connection], turn.syncsLeft <= 0 else { return false }
+    turns[connection]?.requestsLeft -= 1
+    if turn.requestsLeft > 0 { return false }
+    turns[connection] = nil
+    return true
+  }
+
   /// Something happened below the statement, which must not notice.
   func noteRetried(_ kind: FaultKind) {
     tallies[kind.rawValue].injected += 1
