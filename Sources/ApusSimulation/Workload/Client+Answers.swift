@@ -351,6 +351,8 @@ extension Client {
     }
     if error.code == .abort, try isToldOfCommit() { return }
     try explain(error, phaseName)
+    // What undoes the copy may fail as well, and nobody is told: its journal stays for the next one.
+    if case .checking = phase, copyFloor != nil { return phase = .closing }
     recover(from: error)
   }
 
@@ -361,9 +363,10 @@ extension Client {
     let mayLack = isBusy && (!isWriting || isDeferred || isConcurrent)
     yields = isBusy
     switch phase {
+    case .checking where isBusy && copyFloor != nil: phase = .closing
     case .beginning where isBusy, .checking where isBusy: phase = .resting
     // A VACUUM has given the database other pages than the copy has, or was begun with.
-    case .checking where copyFloor != nil && error.code.primary == .readOnly && world.profile.vacuumOneIn > 0: phase = .resting
+    case .checking where copyFloor != nil && error.code.primary == .readOnly && world.profile.vacuumOneIn > 0: phase = .closing
     case .readingStamp where mayLack, .readingOther where mayLack: phase = .rollingBack
     case .readingVersion where isBusy: phase = engine?.isInTransaction == true ? .rollingBack : .resting
     case .committing where isAutocommit && isBusy:

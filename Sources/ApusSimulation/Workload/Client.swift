@@ -415,6 +415,7 @@ final class Client {
     world.disk.abandonRequests(of: name)
     world.disk.trace.add("drop", UInt64(name), 0, 0)
     switch phase {
+    case .checking where copyFloor != nil: phase = .closing
     case .checkpointing, .checking: phase = .resting
     // Said again.
     case .settingUp: break
@@ -528,6 +529,7 @@ final class Client {
 
   func reopen() throws(Finding) {
     scan = nil
+    copyFloor = nil
     looks = [:]
     toldJournal = nil
     loosened = nil

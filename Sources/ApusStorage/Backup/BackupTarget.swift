@@ -144,6 +144,8 @@ public final class FileBackupTarget: BackupTarget {
     precondition(!pager.isInMemory && !pager.isTemporary)
     self.pager = pager
     ownsPager = true
+    // What was answered is there behind a power cut: a journal that comes back would undo it.
+    if pager.configuration.synchronous == .full { pager.configuration.synchronous = .extra }
     // A crash must leave what was there.
     if pager.configuration.journalMode == .memory || pager.configuration.journalMode == .off {
       pager.configuration.journalMode = .delete
