@@ -106,6 +106,10 @@ extension Client {
       phase = .readingStamp
     case .readingStamp:
       if model == nil {
+        if world.faults.hasLostFrames(name) {
+          phase = .rollingBack
+          break
+        }
         if world.damage == .none { throw Finding(oracle: .read, text: "client \(name): the stamp is gone") }
         model = world.ledger.model(of: world.ledger.lastAcknowledged)
       }

@@ -223,6 +223,9 @@ final class FaultInjector {
     tallies[kind.rawValue].healed += 1
   }
 
+  /// What it reads may come from frames that a failed sync has taken, until somebody is told.
+  func hasLostFrames(_ connection: Int) -> Bool { reverted.contains(connection) }
+
   /// What the connection has written to the log, and not synced, may be gone for itself too.
   func noteReverted(_ connection: Int) { reverted.insert(connection) }
 
