@@ -90,9 +90,11 @@ struct KeyLedgerTests {
         return error.oracle
       }
     }
-    #expect(try finding(.statement(.dropItem(id: 1), .rows([])), Self.content([3: "c"])) == .snapshot)
+    // Or it was not kept out, and its row is missing.
+    let due: [Finding.Oracle?] = [.snapshot, .read]
+    #expect(due.contains(try finding(.statement(.dropItem(id: 1), .rows([])), Self.content([3: "c"]))))
     let renaming = KeyLedger.Event.statement(.rename(id: 1, to: "b", replaces: false), .rows([]))
-    #expect(try finding(renaming, Self.content([1: "b", 3: "c"])) == .snapshot)
+    #expect(due.contains(try finding(renaming, Self.content([1: "b", 3: "c"]))))
     #expect(try finding(Self.put(4, "d"), Self.content([1: "a", 3: "c", 4: "d"])) == nil)
   }
 

@@ -107,7 +107,9 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// One transaction in so many is the end of the connection instead, and another one opened.
   public var reconnectOneIn = 30
   /// The one connection says `PRAGMA locking_mode=exclusive`, before it uses the file or later, and goes back and forth.
-  public var locksExclusively = false, locksLate = false
+  public var locksExclusively: Bool { isExclusive && clientCount == 1 && processCount == 1 && !isConcurrent }
+  private var isExclusive = false
+  private var locksLate = false
   /// Every second connection commits with NORMAL.
   public var mixesLevels = false
   /// Those changes are among rollback journals alone.
@@ -224,7 +226,7 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
 
   /// Nobody else comes to the file: its locks stay, so do journals, and the index of its log is in memory of its own.
   private mutating func lockExclusively(_ choices: ChoiceStream) {
-    locksExclusively = true
+    isExclusive = true
     locksLate = choices.oneIn(3, .locksLate)
     clientCount = 1
     processCount = 1
@@ -346,7 +348,8 @@ public struct SimulationProfile: Sendable, CustomStringConvertible {
   /// The client's commits ask for no sync, where those of others do.
   func isLax(_ client: Int) -> Bool { hasLaxClients && client % 2 == 1 }
 
-  private var hasLaxClients: Bool { mixesLevels && hasLog && synchronous == .full }
+  /// Not where a failed sync takes back what was seen: it takes what NORMAL has answered.
+  private var hasLaxClients: Bool { mixesLevels && hasLog && synchronous == .full && faults[.syncRevertsView] == 0 }
 
   func level(of client: Int) -> Synchronous { isLax(client) ? .normal : synchronous }
 

@@ -90,6 +90,8 @@ extension Pager {
   /// The right to replace everything: nobody else reads the file, or nobody else writes to its log.
   func beginReplacing() throws(Fault) {
     try beginWrite(exclusive: true)
+    // Pages come as they are, whatever was here before: with a pointer map of their own, or without one and with free pages.
+    usesPointerMap = false
   }
 
   /// Puts every page that the file has into the journal, and makes it safe: from then on the file may be overwritten.
